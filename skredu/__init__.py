@@ -1,0 +1,15 @@
+"""Cluster, classify and represent data by compression, the scikit-learn way."""
+
+from skredu import datasets, metrics, rates
+from skredu.classification import MICLClassifier, NearestSubspaceClassifier
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "MICLClassifier",
+    "NearestSubspaceClassifier",
+    "__version__",
+    "datasets",
+    "metrics",
+    "rates",
+]

@@ -1,0 +1,42 @@
+"""What all estimators of skredu share."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import InconsistentVersionWarning
+
+
+class SkreduEstimator(BaseEstimator):
+    """Documentation link and version check of pickles; think twice before adding."""
+
+    _doc_link_module = "skredu"
+    _doc_link_template = (
+        "https://skredu.readthedocs.io/en/stable/generated/"
+        "{estimator_module}.{estimator_name}.html"
+    )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state, stamped with the version that writes it."""
+        from skredu import __version__
+
+        return {**super().__getstate__(), "_skredu_version": __version__}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore the state; warn where another version wrote it."""
+        from skredu import __version__
+
+        state = dict(state)
+        written_by = state.pop("_skredu_version", "unknown")
+        if written_by != __version__:
+            warnings.warn(
+                InconsistentVersionWarning(
+                    estimator_name=type(self).__name__,
+                    current_sklearn_version=__version__,
+                    original_sklearn_version=written_by,
+                ),
+                stacklevel=2,
+            )
+        super().__setstate__(state)

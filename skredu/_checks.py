@@ -1,0 +1,106 @@
+"""Checks at the door of the public functions: every message names the argument."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_array, check_consistent_length
+
+from skredu._compat import check_weights, float_dtypes, move_to, namespace
+
+# Row sums of memberships may be off by this much (single precision, printed tables).
+MEMBERSHIP_TOLERANCE = 1e-4
+
+
+@contextmanager
+def naming(name: str) -> Iterator[None]:
+    """Turn whatever a check raises into a ValueError that names the argument."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"Bad {name}: {error}") from error
+
+
+def rows_and_weights(X: Any, weights: Any, name: str = "X") -> tuple[Any, Any]:
+    """Rows of shape (n, d), finite floats, and their weights of shape (n,) or None."""
+    with naming(name):
+        X = check_array(X, dtype=float_dtypes(X), input_name=name)
+    with naming("weights"):
+        return X, check_weights(weights, X, "weights")
+
+
+def distortion(epsilon: Any) -> float:
+    """Return the distortion as a float."""
+    value = math.nan
+    if not isinstance(epsilon, bool) and isinstance(epsilon, numbers.Real):
+        with suppress(OverflowError):
+            value = float(epsilon)
+    if not 0.0 < value < math.inf:
+        raise ValueError(
+            f"Bad epsilon: must be a positive finite number, found {epsilon!r}."
+        )
+    return value
+
+
+def memberships(y: Any, X: Any) -> Any:
+    """Labels as integers from 0, or memberships of shape (n, k), beside ``X``."""
+    with naming("y"):
+        if not isinstance(y, type(X)):
+            y = np.asarray(y)
+        check_consistent_length(X, y)
+        return _shares(y, X) if y.ndim == 2 else _codes(y, X)
+
+
+def _shares(Pi: Any, X: Any) -> Any:
+    xp = namespace(X)
+    (Pi,) = move_to(X, Pi)
+    Pi = check_array(Pi, dtype=X.dtype, input_name="y")
+    sums = xp.sum(Pi, axis=1)
+    smallest, off = float(xp.min(Pi)), float(xp.max(xp.abs(sums - 1.0)))
+    if smallest < 0.0 or off > MEMBERSHIP_TOLERANCE:
+        raise ValueError(
+            "memberships must be 0 or more and sum to one in every row, found a "
+            f"smallest entry of {smallest:.3g} and a row sum off by {off:.3g}."
+        )
+    return Pi / sums[:, None]
+
+
+def _codes(labels: Any, X: Any) -> Any:
+    if labels.ndim != 1:
+        raise ValueError(
+            "must be labels of shape (n,) or memberships of shape (n, k), found an "
+            f"array of shape {tuple(labels.shape)}."
+        )
+    missing = _missing(labels)
+    if missing:
+        raise ValueError(f"labels must be finite and not missing, found {missing[0]}.")
+    xp = namespace(labels)
+    try:
+        codes = xp.unique_inverse(labels)[1]
+    except TypeError as error:
+        raise ValueError(f"labels must be of one kind that sorts: {error}.") from error
+    return move_to(X, xp.reshape(codes, (X.shape[0],)))[0]
+
+
+def _missing(labels: Any) -> list[Any]:
+    """Missing values among labels: NaN, infinity, and None or pandas' NA as objects."""
+    xp = namespace(labels)
+    if xp is np and labels.dtype == object:
+        return [x for x in labels.tolist() if x is None or _is_nan(x)]
+    if not xp.isdtype(labels.dtype, ("real floating", "complex floating")):
+        return []
+    index = xp.nonzero(~xp.isfinite(labels))[0]
+    return [labels[int(index[0])]] if index.shape[0] else []
+
+
+def _is_nan(label: Any) -> bool:
+    """Whether a label is not equal to itself; pandas' NA refuses to say."""
+    try:
+        return bool(label != label)  # noqa: PLR0124
+    except TypeError:
+        return True

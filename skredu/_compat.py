@@ -1,0 +1,83 @@
+"""The only file that imports private or version-dependent scikit-learn names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils import _array_api
+from sklearn.utils._param_validation import Hidden, Interval, Options, StrOptions
+from sklearn.utils.validation import _check_sample_weight
+
+__all__ = [
+    "Hidden",
+    "Interval",
+    "Options",
+    "StrOptions",
+    "check_same_namespace",
+    "check_weights",
+    "float_dtypes",
+    "move_to",
+    "namespace",
+    "to_numpy",
+]
+
+
+def namespace(*arrays: Any) -> Any:
+    """Array namespace of the arrays: plain NumPy unless dispatch finds another."""
+    xp, dispatched = _array_api.get_namespace(*arrays)
+    return xp if dispatched and not xp.__name__.endswith("numpy") else np
+
+
+def float_dtypes(X: Any) -> list[Any]:
+    """Floating types kept as they are; anything else becomes the first one."""
+    xp = namespace(X)
+    return [xp.float64, xp.float32]
+
+
+def move_to(reference: Any, *arrays: Any) -> tuple[Any, ...]:
+    """Arrays in the namespace and on the device of ``reference``."""
+    xp = namespace(reference)
+    if xp is np:
+        return tuple(None if a is None else np.asarray(a) for a in arrays)
+    if not hasattr(_array_api, "move_to"):  # scikit-learn < 1.8
+        return tuple(
+            None if a is None else xp.asarray(a, device=reference.device)
+            for a in arrays
+        )
+    moved = _array_api.move_to(*arrays, xp=xp, device=reference.device)
+    return moved if isinstance(moved, tuple) else (moved,)
+
+
+def to_numpy(array: Any) -> Any:
+    """NumPy array with the values of an array of any namespace or device."""
+    xp, _ = _array_api.get_namespace(array)
+    return np.asarray(_array_api._convert_to_numpy(array, xp))
+
+
+def check_same_namespace(
+    X: Any, estimator: Any, *, attribute: str, method: str
+) -> None:
+    """Refuse rows from another namespace or device than the fitted arrays."""
+    if hasattr(_array_api, "check_same_namespace"):  # scikit-learn >= 1.9
+        _array_api.check_same_namespace(
+            X, estimator, attribute=attribute, method=method
+        )
+
+
+def check_weights(weights: Any, X: Any, name: str = "sample_weight") -> Any:
+    """Weights of the rows of ``X``: finite, not negative, not all zero, or None."""
+    if weights is None:
+        return None
+    xp = namespace(X)
+    weights = _check_sample_weight(weights, X, dtype=X.dtype)
+    if xp.any(weights < 0):
+        raise ValueError(
+            f"Negative values in {name}: every weight must be 0 or more, "
+            f"found {float(xp.min(weights))}."
+        )
+    if not xp.any(weights > 0):
+        raise ValueError(
+            f"All weights in {name} are zero: at least one weight must be positive."
+        )
+    return weights

@@ -1,0 +1,1 @@
+"""How many bits: log-volumes, scatters and the extra bits of a row."""

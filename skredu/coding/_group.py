@@ -1,0 +1,190 @@
+r"""A group of rows factored once, on its cheaper side, to code other rows against it.
+
+Two forms. The *spectral* form keeps the eigenvectors and eigenvalues of the scatter
+and serves every distortion. The *triangular* form keeps the inverse Cholesky factor of
+``I + c S`` for one distortion: half the operations a row, and no eigenvectors.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.linalg import blas
+
+from skredu._compat import namespace
+from skredu.coding._incremental import Code, Coordinates, Leverages, joined_extra
+from skredu.coding._linalg import widen
+from skredu.coding._scatter import Scatter
+
+
+@dataclass(frozen=True)
+class Group:
+    """A coded group of rows in the input space.
+
+    Parameters
+    ----------
+    code : Code
+        Count, eigenvalues and squared mean: what lengths depend on.
+    mean : array of shape (d,)
+        Mean of the rows, zero around the origin.
+    basis : array of shape (d, r) or (d, d)
+        Eigenvectors of the scatter, or the transposed inverse of the Cholesky factor.
+    triangular : bool
+        Which of the two ``basis`` is.
+    """
+
+    code: Code
+    mean: Any
+    basis: Any
+    triangular: bool = False
+
+    def centre(self, X: Any) -> Any:
+        """Rows relative to the mean: a copy, but for rows around the origin."""
+        return X if self.code.assume_centered else X - self.mean
+
+    def coordinates(self, X: Any) -> Coordinates:
+        """Coordinates of rows along the eigenvectors (spectral form).
+
+        Relative to the mean of this group and not to a common origin: a group far
+        from the others keeps its digits.
+        """
+        xp = namespace(X)
+        centred = self.centre(X)
+        squares = (centred @ self.basis) ** 2
+        outside = xp.zeros(X.shape[0], dtype=X.dtype, device=X.device)
+        if squares.shape[1] < X.shape[1]:
+            total = xp.sum(centred * centred, axis=1)
+            outside = xp.clip(total - xp.sum(squares, axis=1), min=0.0)
+        return Coordinates(squares, outside, *self._products(X))
+
+    def joined_extra(self, X: Any, epsilons: Any) -> Any:
+        """Extra nats of rows that are not in the group, of shape (b, e)."""
+        if not self.triangular:
+            return joined_extra(self.code, self.coordinates(X), epsilons)
+        whitened = _triangular_product(
+            self.centre(X), self.basis, overwrite=not self.code.assume_centered
+        )
+        moved = self.code.moved_mean_squares(*self._products(X), 1.0)
+        m = _squared_norms(whitened)[:, None]
+        return self.code.joined_length(m, moved, epsilons) - self.code.length(epsilons)
+
+    def _products(self, X: Any) -> tuple[Any, Any]:
+        """Products with the mean, and squared norms: only the mean term needs them."""
+        xp = namespace(X)
+        if self.code.assume_centered:
+            zeros = xp.zeros(X.shape[0], dtype=xp.float64, device=X.device)
+            return zeros, zeros
+        return xp.astype(X @ self.mean, xp.float64), _squared_norms(X)
+
+
+def spectral_group(scatter: Scatter) -> tuple[Group, Leverages | None]:
+    """Factor a scatter for every distortion, in double precision.
+
+    Returns
+    -------
+    group : Group
+    leverages : Leverages or None
+        Of the rows that made the scatter, where it still holds them as its root.
+    """
+    eigenvalues, V, U = spectrum(scatter)
+    leverages = None
+    if U is not None:
+        rank = U.shape[0] - (not scatter.assume_centered)
+        leverages = Leverages(U * U, full=U.shape[1] >= rank)
+    code = _code(scatter, eigenvalues)
+    return Group(code, scatter.mean, _cast(V, scatter)), leverages
+
+
+def spectrum(scatter: Scatter) -> tuple[Any, Any, Any]:
+    """Factor a scatter on its cheaper side, in double precision.
+
+    Returns
+    -------
+    eigenvalues : array of shape (r,)
+    V : array of shape (d, r)
+        Eigenvectors.
+    U : array of shape (m, r) or None
+        Left singular vectors of the root, where the scatter has one.
+    """
+    xp = namespace(scatter.mean)
+    if scatter.matrix is None:
+        U, sigma, Vt = left_and_right(scatter.root)
+        return sigma * sigma, Vt.T, U
+    eigenvalues, V = xp.linalg.eigh(widen(scatter.matrix))
+    return xp.clip(eigenvalues, min=0.0), V, None
+
+
+def left_and_right(root: Any) -> tuple[Any, Any, Any]:
+    """Singular vectors and values of rows, cut at their numerical rank."""
+    xp = namespace(root)
+    U, sigma, Vt = xp.linalg.svd(widen(root), full_matrices=False)
+    floor = max(root.shape) * float(xp.finfo(sigma.dtype).eps)
+    rank = int(xp.count_nonzero(sigma > floor * sigma[0])) if sigma.shape[0] else 0
+    return U[:, :rank], sigma[:rank], Vt[:rank, :]
+
+
+def triangular_group(scatter: Scatter, epsilon: float) -> Group | None:
+    """Factor a scatter for one distortion; None where that would lose digits."""
+    if scatter.matrix is None or too_steep(scatter, epsilon):
+        return None
+    xp = namespace(scatter.mean)
+    d = scatter.n_features
+    S = widen(scatter.matrix)
+    eye = xp.eye(d, dtype=S.dtype, device=S.device)
+    volumes = []
+    for change in (0.0, 1.0):
+        c = d / ((scatter.count + change) * epsilon**2)
+        L = xp.linalg.cholesky(eye + c * S)
+        volumes.append(2.0 * xp.sum(xp.log(xp.linalg.diagonal(L))))
+    code = _code(scatter, S[0, :0], volumes=tuple(float(v) for v in volumes))
+    basis = _cast(xp.linalg.solve(L, eye).T, scatter)
+    return Group(code, scatter.mean, basis, triangular=True)
+
+
+def too_steep(scatter: Scatter, epsilon: float) -> bool:
+    """Whether ``I + c S`` would lose digits of a matrix ``S``."""
+    if scatter.matrix is None or scatter.count == 0.0:
+        return False
+    c = scatter.n_features / scatter.count / epsilon / epsilon
+    return c * scatter.trace > 1.0 / _root_eps(scatter.matrix)
+
+
+def _code(scatter: Scatter, eigenvalues: Any, volumes: Any = None) -> Code:
+    mean = widen(scatter.mean)
+    return Code(
+        count=scatter.count,
+        n_features=float(scatter.n_features),
+        eigenvalues=eigenvalues,
+        mean_square=float(mean @ mean),
+        assume_centered=scatter.assume_centered,
+        volumes=volumes,
+    )
+
+
+def _cast(basis: Any, scatter: Scatter) -> Any:
+    """Basis in the precision of the rows, laid out for products with rows."""
+    xp = namespace(basis)
+    basis = xp.astype(basis, scatter.mean.dtype)
+    return np.asfortranarray(basis) if xp is np else basis
+
+
+def _root_eps(X: Any) -> float:
+    return math.sqrt(float(namespace(X).finfo(X.dtype).eps))
+
+
+def _squared_norms(X: Any) -> Any:
+    xp = namespace(X)
+    if xp is np:  # no temporary of the size of X
+        return np.einsum("ij,ij->i", X, X).astype(np.float64)
+    return xp.astype(xp.sum(X * X, axis=1), xp.float64)
+
+
+def _triangular_product(X: Any, U: Any, *, overwrite: bool) -> Any:
+    """``X @ U`` with an upper-triangular ``U``: half the operations on NumPy."""
+    if namespace(X) is not np:
+        return X @ U
+    (trmm,) = blas.get_blas_funcs(("trmm",), (X, U))
+    return trmm(1.0, U, X.T, side=0, lower=0, trans_a=1, overwrite_b=overwrite).T
