@@ -1,0 +1,6 @@
+"""Classifiers by coding length."""
+
+from skredu.classification._micl import MICLClassifier
+from skredu.classification._nearest_subspace import NearestSubspaceClassifier
+
+__all__ = ["MICLClassifier", "NearestSubspaceClassifier"]

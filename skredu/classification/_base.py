@@ -1,0 +1,93 @@
+"""What the classifiers share: rows at the door, and a score for every class."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+from sklearn.base import ClassifierMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skredu._base import SkreduEstimator
+from skredu._compat import (
+    check_same_namespace,
+    check_weights,
+    float_dtypes,
+    move_to,
+    namespace,
+    to_numpy,
+)
+from skredu.classification._training import take_labels
+
+
+class ScoringClassifier(ClassifierMixin, SkreduEstimator):
+    """A classifier with one score for each class; the greatest wins."""
+
+    classes_: Any
+    _reference: ClassVar[str]  # a fitted array, in the namespace of the rows
+
+    @abstractmethod
+    def _scores(self, X: Any) -> Any:
+        """Scores of checked rows in every class, of shape (n, k)."""
+
+    def decision_function(self, X: Any) -> Any:
+        """Score of rows in every class.
+
+        Bits (`MICLClassifier`): minus the extra bits, label included. Units of the
+        rows (`NearestSubspaceClassifier`): minus the distance to the subspace.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows; products with the training rows if the kernel is precomputed.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples, n_classes) or (n_samples,)
+            Greater is better; for two classes the second less the first.
+
+        Raises
+        ------
+        ValueError
+            If ``X`` does not fit the training rows.
+        """
+        scores = self._checked_scores(X, "decision_function")
+        return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
+
+    def predict(self, X: Any) -> Any:
+        """Class with the best score for each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows; products with the training rows if the kernel is precomputed.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            Class labels.
+
+        Raises
+        ------
+        ValueError
+            If ``X`` does not fit the training rows.
+        """
+        scores = self._checked_scores(X, "predict")
+        best = namespace(scores).argmax(scores, axis=1)
+        return take_labels(self.classes_, best)
+
+    def _checked_scores(self, X: Any, method: str) -> Any:
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, dtype=float_dtypes(X))
+        check_same_namespace(X, self, attribute=self._reference, method=method)
+        return self._scores(X)
+
+    def _check_training(
+        self, X: Any, y: Any, sample_weight: Any, *, reset: bool = True
+    ) -> tuple[Any, Any, Any]:
+        """Rows, labels as an ndarray, and weights or None, all known to be good."""
+        X, y = validate_data(self, X, y, reset=reset, dtype=float_dtypes(X))
+        check_classification_targets(y)
+        (sample_weight,) = move_to(X, sample_weight)
+        return X, to_numpy(y), check_weights(sample_weight, X)

@@ -1,0 +1,115 @@
+"""What MICL asks of a way to know the classes: scatters, products or nearest rows.
+
+A coder answers two questions for every class and every distortion: the extra nats of
+rows that are not in it (`Coder.extra`), and of its own rows when they are left out
+(`Coder.left_out`). The label code is not its business.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+from sklearn.utils import gen_batches
+
+from skredu._compat import namespace
+from skredu.classification._training import Training
+
+Prepared = tuple[Any, ...]
+
+# Entries of a temporary: 32 MB in double precision.
+BLOCK = 2**22
+
+
+class Coder(ABC):
+    """The classes of a data set, ready to code rows."""
+
+    n_classes: int
+    n_features: float
+
+    @property
+    @abstractmethod
+    def width(self) -> int:
+        """Entries that one row takes while it is coded."""
+
+    @abstractmethod
+    def prepare(self, X: Any) -> Prepared:
+        """Return what all classes need of rows."""
+
+    @abstractmethod
+    def joined(self, j: int, prepared: Prepared, epsilons: Any) -> Any:
+        """Extra nats (b, e) of rows that are not in class ``j``."""
+
+    @abstractmethod
+    def left(
+        self, j: int, rows: Training, index: Any, prepared: Prepared, epsilons: Any
+    ) -> Any:
+        """Extra nats (b, e) of rows ``index``, all of class ``j``, when left out."""
+
+    @abstractmethod
+    def spread(self, rows: Training) -> float:
+        """Root mean square distance of rows to their mean, where they are coded."""
+
+    @abstractmethod
+    def plain(self) -> dict[str, Any]:
+        """Return the state as arrays, numbers and containers, for persistence."""
+
+    @abstractmethod
+    def lengths(self, epsilons: Any) -> Any:
+        """Nats of each class itself, of shape (k, e)."""
+
+    def extra(self, X: Any, epsilons: Any) -> Any:
+        """Extra nats of rows in every class, of shape (n, k, e)."""
+        xp = namespace(X)
+        blocks = []
+        for block in self._blocks(X.shape[0]):
+            prepared = self.prepare(X[block, :])
+            parts = [self.joined(j, prepared, epsilons) for j in range(self.n_classes)]
+            blocks.append(xp.stack(parts, axis=1))
+        return xp.concat(blocks)
+
+    def left_out(self, rows: Training, chosen: Any, epsilons: Any) -> Any:
+        """Extra nats of training rows in every class, in their own without them.
+
+        Parameters
+        ----------
+        rows : Training
+            The rows that the coder was fitted on.
+        chosen : array of shape (m,)
+            Which of them to code.
+        epsilons : array of shape (e,)
+
+        Returns
+        -------
+        nats : array of shape (m, k, e)
+        """
+        xp = namespace(rows.X)
+        blocks = []
+        for block in self._blocks(chosen.shape[0]):
+            index = chosen[block]
+            prepared = self.prepare(xp.take(rows.X, index, axis=0))
+            parts = [
+                self._left_or_joined(j, rows, index, prepared, epsilons)
+                for j in range(self.n_classes)
+            ]
+            blocks.append(xp.stack(parts, axis=1))
+        return xp.concat(blocks)
+
+    def _left_or_joined(
+        self, j: int, rows: Training, index: Any, prepared: Prepared, epsilons: Any
+    ) -> Any:
+        xp = namespace(rows.X)
+        labels = xp.take(rows.y, index)
+        own, other = xp.nonzero(labels == j)[0], xp.nonzero(labels != j)[0]
+        parts = []
+        if own.shape[0]:
+            part = tuple(xp.take(a, own, axis=0) for a in prepared)
+            parts.append(self.left(j, rows, xp.take(index, own), part, epsilons))
+        if other.shape[0]:
+            part = tuple(xp.take(a, other, axis=0) for a in prepared)
+            parts.append(self.joined(j, part, epsilons))
+        order = xp.argsort(xp.concat([own, other]))
+        return xp.take(xp.concat(parts), order, axis=0)
+
+    def _blocks(self, n: int) -> Any:
+        return gen_batches(n, max(1, BLOCK // self.width))

@@ -1,0 +1,173 @@
+"""Training rows sorted by class, so that every class is a slice without a copy."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from sklearn.utils import gen_batches
+
+from skredu._compat import namespace
+from skredu.coding._group import too_steep
+from skredu.coding._linalg import largest
+from skredu.coding._scatter import Scatter
+
+
+@dataclass(frozen=True)
+class Training:
+    """Rows of positive weight, sorted by class.
+
+    Parameters
+    ----------
+    X : array of shape (n, d)
+    y : array of shape (n,)
+        Classes as integers, in the namespace of ``X``.
+    weights : array of shape (n,) or None
+    classes : ndarray of shape (k,)
+        Their labels.
+    sizes : list of int
+        Number of rows of each class, zero for one that has not come yet.
+    index : ndarray of shape (n,)
+        Where the rows stood before.
+    """
+
+    X: Any
+    y: Any
+    weights: Any
+    classes: Any
+    sizes: list[int]
+    index: Any
+
+    @classmethod
+    def of(cls, X: Any, y: Any, weights: Any, classes: Any = None) -> Training:
+        """Sort rows by their labels ``y``, an ndarray; drop those of weight zero."""
+        xp = namespace(X)
+        index = np.arange(len(y))
+        if weights is not None:
+            index = index[np.asarray([bool(w > 0) for w in weights])]
+        found, codes = np.unique(y[index], return_inverse=True)
+        if classes is None:
+            classes = found
+        elif not np.isin(found, classes).all():
+            raise ValueError(
+                f"y holds labels {np.setdiff1d(found, classes)!r} that are not in "
+                f"classes={classes!r}."
+            )
+        codes = np.searchsorted(classes, found)[codes]
+        order = np.argsort(codes, kind="stable")
+        index, codes = index[order], codes[order]
+        rows = xp.asarray(index, device=X.device)
+        return cls(
+            X=xp.take(X, rows, axis=0),
+            y=xp.asarray(codes, device=X.device),
+            weights=None if weights is None else xp.take(weights, rows),
+            classes=classes,
+            sizes=np.bincount(codes, minlength=len(classes)).tolist(),
+            index=index,
+        )
+
+    def scaled(self, unit: float) -> Training:
+        """Return the rows in another unit of length."""
+        return self if unit == 1.0 else replace(self, X=self.X / unit)
+
+    @cached_property
+    def slices(self) -> list[slice]:
+        """Where each class stands."""
+        stops = np.cumsum(self.sizes).tolist()
+        return [
+            slice(stop - size, stop)
+            for size, stop in zip(self.sizes, stops, strict=True)
+        ]
+
+    @cached_property
+    def positions(self) -> Any:
+        """Position of every row within its class."""
+        starts = np.repeat([part.start for part in self.slices], self.sizes)
+        xp = namespace(self.X)
+        return xp.asarray(np.arange(len(starts)) - starts, device=self.X.device)
+
+    def class_rows(self, part: slice) -> tuple[Any, Any]:
+        """Rows and weights of one class."""
+        weights = None if self.weights is None else self.weights[part]
+        return self.X[part, :], weights
+
+    def weights_of(self, index: Any) -> Any:
+        """Weights of some rows in double precision, None where all are one."""
+        if self.weights is None:
+            return None
+        xp = namespace(self.X)
+        return xp.astype(xp.take(self.weights, index), xp.float64)
+
+    def class_weights(self) -> list[Any]:
+        """Weights of the rows of each class in double precision, one where none."""
+        if self.weights is None:
+            return [np.ones(size) for size in self.sizes]
+        return [self.weights[part].astype(np.float64) for part in self.slices]
+
+    @cached_property
+    def counts(self) -> list[float]:
+        """Weight of each class."""
+        return [float(weights.sum()) for weights in self.class_weights()]
+
+    def scatters(
+        self,
+        before: list[Scatter | None],
+        assume_centered: bool,
+        epsilon: float | None,
+    ) -> list[Scatter]:
+        """Scatter of each class, merged with those before.
+
+        Where a given distortion is so small that a ``d x d`` matrix would lose the
+        null directions, the rows are kept as a triangular root instead.
+        """
+        scatters = []
+        for part, old in zip(self.slices, before, strict=True):
+            scatter = Scatter.from_rows(
+                *self.class_rows(part), assume_centered=assume_centered
+            )
+            if epsilon is not None and too_steep(scatter, epsilon):
+                scatter = Scatter.from_rows(
+                    *self.class_rows(part),
+                    assume_centered=assume_centered,
+                    precise=True,
+                )
+            scatters.append(scatter if old is None else old.merge(scatter))
+        return scatters
+
+
+def unit_of(X: Any) -> float:
+    """Power of two in which the squares of the rows neither vanish nor overflow."""
+    size = largest(X)
+    xp = namespace(X)
+    limit = float(xp.finfo(X.dtype).max) ** 0.25
+    if size == 0.0 or 1.0 / limit < size < limit:
+        return 1.0
+    return 2.0 ** round(math.log2(size))
+
+
+def spread_of(rows: Training, assume_centered: bool) -> float:
+    """Root mean square distance of rows to their mean, or norm around the origin."""
+    xp, X, weights = namespace(rows.X), rows.X, rows.weights
+    n, d = X.shape
+    total = float(n) if weights is None else float(xp.sum(weights))
+    shares = xp.full(n, 1.0 / total, dtype=X.dtype, device=X.device)
+    shares = shares if weights is None else weights / total
+    mean = xp.zeros(d, dtype=X.dtype, device=X.device)
+    if not assume_centered:
+        mean = shares @ X
+    squares = 0.0
+    for block in gen_batches(n, max(1, 2**22 // d)):
+        norms = xp.sum((X[block, :] - mean) ** 2, axis=1)
+        squares += float(xp.sum(norms * shares[block]))
+    return math.sqrt(squares)
+
+
+def take_labels(classes: Any, best: Any) -> Any:
+    """Labels of classes chosen by index: numbers where ``best`` lives, else NumPy."""
+    xp = namespace(best)
+    if xp is np or classes.dtype.kind not in "biuf":
+        return classes[np.asarray(best)]
+    return xp.take(xp.asarray(classes, device=best.device), best)
