@@ -44,7 +44,7 @@ class MICLClassifier(ScoringClassifier):
         Distortion, a length in the units of the rows (of feature space with a kernel);
         published code passes its square. ``"auto"`` takes the best of 20 values by
         leave-one-out, in closed form: no model is fitted again. The path is relative
-        to the spread of the rows, so scaling them scales ``epsilon_``. At most 10 000
+        to the spread of the rows, so scaling them scales ``epsilon_``. At most 5 000
         rows, evenly over the classes, are left out.
     kernel : {"linear", "rbf", "poly", "cosine", "precomputed"} or callable, \
             default="linear"

@@ -1,0 +1,124 @@
+r"""Fit of a label code beside scores: a concave problem of k + 1 unknowns.
+
+Minus extra nats are scores, and as probabilities they are over-confident by a common
+factor: the bits of the features of a row are not independent. So scores ``s`` are
+judged by
+
+.. math:: p_{ij} \propto \exp(t\, s_{ij} + b_j)
+
+with the factor ``t`` and the label code ``b`` of the greatest likelihood. The factor
+changes no prediction; dividing by it turns ``b`` into the nats that a label gains.
+Arrays have classes first, (k, n): sums over few classes are then sums of long rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+# Pulls the label code to the class frequencies where the data do not speak.
+LABEL_PENALTY = 1e-4
+# Newton stops when the likelihood can gain no more than this, in nats a row.
+TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Rows with scores and known classes.
+
+    Parameters
+    ----------
+    scores : array of shape (k, n)
+        The best of each row is zero.
+    y : array of shape (n,)
+        Classes as integers.
+    weights : array of shape (n,)
+        Weights that sum to one.
+    """
+
+    scores: Floats
+    y: NDArray[np.intp]
+    weights: Floats
+
+    def likelihood(self, theta: Floats) -> tuple[float, Floats]:
+        """Penalised minus log-likelihood at ``(t, b)``, and probabilities (k, n)."""
+        t, b = theta[0], theta[1:]
+        # The best score of a row is zero, so one term is at least exp(min b - max b).
+        P = t * self.scores
+        P += (b - b.max())[:, None]
+        own = P[self.y, np.arange(len(self.y))]
+        np.exp(P, out=P)
+        norms = P.sum(axis=0)
+        P /= norms
+        loss = self.weights @ (np.log(norms) - own)
+        return float(loss + LABEL_PENALTY * (b @ b)), P
+
+    def derivatives(self, theta: Floats, P: Floats) -> tuple[Floats, Floats]:
+        """Gradient (k + 1,) and Hessian (k + 1, k + 1) at probabilities ``P``."""
+        k, S, w, b = len(P), self.scores, self.weights, theta[1:]
+        shares = w * P
+        PS = P * S
+        means = PS.sum(axis=0)
+        own = S[self.y, np.arange(len(self.y))]
+        gradient = np.empty(k + 1)
+        gradient[0] = w @ (means - own)
+        gradient[1:] = shares.sum(axis=1) - np.bincount(self.y, w, minlength=k)
+        gradient[1:] += 2.0 * LABEL_PENALTY * b
+        hessian = np.empty((k + 1, k + 1))
+        hessian[0, 0] = np.vdot(shares, S * S) - w @ (means * means)
+        hessian[0, 1:] = hessian[1:, 0] = PS @ w - shares @ means
+        hessian[1:, 1:] = np.diag(shares.sum(axis=1)) - shares @ P.T
+        hessian[1:, 1:] += 2.0 * LABEL_PENALTY * np.eye(k)
+        hessian[0, 0] += 1e-12  # equal scores leave the factor free
+        return gradient, hessian
+
+
+def fit_label_code(
+    rows: Labelled,
+    theta: Floats | None = None,
+    *,
+    fit_labels: bool = True,
+    max_iter: int = 50,
+) -> tuple[Floats, Floats]:
+    """Maximise the penalised likelihood by Newton steps.
+
+    Parameters
+    ----------
+    rows : Labelled
+    theta : array of shape (k + 1,), default=None
+        Where to start: ``t`` and ``b``.
+    fit_labels : bool, default=True
+        Fit ``b``, or leave it at zero.
+    max_iter : int, default=50
+
+    Returns
+    -------
+    theta : array of shape (k + 1,)
+    P : array of shape (k, n)
+        Probabilities at ``theta``.
+    """
+    k = len(rows.scores)
+    free = np.arange(k + 1 if fit_labels else 1)
+    theta = np.r_[1.0, np.zeros(k)] if theta is None else theta
+    loss, P = rows.likelihood(theta)
+    for _ in range(max_iter):
+        gradient, hessian = rows.derivatives(theta, P)
+        step = np.zeros(k + 1)
+        step[free] = np.linalg.solve(hessian[np.ix_(free, free)], gradient[free])
+        decrement = float(gradient @ step)
+        length = 1.0
+        while length > 1e-8:
+            trial = theta - length * step
+            if trial[0] > 0.0:  # a code is never read backwards
+                trial_loss, trial_P = rows.likelihood(trial)
+                if trial_loss <= loss - 1e-4 * length * decrement:
+                    theta, loss, P = trial, trial_loss, trial_P
+                    break
+            length /= 2.0
+        if decrement < TOLERANCE or length <= 1e-8:
+            break
+    return theta, P

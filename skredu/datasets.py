@@ -1,0 +1,394 @@
+"""Generators of data whose true structure is known.
+
+They take ``random_state`` and return rows ``X`` in double precision with integer labels
+``y``, like the generators of scikit-learn. One thing differs: ``n_samples`` counts the
+rows of *each* group or class, as in the papers, not those of all together.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from skredu._checks import naming
+
+__all__ = ["make_gaussians_on_sphere", "make_shifted_signals", "make_subspaces"]
+
+Seed = int | np.random.RandomState | None
+
+
+def make_subspaces(
+    n_samples: int | Sequence[int] = 100,
+    *,
+    n_features: int = 3,
+    dimensions: Sequence[int] = (1, 1, 2),
+    noise: float = 0.02,
+    n_outliers: int = 0,
+    offset: float = 0.0,
+    scale: float = 1.0,
+    distribution: str = "uniform",
+    shuffle: bool = True,
+    return_subspaces: bool = False,
+    random_state: Seed = None,
+) -> tuple[Any, ...]:
+    r"""Noisy rows on random subspaces, with outliers.
+
+    A row of group j is :math:`c_j + B_j^T a + e`: a centre :math:`c_j` at distance
+    ``offset`` from the origin in a random direction, a random orthonormal basis
+    :math:`B_j`, independent coefficients :math:`a` and isotropic Gaussian noise
+    :math:`e`. Directions and bases are uniformly distributed.
+
+    Parameters
+    ----------
+    n_samples : int or sequence of int, default=100
+        Number of rows on each subspace, or one number for each of them.
+    n_features : int, default=3
+        Dimension of the space that holds the subspaces.
+    dimensions : sequence of int, default=(1, 1, 2)
+        Dimension of each subspace, from 0 (a point) to ``n_features``.
+    noise : float, default=0.02
+        Standard deviation of the noise in each coordinate. The root mean square
+        distance of a row from its place without noise, and so a natural distortion
+        ``epsilon``, is ``noise * n_features**0.5``.
+    n_outliers : int, default=0
+        Number of further rows, uniform in the smallest cube around the origin that
+        holds all others. Their label is -1.
+    offset : float, default=0.0
+        Distance of the centre of each group from the origin, in the units of ``X``.
+        The default gives linear subspaces, a positive value affine ones.
+    scale : float, default=1.0
+        Size of the coefficients, in the units of ``X``.
+    distribution : {"uniform", "gaussian"}, default="uniform"
+        Distribution of the coefficients: uniform between ``-scale`` and ``scale``, or
+        Gaussian with the standard deviation ``scale``.
+    shuffle : bool, default=True
+        Mix the rows; else they come group by group, outliers last.
+    return_subspaces : bool, default=False
+        Return the subspaces too.
+    random_state : int, RandomState instance or None, default=None
+        Pass an int for the same rows in every call.
+
+    Returns
+    -------
+    X : ndarray of shape (n, n_features)
+        The rows.
+    y : ndarray of shape (n,)
+        Number of the subspace of each row, -1 for outliers.
+    subspaces : list of (basis, centre)
+        Only if ``return_subspaces`` is true: for each group an orthonormal basis in
+        rows, of shape (dimension, n_features), and the centre, of shape (n_features,).
+
+    Raises
+    ------
+    ValueError
+        If a parameter is of the wrong type or out of range.
+
+    See Also
+    --------
+    make_gaussians_on_sphere : Classes around the axes, on the unit sphere.
+
+    References
+    ----------
+    Ma, Derksen, Hong and Wright, "Segmentation of multivariate mixed data via lossy
+    data coding and compression", IEEE TPAMI 29(9), 2007: two lines and a plane in
+    three dimensions, and outliers uniform in a cube.
+
+    Examples
+    --------
+    Two lines and a plane with outliers.
+
+    >>> from skredu.datasets import make_subspaces
+    >>> X, y = make_subspaces([104, 104, 150], n_outliers=40, random_state=0)
+    >>> X.shape
+    (398, 3)
+    >>> [int((y == label).sum()) for label in (-1, 0, 1, 2)]
+    [40, 104, 104, 150]
+    """
+    n_features = _integer(n_features, "n_features", 1)
+    dimensions = _integers(dimensions, "dimensions", 0, n_features)
+    counts = _counts(n_samples, len(dimensions))
+    n_outliers = _integer(n_outliers, "n_outliers", 0)
+    noise, offset = _size(noise, "noise"), _size(offset, "offset")
+    scale, rng = _size(scale, "scale"), _generator(random_state)
+
+    subspaces = [_subspace(rng, m, n_features, offset) for m in dimensions]
+    parts = [
+        centre + scale * _coefficients(rng, distribution, (n, len(basis))) @ basis
+        for n, (basis, centre) in zip(counts, subspaces, strict=True)
+    ]
+    X = np.concatenate(parts)
+    X += noise * rng.standard_normal(X.shape)
+    reach = np.max(np.abs(X))
+    X = np.concatenate([X, rng.uniform(-reach, reach, (n_outliers, n_features))])
+    y = np.concatenate([_labels(counts), np.full(n_outliers, -1)])
+    X, y = _mixed(rng, shuffle, X, y)
+    return (X, y, subspaces) if return_subspaces else (X, y)
+
+
+def make_gaussians_on_sphere(
+    n_samples: int | Sequence[int] = 500,
+    *,
+    n_classes: int = 2,
+    n_features: int | None = None,
+    noise: float = 0.1,
+    shuffle: bool = True,
+    random_state: Seed = None,
+) -> tuple[Any, Any]:
+    r"""Gaussian classes around the axes, projected on the unit sphere.
+
+    A row of class j is :math:`(e_j + e) / \|e_j + e\|` with the unit vector
+    :math:`e_j` and isotropic Gaussian noise :math:`e`. The largest rate reduction any
+    map on the sphere can reach is known for these classes, see the example.
+
+    Parameters
+    ----------
+    n_samples : int or sequence of int, default=500
+        Number of rows of each class, or one number for each of them.
+    n_classes : int, default=2
+        Number of classes.
+    n_features : int, default=None
+        Number of features, at least ``n_classes``; None takes ``n_classes``.
+    noise : float, default=0.1
+        Standard deviation of the noise in each coordinate, before the projection.
+    shuffle : bool, default=True
+        Mix the rows; else they come class by class.
+    random_state : int, RandomState instance or None, default=None
+        Pass an int for the same rows in every call.
+
+    Returns
+    -------
+    X : ndarray of shape (n, n_features)
+        Rows of norm one.
+    y : ndarray of shape (n,)
+        Class of each row.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is of the wrong type or out of range.
+
+    See Also
+    --------
+    skredu.rates.rate_reduction : What grows while classes become orthogonal.
+
+    References
+    ----------
+    Chan, Yu, You, Qi, Wright and Ma, "ReduNet: a white-box deep network from the
+    principle of maximizing rate reduction", JMLR 23, 2022: two and three classes of
+    500 rows. (Their program adds no noise along the axis in three dimensions.)
+
+    Examples
+    --------
+    The rate reduction is below that of two orthogonal points, its largest value.
+
+    >>> import numpy as np
+    >>> from skredu.datasets import make_gaussians_on_sphere
+    >>> from skredu.rates import rate_reduction
+    >>> X, y = make_gaussians_on_sphere(random_state=0)
+    >>> X.shape
+    (1000, 2)
+    >>> largest = rate_reduction(np.eye(2), [0, 1], epsilon=0.1**0.5)
+    >>> 0.7 < rate_reduction(X, y, epsilon=0.1**0.5) < largest
+    True
+    """
+    n_classes = _integer(n_classes, "n_classes", 1)
+    if n_features is None:
+        n_features = n_classes
+    n_features = _integer(n_features, "n_features", n_classes)
+    counts = _counts(n_samples, n_classes)
+    noise, rng = _size(noise, "noise"), _generator(random_state)
+
+    y = _labels(counts)
+    X = np.eye(n_classes, n_features)[y]
+    X += noise * rng.standard_normal(X.shape)
+    X /= np.linalg.norm(X, axis=1, keepdims=True)
+    X, y = _mixed(rng, shuffle, X, y)
+    return X, y
+
+
+def make_shifted_signals(
+    n_samples: int | Sequence[int] = 400,
+    *,
+    n_timesteps: int = 150,
+    n_classes: int = 2,
+    noise: float = 0.1,
+    max_shift: int | None = None,
+    shuffle: bool = True,
+    return_shifts: bool = False,
+    random_state: Seed = None,
+) -> tuple[Any, ...]:
+    r"""Periodic signals, one waveform a class, shifted cyclically at random.
+
+    The waveforms, of amplitude one, are a sine and a square wave of one period, a sine
+    and a square wave of three periods, of five, and so on. They depend on the class and
+    ``n_timesteps`` only, so that calls with other random states give other rows of the
+    same classes. A row is ``np.roll(waveform, shift)`` and Gaussian noise.
+
+    Parameters
+    ----------
+    n_samples : int or sequence of int, default=400
+        Number of rows of each class, or one number for each of them.
+    n_timesteps : int, default=150
+        Length of a signal, at least eight steps a period of the fastest waveform: with
+        fewer, sampled sines and square waves may be alike.
+    n_classes : int, default=2
+        Number of classes.
+    noise : float, default=0.1
+        Standard deviation of the noise at each time.
+    max_shift : int, default=None
+        Largest shift in time steps, from 0 (no shift) to ``n_timesteps - 1``. Shifts
+        are uniform from 0 to this; None allows every shift.
+    shuffle : bool, default=True
+        Mix the rows; else they come class by class.
+    return_shifts : bool, default=False
+        Return the shifts too.
+    random_state : int, RandomState instance or None, default=None
+        Pass an int for the same rows in every call.
+
+    Returns
+    -------
+    X : ndarray of shape (n, n_timesteps)
+        The signals, in rows.
+    y : ndarray of shape (n,)
+        Class of each row.
+    shifts : ndarray of shape (n,)
+        Only if ``return_shifts`` is true: steps by which each row is shifted to the
+        right.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is of the wrong type or out of range.
+
+    References
+    ----------
+    Chan, Yu, You, Qi, Wright and Ma, "ReduNet: a white-box deep network from the
+    principle of maximizing rate reduction", JMLR 23, 2022: sines and their signs of one
+    and three periods, 400 rows a class. (Their program also shifts by fractions of a
+    step, and repeats the first point of a period as the last.)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skredu.datasets import make_shifted_signals
+    >>> options = {"n_timesteps": 8, "noise": 0.0, "shuffle": False, "random_state": 0}
+    >>> X, y, shifts = make_shifted_signals(3, return_shifts=True, **options)
+    >>> y.tolist()
+    [0, 0, 0, 1, 1, 1]
+    >>> np.roll(X[3], -shifts[3]).tolist()
+    [1.0, 1.0, 1.0, 1.0, -1.0, -1.0, -1.0, -1.0]
+    """
+    n_classes = _integer(n_classes, "n_classes", 1)
+    n_timesteps = _integer(n_timesteps, "n_timesteps", 8 * _periods(n_classes - 1))
+    last = n_timesteps - 1
+    last = last if max_shift is None else _integer(max_shift, "max_shift", 0, last)
+    counts = _counts(n_samples, n_classes)
+    noise, rng = _size(noise, "noise"), _generator(random_state)
+
+    y = _labels(counts)
+    shifts = rng.randint(0, last + 1, len(y))
+    waveforms = np.stack([_waveform(j, n_timesteps) for j in range(n_classes)])
+    X = waveforms[y[:, None], (np.arange(n_timesteps) - shifts[:, None]) % n_timesteps]
+    X += noise * rng.standard_normal(X.shape)
+    X, y, shifts = _mixed(rng, shuffle, X, y, shifts)
+    return (X, y, shifts) if return_shifts else (X, y)
+
+
+def _subspace(
+    rng: np.random.RandomState, dimension: int, n_features: int, offset: float
+) -> tuple[Any, Any]:
+    """Orthonormal basis, in rows, and centre of a random subspace."""
+    Q, R = np.linalg.qr(rng.standard_normal((n_features, dimension)))
+    basis = (Q * np.where(np.diagonal(R) < 0, -1.0, 1.0)).T  # the one with R > 0
+    direction = rng.standard_normal(n_features)
+    return basis, offset / np.linalg.norm(direction) * direction
+
+
+def _coefficients(
+    rng: np.random.RandomState, distribution: str, shape: tuple[int, int]
+) -> Any:
+    if distribution == "uniform":
+        return rng.uniform(-1.0, 1.0, shape)
+    if distribution == "gaussian":
+        return rng.standard_normal(shape)
+    allowed = '"uniform" or "gaussian"'
+    raise ValueError(f"Bad distribution: must be {allowed}, found {distribution!r}.")
+
+
+def _periods(label: int) -> int:
+    """Periods of the waveform of a class: 1, 1, 3, 3, 5, 5, ..."""
+    return label // 2 * 2 + 1
+
+
+def _waveform(label: int, n_timesteps: int) -> Any:
+    """Sine waves for even labels, square waves for odd ones."""
+    turns = _periods(label) * np.arange(n_timesteps)
+    if label % 2 == 0:
+        return np.sin(2.0 * np.pi / n_timesteps * turns)
+    # In whole numbers, where no rounding decides the sign at a zero of the sine.
+    return np.where(2 * turns // n_timesteps % 2 == 0, 1.0, -1.0)
+
+
+def _labels(counts: list[int]) -> Any:
+    return np.repeat(np.arange(len(counts)), counts)
+
+
+def _mixed(rng: np.random.RandomState, mix: bool, *arrays: Any) -> tuple[Any, ...]:
+    """Arrays with their rows in one random order, or as they are."""
+    order = rng.permutation(len(arrays[0])) if mix else slice(None)
+    return tuple(array[order] for array in arrays)
+
+
+def _generator(random_state: Seed) -> np.random.RandomState:
+    with naming("random_state"):
+        return check_random_state(random_state)
+
+
+def _counts(n_samples: Any, n_groups: int) -> list[int]:
+    """Rows of each group."""
+    if isinstance(n_samples, numbers.Integral):
+        return [_integer(n_samples, "n_samples", 1)] * n_groups
+    counts = _integers(n_samples, "n_samples", 1)
+    if len(counts) != n_groups:
+        raise ValueError(
+            f"Bad n_samples: must be one integer, or one for each of the {n_groups} "
+            f"groups, found {len(counts)}."
+        )
+    return counts
+
+
+def _integers(values: Any, name: str, low: int, high: int | None = None) -> list[int]:
+    try:
+        values = list(values)
+    except TypeError as error:
+        raise ValueError(
+            f"Bad {name}: must be a sequence of integers, found {values!r}."
+        ) from error
+    if not values:
+        raise ValueError(f"Bad {name}: must hold one integer or more, found none.")
+    return [_integer(value, name, low, high) for value in values]
+
+
+def _integer(value: Any, name: str, low: int, high: int | None = None) -> int:
+    is_integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not is_integer or value < low or (high is not None and value > high):
+        allowed = f"of at least {low}" if high is None else f"from {low} to {high}"
+        raise ValueError(f"Bad {name}: must be an integer {allowed}, found {value!r}.")
+    return int(value)
+
+
+def _size(value: Any, name: str) -> float:
+    size = math.nan
+    if not isinstance(value, bool) and isinstance(value, numbers.Real):
+        with suppress(OverflowError):
+            size = float(value)
+    if not 0.0 <= size < math.inf:
+        allowed = "a finite number of at least 0"
+        raise ValueError(f"Bad {name}: must be {allowed}, found {value!r}.")
+    return size
