@@ -1,4 +1,4 @@
-"""The only file that imports private or version-dependent scikit-learn names."""
+"""The only file that knows private or version-dependent names of other packages."""
 
 from __future__ import annotations
 
@@ -6,14 +6,23 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils import _array_api
-from sklearn.utils._param_validation import Hidden, Interval, Options, StrOptions
+from sklearn.utils._param_validation import (
+    Hidden,
+    Interval,
+    Options,
+    RealNotInt,
+    StrOptions,
+)
 from sklearn.utils.validation import _check_sample_weight
 
 __all__ = [
     "Hidden",
     "Interval",
     "Options",
+    "RealNotInt",
     "StrOptions",
+    "at_least",
+    "at_most",
     "check_same_namespace",
     "check_weights",
     "float_dtypes",
@@ -27,6 +36,18 @@ def namespace(*arrays: Any) -> Any:
     """Array namespace of the arrays: plain NumPy unless dispatch finds another."""
     xp, dispatched = _array_api.get_namespace(*arrays)
     return xp if dispatched and not xp.__name__.endswith("numpy") else np
+
+
+def at_least(X: Any, bound: float) -> Any:
+    """Raise entries below the bound to it (NumPy 2.0 has no ``clip(min=)``)."""
+    xp = namespace(X)
+    return xp.maximum(X, xp.full_like(X, bound))
+
+
+def at_most(X: Any, bound: float) -> Any:
+    """Array with entries above the bound lowered to it."""
+    xp = namespace(X)
+    return xp.minimum(X, xp.full_like(X, bound))
 
 
 def float_dtypes(X: Any) -> list[Any]:

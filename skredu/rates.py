@@ -28,7 +28,7 @@ __all__ = [
 def coding_length(
     X: Any, *, epsilon: float, assume_centered: bool = False, weights: Any = None
 ) -> float:
-    r"""Bits needed to code the rows up to the distortion ``epsilon``.
+    r"""Coding length of rows up to the distortion ``epsilon``, in bits.
 
     .. math::
 
@@ -78,7 +78,7 @@ def coding_length(
     >>> from skredu.rates import coding_length
     >>> line = np.outer(np.linspace(-1, 1, 50), [1.0, 2.0])
     >>> round(coding_length(line, epsilon=0.1), 2)
-    220.65
+    219.51
     >>> round(coding_length(line, epsilon=0.01), 2)
     393.0
     """
@@ -94,7 +94,7 @@ def partition_coding_length(
     assume_centered: bool = False,
     weights: Any = None,
 ) -> float:
-    r"""Bits needed to code rows group by group, with the labels.
+    r"""Coding length of rows group by group, labels included, in bits.
 
     .. math:: \sum_j L(X_j) + \sum_j n_j \bigl(-\log_2 (n_j / n)\bigr)
 

@@ -20,7 +20,7 @@ from sklearn.metrics.pairwise import pairwise_kernels
 from sklearn.utils import gen_batches
 
 from skredu.classification._coders import Coder, Prepared
-from skredu.classification._training import Training, spread_of
+from skredu.classification._training import Training, root_spread, spread_of
 from skredu.coding._incremental import (
     Code,
     Coordinates,
@@ -31,6 +31,7 @@ from skredu.coding._incremental import (
 
 Floats = NDArray[np.float64]
 
+EPS = float(np.finfo(np.float64).eps)
 # Rows whose products with each other are computed for the diagonal alone.
 NORM_BLOCK = 32
 
@@ -74,7 +75,7 @@ def kernel_group(
     """Factor a class from its Gram matrix (n_j, n_j) and weights (n_j,)."""
     count = float(weights.sum())
     # centring leaves rounding of the products behind
-    floor = len(K) * np.finfo(float).eps * float((weights * np.abs(K.diagonal())).max())
+    floor = len(K) * EPS * float((weights * np.abs(K.diagonal())).max())
     shares, roots = weights / count, np.sqrt(weights)
     products, mean_square = np.zeros(len(K)), 0.0
     if not assume_centered:
@@ -90,7 +91,7 @@ def kernel_group(
             "negative eigenvalues are taken as 0.",
             stacklevel=2,
         )
-    keep = eigenvalues > max(floor, len(K) * np.finfo(float).eps * top)
+    keep = eigenvalues > max(floor, len(K) * EPS * top)
     eigenvalues, V = eigenvalues[keep], V[:, keep]
     code = Code(count, n_features, eigenvalues, mean_square, assume_centered)
     basis = roots[:, None] * V / np.sqrt(eigenvalues)
@@ -130,9 +131,7 @@ def span(K: Floats) -> Span:
     top = float(K.diagonal().max(initial=0.0))
     if top <= 0.0:
         return Span(0, np.zeros(0, dtype=np.intp), np.zeros((0, 0)))
-    factor, pivots, rank, _ = lapack.dpstrf(
-        K, lower=1, tol=n * np.finfo(float).eps * top
-    )
+    factor, pivots, rank, _ = lapack.dpstrf(K, lower=1, tol=n * EPS * top)
     chosen = np.asarray(pivots[:rank] - 1, dtype=np.intp)
     return Span(int(rank), chosen, np.tril(factor[:rank, :rank]))
 
@@ -209,26 +208,29 @@ class GivenProducts:
         return K, Span(self.rank, self.pivots, self.factor).squared_norms(K)
 
 
-def products_of(rows: Training, estimator: Any, unit: float) -> tuple[Products, Any]:
-    """Products for the kernel parameters of an estimator, and the ``gamma`` used.
+def products_of(rows: Training, estimator: Any, unit: float) -> list[Products]:
+    """Products for the kernel parameters of an estimator; several to choose from.
 
-    ``rows`` are in units of ``unit``, and so are the products.
+    ``rows`` are in units of ``unit``, and so is the ``gamma`` of the products.
     """
     kernel, gamma = estimator.kernel, estimator.gamma
     if callable(kernel):
-        return Products(kernel, estimator.kernel_params or {}, rows.X), None
+        return [Products(kernel, estimator.kernel_params or {}, rows.X)]
     if kernel not in ("rbf", "poly"):
-        return Products(kernel, {}, rows.X), None
-    if gamma is None:
-        squared = spread_of(rows, assume_centered=kernel == "poly") ** 2
-        scale = 4.0 * squared if kernel == "rbf" else squared
-        gamma = 1.0 / scale if scale > 0.0 else 1.0
+        return [Products(kernel, {}, rows.X)]
+    if gamma is not None:
+        gammas = [min(gamma * unit * unit, np.finfo(np.float64).max)]
+    elif kernel == "poly":
+        gammas = [1.0 / spread_of(rows, assume_centered=True) ** 2]
     else:
-        gamma = min(gamma * unit * unit, np.finfo(np.float64).max)
-    parameters = {"gamma": gamma}
+        # the mean squared distance of two rows is twice that to the mean
+        gammas = [0.5 / spread_of(rows, assume_centered=False) ** 2]
+        if estimator.epsilon == "auto":
+            gammas.append(gammas[0] / 8.0)
+    more = {}
     if kernel == "poly":
-        parameters |= {"degree": estimator.degree, "coef0": estimator.coef0}
-    return Products(kernel, parameters, rows.X), gamma / unit / unit
+        more = {"degree": estimator.degree, "coef0": estimator.coef0}
+    return [Products(kernel, {"gamma": value, **more}, rows.X) for value in gammas]
 
 
 class KernelCoder(Coder):
@@ -255,7 +257,7 @@ class KernelCoder(Coder):
         self.leverages = leverages
         self.n_classes = len(groups)
         self.n_features = groups[0].code.n_features
-        self.squared_spread = 0.0
+        self.training_spread = 1.0
         self.stops = np.cumsum([len(group.shares) for group in groups])
 
     @classmethod
@@ -280,10 +282,9 @@ class KernelCoder(Coder):
         ]
         coder = cls([g for g, _ in fitted], given, [rest for _, rest in fitted])
         shares = weights / weights.sum()
-        squares = shares @ K.diagonal()
-        coder.squared_spread = squares - (
-            0.0 if assume_centered else shares @ K @ shares
-        )
+        norm = float(shares @ K.diagonal())
+        spread = norm if assume_centered else norm - float(shares @ K @ shares)
+        coder.training_spread = root_spread(spread, norm, math.sqrt(EPS) / 4.0)
         return coder
 
     def plain(self) -> dict[str, Any]:
@@ -308,7 +309,7 @@ class KernelCoder(Coder):
 
     def spread(self, rows: Training) -> float:
         """Root mean square distance of rows to their mean in feature space."""
-        return math.sqrt(max(self.squared_spread, 0.0))
+        return self.training_spread
 
     def prepare(self, X: Any) -> Prepared:
         """Every class needs products."""

@@ -22,6 +22,9 @@ Floats = NDArray[np.float64]
 
 # Pulls the label code to the class frequencies where the data do not speak.
 LABEL_PENALTY = 1e-4
+# Keeps the factor finite, and the Hessian regular, where the classes are told apart
+# without an error or the scores are equal.
+FACTOR_PENALTY = 1e-6
 # Newton stops when the likelihood can gain no more than this, in nats a row.
 TOLERANCE = 1e-6
 
@@ -55,7 +58,8 @@ class Labelled:
         norms = P.sum(axis=0)
         P /= norms
         loss = self.weights @ (np.log(norms) - own)
-        return float(loss + LABEL_PENALTY * (b @ b)), P
+        loss += LABEL_PENALTY * (b @ b) + FACTOR_PENALTY * t * t
+        return float(loss), P
 
     def derivatives(self, theta: Floats, P: Floats) -> tuple[Floats, Floats]:
         """Gradient (k + 1,) and Hessian (k + 1, k + 1) at probabilities ``P``."""
@@ -65,7 +69,7 @@ class Labelled:
         means = PS.sum(axis=0)
         own = S[self.y, np.arange(len(self.y))]
         gradient = np.empty(k + 1)
-        gradient[0] = w @ (means - own)
+        gradient[0] = w @ (means - own) + 2.0 * FACTOR_PENALTY * theta[0]
         gradient[1:] = shares.sum(axis=1) - np.bincount(self.y, w, minlength=k)
         gradient[1:] += 2.0 * LABEL_PENALTY * b
         hessian = np.empty((k + 1, k + 1))
@@ -73,7 +77,7 @@ class Labelled:
         hessian[0, 1:] = hessian[1:, 0] = PS @ w - shares @ means
         hessian[1:, 1:] = np.diag(shares.sum(axis=1)) - shares @ P.T
         hessian[1:, 1:] += 2.0 * LABEL_PENALTY * np.eye(k)
-        hessian[0, 0] += 1e-12  # equal scores leave the factor free
+        hessian[0, 0] += 2.0 * FACTOR_PENALTY
         return gradient, hessian
 
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils.metaestimators import available_if
 
-from skredu._compat import Interval, StrOptions, namespace
+from skredu._compat import Interval, StrOptions, at_least, namespace
 from skredu.classification._base import ScoringClassifier
 from skredu.classification._coders import Coder
 from skredu.classification._kernel_micl import KernelCoder, products_of
@@ -54,9 +54,9 @@ class MICLClassifier(ScoringClassifier):
         A row then has the squared norm of the training rows where they all have the
         same, and else the smallest one that its products allow.
     gamma : float, default=None
-        Coefficient of ``"rbf"`` and ``"poly"``. None: one over twice the mean squared
-        distance between two training rows (rbf), one over their mean squared norm
-        (poly).
+        Coefficient of ``"rbf"`` and ``"poly"``. None: for rbf one over the mean squared
+        distance between two training rows or, with ``epsilon="auto"``, an eighth of it
+        where leave-one-out prefers that; for poly one over the mean squared norm.
     degree : float, default=3
         Degree of ``"poly"``.
     coef0 : float, default=1
@@ -217,6 +217,8 @@ class MICLClassifier(ScoringClassifier):
         self._unit = unit_of(rows.X) if self._scalable() else 1.0
         rows = rows.scaled(self._unit)
         self._n_chosen: int | None = None
+        if hasattr(self, "gamma_"):
+            del self.gamma_  # of an earlier fit with another kernel
         if _is_linear(self):
             self._fit_linear(rows, [None] * len(rows.sizes))
         else:
@@ -316,7 +318,7 @@ class MICLClassifier(ScoringClassifier):
         xp = namespace(log_proba)
         # what is possible keeps a probability that has a logarithm
         floor = math.log(float(xp.finfo(log_proba.dtype).smallest_normal))
-        possible = xp.clip(log_proba, min=floor)
+        possible = at_least(log_proba, floor)
         return xp.exp(xp.where(xp.isfinite(log_proba), possible, log_proba))
 
     def _log_proba(self, X: Any, method: str) -> Any:
@@ -335,7 +337,7 @@ class MICLClassifier(ScoringClassifier):
 
     def _scalable(self) -> bool:
         """Whether scaling the rows only scales epsilon, or gamma and not epsilon."""
-        return self.kernel in ("linear", "rbf")
+        return self.kernel in ("linear", "rbf", "poly", "cosine")
 
     def _fit_linear(self, rows: Training, before: list[Scatter | None]) -> None:
         """Merge the scatters of new rows with those before, factor, choose codes."""
@@ -345,26 +347,31 @@ class MICLClassifier(ScoringClassifier):
         if any(scatter is not None for scatter in before):
             coder.leverages = [None] * len(scatters)  # of the new rows only
         self._scatters = [vars(scatter) for scatter in scatters]
-        self._finish(coder, rows, [scatter.count for scatter in scatters])
+        counts = [scatter.count for scatter in scatters]
+        self._finish(coder, self._choose(coder, rows, counts), rows)
 
     def _fit_rows(self, rows: Training) -> None:
         """Keep the rows of the classes, for products or for neighbours."""
+        centered = self.assume_centered
         if self.n_neighbors is not None:
-            coder: Coder = LocalCoder.fit(
-                rows, self.n_neighbors, self.assume_centered, self.n_jobs
-            )
-        else:
-            products, gamma = products_of(rows, self, self._unit)
-            if gamma is not None:
-                self.gamma_ = gamma
-            coder = KernelCoder.fit(rows, products, self.assume_centered)
-        self._finish(coder, rows, rows.counts)
+            local = LocalCoder.fit(rows, self.n_neighbors, centered, self.n_jobs)
+            self._finish(local, self._choose(local, rows, rows.counts), rows)
+            return
+        candidates = []
+        for products in products_of(rows, self, self._unit):
+            coder = KernelCoder.fit(rows, products, centered)
+            candidates.append((self._choose(coder, rows, rows.counts), coder, products))
+        codes, coder, products = min(candidates, key=lambda fitted: fitted[0].loss)
+        self._finish(coder, codes, rows)
+        if "gamma" in products.parameters and not callable(self.kernel):
+            self.gamma_ = products.parameters["gamma"] / self._unit / self._unit
 
-    def _finish(self, coder: Coder, rows: Training, counts: list[float]) -> None:
-        """Choose distortion and label code, store what prediction needs."""
-        codes = choose_codes(
-            coder, rows, counts, self._given_epsilon(), self.priors, self._codes()
-        )
+    def _choose(self, coder: Coder, rows: Training, counts: list[float]) -> Codes:
+        epsilon, before = self._given_epsilon(), self._codes()
+        return choose_codes(coder, rows, counts, epsilon, self.priors, before)
+
+    def _finish(self, coder: Coder, codes: Codes, rows: Training) -> None:
+        """Store what prediction needs."""
         self._model = coder.plain()
         self._label_shift, self._n_chosen = codes.label_shift.tolist(), codes.n_chosen
         self.epsilon_ = codes.epsilon * self._length_unit

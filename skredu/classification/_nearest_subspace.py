@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, ClassVar
 
-from skredu._compat import Interval, namespace
+import numpy as np
+
+from skredu._compat import Interval, RealNotInt, namespace, to_numpy
 from skredu.classification._base import ScoringClassifier
 from skredu.classification._training import Training, unit_of
 from skredu.coding._group import spectrum
@@ -74,7 +76,7 @@ class NearestSubspaceClassifier(ScoringClassifier):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "n_components": [
             Interval(Integral, 1, None, closed="left"),
-            Interval(Real, 0, 1, closed="neither"),
+            Interval(RealNotInt, 0, 1, closed="neither"),
         ],
         "assume_centered": ["boolean"],
     }
@@ -142,9 +144,9 @@ class NearestSubspaceClassifier(ScoringClassifier):
         if self.n_components >= 1:
             rank = min(rank, int(self.n_components))
         elif rank:
-            energy = xp.cumulative_sum(eigenvalues)
+            energy = np.cumsum(to_numpy(eigenvalues))
             missing = energy < self.n_components * energy[-1]
-            rank = min(rank, int(xp.count_nonzero(missing)) + 1)
+            rank = min(rank, int(missing.sum()) + 1)
         components = xp.take(V, order[:rank], axis=1).T
         return xp.astype(components, scatter.mean.dtype)
 

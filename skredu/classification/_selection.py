@@ -44,12 +44,15 @@ class Codes:
         Nats by which they differ from the class frequencies.
     n_chosen : int or None
         Number of rows that were left out to choose, None where nothing was chosen.
+    loss : float
+        Of the rows left out; compares choices on the same rows.
     """
 
     epsilon: float
     log_priors: Any
     label_shift: Floats
     n_chosen: int | None
+    loss: float = np.inf
 
 
 def choose_codes(
@@ -90,13 +93,14 @@ def choose_codes(
     chosen = _evenly(n_rows, len(counts))
     scores = _left_out_scores(coder, rows, counts, log_priors, path, chosen, frequent)
     weights = np.ones(n_rows) if rows.weights is None else to_numpy(rows.weights)
-    best, _, shift = select(
+    best, loss, shift = select(
         scores,
         to_numpy(rows.y)[chosen],
         weights[chosen].astype(np.float64),
         fit_labels=isinstance(priors, str),
     )
-    return Codes(float(path[best]), _normalised(log_priors + shift), shift, n_rows)
+    log_priors = _normalised(log_priors + shift)
+    return Codes(float(path[best]), log_priors, shift, n_rows, loss)
 
 
 def _left_out_scores(
@@ -202,7 +206,7 @@ def _judge(
 ) -> tuple[Floats, float, Floats]:
     """Fitted factor and label code, their loss, and the code in nats."""
     scores = scores - scores.max(axis=0)
-    unit = max(-float(scores.mean()), np.finfo(float).tiny)
+    unit = max(-float(weights @ scores.mean(axis=0)), np.finfo(float).tiny)
     rows = Labelled(scores / unit, y, weights)
     theta, P = fit_label_code(rows, theta, fit_labels=fit_labels)
     own = P[y, np.arange(len(y))]

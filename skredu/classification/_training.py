@@ -125,17 +125,25 @@ class Training:
         """
         scatters = []
         for part, old in zip(self.slices, before, strict=True):
-            scatter = Scatter.from_rows(
-                *self.class_rows(part), assume_centered=assume_centered
-            )
+            scatter = self._scatter(part, old, assume_centered)
             if epsilon is not None and too_steep(scatter, epsilon):
-                scatter = Scatter.from_rows(
-                    *self.class_rows(part),
-                    assume_centered=assume_centered,
-                    precise=True,
-                )
-            scatters.append(scatter if old is None else old.merge(scatter))
+                scatter = self._scatter(part, old, assume_centered, precise=True)
+            scatters.append(scatter)
         return scatters
+
+    def _scatter(
+        self,
+        part: slice,
+        old: Scatter | None,
+        assume_centered: bool,
+        precise: bool = False,
+    ) -> Scatter:
+        scatter = Scatter.from_rows(
+            *self.class_rows(part), assume_centered=assume_centered, precise=precise
+        )
+        if old is None:
+            return scatter
+        return replace(old, precise=precise or old.precise).merge(scatter)
 
 
 def unit_of(X: Any) -> float:
@@ -149,20 +157,30 @@ def unit_of(X: Any) -> float:
 
 
 def spread_of(rows: Training, assume_centered: bool) -> float:
-    """Root mean square distance of rows to their mean, or norm around the origin."""
+    """Root mean square distance of rows to their mean, or norm around the origin.
+
+    Rows that are equal up to rounding have no spread; then it is their norm, and one
+    for rows of zeros, so that it is always a length to measure by.
+    """
     xp, X, weights = namespace(rows.X), rows.X, rows.weights
     n, d = X.shape
-    total = float(n) if weights is None else float(xp.sum(weights))
-    shares = xp.full(n, 1.0 / total, dtype=X.dtype, device=X.device)
-    shares = shares if weights is None else weights / total
-    mean = xp.zeros(d, dtype=X.dtype, device=X.device)
-    if not assume_centered:
-        mean = shares @ X
-    squares = 0.0
+    weights = xp.ones(n, dtype=X.dtype, device=X.device) if weights is None else weights
+    shares = weights / xp.sum(weights)
+    mean = shares @ X
+    spread = norm = 0.0
     for block in gen_batches(n, max(1, 2**22 // d)):
-        norms = xp.sum((X[block, :] - mean) ** 2, axis=1)
-        squares += float(xp.sum(norms * shares[block]))
-    return math.sqrt(squares)
+        part = shares[block]
+        spread += float(part @ xp.sum((X[block, :] - mean) ** 2, axis=1))
+        norm += float(part @ xp.sum(X[block, :] ** 2, axis=1))
+    eps = float(xp.finfo(X.dtype).eps)
+    return root_spread(norm if assume_centered else spread, norm, eps)
+
+
+def root_spread(squared_spread: float, squared_norm: float, eps: float) -> float:
+    """Length to measure rows by, from their mean square distance and norm."""
+    if squared_spread <= (4.0 * eps) ** 2 * squared_norm:
+        squared_spread = squared_norm
+    return math.sqrt(squared_spread) if squared_spread > 0.0 else 1.0
 
 
 def take_labels(classes: Any, best: Any) -> Any:

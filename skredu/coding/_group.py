@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from scipy.linalg import blas
 
-from skredu._compat import namespace
+from skredu._compat import at_least, namespace
 from skredu.coding._incremental import Code, Coordinates, Leverages, joined_extra
 from skredu.coding._linalg import widen
 from skredu.coding._scatter import Scatter
@@ -57,7 +57,7 @@ class Group:
         outside = xp.zeros(X.shape[0], dtype=X.dtype, device=X.device)
         if squares.shape[1] < X.shape[1]:
             total = xp.sum(centred * centred, axis=1)
-            outside = xp.clip(total - xp.sum(squares, axis=1), min=0.0)
+            outside = at_least(total - xp.sum(squares, axis=1), 0.0)
         return Coordinates(squares, outside, *self._products(X))
 
     def joined_extra(self, X: Any, epsilons: Any) -> Any:
@@ -114,7 +114,7 @@ def spectrum(scatter: Scatter) -> tuple[Any, Any, Any]:
         U, sigma, Vt = left_and_right(scatter.root)
         return sigma * sigma, Vt.T, U
     eigenvalues, V = xp.linalg.eigh(widen(scatter.matrix))
-    return xp.clip(eigenvalues, min=0.0), V, None
+    return at_least(eigenvalues, 0.0), V, None
 
 
 def left_and_right(root: Any) -> tuple[Any, Any, Any]:

@@ -18,7 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from skredu._compat import namespace
+from skredu._compat import at_least, at_most, namespace
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class Code:
             return xp.zeros_like(dots)
         total = n * n * self.mean_square + 2.0 * n * change * dots
         total = (total + change * change * squares) / (n + change) ** 2
-        return xp.clip(total, min=0.0)
+        return at_least(total, 0.0)
 
     def _length(
         self, volumes: Any, mean_squares: Any, epsilons: Any, change: float
@@ -185,7 +185,7 @@ def left_out_extra(
     if weights is None:
         weights = xp.ones_like(rows.norms)
     weights = xp.astype(weights, xp.float64)
-    copies = xp.clip(weights, max=1.0)
+    copies = at_most(weights, 1.0)
     pieces, order = [], []
     for copy in xp.unique_values(copies):
         index = xp.nonzero(copies == copy)[0]
@@ -217,7 +217,7 @@ def _left_out(
         remainder = leverages.remainder(code, c, weights, copy)
     tiny = float(xp.finfo(remainder.dtype).smallest_normal)
     moved = code.moved_mean_squares(rows.dots, rows.norms, -copy)
-    less = code.left_length(xp.clip(remainder, min=tiny), moved, epsilons, copy)
+    less = code.left_length(at_least(remainder, tiny), moved, epsilons, copy)
     if copy == 1.0:
         return code.length(epsilons) - less
     return _joined(code, rows, epsilons, 1.0 - copy) - less
@@ -259,7 +259,7 @@ class Leverages:
         constant = 0.0 if code.assume_centered else w / code.count
         if not self.full:
             sums = xp.sum(self.squares, axis=1)[:, None]
-            inner = inner + xp.clip(1.0 - constant - sums, min=0.0)
+            inner = inner + at_least(1.0 - constant - sums, 0.0)
         if code.assume_centered:
             return (w - copy + copy * inner) / w
         left = code.count - copy

@@ -12,8 +12,11 @@ from typing import Any
 
 from skredu._compat import namespace
 
-# Beyond this condition of I + W^T W its factors lose digits on rank-deficient rows;
-# singular values then take over: their squares leave the null directions alone.
+# On rank-deficient rows a Cholesky factor of I + W^T W of size m and condition k has
+# an error of about m k rounding units (measured). Where that is more than these units
+# of the log-volume, singular values take over: their squares leave null directions be.
+MAX_LOSS = 1e3
+# Up to this condition products and solves with I + W^T W keep twelve digits.
 MAX_CONDITION = 1e4
 # An entry this large alone exceeds it, so the product of rows need not be tried.
 MAX_LOG_ENTRY = 25.0
@@ -81,9 +84,9 @@ def _gram_log_volume(W: Any) -> float | None:
     if top > MAX_CONDITION**2:
         return None  # the unit matrix may drown, and Cholesky break down
     pivots = xp.linalg.diagonal(xp.linalg.cholesky(G + eye))
-    if top > MAX_CONDITION * float(xp.min(pivots)) ** 2:
-        return None
-    return 2.0 * float(xp.sum(xp.log(pivots)))
+    volume = 2.0 * float(xp.sum(xp.log(pivots)))
+    condition = top / float(xp.min(pivots)) ** 2
+    return None if G.shape[0] * condition > MAX_LOSS * volume else volume
 
 
 def _positive(X: Any) -> Any:
