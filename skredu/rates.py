@@ -80,7 +80,7 @@ def coding_length(
     >>> round(coding_length(line, epsilon=0.1), 2)
     219.51
     >>> round(coding_length(line, epsilon=0.01), 2)
-    393.0
+    392.14
     """
     X, weights = rows_and_weights(X, weights)
     return _length(X, distortion(epsilon), assume_centered, weights)

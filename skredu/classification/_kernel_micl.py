@@ -70,12 +70,19 @@ class KernelGroup:
 
 
 def kernel_group(
-    K: Floats, weights: Floats, n_features: float, assume_centered: bool
+    K: Floats,
+    weights: Floats,
+    n_features: float,
+    assume_centered: bool,
+    eps: float = EPS,
 ) -> tuple[KernelGroup, Leverages]:
-    """Factor a class from its Gram matrix (n_j, n_j) and weights (n_j,)."""
+    """Factor a class from its Gram matrix (n_j, n_j) and weights (n_j,).
+
+    ``eps`` is the relative rounding error of the products.
+    """
     count = float(weights.sum())
     # centring leaves rounding of the products behind
-    floor = len(K) * EPS * float((weights * np.abs(K.diagonal())).max())
+    floor = len(K) * eps * float((weights * np.abs(K.diagonal())).max())
     shares, roots = weights / count, np.sqrt(weights)
     products, mean_square = np.zeros(len(K)), 0.0
     if not assume_centered:
@@ -91,7 +98,7 @@ def kernel_group(
             "negative eigenvalues are taken as 0.",
             stacklevel=2,
         )
-    keep = eigenvalues > max(floor, len(K) * EPS * top)
+    keep = eigenvalues > max(floor, len(K) * eps * top)
     eigenvalues, V = eigenvalues[keep], V[:, keep]
     code = Code(count, n_features, eigenvalues, mean_square, assume_centered)
     basis = roots[:, None] * V / np.sqrt(eigenvalues)
@@ -125,13 +132,13 @@ class Span:
         return np.einsum("ij,ij->j", solved, solved)
 
 
-def span(K: Floats) -> Span:
+def span(K: Floats, eps: float = EPS) -> Span:
     """Rank and spanning rows of a Gram matrix of shape (n, n)."""
     n = len(K)
     top = float(K.diagonal().max(initial=0.0))
     if top <= 0.0:
         return Span(0, np.zeros(0, dtype=np.intp), np.zeros((0, 0)))
-    factor, pivots, rank, _ = lapack.dpstrf(K, lower=1, tol=n * EPS * top)
+    factor, pivots, rank, _ = lapack.dpstrf(K, lower=1, tol=n * eps * top)
     chosen = np.asarray(pivots[:rank] - 1, dtype=np.intp)
     return Span(int(rank), chosen, np.tril(factor[:rank, :rank]))
 
@@ -162,6 +169,8 @@ class Products:
         return self._kernel(X, self.X), np.concatenate(norms)
 
     def _kernel(self, X: Any, Y: Any) -> Floats:
+        # rounding in single precision would pass for further dimensions
+        X, Y = X.astype(np.float64, copy=False), Y.astype(np.float64, copy=False)
         with np.errstate(over="ignore", invalid="ignore"):
             K = pairwise_kernels(X, Y, metric=self.kernel, **self.parameters)
         K = np.asarray(K, dtype=np.float64)
@@ -266,9 +275,11 @@ class KernelCoder(Coder):
     ) -> KernelCoder:
         """Factor every class from the products of the training rows."""
         given: Products | GivenProducts = products
+        eps = EPS
         if products.kernel == "precomputed":
             K = np.asarray(rows.X[:, rows.index], dtype=np.float64)
-            spanned = span(K)
+            eps = float(np.finfo(rows.X.dtype).eps)
+            spanned = span(K, eps)
             given = GivenProducts.of(rows.index, K, spanned)
         else:
             K, _ = products(rows.X)
@@ -276,7 +287,7 @@ class KernelCoder(Coder):
         weights = np.concatenate(rows.class_weights())
         fitted = [
             kernel_group(
-                K[part, part], weights[part], max(spanned.rank, 1), assume_centered
+                K[part, part], weights[part], max(spanned.rank, 1), assume_centered, eps
             )
             for part in rows.slices
         ]

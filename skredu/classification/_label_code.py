@@ -25,8 +25,9 @@ LABEL_PENALTY = 1e-4
 # Keeps the factor finite, and the Hessian regular, where the classes are told apart
 # without an error or the scores are equal.
 FACTOR_PENALTY = 1e-6
-# Newton stops when the likelihood can gain no more than this, in nats a row.
-TOLERANCE = 1e-6
+# Newton stops after the step that gains no more than this, in nats a row; what is left
+# is about its square.
+TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Labelled:
         gradient[1:] = shares.sum(axis=1) - np.bincount(self.y, w, minlength=k)
         gradient[1:] += 2.0 * LABEL_PENALTY * b
         hessian = np.empty((k + 1, k + 1))
-        hessian[0, 0] = np.vdot(shares, S * S) - w @ (means * means)
+        hessian[0, 0] = np.einsum("kn,kn,n->", PS, S, w) - w @ (means * means)
         hessian[0, 1:] = hessian[1:, 0] = PS @ w - shares @ means
         hessian[1:, 1:] = np.diag(shares.sum(axis=1)) - shares @ P.T
         hessian[1:, 1:] += 2.0 * LABEL_PENALTY * np.eye(k)

@@ -1,0 +1,131 @@
+"""Environment, array namespaces and the guard of the global random state."""
+
+# ruff: noqa: E402
+
+import os
+
+# Both must be set before NumPy, SciPy or scikit-learn is imported: SciPy and
+# scikit-learn read the first on import, and a thread pool a worker would make the
+# workers of pytest-xdist fight for the cores.
+os.environ["SCIPY_ARRAY_API"] = "1"
+for _library in ("OMP", "OPENBLAS", "MKL", "BLIS", "VECLIB_MAXIMUM"):
+    os.environ[f"{_library}_NUM_THREADS"] = "1"
+
+from importlib.util import find_spec
+
+import hypothesis
+import numpy as np
+import pytest
+import scipy
+import sklearn
+
+hypothesis.settings.register_profile(
+    "skredu",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    max_examples=40,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("skredu")
+
+
+class Backend:
+    """Array namespace with ``asarray`` on one device; other names pass through."""
+
+    def __init__(self, module, *, device=None, writeable=True):
+        self._module = module
+        self._device = device
+        self._writeable = writeable
+
+    def __getattr__(self, name):
+        return getattr(self._module, name)
+
+    def asarray(self, values, *, dtype=None):
+        """Array of the namespace; ``dtype`` may be a name."""
+        if isinstance(dtype, str):
+            dtype = getattr(self._module, dtype)
+        if self._module is not np:
+            return self._module.asarray(values, dtype=dtype, device=self._device)
+        array = np.array(values, dtype=dtype)
+        array.flags.writeable = self._writeable
+        return array
+
+    def to_numpy(self, array):
+        """Copy of an array of this namespace, which it must be, for comparisons."""
+        assert isinstance(array, type(self.asarray([0.0])))
+        if self._module is np:
+            return np.array(array)
+        if self._device is not None:
+            assert array.device == self._device
+            array = self._module.from_dlpack(array, device=self._cpu)
+        return np.asarray(array)
+
+    @property
+    def _cpu(self):
+        return self._module.__array_namespace_info__().default_device()
+
+
+def _numpy():
+    return Backend(np)
+
+
+def _read_only_numpy():
+    return Backend(np, writeable=False)
+
+
+def _array_api_strict():
+    import array_api_strict as xp
+
+    return Backend(xp)
+
+
+def _array_api_strict_second_device():
+    import array_api_strict as xp
+
+    return Backend(xp, device=xp.Device("device1"))
+
+
+def _torch():
+    import torch
+
+    return Backend(torch)
+
+
+BACKENDS = {"numpy": _numpy, "read-only numpy": _read_only_numpy}
+# scikit-learn dispatches only with SciPy 1.14 or newer.
+if tuple(int(part) for part in scipy.__version__.split(".")[:2]) >= (1, 14):
+    BACKENDS["array_api_strict"] = _array_api_strict
+    BACKENDS["array_api_strict on device1"] = _array_api_strict_second_device
+    if find_spec("torch") is not None:
+        BACKENDS["torch"] = _torch
+DISPATCHED = frozenset(BACKENDS) - {"numpy", "read-only numpy"}
+
+
+@pytest.fixture(params=list(BACKENDS))
+def xp(request):
+    """Array namespace, with dispatch on where it is not NumPy."""
+    dispatch = request.param in DISPATCHED
+    with sklearn.config_context(array_api_dispatch=dispatch):
+        yield BACKENDS[request.param]()
+
+
+@pytest.fixture(params=["float64", "float32"])
+def dtype(request):
+    """Name of a floating type."""
+    return request.param
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call():
+    """No test touches NumPy's global random state.
+
+    Around the call of the function itself, so that plugins which set the state
+    between the phases of a test do not matter.
+    """
+    before = np.random.get_state()  # noqa: NPY002
+    result = yield
+    after = np.random.get_state()  # noqa: NPY002
+    assert before[2:] == after[2:], "the test has used NumPy's global random state"
+    np.testing.assert_array_equal(before[1], after[1])
+    return result

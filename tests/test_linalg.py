@@ -1,0 +1,205 @@
+"""Log-volumes keep their digits at every rank, shape and scale."""
+
+import math
+
+import mpmath
+import numpy as np
+import oracle
+import pytest
+from numpy.testing import assert_allclose
+
+from skredu.coding import _linalg
+from skredu.coding._linalg import log_volume, volume_gradient
+
+SHAPES = [(1, 1), (1, 6), (6, 1), (3, 6), (6, 3), (5, 5), (12, 8), (8, 12), (30, 4)]
+EXPONENTS = [-15, -8, -4, -1, 0, 1, 2, 3, 3.8, 4.2, 5, 6, 7.9, 8.1, 10, 12, 15]
+
+
+def integer_rows(n, d, rank, seed=0):
+    """Rows of small integers, so that their rank is exact in floating point."""
+    rng = np.random.default_rng(seed)
+    left = rng.integers(-3, 4, (n, rank))
+    left[0, 0] += 7
+    right = rng.integers(-3, 4, (rank, d))
+    right[0, 0] += 7
+    return (left @ right).astype(np.float64)
+
+
+def relative_error(value, exact):
+    with mpmath.workdps(oracle.DIGITS):
+        return float(abs(mpmath.mpf(value) - exact) / abs(exact))
+
+
+def volume_and_oracle(W, condition, **options):
+    """Ours and the exact log-volume where ``c |S|`` is ``condition``."""
+    log_scale = 0.5 * math.log(condition) - math.log(np.linalg.norm(W, 2))
+    with mpmath.workdps(oracle.DIGITS):
+        exact = oracle.log_volume(W, mpmath.exp(2 * mpmath.mpf(log_scale)))
+    return log_volume(W, log_scale=log_scale, **options), exact
+
+
+@pytest.mark.parametrize("exponent", EXPONENTS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_log_volume_of_rank_deficient_rows_keeps_twelve_digits(shape, exponent):
+    for rank in {1, max(1, min(shape) // 2), max(1, min(shape) - 1)}:
+        W = integer_rows(*shape, rank, seed=rank)
+        value, exact = volume_and_oracle(W, 10.0**exponent)
+        assert relative_error(value, exact) < 1e-12
+
+
+@pytest.mark.parametrize("exponent", EXPONENTS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_log_volume_of_full_rank_rows_keeps_twelve_digits(shape, exponent):
+    W = np.random.default_rng(3).standard_normal(shape)
+    value, exact = volume_and_oracle(W, 10.0**exponent)
+    assert relative_error(value, exact) < 1e-12
+
+
+def test_log_volume_of_many_null_directions_keeps_twelve_digits():
+    W = integer_rows(40, 25, 4)
+    for exponent in np.linspace(0, 15, 21):
+        value, exact = volume_and_oracle(W, 10.0**exponent)
+        assert relative_error(value, exact) < 1e-12
+
+
+@pytest.mark.parametrize("rank", [1, 4, 40])
+@pytest.mark.parametrize("shape", [(200, 150), (150, 200)])
+def test_log_volume_of_large_rank_deficient_rows_keeps_twelve_digits(shape, rank):
+    rng = np.random.default_rng(0)
+    left, right = rng.integers(-3, 4, (200, rank)), rng.integers(-3, 4, (rank, 150))
+    W = (left @ right).astype(np.float64)
+    W = W if shape == W.shape else W.T
+    with mpmath.workdps(oracle.DIGITS):
+        # I + c S has the determinant of I + c A B, of the size of the rank
+        A, B = (mpmath.matrix((F.T @ F).tolist()) for F in (left, right.T))
+        for exponent in (1, 2, 2.5, 3, 3.5, 4, 5, 7, 15):
+            log_scale = 0.5 * math.log(10.0**exponent) - math.log(np.linalg.norm(W, 2))
+            c = mpmath.exp(2 * mpmath.mpf(log_scale))
+            exact = mpmath.log(mpmath.det(mpmath.eye(rank) + c * A * B))
+            assert relative_error(log_volume(W, log_scale=log_scale), exact) < 1e-12
+
+
+@pytest.mark.parametrize("rows", [1e-150, 1e-8, 1.0, 1e8, 1e150, 1e300])
+@pytest.mark.parametrize("scale", [1e-300, 1e-150, 1e-8, 1.0, 1e8, 1e150])
+def test_log_volume_never_overflows(rows, scale):
+    W = integer_rows(6, 4, 2)
+    value = log_volume(W * rows, log_scale=math.log(scale))
+    with mpmath.workdps(1000):
+        factor = (mpmath.mpf(rows) * mpmath.mpf(scale)) ** 2
+        exact = oracle.log_volume(W, factor, digits=1000)
+        if exact < 1e-290:
+            assert 0.0 <= value < 1e-290
+        else:
+            assert float(abs(value - exact) / exact) < 1e-12
+
+
+def test_log_volume_of_denormal_rows():
+    tiny = np.nextafter(0.0, 1.0)
+    W = np.array([[2.0, 4.0], [-6.0, 4.0]])
+    value = log_volume(W * tiny, log_scale=-math.log(tiny))
+    assert_allclose(value, math.log(np.linalg.det(np.eye(2) + W.T @ W)), rtol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (3, 2)])
+def test_log_volume_and_gradient_of_nothing_are_zero(shape):
+    assert log_volume(np.zeros(shape), log_scale=700.0) == 0.0
+    gradient = volume_gradient(np.zeros(shape), log_scale=700.0)
+    assert gradient.shape == shape
+    assert not gradient.any()
+
+
+@pytest.mark.parametrize("shape", [(5, 9), (9, 5), (40, 6)])
+@pytest.mark.parametrize("condition", [1e-3, 1.0, 1e3, 1e6, 1e9])
+def test_transposing_the_rows_changes_nothing(shape, condition):
+    W = np.random.default_rng(0).standard_normal(shape)
+    s = 0.5 * math.log(condition)
+    assert_allclose(log_volume(W, log_scale=s), log_volume(W.T, log_scale=s), 1e-13)
+    assert_allclose(
+        volume_gradient(W, log_scale=s),
+        volume_gradient(W.T, log_scale=s).T,
+        rtol=1e-10,
+        atol=1e-12 * math.exp(s),
+    )
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("exponent", [-8, 0, 2, 3.9, 4.1, 6, 8, 12, 15])
+def test_gradient_of_rank_deficient_rows_agrees_with_exact_arithmetic(shape, exponent):
+    W = integer_rows(*shape, max(1, min(shape) // 2))
+    log_scale = 0.5 * exponent * math.log(10.0) - math.log(np.linalg.norm(W, 2))
+    with mpmath.workdps(oracle.DIGITS):
+        A = mpmath.matrix(W.tolist())
+        c = mpmath.exp(2 * mpmath.mpf(log_scale))
+        exact = c * A * mpmath.inverse(mpmath.eye(shape[1]) + c * (A.T * A))
+    exact = np.array(exact.tolist(), dtype=np.float64)
+    gradient = volume_gradient(W, log_scale=log_scale)
+    assert_allclose(gradient, exact, rtol=0, atol=2e-12 * np.abs(exact).max())
+
+
+@pytest.mark.parametrize("exponent", [-150, -20, 0, 20, 150])
+def test_gradient_scales_inversely_with_rows_and_distortion(exponent):
+    W = np.random.default_rng(1).standard_normal((7, 4))
+    factor = 10.0**exponent
+    for log_scale in (-3.0, 0.0, 8.0, 20.0):
+        gradient = volume_gradient(W * factor, log_scale=log_scale - math.log(factor))
+        expected = volume_gradient(W, log_scale=log_scale)
+        assert_allclose(gradient * factor, expected, rtol=1e-10, atol=1e-11)
+
+
+@pytest.mark.parametrize("shape", [(4, 7), (7, 4), (20, 3)])
+@pytest.mark.parametrize("log_scale", [-6.0, 1.0, 4.0, 16.0])
+def test_every_namespace_and_precision_agrees_with_numpy(xp, dtype, shape, log_scale):
+    W = integer_rows(*shape, 2)
+    ours = xp.asarray(W, dtype=dtype)
+    assert_allclose(
+        log_volume(ours, log_scale=log_scale),
+        log_volume(W, log_scale=log_scale),
+        rtol=1e-13,
+    )
+    gradient = volume_gradient(ours, log_scale=log_scale)
+    assert gradient.dtype == xp.float64
+    assert_allclose(
+        xp.to_numpy(gradient),
+        volume_gradient(W, log_scale=log_scale),
+        rtol=1e-9,
+        atol=1e-9 * math.exp(min(log_scale, 0.0)),
+    )
+
+
+def test_memory_order_does_not_matter():
+    W = np.random.default_rng(2).standard_normal((9, 6))
+    for other in (np.asfortranarray(W), np.repeat(W, 2, axis=1)[:, ::2]):
+        for log_scale in (0.0, 9.0):
+            assert_allclose(
+                log_volume(other, log_scale=log_scale),
+                log_volume(W, log_scale=log_scale),
+                rtol=1e-14,
+            )
+
+
+def test_arguments_are_not_changed():
+    W = np.random.default_rng(2).standard_normal((9, 6))
+    before = W.copy()
+    for log_scale in (-9.0, 0.0, 30.0):
+        log_volume(W, log_scale=log_scale)
+        volume_gradient(W, log_scale=log_scale)
+    np.testing.assert_array_equal(W, before)
+
+
+def test_wide_rows_never_make_a_square_of_the_wide_side():
+    W = np.random.default_rng(0).standard_normal((3, 20_000))  # its square: 3.2 GB
+    for log_scale in (-9.0, -3.0, 30.0):
+        assert log_volume(W, log_scale=log_scale) > 0.0
+        assert volume_gradient(W, log_scale=log_scale).shape == W.shape
+
+
+def test_rank_counts_what_rounding_does_not_explain():
+    sigma = np.array([1.0, 1e-3, 1e-17])
+    assert _linalg.rank_of(sigma, (5, 3)) == 2
+    assert _linalg.rank_of(sigma.astype(np.float32), (5, 3)) == 2
+    assert _linalg.rank_of(sigma[:0], (0, 3)) == 0
+
+
+def test_largest_entry_by_absolute_value():
+    assert _linalg.largest(np.array([[1.0, -3.0]])) == 3.0
+    assert _linalg.largest(np.empty((0, 4))) == 0.0

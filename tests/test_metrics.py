@@ -1,0 +1,462 @@
+"""The scores keep their definitions, and serve as scorers."""
+
+import itertools
+import math
+
+import numpy as np
+import oracle
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.cluster import KMeans
+from sklearn.decomposition import PCA
+from sklearn.metrics import make_scorer
+from sklearn.metrics.pairwise import cosine_similarity
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skredu import metrics
+from skredu.datasets import make_gaussians_on_sphere, make_subspaces
+from skredu.metrics import (
+    class_similarity,
+    clustering_accuracy,
+    coding_length_score,
+    rate_reduction_score,
+)
+from skredu.rates import coding_length, partition_coding_length, rate_reduction
+
+labellings = st.integers(1, 12).flatmap(
+    lambda n: st.tuples(
+        st.lists(st.integers(-1, 3), min_size=n, max_size=n),
+        st.lists(st.integers(-1, 4), min_size=n, max_size=n),
+        st.lists(st.integers(0, 3), min_size=n, max_size=n),
+    )
+)
+ROW_SCORES = {
+    "class_similarity": class_similarity,
+    "coding_length_score": lambda X, y, **options: coding_length_score(
+        X, y, epsilon=0.3, **options
+    ),
+    "rate_reduction_score": rate_reduction_score,
+}
+row_scores = pytest.mark.parametrize("score", ROW_SCORES.values(), ids=ROW_SCORES)
+
+
+def rows_and_labels(n=17, d=4, k=3, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(n, d)), np.arange(n) % k
+
+
+def right_in_the_best_renaming(labels_true, labels_pred):
+    """Rows that agree, by trying every one-to-one renaming."""
+    names = sorted(set(labels_true))
+    groups = sorted(set(labels_pred))
+    names += [None] * len(groups)  # a group may have no label
+    best = 0
+    for chosen in set(itertools.permutations(names, len(groups))):
+        renamed = dict(zip(groups, chosen, strict=True))
+        pairs = zip(labels_true, labels_pred, strict=True)
+        best = max(best, sum(renamed[group] == name for name, group in pairs))
+    return best
+
+
+# -- clustering accuracy --------------------------------------------------------------
+
+
+@given(labellings)
+def test_accuracy_tries_every_renaming(case):
+    labels_true, labels_pred, _ = case
+    small = [group % 3 for group in labels_pred]
+    right = right_in_the_best_renaming(labels_true, small)
+    assert clustering_accuracy(labels_true, small) == right / len(small)
+
+
+@given(labellings, st.permutations("uvwxyz"))
+def test_accuracy_ignores_names(case, names):
+    labels_true, labels_pred, _ = case
+    accuracy = clustering_accuracy(labels_true, labels_pred)
+    renamed = [names[group] for group in labels_pred]
+    assert clustering_accuracy(labels_true, renamed) == accuracy
+    assert clustering_accuracy(labels_pred, labels_true) == accuracy
+    assert clustering_accuracy(renamed, labels_pred) == 1.0
+    assert 0.0 < accuracy <= 1.0
+
+
+@given(labellings)
+def test_weights_of_the_accuracy_are_copies(case):
+    labels_true, labels_pred, weights = case
+    weights[0] += 1
+    copies = clustering_accuracy(
+        np.repeat(labels_true, weights), np.repeat(labels_pred, weights)
+    )
+    for factor in (1, 0.37, 1e300):
+        weighted = clustering_accuracy(
+            labels_true, labels_pred, sample_weight=np.array(weights) * factor
+        )
+        assert_allclose(weighted, copies, rtol=1e-14)
+
+
+def test_the_sum_of_weights_may_overflow():
+    weights = np.full(3, np.finfo(float).max)
+    assert clustering_accuracy([0, 1, 1], [0, 0, 1], sample_weight=weights) == 2 / 3
+
+
+def test_surplus_groups_and_outliers_count_as_wrong():
+    assert clustering_accuracy([0, 0, 0, 0], [0, 1, 2, 3]) == 0.25
+    assert clustering_accuracy([0, 0, 1, 1, 2, 2], [5, 5, 5, 5, 5, 5]) == 1 / 3
+    # -1 is a label like any other: here the outliers are found ...
+    assert clustering_accuracy([-1, 0, 0], [-1, 7, 7]) == 1.0
+    # ... and here the only group is called noise, which is a good name for it.
+    assert clustering_accuracy([0, 0, 0], [-1, -1, -1]) == 1.0
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ["b", "b", "a"],
+        np.array(["b", "b", "a"], dtype=object),
+        [True, True, False],
+        [0.5, 0.5, -1.0],
+        np.array([[1], [1], [0]], dtype=np.uint8),
+    ],
+)
+def test_labels_of_any_type(labels):
+    assert clustering_accuracy(labels, [1, 1, 0]) == 1.0
+    assert clustering_accuracy([0, 1, 1], labels) == 2 / 3
+    X = rows_and_labels(3)[0]
+    for score in ROW_SCORES.values():
+        assert_array_equal(score(X, labels), score(X, [1, 1, 0]))
+
+
+def test_labels_of_data_frames():
+    pandas = pytest.importorskip("pandas")
+    labels = pandas.Series(["b", "b", "a"], index=[7, 3, 5])
+    assert clustering_accuracy(labels, labels.astype("category")) == 1.0
+
+
+# -- coding length score --------------------------------------------------------------
+
+
+@given(
+    epsilon=st.sampled_from([0.01, 0.3, 5.0]),
+    assume_centered=st.booleans(),
+    seed=st.integers(0, 100),
+)
+def test_coding_length_score_is_the_share_of_bits_saved(epsilon, assume_centered, seed):
+    X, y = make_subspaces(15, random_state=seed)
+    y = y if seed % 2 else y[::-1]
+    options = {"epsilon": epsilon, "assume_centered": assume_centered}
+    whole = coding_length(X, **options)
+    parts = partition_coding_length(X, y, **options)
+    score = coding_length_score(X, y, **options)
+    expected = 1 - parts / whole if parts < whole else whole / parts - 1
+    assert_allclose(score, expected, rtol=1e-12, atol=1e-15)
+    assert coding_length_score(X, np.zeros(len(y)), **options) == 0.0
+
+
+def test_the_true_partition_scores_best():
+    X, y = make_subspaces(60, random_state=0)
+
+    def score(labels):
+        return coding_length_score(X, labels, epsilon=0.05)
+
+    assert score(y) > 0.1
+    assert score(y) > score(np.minimum(y, 1)) > score(np.zeros_like(y))
+    assert score(y) > score(np.where(np.arange(len(y)) % 2, y, y + 3))
+    assert score(np.random.default_rng(0).permutation(y)) < 0
+    assert -1 < score(np.arange(len(y))) < 0
+
+
+def test_assume_centered_tells_linear_from_affine():
+    X, y = make_subspaces(40, dimensions=(1, 1), offset=3.0, random_state=0)
+    affine, linear = (
+        coding_length_score(X, y, epsilon=0.05, assume_centered=centered)
+        for centered in (False, True)
+    )
+    assert affine > linear + 0.05
+
+
+def test_rows_of_zeros_cost_nothing():
+    zeros = np.zeros((4, 3))
+    assert coding_length_score(zeros, [0, 0, 0, 0], epsilon=1.0) == 0.0
+    assert coding_length_score(zeros, [0, 0, 1, 1], epsilon=1.0) == -1.0
+    assert rate_reduction_score(zeros, [0, 0, 1, 1]) == 0.0
+    assert_array_equal(class_similarity(zeros, [0, 0, 1, 1]), np.zeros((2, 2)))
+
+
+# -- rate reduction score -------------------------------------------------------------
+
+
+@given(epsilon=st.sampled_from([0.1, 0.5, 2.0]), seed=st.integers(0, 100))
+def test_rate_reduction_score_is_the_rate_reduction_on_the_sphere(epsilon, seed):
+    X, y = rows_and_labels(seed=seed)
+    X[3] = 0.0
+    Z = X / np.where(X.any(axis=1), np.linalg.norm(X, axis=1), 1.0)[:, None]
+    score = rate_reduction_score(X, y, epsilon=epsilon)
+    assert_allclose(score, rate_reduction(Z, y, epsilon=epsilon), rtol=1e-12)
+    sizes = np.exp(np.random.default_rng(seed).normal(size=(len(X), 1)))
+    assert_allclose(rate_reduction_score(sizes * X, y, epsilon=epsilon), score)
+
+
+@pytest.mark.parametrize(("k", "largest"), [(2, 0.8756), (3, 1.8798)])
+def test_orthogonal_classes_reach_the_largest_score(k, largest):
+    X, y = make_gaussians_on_sphere(50, n_classes=k, random_state=0)
+    assert round(
+        rate_reduction_score(5 * np.eye(k), range(k), epsilon=0.1**0.5), 4
+    ) == (largest)
+    assert rate_reduction_score(X, y, epsilon=0.1**0.5) < largest
+
+
+def test_the_default_distortion_is_one_half():
+    X, y = rows_and_labels()
+    assert rate_reduction_score(X, y) == rate_reduction_score(X, y, epsilon=0.5)
+
+
+@given(seed=st.integers(0, 100))
+def test_rate_reduction_score_is_never_negative(seed):
+    X, y = rows_and_labels(n=6, seed=seed)
+    same = rate_reduction_score(np.vstack([X, X]), np.repeat([0, 1], 6))
+    assert 0.0 <= same < 1e-14
+    one = rate_reduction_score(X, np.zeros(6))
+    assert 0.0 <= one < 1e-14
+    assert math.copysign(1.0, one) == 1.0
+    assert rate_reduction_score(X, y) > 0.0
+
+
+# -- class similarity -----------------------------------------------------------------
+
+
+@given(seed=st.integers(0, 100), n=st.integers(3, 40))
+def test_class_similarity_is_a_mean_over_all_pairs(seed, n):
+    X, y = rows_and_labels(n=n, seed=seed)
+    X[n // 2] = 0.0
+    cosines = np.abs(cosine_similarity(X))
+    similarity = class_similarity(X, y)
+    expected = [[cosines[y == i][:, y == j].mean() for j in range(3)] for i in range(3)]
+    assert_allclose(similarity, expected, rtol=1e-12, atol=1e-15)
+    assert_array_equal(similarity, similarity.T)
+
+
+def test_class_similarity_in_blocks(monkeypatch):
+    X, y = rows_and_labels(n=50)
+    whole = class_similarity(X, y)
+    for block in (1, 50, 120, 2500):
+        monkeypatch.setattr(metrics, "BLOCK", block)
+        assert_allclose(class_similarity(X, y), whole, rtol=1e-13)
+
+
+def test_similarity_of_orthogonal_lines():
+    X, y = make_gaussians_on_sphere(20, n_classes=3, noise=0.0, random_state=0)
+    signs = np.random.default_rng(0).choice([-3.0, 0.1], (len(X), 1))
+    assert_allclose(class_similarity(signs * X, y), np.eye(3), atol=1e-15)
+    noisy, y = make_gaussians_on_sphere(20, n_classes=3, noise=0.005, random_state=0)
+    similarity = class_similarity(noisy, y)
+    assert np.max(similarity[~np.eye(3, dtype=bool)]) < 0.01
+    assert np.min(np.diag(similarity)) > 0.99
+
+
+def test_similarity_is_at_most_one():
+    rng = np.random.default_rng(0)
+    for direction in rng.normal(size=(50, 5)):
+        rows = np.outer(rng.normal(size=7), direction)
+        similarity = class_similarity(rows, [0, 0, 0, 1, 1, 1, 1])
+        assert_allclose(similarity, 1.0, rtol=1e-14)
+        assert np.max(similarity) <= 1.0
+
+
+def test_classes_without_weight_have_similarity_zero():
+    similarity = class_similarity(np.eye(2), ["a", "b"], sample_weight=[1, 0])
+    assert_array_equal(similarity, [[1.0, 0.0], [0.0, 0.0]])
+
+
+# -- what all scores of rows share ----------------------------------------------------
+
+
+@row_scores
+@given(
+    weights=st.lists(st.integers(0, 3), min_size=9, max_size=9),
+    factor=st.sampled_from([1.0, 0.5]),
+)
+def test_weights_are_copies(score, weights, factor):
+    X, y = rows_and_labels(n=9)
+    weights = np.array(weights)
+    weights[:3] += 1  # one row of each class is there
+    copies = score(np.repeat(X, weights, axis=0), np.repeat(y, weights))
+    assert_allclose(score(X, y, sample_weight=weights), copies, rtol=1e-11, atol=1e-14)
+    if factor != 1.0 and score is not ROW_SCORES["coding_length_score"]:
+        weighted = score(X, y, sample_weight=factor * weights)
+        assert_allclose(weighted, copies, rtol=1e-11, atol=1e-14)
+
+
+@row_scores
+def test_names_of_labels_do_not_matter(score):
+    X, y = rows_and_labels()
+    assert_array_equal(score(X, np.array(["a", "b", "c"])[y]), score(X, y))
+    assert_array_equal(score(X, y - 1), score(X, y))
+
+
+@row_scores
+def test_orders_and_turns_do_not_matter(score):
+    X, y = rows_and_labels()
+    order = np.random.default_rng(1).permutation(len(X))
+    turn = np.linalg.qr(np.random.default_rng(2).normal(size=(4, 4)))[0]
+    assert_allclose(score(X[order] @ turn, y[order]), score(X, y), rtol=1e-12)
+
+
+@pytest.mark.parametrize("score", [class_similarity, rate_reduction_score])
+@pytest.mark.parametrize("size", [5e-324, 1e-310, 1e-150, 1e150, 1e308])
+def test_sizes_of_rows_do_not_matter_up_to_the_limits(score, size):
+    X = np.array([[1.0, 0.0], [1.0, 1.0], [0.0, 1.0], [1.0, -1.0]])
+    y = [0, 0, 1, 1]
+    assert_allclose(score(X * size, y), score(X, y), rtol=1e-12)
+    sizes = np.array([[size], [1.0], [1e-300], [1e300]])
+    assert_allclose(score(X * sizes, y), score(X, y), rtol=1e-12)
+
+
+@row_scores
+def test_rows_in_any_form(score, dtype):
+    pandas = pytest.importorskip("pandas")
+    X, y = rows_and_labels()
+    expected = score(X, y)
+    assert_array_equal(score(X.tolist(), y.tolist()), expected)
+    assert_array_equal(score(pandas.DataFrame(X), pandas.Series(y)), expected)
+    assert_allclose(score(np.asfortranarray(X), y), expected, rtol=1e-13)
+    assert_allclose(score(X.astype(dtype), y), expected, rtol=1e-5)
+    assert np.asarray(score(X.astype(dtype), y)).dtype == np.float64
+
+
+@row_scores
+def test_array_namespaces(score, xp):
+    X, y = rows_and_labels()
+    weights = 1.0 + np.arange(len(X)) % 3
+    expected = score(X, y, sample_weight=weights)
+    found = score(xp.asarray(X), y, sample_weight=xp.asarray(weights))
+    if score is class_similarity:
+        found = xp.to_numpy(found)
+    assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_scores_agree_with_exact_arithmetic():
+    X, y = rows_and_labels()
+    Z = X / np.linalg.norm(X, axis=1, keepdims=True)
+    exact = float(oracle.rate_reduction(Z, y, epsilon=0.5))
+    assert_allclose(rate_reduction_score(X, y), exact, rtol=1e-12)
+
+
+# -- as scorers -----------------------------------------------------------------------
+
+
+def three_blobs():
+    rng = np.random.default_rng(0)
+    y = np.arange(90) % 3
+    return 8.0 * np.eye(3)[y] + rng.normal(size=(90, 3)), np.array(list("abc"))[y]
+
+
+def search(estimator, grid, scoring):
+    return GridSearchCV(estimator, grid, scoring=scoring, cv=3, error_score="raise")
+
+
+def test_accuracy_as_a_scorer():
+    X, y = three_blobs()
+    kmeans = KMeans(n_init=3, random_state=0)
+    scorer = make_scorer(clustering_accuracy)
+    found = search(kmeans, {"n_clusters": [2, 3, 5]}, scorer).fit(X, y)
+    assert found.best_params_ == {"n_clusters": 3}
+    assert found.best_score_ == 1.0
+    weights = np.where(y == "a", 3.0, 1.0)
+    two = kmeans.set_params(n_clusters=1).fit(X)
+    assert scorer(two, X, y, sample_weight=weights) == 0.6
+
+
+def test_coding_length_as_a_scorer():
+    X, _ = three_blobs()
+
+    def scoring(clusterer, X, y=None):
+        return coding_length_score(X, clusterer.predict(X), epsilon=1.0)
+
+    kmeans = KMeans(n_init=3, random_state=0)
+    found = search(kmeans, {"n_clusters": [1, 2, 3, 6]}, scoring).fit(X)
+    assert found.best_params_ == {"n_clusters": 3}
+
+
+def test_rate_reduction_as_a_scorer():
+    X, y = three_blobs()
+    X = np.hstack([X, 0.1 * np.random.default_rng(1).normal(size=(90, 5))])
+
+    def scoring(transformer, X, y):
+        return rate_reduction_score(transformer.transform(X), y)
+
+    pipeline = make_pipeline(StandardScaler(), PCA(random_state=0))
+    found = search(pipeline, {"pca__n_components": [1, 2, 8]}, scoring).fit(X, y)
+    assert np.all(np.isfinite(found.cv_results_["mean_test_score"]))
+    assert found.best_params_["pca__n_components"] != 1
+
+
+# -- bad input ------------------------------------------------------------------------
+
+NOT_LABELS = [
+    [],
+    3,
+    None,
+    [[0, 1], [1, 0]],
+    [0.0, math.nan, 1.0, 1.0],
+    [0.0, math.inf, 1.0, 1.0],
+    np.array(["a", math.nan, "b", "b"], dtype=object),
+    np.array(["a", None, 3, "b"], dtype=object),
+]
+NOT_WEIGHTS = [
+    [1.0, 1.0],
+    [1.0, 1.0, 1.0, -1.0],
+    [0.0, 0.0, 0.0, 0.0],
+    [1.0, 1.0, 1.0, math.nan],
+    [1.0, 1.0, 1.0, math.inf],
+    ["a", "b", "c", "d"],
+]
+NOT_ROWS = [[1.0, 2.0, 3.0, 4.0], [[math.nan]] * 4, [[math.inf]] * 4, [["a"]] * 4, []]
+
+
+@pytest.mark.parametrize("labels", NOT_LABELS)
+def test_bad_labels_are_named(labels):
+    with pytest.raises(ValueError, match=r"^Bad labels_true: "):
+        clustering_accuracy(labels, [0, 1, 1, 1])
+    with pytest.raises(ValueError, match=r"^Bad labels_pred: "):
+        clustering_accuracy([0, 1, 1, 1], labels)
+    for score in ROW_SCORES.values():
+        with pytest.raises(ValueError, match=r"^Bad labels: "):
+            score(np.eye(4), labels)
+
+
+def test_lengths_are_told():
+    message = r"^Bad labels_pred: .* each of the 3 rows of labels_true, found 2\.$"
+    with pytest.raises(ValueError, match=message):
+        clustering_accuracy([0, 1, 1], [0, 1])
+    for score in ROW_SCORES.values():
+        message = r"^Bad labels: .* each of the 3 rows of X, found 2\.$"
+        with pytest.raises(ValueError, match=message):
+            score(np.eye(3), [0, 1])
+
+
+@pytest.mark.parametrize("weights", NOT_WEIGHTS)
+def test_bad_weights_are_named(weights):
+    labels = [0, 0, 1, 1]
+    with pytest.raises(ValueError, match=r"^Bad sample_weight: "):
+        clustering_accuracy(labels, labels, sample_weight=weights)
+    for score in ROW_SCORES.values():
+        with pytest.raises(ValueError, match=r"^Bad sample_weight: "):
+            score(np.eye(4), labels, sample_weight=weights)
+
+
+@row_scores
+@pytest.mark.parametrize("X", NOT_ROWS)
+def test_bad_rows_are_named(score, X):
+    with pytest.raises(ValueError, match=r"^Bad X: "):
+        score(X, [0, 0, 1, 1])
+
+
+@pytest.mark.parametrize("score", [coding_length_score, rate_reduction_score])
+@pytest.mark.parametrize("epsilon", [0, -1.0, math.nan, math.inf, "auto", None])
+def test_bad_distortions_are_named(score, epsilon):
+    with pytest.raises(ValueError, match=r"^Bad epsilon: .*positive finite number"):
+        score(np.eye(2), [0, 1], epsilon=epsilon)

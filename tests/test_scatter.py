@@ -1,0 +1,334 @@
+"""Count, mean and scatter are exact to rounding, however they were put together."""
+
+from fractions import Fraction
+from functools import reduce
+from itertools import pairwise
+
+import numpy as np
+import oracle
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from skredu.coding._scatter import Scatter, _two_sum, centre
+
+EPS = float(np.finfo(np.float64).eps)
+OFFSETS = [0.0, 1.0, 1e8, -1e8]
+
+
+def rows(n, d, *, offset=0.0, seed=0):
+    return offset + np.random.default_rng(seed).standard_normal((n, d))
+
+
+def weights_of(n, seed=0):
+    weights = np.random.default_rng(seed).uniform(0.2, 3.0, n)
+    weights[n // 2] = 0.0
+    return weights
+
+
+def assert_exact(scatter, X, weights=None, *, rounding=8.0):
+    """Agreement with exact fractions to a few roundings of the largest entry."""
+    n, mean, S = oracle.scatter(X, weights, assume_centered=scatter.assume_centered)
+    size = max(float(S[a][a]) for a in range(len(mean)))
+    assert_allclose(scatter.count, float(n), rtol=8 * EPS)
+    offset = np.abs(np.asarray(X)).max()
+    assert oracle.distance(scatter.mean, mean) <= rounding * EPS * offset
+    bound = rounding * EPS * len(X) ** 0.5 * size
+    assert oracle.distance(scatter.dense(), S) <= bound
+    trace = sum(S[a][a] for a in range(len(mean)))
+    assert oracle.distance([scatter.trace], [trace]) <= bound * len(mean)
+
+
+def chunks(X, weights, cuts):
+    for start, stop in pairwise([0, *cuts, len(X)]):
+        yield X[start:stop], None if weights is None else weights[start:stop]
+
+
+@pytest.mark.parametrize("assume_centered", [False, True])
+@pytest.mark.parametrize("precise", [False, True])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("offset", OFFSETS)
+@pytest.mark.parametrize("shape", [(1, 3), (2, 5), (4, 4), (40, 3), (60, 6)])
+def test_scatter_of_rows_is_exact(shape, offset, weighted, precise, assume_centered):
+    X = rows(*shape, offset=offset)
+    weights = weights_of(shape[0]) + (shape[0] == 1) if weighted else None
+    scatter = Scatter.from_rows(
+        X, weights, assume_centered=assume_centered, precise=precise
+    )
+    assert_exact(scatter, X, weights)
+
+
+@pytest.mark.parametrize("assume_centered", [False, True])
+@pytest.mark.parametrize("precise", [False, True])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("offset", OFFSETS)
+@pytest.mark.parametrize("cuts", [[1], [20], [1, 2, 3, 4], [5, 10, 30], range(1, 40)])
+def test_adding_chunks_is_exact(cuts, offset, weighted, precise, assume_centered):
+    X = rows(40, 6, offset=offset)
+    weights = weights_of(40) if weighted else None
+    scatter = Scatter.empty(X[0], assume_centered=assume_centered, precise=precise)
+    for part, share in chunks(X, weights, cuts):
+        scatter = scatter.add(part, share)
+    assert_exact(scatter, X, weights, rounding=20.0)
+
+
+@pytest.mark.parametrize("precise", [False, True])
+@pytest.mark.parametrize("offset", OFFSETS)
+@pytest.mark.parametrize("seed", range(3))
+def test_merging_in_any_order_is_exact(seed, offset, precise):
+    rng = np.random.default_rng(seed)
+    X = rows(30, 5, offset=offset) + 3.0 * rng.integers(0, 4, (30, 1))
+    cuts = np.sort(rng.choice(np.arange(1, 30), 6, replace=False))
+    parts = [
+        Scatter.from_rows(part, precise=precise) for part, _ in chunks(X, None, cuts)
+    ]
+    while len(parts) > 1:
+        rng.shuffle(parts)
+        parts.append(parts.pop().merge(parts.pop()))
+    assert_exact(parts[0], X, rounding=20.0)
+
+
+@pytest.mark.parametrize("assume_centered", [False, True])
+@pytest.mark.parametrize("precise", [False, True])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("offset", OFFSETS)
+@pytest.mark.parametrize("shape", [(30, 4), (9, 12), (14, 12)])
+def test_removing_rows_undoes_adding_them(
+    shape, offset, weighted, precise, assume_centered
+):
+    n = shape[0]
+    X = rows(*shape, offset=offset)
+    weights = weights_of(n) if weighted else None
+    scatter = Scatter.from_rows(
+        X, weights, assume_centered=assume_centered, precise=precise
+    )
+    order = np.random.default_rng(1).permutation(n)
+    gone, left = order[: n // 3], order[n // 3 :]
+    for index in np.array_split(gone, 2):
+        scatter = scatter.remove(X[index], None if weights is None else weights[index])
+    share = None if weights is None else weights[left]
+    assert_exact(scatter, X[left], share, rounding=60.0)
+    assert scatter.precise == precise
+
+
+@pytest.mark.parametrize("offset", OFFSETS)
+@pytest.mark.parametrize("d", [3, 50])
+def test_adding_and_removing_in_turns_does_not_drift(offset, d):
+    rng = np.random.default_rng(0)
+    X = rows(20, d, offset=offset)
+    scatter = Scatter.from_rows(X)
+    for _ in range(50):
+        extra = rows(2, d, offset=offset, seed=int(rng.integers(1000)))
+        scatter = scatter.add(extra).remove(extra)
+    assert_exact(scatter, X, rounding=400.0)
+
+
+def test_removing_a_part_of_a_weight():
+    X, weights = rows(12, 3), np.full(12, 2.5)
+    scatter = Scatter.from_rows(X, weights).remove(X[:5], np.full(5, 1.5))
+    weights[:5] = 1.0
+    assert_exact(scatter, X, weights, rounding=30.0)
+
+
+@pytest.mark.parametrize("assume_centered", [False, True])
+@pytest.mark.parametrize("precise", [False, True])
+@pytest.mark.parametrize("shape", [(1, 3), (5, 9), (20, 3)])
+def test_removing_everything_leaves_the_empty_scatter(shape, precise, assume_centered):
+    X = rows(*shape)
+    weights = np.random.default_rng(0).uniform(0.1, 0.3, shape[0])
+    options = {"assume_centered": assume_centered, "precise": precise}
+    scatter = Scatter.from_rows(X, weights, **options)
+    for row, weight in zip(X, weights, strict=True):
+        scatter = scatter.remove(row[None, :], np.array([weight]))
+    assert scatter.count == 0.0
+    assert scatter.root.shape == (0, shape[1])
+    assert (scatter.assume_centered, scatter.precise) == (assume_centered, precise)
+    assert scatter.trace == 0.0
+    assert_array_equal(scatter.dense(), np.zeros((shape[1], shape[1])))
+
+
+def test_the_empty_scatter_is_neutral():
+    scatter = Scatter.from_rows(rows(5, 3))
+    nothing = Scatter.empty(scatter.mean)
+    assert scatter.merge(nothing) is scatter
+    assert nothing.merge(scatter) is scatter
+    assert scatter.remove(rows(4, 3), np.zeros(4)) is scatter
+    for empty in (
+        Scatter.from_rows(np.empty((0, 3))),
+        Scatter.from_rows(rows(4, 3), np.zeros(4)),
+    ):
+        assert empty.count == 0.0
+        assert scatter.merge(empty) is scatter
+
+
+def test_equal_rows_have_exactly_no_scatter():
+    X = np.tile([0.1, 1e8 / 3, -1e-9], (7, 1))
+    scatter = Scatter.from_rows(X, np.linspace(0.1, 1, 7), precise=True)
+    assert scatter.trace == 0.0
+    assert_array_equal(scatter.mean, X[0])
+    assert scatter.add(X).trace == 0.0
+
+
+def test_a_constant_column_has_exactly_no_scatter():
+    X = rows(50, 4)
+    X[:, 2] = 0.1
+    S = Scatter.from_rows(X).dense()
+    assert not S[2].any()
+    assert not S[:, 2].any()
+
+
+def test_removing_from_no_scatter_leaves_no_scatter():
+    X = np.ones((4, 6))
+    scatter = Scatter.from_rows(X).remove(X[:2])
+    assert scatter.count == 2.0
+    assert scatter.trace == 0.0
+    assert_array_equal(scatter.mean, X[0])
+
+
+def test_an_absent_row_may_be_far_away():
+    X, weights = rows(6, 3), np.ones(6)
+    X[2], weights[2] = 1e150, 0.0
+    kept = np.delete(X, 2, axis=0)
+    for copies in (1.0, 3.0):
+        scatter = Scatter.from_rows(X, copies * weights)
+        assert_exact(scatter, kept, np.full(5, copies))
+
+
+def test_a_lone_outlier_costs_no_digits():
+    X, weights = rows(30, 2), np.ones(30)
+    X[0], weights[0] = 1e9, 1e-18
+    assert_exact(Scatter.from_rows(X, weights), X, weights)
+
+
+@pytest.mark.parametrize("scale", [1e-150, 1e-8, 1e8, 1e150])
+def test_scatter_at_extreme_scales(scale):
+    X = rows(9, 3)
+    scatter = Scatter.from_rows(X[:5] * scale).add(X[5:] * scale).remove(X[:1] * scale)
+    expected = Scatter.from_rows(X[1:])
+    assert_allclose(scatter.mean / scale, expected.mean, rtol=1e-12)
+    assert_allclose(scatter.dense() / scale / scale, expected.dense(), rtol=1e-11)
+
+
+@pytest.mark.parametrize("count", [1e-150, 1e150, 1e300])
+def test_extreme_counts(count):
+    X = rows(9, 3)
+    part = Scatter.from_rows(X[:5], np.full(5, count))
+    scatter = part.add(X[5:], np.full(4, count)).remove(X[8:], np.array([count]))
+    expected = Scatter.from_rows(X[:8])
+    assert_allclose(scatter.count / count, 8.0)
+    assert_allclose(scatter.mean, expected.mean, rtol=1e-12)
+    assert_allclose(scatter.dense() / count, expected.dense(), rtol=1e-11)
+
+
+def test_root_of_rows_is_the_centred_weighted_rows_in_their_order():
+    X, weights = rows(4, 6), np.array([1.0, 2.0, 0.0, 0.5])
+    scatter = Scatter.from_rows(X, weights)
+    count, mean, centred = centre(X, weights)
+    assert (scatter.count, count) == (3.5, 3.5)
+    assert scatter.matrix is None
+    assert_array_equal(scatter.root, centred)
+    assert_allclose(centred, np.sqrt(weights)[:, None] * (X - mean), atol=1e-15)
+
+
+def test_wide_rows_never_make_a_square_matrix():
+    X = rows(6, 20_000)  # the square would take 3.2 GB
+    scatter = Scatter.from_rows(X[:4]).add(X[4:]).remove(X[:1])
+    assert scatter.matrix is None
+    assert scatter.root.shape[0] <= 8
+    assert scatter.n_features == 20_000
+    assert_allclose(scatter.trace, Scatter.from_rows(X[1:]).trace, rtol=1e-12)
+
+
+@pytest.mark.parametrize("precise", [False, True])
+def test_the_held_array_never_exceeds_a_square(precise):
+    X = rows(50, 4)
+    scatter = reduce(
+        Scatter.add, np.array_split(X, 25), Scatter.empty(X[0], precise=precise)
+    )
+    held, other = scatter.matrix, scatter.root
+    if precise:
+        held, other = other, held
+    assert held.shape == (4, 4)
+    assert other is None
+
+
+def test_a_precise_root_keeps_null_directions_null():
+    line = np.outer(np.arange(40.0), [1.0, 2.0, 3.0])
+    scatter = Scatter.from_rows(line[:20], precise=True).add(line[20:])
+    sigma = np.linalg.svd(scatter.root, compute_uv=False)
+    assert sigma[1] < 1e-14 * sigma[0]
+
+
+@pytest.mark.parametrize("assume_centered", [False, True])
+def test_removing_keeps_null_directions_out_of_the_root(assume_centered):
+    rng = np.random.default_rng(0)
+    plane = rng.standard_normal((7, 2)) @ rng.standard_normal((2, 9))
+    scatter = Scatter.from_rows(plane, assume_centered=assume_centered)
+    for row in plane[:3]:
+        scatter = scatter.remove(row[None, :])
+        assert scatter.root.shape[0] == 2
+    scatter = scatter.remove(plane[3:5])
+    assert scatter.root.shape[0] == (2 if assume_centered else 1)
+
+
+def test_two_sum_is_exact_whichever_is_larger():
+    a = np.array([1e8 / 3, 1e-9 / 7, -0.1, 1e300, 0.1])
+    for left, right in ((a, a[::-1]), (a, -a / 3), (a[::-1], a)):
+        total, rest = _two_sum(left, right)
+        for x, y, hi, lo in zip(left, right, total, rest, strict=True):
+            exact = Fraction(float(x)) + Fraction(float(y))
+            assert Fraction(float(hi)) + Fraction(float(lo)) == exact
+
+
+def test_merging_both_forms():
+    X = rows(20, 6)
+    wide, tall = Scatter.from_rows(X[:4]), Scatter.from_rows(X[4:])
+    assert wide.matrix is None
+    assert tall.root is None
+    assert_exact(wide.merge(tall), X, rounding=20.0)
+    assert_exact(tall.merge(wide), X, rounding=20.0)
+    assert_exact(tall.remove(X[4:6]), X[6:], rounding=60.0)
+
+
+@pytest.mark.parametrize("assume_centered", [False, True])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("shape", [(9, 4), (5, 12)])
+def test_every_namespace_and_precision_agrees(
+    xp, dtype, shape, weighted, assume_centered
+):
+    X = np.round(rows(*shape) * 8.0)
+    weights = np.arange(1.0, shape[0] + 1.0) if weighted else None
+
+    def build(asarray):
+        W = (
+            [None] * 3
+            if weights is None
+            else [*map(asarray, np.split(weights, [2, 4]))]
+        )
+        parts = [asarray(part) for part in np.split(X, [2, 4])]
+        scatter = Scatter.from_rows(parts[0], W[0], assume_centered=assume_centered)
+        scatter = scatter.add(parts[1], W[1]).add(parts[2], W[2])
+        return scatter, scatter.remove(parts[0], W[0])
+
+    ours = build(lambda part: xp.asarray(part, dtype=dtype))
+    expected = build(lambda part: part)
+    tolerance = 200 * float(np.finfo(dtype).eps)
+    for scatter, reference in zip(ours, expected, strict=True):
+        assert scatter.count == reference.count
+        assert scatter.mean.dtype == scatter.dense().dtype == getattr(xp, dtype)
+        mean, S = xp.to_numpy(scatter.mean), xp.to_numpy(scatter.dense())
+        assert_allclose(mean, reference.mean, atol=tolerance * 8)
+        assert_allclose(S, reference.dense(), atol=tolerance * reference.trace)
+
+
+def test_arguments_are_not_changed():
+    X, weights = rows(8, 3), weights_of(8)
+    before = X.copy(), weights.copy()
+    scatter = Scatter.from_rows(X, weights).add(X, weights).remove(X[:3], weights[:3])
+    assert scatter.count > 0.0
+    assert_array_equal(X, before[0])
+    assert_array_equal(weights, before[1])
+
+
+def test_a_scatter_does_not_change():
+    with pytest.raises(AttributeError):
+        Scatter.from_rows(rows(3, 2)).count = 4.0
