@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from typing import Any, ClassVar
 
@@ -11,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skredu._base import SkreduEstimator
 from skredu._compat import (
+    at_least,
     check_same_namespace,
     check_weights,
     float_dtypes,
@@ -91,3 +93,58 @@ class ScoringClassifier(ClassifierMixin, SkreduEstimator):
         check_classification_targets(y)
         (sample_weight,) = move_to(X, sample_weight)
         return X, to_numpy(y), check_weights(sample_weight, X)
+
+
+class CodingClassifier(ScoringClassifier):
+    """A classifier whose scores are minus bits, and so logarithms of probabilities."""
+
+    def predict_log_proba(self, X: Any) -> Any:
+        """Logarithm of the probabilities of `predict_proba`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows; products with the training rows if the kernel is precomputed.
+
+        Returns
+        -------
+        log_proba : ndarray of shape (n_samples, n_classes)
+            Natural logarithms of probabilities.
+
+        Raises
+        ------
+        ValueError
+            If ``X`` does not fit the training rows.
+        """
+        return self._log_proba(X, "predict_log_proba")
+
+    def predict_proba(self, X: Any) -> Any:
+        """Probabilities of the classes: two to the minus extra bits, normalised.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows; products with the training rows if the kernel is precomputed.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_classes)
+            Probabilities, rows sum to one.
+
+        Raises
+        ------
+        ValueError
+            If ``X`` does not fit the training rows.
+        """
+        log_proba = self._log_proba(X, "predict_proba")
+        xp = namespace(log_proba)
+        # what is possible keeps a probability that has a logarithm
+        floor = math.log(float(xp.finfo(log_proba.dtype).smallest_normal))
+        possible = at_least(log_proba, floor)
+        return xp.exp(xp.where(xp.isfinite(log_proba), possible, log_proba))
+
+    def _log_proba(self, X: Any, method: str) -> Any:
+        scores = self._checked_scores(X, method) * math.log(2.0)
+        xp = namespace(scores)
+        scores = scores - xp.max(scores, axis=1, keepdims=True)
+        return scores - xp.log(xp.sum(xp.exp(scores), axis=1, keepdims=True))

@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils.metaestimators import available_if
 
-from skredu._compat import Interval, StrOptions, at_least, namespace
-from skredu.classification._base import ScoringClassifier
+from skredu._compat import Interval, StrOptions, namespace
+from skredu.classification._base import CodingClassifier
 from skredu.classification._coders import Coder
 from skredu.classification._kernel_micl import KernelCoder, products_of
 from skredu.classification._linear_micl import LinearCoder
@@ -25,7 +25,7 @@ def _is_linear(estimator: MICLClassifier) -> bool:
     return estimator.kernel == "linear" and estimator.n_neighbors is None
 
 
-class MICLClassifier(ScoringClassifier):
+class MICLClassifier(CodingClassifier):
     r"""Classifier by minimum incremental coding length.
 
     A row goes to the class in which it costs the fewest extra bits,
@@ -205,6 +205,7 @@ class MICLClassifier(ScoringClassifier):
         ValueError
             If a parameter or an array is out of range.
         """
+        self._forget()
         self._check_parameters()
         X, y, weights = self._check_training(X, y, sample_weight)
         if self.kernel == "precomputed" and X.shape[0] != X.shape[1]:
@@ -216,9 +217,6 @@ class MICLClassifier(ScoringClassifier):
         self.classes_ = rows.classes
         self._unit = unit_of(rows.X) if self._scalable() else 1.0
         rows = rows.scaled(self._unit)
-        self._n_chosen: int | None = None
-        if hasattr(self, "gamma_"):
-            del self.gamma_  # of an earlier fit with another kernel
         if _is_linear(self):
             self._fit_linear(rows, [None] * len(rows.sizes))
         else:
@@ -268,7 +266,6 @@ class MICLClassifier(ScoringClassifier):
             )
         rows = Training.of(X, y, weights, known)
         if first:
-            self._n_chosen = None
             self.classes_, self._unit = known, unit_of(rows.X)
             before: list[Scatter | None] = [None] * len(known)
         else:
@@ -276,56 +273,14 @@ class MICLClassifier(ScoringClassifier):
         self._fit_linear(rows.scaled(self._unit), before)
         return self
 
-    def predict_log_proba(self, X: Any) -> Any:
-        """Logarithm of the probabilities of `predict_proba`.
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_model")
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows; products with the training rows if the kernel is precomputed.
-
-        Returns
-        -------
-        log_proba : ndarray of shape (n_samples, n_classes)
-            Natural logarithms of probabilities.
-
-        Raises
-        ------
-        ValueError
-            If ``X`` does not fit the training rows.
-        """
-        return self._log_proba(X, "predict_log_proba")
-
-    def predict_proba(self, X: Any) -> Any:
-        """Probabilities of the classes: two to the minus extra bits, normalised.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows; products with the training rows if the kernel is precomputed.
-
-        Returns
-        -------
-        proba : ndarray of shape (n_samples, n_classes)
-            Probabilities, rows sum to one.
-
-        Raises
-        ------
-        ValueError
-            If ``X`` does not fit the training rows.
-        """
-        log_proba = self._log_proba(X, "predict_proba")
-        xp = namespace(log_proba)
-        # what is possible keeps a probability that has a logarithm
-        floor = math.log(float(xp.finfo(log_proba.dtype).smallest_normal))
-        possible = at_least(log_proba, floor)
-        return xp.exp(xp.where(xp.isfinite(log_proba), possible, log_proba))
-
-    def _log_proba(self, X: Any, method: str) -> Any:
-        scores = self._checked_scores(X, method) * math.log(2.0)
-        xp = namespace(scores)
-        scores = scores - xp.max(scores, axis=1, keepdims=True)
-        return scores - xp.log(xp.sum(xp.exp(scores), axis=1, keepdims=True))
+    def _forget(self) -> None:
+        """Drop what an earlier fit left, so that one that fails leaves nothing."""
+        for name in ("_model", "_scatters", "_n_chosen", "gamma_"):
+            if hasattr(self, name):
+                delattr(self, name)
 
     def _check_parameters(self) -> None:
         self._validate_params()
@@ -346,9 +301,9 @@ class MICLClassifier(ScoringClassifier):
         coder = LinearCoder.from_scatters(scatters, epsilon)
         if any(scatter is not None for scatter in before):
             coder.leverages = [None] * len(scatters)  # of the new rows only
+        codes = self._choose(coder, rows, [scatter.count for scatter in scatters])
+        self._finish(coder, codes, rows)
         self._scatters = [vars(scatter) for scatter in scatters]
-        counts = [scatter.count for scatter in scatters]
-        self._finish(coder, self._choose(coder, rows, counts), rows)
 
     def _fit_rows(self, rows: Training) -> None:
         """Keep the rows of the classes, for products or for neighbours."""
@@ -390,7 +345,7 @@ class MICLClassifier(ScoringClassifier):
 
     def _codes(self) -> Codes | None:
         """Return the codes chosen by earlier calls of partial_fit."""
-        if self._n_chosen is None:
+        if getattr(self, "_n_chosen", None) is None:
             return None
         epsilon = self.epsilon_ / self._length_unit
         return Codes(epsilon, None, np.asarray(self._label_shift), self._n_chosen)
