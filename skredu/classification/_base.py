@@ -98,6 +98,8 @@ class ScoringClassifier(ClassifierMixin, SkreduEstimator):
 class CodingClassifier(ScoringClassifier):
     """A classifier whose scores are minus bits, and so logarithms of probabilities."""
 
+    temperature_: float
+
     def predict_log_proba(self, X: Any) -> Any:
         """Logarithm of the probabilities of `predict_proba`.
 
@@ -121,6 +123,8 @@ class CodingClassifier(ScoringClassifier):
     def predict_proba(self, X: Any) -> Any:
         """Probabilities of the classes: two to the minus extra bits, normalised.
 
+        The bits are first divided by ``temperature_``.
+
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
@@ -138,13 +142,15 @@ class CodingClassifier(ScoringClassifier):
         """
         log_proba = self._log_proba(X, "predict_proba")
         xp = namespace(log_proba)
-        # what is possible keeps a probability that has a logarithm
-        floor = math.log(float(xp.finfo(log_proba.dtype).smallest_normal))
-        possible = at_least(log_proba, floor)
-        return xp.exp(xp.where(xp.isfinite(log_proba), possible, log_proba))
+        # From there on slower than exp, which is zero beyond -745: classes that are
+        # possible keep a probability greater than zero, and their order.
+        start = -700.0
+        proba = xp.exp(at_least(log_proba, start))
+        return proba * (start / -at_least(-log_proba, -start))
 
     def _log_proba(self, X: Any, method: str) -> Any:
-        scores = self._checked_scores(X, method) * math.log(2.0)
+        scores = self._checked_scores(X, method)
+        scores = scores * (math.log(2.0) / self.temperature_)
         xp = namespace(scores)
         scores = scores - xp.max(scores, axis=1, keepdims=True)
         return scores - xp.log(xp.sum(xp.exp(scores), axis=1, keepdims=True))

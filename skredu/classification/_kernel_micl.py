@@ -153,15 +153,26 @@ class Products:
     parameters : dict
         Keyword arguments of the kernel.
     X : array of shape (n, d)
-        The training rows.
+        The training rows, less the origin.
+    origin : array of shape (d,) or 0.0
+        What is taken from rows first: distances far from zero keep their digits.
     """
 
     kernel: str | Callable[..., Any]
     parameters: dict[str, Any]
     X: Any
+    origin: Any = 0.0
+
+    @classmethod
+    def of_distances(cls, kernel: str, parameters: dict[str, Any], X: Any) -> Products:
+        """Products of a kernel that does not change when all rows move."""
+        origin = X.mean(axis=0, dtype=np.float64)
+        return cls(kernel, parameters, X - origin, origin)
 
     def __call__(self, X: Any) -> tuple[Floats, Floats]:
         """Products with the training rows (b, n) and with themselves (b,)."""
+        # rounding in single precision would pass for further dimensions
+        X = X.astype(np.float64, copy=False) - self.origin
         norms = [
             np.diagonal(self._kernel(X[part], X[part]))
             for part in gen_batches(len(X), NORM_BLOCK)
@@ -169,8 +180,7 @@ class Products:
         return self._kernel(X, self.X), np.concatenate(norms)
 
     def _kernel(self, X: Any, Y: Any) -> Floats:
-        # rounding in single precision would pass for further dimensions
-        X, Y = X.astype(np.float64, copy=False), Y.astype(np.float64, copy=False)
+        Y = Y.astype(np.float64, copy=False)
         with np.errstate(over="ignore", invalid="ignore"):
             K = pairwise_kernels(X, Y, metric=self.kernel, **self.parameters)
         K = np.asarray(K, dtype=np.float64)
@@ -236,10 +246,10 @@ def products_of(rows: Training, estimator: Any, unit: float) -> list[Products]:
         gammas = [0.5 / spread_of(rows, assume_centered=False) ** 2]
         if estimator.epsilon == "auto":
             gammas.append(gammas[0] / 8.0)
-    more = {}
     if kernel == "poly":
         more = {"degree": estimator.degree, "coef0": estimator.coef0}
-    return [Products(kernel, {"gamma": value, **more}, rows.X) for value in gammas]
+        return [Products(kernel, {"gamma": value, **more}, rows.X) for value in gammas]
+    return [Products.of_distances(kernel, {"gamma": g}, rows.X) for g in gammas]
 
 
 class KernelCoder(Coder):

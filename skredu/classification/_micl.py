@@ -17,8 +17,13 @@ from skredu.classification._kernel_micl import KernelCoder, products_of
 from skredu.classification._linear_micl import LinearCoder
 from skredu.classification._local_micl import LocalCoder
 from skredu.classification._selection import Codes, choose_codes
-from skredu.classification._training import Training, unit_of
+from skredu.classification._training import Training, check_reach, unit_of
 from skredu.coding._scatter import Scatter
+
+# In the unit of the rows: beyond it all lengths are zero to rounding.
+LARGEST_EPSILON = 1e150
+# In the unit of the caller, for rows of denormal numbers.
+SMALLEST_EPSILON = math.ulp(0.0)
 
 
 def _is_linear(estimator: MICLClassifier) -> bool:
@@ -84,6 +89,10 @@ class MICLClassifier(CodingClassifier):
         Probabilities of the label code.
     epsilon_ : float
         The distortion used.
+    temperature_ : float
+        By which bits are divided before they become probabilities: fitted by
+        leave-one-out with ``epsilon="auto"``, at least 1, since the bits of the
+        features of a row are not independent; 1 with a given ``epsilon``.
     gamma_ : float
         The kernel coefficient used; only with ``"rbf"`` and ``"poly"``.
     class_coding_length_ : ndarray of shape (n_classes,)
@@ -215,7 +224,7 @@ class MICLClassifier(CodingClassifier):
             )
         rows = Training.of(X, y, weights)
         self.classes_ = rows.classes
-        self._unit = unit_of(rows.X) if self._scalable() else 1.0
+        self._unit = self._unit_of(rows) if self._scalable() else 1.0
         rows = rows.scaled(self._unit)
         if _is_linear(self):
             self._fit_linear(rows, [None] * len(rows.sizes))
@@ -266,7 +275,7 @@ class MICLClassifier(CodingClassifier):
             )
         rows = Training.of(X, y, weights, known)
         if first:
-            self.classes_, self._unit = known, unit_of(rows.X)
+            self.classes_, self._unit = known, self._unit_of(rows)
             before: list[Scatter | None] = [None] * len(known)
         else:
             before = [Scatter(**scatter) for scatter in self._scatters]
@@ -329,9 +338,12 @@ class MICLClassifier(CodingClassifier):
         """Store what prediction needs."""
         self._model = coder.plain()
         self._label_shift, self._n_chosen = codes.label_shift.tolist(), codes.n_chosen
-        self.epsilon_ = codes.epsilon * self._length_unit
-        xp = namespace(rows.X)
-        place = {"dtype": xp.float64, "device": rows.X.device}
+        self._epsilon, self.temperature_ = codes.epsilon, codes.temperature
+        self.epsilon_ = max(codes.epsilon * self._length_unit, SMALLEST_EPSILON)
+        if not isinstance(self.epsilon, str):
+            self.epsilon_ = float(self.epsilon)
+        xp = namespace(rows.source)
+        place = {"dtype": xp.float64, "device": rows.source.device}
         self._log_priors = xp.asarray(codes.log_priors, **place)
         self.priors_ = xp.exp(self._log_priors)
         epsilons = xp.asarray([codes.epsilon], **place)
@@ -341,23 +353,30 @@ class MICLClassifier(CodingClassifier):
         """Return the distortion in the unit of the rows, None to choose it."""
         if isinstance(self.epsilon, str):
             return None
-        return float(self.epsilon) / self._length_unit
+        return min(float(self.epsilon) / self._length_unit, LARGEST_EPSILON)
+
+    def _unit_of(self, rows: Training) -> float:
+        if isinstance(self.epsilon, str) or self.kernel != "linear":
+            return unit_of(rows.some)
+        return unit_of(rows.some, float(self.epsilon))
 
     def _codes(self) -> Codes | None:
         """Return the codes chosen by earlier calls of partial_fit."""
         if getattr(self, "_n_chosen", None) is None:
             return None
-        epsilon = self.epsilon_ / self._length_unit
-        return Codes(epsilon, None, np.asarray(self._label_shift), self._n_chosen)
+        shift, temperature = np.asarray(self._label_shift), self.temperature_
+        return Codes(
+            self._epsilon, None, shift, self._n_chosen, temperature=temperature
+        )
 
     def _scores(self, X: Any) -> Any:
         """Minus the extra bits of rows in every class, label included, (n, k)."""
         xp = namespace(X)
-        epsilon = self.epsilon_ / self._length_unit
-        epsilons = xp.asarray([epsilon], dtype=xp.float64, device=X.device)
-        if self._unit != 1.0:
-            X = X / self._unit
-        extra = self._coder().extra(X, epsilons)
+        epsilons = xp.asarray([self._epsilon], dtype=xp.float64, device=X.device)
+        if self.kernel == "linear":
+            check_reach(X, self._unit, min(self._epsilon, 1.0))
+        rows = X if self._unit == 1.0 else X / self._unit
+        extra = self._coder().extra(rows, epsilons)
         return (self._log_priors - extra[:, :, 0]) / math.log(2.0)
 
     @property

@@ -119,9 +119,9 @@ class NearestSubspaceClassifier(ScoringClassifier):
         """
         self._validate_params()
         rows = Training.of(*self._check_training(X, y, sample_weight))
-        unit = unit_of(rows.X)
+        unit = unit_of(rows.some)
         rows = rows.scaled(unit)
-        xp = namespace(rows.X)
+        xp = namespace(rows.source)
         self.classes_, self.components_, means = rows.classes, [], []
         for part in rows.slices:
             scatter = Scatter.from_rows(

@@ -7,7 +7,7 @@ to favour the right classes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,8 @@ class Codes:
         Number of rows that were left out to choose, None where nothing was chosen.
     loss : float
         Of the rows left out; compares choices on the same rows.
+    temperature : float
+        Bits that tell a class as likely as one bit should: 1 for an honest code.
     """
 
     epsilon: float
@@ -53,6 +55,7 @@ class Codes:
     label_shift: Floats
     n_chosen: int | None
     loss: float = np.inf
+    temperature: float = 1.0
 
 
 def choose_codes(
@@ -85,22 +88,20 @@ def choose_codes(
         return Codes(epsilon, log_priors, np.zeros(len(counts)), None)
     n_rows = rows.X.shape[0]
     if before is not None and before.n_chosen is not None and n_rows < before.n_chosen:
-        shift = before.label_shift
-        return Codes(
-            before.epsilon, _normalised(log_priors + shift), shift, before.n_chosen
-        )
+        return replace(before, log_priors=_normalised(log_priors + before.label_shift))
     path = epsilon_path(coder.spread(rows), coder.n_features)
     chosen = _evenly(n_rows, len(counts))
     scores = _left_out_scores(coder, rows, counts, log_priors, path, chosen, frequent)
     weights = np.ones(n_rows) if rows.weights is None else to_numpy(rows.weights)
-    best, loss, shift = select(
+    best, loss, shift, factor = select(
         scores,
         to_numpy(rows.y)[chosen],
         weights[chosen].astype(np.float64),
         fit_labels=isinstance(priors, str),
     )
     log_priors = _normalised(log_priors + shift)
-    return Codes(float(path[best]), log_priors, shift, n_rows, loss)
+    temperature = 1.0 / min(factor, 1.0)
+    return Codes(float(path[best]), log_priors, shift, n_rows, loss, temperature)
 
 
 def _left_out_scores(
@@ -172,29 +173,47 @@ def epsilon_path(spread: float, n_features: float) -> Floats:
 
 def select(
     scores: Floats, y: NDArray[np.intp], weights: Floats, *, fit_labels: bool
-) -> tuple[int, float, Floats]:
-    """Index of the best distortion, its loss, its label code in nats (k,).
+) -> tuple[int, float, Floats, float]:
+    """Choose among distortions by the rows that were left out.
 
-    ``scores`` of shape (m, k, e) are minus the extra nats of rows left out, label
-    code included. Rows that no code can predict are dropped (nothing is left of their
-    class without them), and classes that no row can join keep their label code.
+    Parameters
+    ----------
+    scores : array of shape (m, k, e)
+        Minus the extra nats, label code included. Rows that no code can predict are
+        dropped (nothing is left of their class without them), and classes that no row
+        can join keep their label code.
+    y : array of shape (m,)
+        Classes as integers.
+    weights : array of shape (m,)
+    fit_labels : bool
+        Fit the label code too.
+
+    Returns
+    -------
+    best : int
+        Index of the distortion.
+    loss : float
+    code : array of shape (k,)
+        Nats to add to the label code.
+    factor : float
+        By which nats are to be multiplied to be probabilities.
     """
     n_epsilons, k = scores.shape[2], scores.shape[1]
     known = np.isfinite(scores[np.arange(len(y)), y]).all(axis=1)
     scores, y, weights = scores[known], y[known], weights[known]
     present = np.flatnonzero(np.isfinite(scores).all(axis=(0, 2)))
-    best, best_loss, best_code = n_epsilons // 2, np.inf, np.zeros(k)
+    best, best_loss, best_code, best_factor = n_epsilons // 2, np.inf, np.zeros(k), 1.0
     if len(y) == 0 or len(present) < 2:
-        return best, best_loss, best_code
+        return best, best_loss, best_code, best_factor
     y, weights = np.searchsorted(present, y), weights / weights.sum()
     columns = np.ascontiguousarray(scores[:, present].transpose(2, 1, 0))
     theta = None
     for e in range(n_epsilons):
-        theta, loss, code = _judge(columns[e], y, weights, theta, fit_labels)
+        theta, loss, unit = _judge(columns[e], y, weights, theta, fit_labels)
         if loss < best_loss:
-            best, best_loss = e, loss
-            best_code[present] = code
-    return best, best_loss, best_code
+            best, best_loss, best_factor = e, loss, float(theta[0] / unit)
+            best_code[present] = theta[1:] / best_factor
+    return best, best_loss, best_code, best_factor
 
 
 def _judge(
@@ -203,8 +222,8 @@ def _judge(
     weights: Floats,
     theta: Floats | None,
     fit_labels: bool,
-) -> tuple[Floats, float, Floats]:
-    """Fitted factor and label code, their loss, and the code in nats."""
+) -> tuple[Floats, float, float]:
+    """Fitted factor and label code, their loss, and the unit of the scores."""
     scores = scores - scores.max(axis=0)
     unit = max(-float(weights @ scores.mean(axis=0)), np.finfo(float).tiny)
     rows = Labelled(scores / unit, y, weights)
@@ -212,4 +231,4 @@ def _judge(
     own = P[y, np.arange(len(y))]
     wrong = weights @ (P.argmax(axis=0) != y)
     brier = weights @ (np.einsum("kn,kn->n", P, P) + 1.0 - 2.0 * own)
-    return theta, wrong + BRIER_WEIGHT * brier, theta[1:] * unit / theta[0]
+    return theta, wrong + BRIER_WEIGHT * brier, unit

@@ -18,11 +18,12 @@ from skredu.coding._scatter import Scatter
 
 @dataclass(frozen=True)
 class Training:
-    """Rows of positive weight, sorted by class.
+    """Rows of positive weight, in the order of their classes.
 
     Parameters
     ----------
-    X : array of shape (n, d)
+    source : array of shape (m, d)
+        The rows as they came; `X` has them sorted.
     y : array of shape (n,)
         Classes as integers, in the namespace of ``X``.
     weights : array of shape (n,) or None
@@ -31,10 +32,10 @@ class Training:
     sizes : list of int
         Number of rows of each class, zero for one that has not come yet.
     index : ndarray of shape (n,)
-        Where the rows stood before.
+        Where the sorted rows stand in the source.
     """
 
-    X: Any
+    source: Any
     y: Any
     weights: Any
     classes: Any
@@ -43,7 +44,7 @@ class Training:
 
     @classmethod
     def of(cls, X: Any, y: Any, weights: Any, classes: Any = None) -> Training:
-        """Sort rows by their labels ``y``, an ndarray; drop those of weight zero."""
+        """Order rows by their labels ``y``, an ndarray; drop those of weight zero."""
         xp = namespace(X)
         index = np.arange(len(y))
         if weights is not None:
@@ -61,7 +62,7 @@ class Training:
         index, codes = index[order], codes[order]
         rows = xp.asarray(index, device=X.device)
         return cls(
-            X=xp.take(X, rows, axis=0),
+            source=X,
             y=xp.asarray(codes, device=X.device),
             weights=None if weights is None else xp.take(weights, rows),
             classes=classes,
@@ -71,7 +72,22 @@ class Training:
 
     def scaled(self, unit: float) -> Training:
         """Return the rows in another unit of length."""
-        return self if unit == 1.0 else replace(self, X=self.X / unit)
+        return self if unit == 1.0 else replace(self, source=self.source / unit)
+
+    @cached_property
+    def X(self) -> Any:  # noqa: N802
+        """The sorted rows, each class a slice."""
+        return self._take(slice(None))
+
+    @property
+    def some(self) -> Any:
+        """The rows in any order: those as they came, where none was dropped."""
+        return self.source if len(self.index) == self.source.shape[0] else self.X
+
+    def _take(self, part: slice) -> Any:
+        xp = namespace(self.source)
+        index = xp.asarray(self.index[part], device=self.source.device)
+        return xp.take(self.source, index, axis=0)
 
     @cached_property
     def slices(self) -> list[slice]:
@@ -86,19 +102,20 @@ class Training:
     def positions(self) -> Any:
         """Position of every row within its class."""
         starts = np.repeat([part.start for part in self.slices], self.sizes)
-        xp = namespace(self.X)
-        return xp.asarray(np.arange(len(starts)) - starts, device=self.X.device)
+        xp = namespace(self.source)
+        return xp.asarray(np.arange(len(starts)) - starts, device=self.source.device)
 
     def class_rows(self, part: slice) -> tuple[Any, Any]:
         """Rows and weights of one class."""
         weights = None if self.weights is None else self.weights[part]
-        return self.X[part, :], weights
+        rows = self.X[part, :] if "X" in vars(self) else self._take(part)
+        return rows, weights
 
     def weights_of(self, index: Any) -> Any:
         """Weights of some rows in double precision, None where all are one."""
         if self.weights is None:
             return None
-        xp = namespace(self.X)
+        xp = namespace(self.source)
         return xp.astype(xp.take(self.weights, index), xp.float64)
 
     def class_weights(self) -> list[Any]:
@@ -146,14 +163,38 @@ class Training:
         return replace(old, precise=precise or old.precise).merge(scatter)
 
 
-def unit_of(X: Any) -> float:
-    """Power of two in which the squares of the rows neither vanish nor overflow."""
-    size = largest(X)
-    xp = namespace(X)
-    limit = float(xp.finfo(X.dtype).max) ** 0.25
-    if size == 0.0 or 1.0 / limit < size < limit:
+def reach_of(X: Any) -> float:
+    """How often one length may go into another so that their squares stay in range."""
+    return float(namespace(X).finfo(X.dtype).max) ** 0.49
+
+
+def unit_of(X: Any, epsilon: float | None = None) -> float:
+    """Power of two in which squares of rows and distortion neither vanish nor overflow.
+
+    One where they do not anyhow.
+    """
+    limit = reach_of(X) ** 0.5
+    lengths = [size for size in (largest(X), epsilon) if size]
+    if all(1.0 / limit < length < limit for length in lengths):
         return 1.0
-    return 2.0 ** round(math.log2(size))
+    if epsilon is not None and lengths[0] > reach_of(X) * epsilon:
+        raise ValueError(
+            f"epsilon={epsilon} is too small beside rows with entries of "
+            f"{lengths[0]:.3g}: it must be more than {lengths[0] / reach_of(X):.3g}."
+        )
+    return math.ldexp(1.0, math.frexp(lengths[0])[1] - 1)
+
+
+def check_reach(X: Any, unit: float, length: float) -> None:
+    """Refuse rows with an entry whose square in a length (in the unit) overflows."""
+    xp = namespace(X)
+    size = max(float(xp.max(X)), -float(xp.min(X)))
+    most = 10.0 * reach_of(X) * length
+    if size / unit > most:
+        raise ValueError(
+            f"X holds an entry of {size:.3g}, too large beside the training rows: "
+            f"allowed are entries of up to {most * unit:.3g}."
+        )
 
 
 def spread_of(rows: Training, assume_centered: bool) -> float:

@@ -8,15 +8,15 @@ and serves every distortion. The *triangular* form keeps the inverse Cholesky fa
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.linalg import blas
+from scipy.linalg import blas, lapack
 
 from skredu._compat import at_least, namespace
 from skredu.coding._incremental import Code, Coordinates, Leverages, joined_extra
-from skredu.coding._linalg import widen
+from skredu.coding._linalg import LEAST_STILL, split, widen
 from skredu.coding._scatter import Scatter
 
 
@@ -30,20 +30,22 @@ class Group:
         Count, eigenvalues and squared mean: what lengths depend on.
     mean : array of shape (d,)
         Mean of the rows, zero around the origin.
-    basis : array of shape (d, r) or (d, d)
-        Eigenvectors of the scatter, or the transposed inverse of the Cholesky factor.
+    basis : array of shape (a, r) or (a, a)
+        Eigenvectors of the scatter, or the transposed inverse of the Cholesky factor,
+        in the ``a`` features that move.
     triangular : bool
         Which of the two ``basis`` is.
+    moving, still : arrays of shape (a,) and (d - a,), or None
+        Features with and without a spread in the group: those without cost no
+        product. None where nearly all move.
     """
 
     code: Code
     mean: Any
     basis: Any
     triangular: bool = False
-
-    def centre(self, X: Any) -> Any:
-        """Rows relative to the mean: a copy, but for rows around the origin."""
-        return X if self.code.assume_centered else X - self.mean
+    moving: Any = None
+    still: Any = None
 
     def coordinates(self, X: Any) -> Coordinates:
         """Coordinates of rows along the eigenvectors (spectral form).
@@ -52,24 +54,36 @@ class Group:
         from the others keeps its digits.
         """
         xp = namespace(X)
-        centred = self.centre(X)
+        centred, outside = self._centred(X)
         squares = (centred @ self.basis) ** 2
-        outside = xp.zeros(X.shape[0], dtype=X.dtype, device=X.device)
-        if squares.shape[1] < X.shape[1]:
+        if squares.shape[1] < centred.shape[1]:
             total = xp.sum(centred * centred, axis=1)
-            outside = at_least(total - xp.sum(squares, axis=1), 0.0)
+            outside = outside + at_least(total - xp.sum(squares, axis=1), 0.0)
         return Coordinates(squares, outside, *self._products(X))
 
     def joined_extra(self, X: Any, epsilons: Any) -> Any:
         """Extra nats of rows that are not in the group, of shape (b, e)."""
         if not self.triangular:
             return joined_extra(self.code, self.coordinates(X), epsilons)
-        whitened = _triangular_product(
-            self.centre(X), self.basis, overwrite=not self.code.assume_centered
-        )
+        centred, outside = self._centred(X)
+        owned = self.moving is not None or not self.code.assume_centered
+        whitened = _triangular_product(centred, self.basis, overwrite=owned)
+        m = (_squared_norms(whitened) + outside)[:, None]
         moved = self.code.moved_mean_squares(*self._products(X), 1.0)
-        m = _squared_norms(whitened)[:, None]
         return self.code.joined_length(m, moved, epsilons) - self.code.length(epsilons)
+
+    def _centred(self, X: Any) -> tuple[Any, Any]:
+        """Rows relative to the mean, and what features without a spread add to m."""
+        xp = namespace(X)
+        if self.moving is None:
+            outside = xp.zeros(X.shape[0], dtype=X.dtype, device=X.device)
+            return X if self.code.assume_centered else X - self.mean, outside
+        parts = []
+        for index in (self.moving, self.still):
+            part = xp.take(X, index, axis=1)
+            part -= xp.take(self.mean, index)
+            parts.append(part)
+        return parts[0], xp.astype(_squared_norms(parts[1]), X.dtype)
 
     def _products(self, X: Any) -> tuple[Any, Any]:
         """Products with the mean, and squared norms: only the mean term needs them."""
@@ -89,13 +103,29 @@ def spectral_group(scatter: Scatter) -> tuple[Group, Leverages | None]:
     leverages : Leverages or None
         Of the rows that made the scatter, where it still holds them as its root.
     """
+    scatter, mean, moving, still = _moving_part(scatter)
     eigenvalues, V, U = spectrum(scatter)
     leverages = None
     if U is not None:
         rank = U.shape[0] - (not scatter.assume_centered)
         leverages = Leverages(U * U, full=U.shape[1] >= rank)
-    code = _code(scatter, eigenvalues)
-    return Group(code, scatter.mean, _cast(V, scatter)), leverages
+    code = _code(scatter, mean, eigenvalues)
+    group = Group(code, mean, _cast(V, mean), moving=moving, still=still)
+    return group, leverages
+
+
+def _moving_part(scatter: Scatter) -> tuple[Scatter, Any, Any, Any]:
+    """Scatter of the features that have a spread, the whole mean, and the split."""
+    xp = namespace(scatter.mean)
+    matrix, mean = scatter.matrix, scatter.mean
+    if matrix is None:
+        return scatter, mean, None, None
+    moving, still = split(xp.linalg.diagonal(matrix) > 0)
+    few = still.shape[0] < LEAST_STILL * mean.shape[0]
+    if few or moving.shape[0] == 0:
+        return scatter, mean, None, None
+    matrix = xp.take(xp.take(matrix, moving, axis=0), moving, axis=1)
+    return replace(scatter, matrix=matrix), mean, moving, still
 
 
 def spectrum(scatter: Scatter) -> tuple[Any, Any, Any]:
@@ -132,16 +162,17 @@ def triangular_group(scatter: Scatter, epsilon: float) -> Group | None:
         return None
     xp = namespace(scatter.mean)
     d = scatter.n_features
-    S = widen(scatter.matrix)
-    eye = xp.eye(d, dtype=S.dtype, device=S.device)
+    part, mean, moving, still = _moving_part(scatter)
+    S = widen(part.matrix)
+    eye = xp.eye(S.shape[0], dtype=S.dtype, device=S.device)
     volumes = []
     for change in (0.0, 1.0):
         c = d / ((scatter.count + change) * epsilon**2)
         L = xp.linalg.cholesky(eye + c * S)
-        volumes.append(2.0 * xp.sum(xp.log(xp.linalg.diagonal(L))))
-    code = _code(scatter, S[0, :0], volumes=tuple(float(v) for v in volumes))
-    basis = _cast(xp.linalg.solve(L, eye).T, scatter)
-    return Group(code, scatter.mean, basis, triangular=True)
+        volumes.append(2.0 * float(xp.sum(xp.log(xp.linalg.diagonal(L)))))
+    code = _code(part, mean, S[0, :0], volumes=(volumes[0], volumes[1]))
+    basis = _cast(_inverse(L).T, mean)
+    return Group(code, mean, basis, True, moving, still)
 
 
 def too_steep(scatter: Scatter, epsilon: float) -> bool:
@@ -152,11 +183,11 @@ def too_steep(scatter: Scatter, epsilon: float) -> bool:
     return c * scatter.trace > 1.0 / _root_eps(scatter.matrix)
 
 
-def _code(scatter: Scatter, eigenvalues: Any, volumes: Any = None) -> Code:
-    mean = widen(scatter.mean)
+def _code(scatter: Scatter, mean: Any, eigenvalues: Any, volumes: Any = None) -> Code:
+    mean = widen(mean)
     return Code(
         count=scatter.count,
-        n_features=float(scatter.n_features),
+        n_features=float(mean.shape[0]),
         eigenvalues=eigenvalues,
         mean_square=float(mean @ mean),
         assume_centered=scatter.assume_centered,
@@ -164,11 +195,19 @@ def _code(scatter: Scatter, eigenvalues: Any, volumes: Any = None) -> Code:
     )
 
 
-def _cast(basis: Any, scatter: Scatter) -> Any:
+def _cast(basis: Any, mean: Any) -> Any:
     """Basis in the precision of the rows, laid out for products with rows."""
     xp = namespace(basis)
-    basis = xp.astype(basis, scatter.mean.dtype)
+    basis = xp.astype(basis, mean.dtype)
     return np.asfortranarray(basis) if xp is np else basis
+
+
+def _inverse(L: Any) -> Any:
+    """Inverse of a lower-triangular factor of bounded condition."""
+    xp = namespace(L)
+    if xp is np:
+        return lapack.dtrtri(L, lower=1)[0]
+    return xp.linalg.inv(L)
 
 
 def _root_eps(X: Any) -> float:

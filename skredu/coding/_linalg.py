@@ -20,6 +20,8 @@ MAX_LOSS = 1e3
 MAX_CONDITION = 1e4
 # An entry this large alone exceeds it, so the product of rows need not be tried.
 MAX_LOG_ENTRY = 25.0
+# With a smaller share of columns that stand still, leaving them out does not pay.
+LEAST_STILL = 0.1
 
 
 def widen(X: Any) -> Any:
@@ -31,7 +33,9 @@ def widen(X: Any) -> Any:
 def largest(X: Any) -> float:
     """Largest absolute entry, zero for an empty array."""
     xp = namespace(X)
-    return float(xp.max(xp.abs(X))) if math.prod(X.shape) else 0.0
+    if math.prod(X.shape) == 0:
+        return 0.0
+    return max(float(xp.max(X)), -float(xp.min(X)))  # without a temporary of X
 
 
 def power_of_two(X: Any) -> float:
@@ -43,6 +47,32 @@ def gram(W: Any) -> Any:
     """Return the smaller of ``W W^T`` and ``W^T W``."""
     n, d = W.shape
     return W @ W.T if n <= d else W.T @ W
+
+
+def scatter_of(W: Any) -> Any:
+    """Return ``W^T W``; columns of zeros, left by constant features, cost nothing."""
+    moving, still = split(namespace(W).any(W != 0, axis=0))
+    if still.shape[0] < LEAST_STILL * W.shape[1]:
+        return W.T @ W
+    W = namespace(W).take(W, moving, axis=1)
+    return spread_out(W.T @ W, moving, still)
+
+
+def split(mask: Any) -> tuple[Any, Any]:
+    """Return the indices where a mask is true, and where it is not."""
+    xp = namespace(mask)
+    return xp.nonzero(mask)[0], xp.nonzero(~mask)[0]
+
+
+def spread_out(S: Any, moving: Any, still: Any) -> Any:
+    """Put ``S`` at the rows and columns ``moving``, zeros at those of ``still``."""
+    xp = namespace(S)
+    a, rest = moving.shape[0], still.shape[0]
+    place = {"dtype": S.dtype, "device": S.device}
+    S = xp.concat([S, xp.zeros((rest, a), **place)], axis=0)
+    S = xp.concat([S, xp.zeros((a + rest, rest), **place)], axis=1)
+    order = xp.argsort(xp.concat([moving, still]))
+    return xp.take(xp.take(S, order, axis=0), order, axis=1)
 
 
 def rank_of(sigma: Any, shape: tuple[int, ...]) -> int:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from skredu._compat import namespace
-from skredu.coding._linalg import widen
+from skredu.coding._linalg import scatter_of, widen
 
 # A share of the count that rounding explains: less than this is left of nothing.
 NOTHING_LEFT = 1e-14
@@ -173,7 +173,7 @@ def _centre(X: Any, weights: Any, assume_centered: bool) -> tuple[float, Any, An
         X = X - first
         middle = xp.mean(X, axis=0) if weights is None else (weights / count) @ X
         mean, rest = _two_sum(first, middle)
-        X = X - middle
+        X -= middle  # by now a copy
     if weights is not None:
         X = xp.sqrt(weights)[:, None] * X
     return count, mean, rest, X
@@ -195,7 +195,7 @@ def _of_root(
         if precise:
             root = xp.linalg.qr(root, mode="reduced")[1]
         else:
-            root, matrix = None, root.T @ root
+            root, matrix = None, scatter_of(root)
     return Scatter(count, mean, root, matrix, assume_centered, precise, rest)
 
 

@@ -1,0 +1,104 @@
+"""Memory, as promised in the documentation of the estimators."""
+
+import gc
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from skredu import MICLClassifier, NearestSubspaceClassifier
+from skredu.classification._coders import BLOCK
+
+
+def peak_of(work):
+    """Most bytes that were allocated at a time, above those before."""
+    gc.collect()
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def expression_like(n=60, d=5000, k=2, dtype=float):
+    """Few rows with many features."""
+    rng = np.random.default_rng(0)
+    y = np.arange(n) % k
+    return rng.normal(size=(n, d)).astype(dtype) + np.eye(k, d, dtype=dtype)[y], y
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(
+    "model",
+    [
+        MICLClassifier(),
+        MICLClassifier(1.0),
+        MICLClassifier(assume_centered=True),
+        MICLClassifier(kernel="rbf"),
+        MICLClassifier(n_neighbors=5),
+        NearestSubspaceClassifier(),
+        NearestSubspaceClassifier(5, assume_centered=False),
+    ],
+    ids=str,
+)
+def test_few_rows_of_many_features_take_less_than_ten_times_their_memory(model, dtype):
+    X, y = expression_like(dtype=dtype)
+    new = X[:10] + 1
+    most = 10 * X.size * 8  # singular vectors are always in double precision
+    if getattr(model, "n_neighbors", None) is not None:
+        most += 8 * BLOCK  # the neighbours of a block of rows
+    assert most < X.shape[1] ** 2 * X.itemsize  # no square matrix of features
+    assert peak_of(lambda: model.fit(X, y).predict(new)) < most
+
+
+@pytest.mark.parametrize("epsilon", ["auto", 1.0])
+def test_adding_few_rows_of_many_features_makes_no_square_matrix(epsilon):
+    X, y = expression_like()
+
+    def work():
+        model = MICLClassifier(epsilon)
+        for start in range(0, 60, 20):
+            part = slice(start, start + 20)
+            model.partial_fit(X[part], y[part], classes=[0, 1])
+
+    assert peak_of(work) < 16 * X.nbytes
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"epsilon": 1.0}, {"kernel": "rbf"}, {"n_neighbors": 3}],
+    ids=str,
+)
+def test_memory_of_predict_does_not_grow_with_the_rows(settings, monkeypatch):
+    monkeypatch.setattr("skredu.classification._coders.BLOCK", 2**16)
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(300, 20)), np.arange(300) % 3
+    model = MICLClassifier(**settings).fit(X, y)
+    few, many = rng.normal(size=(2_000, 20)), rng.normal(size=(8_000, 20))
+    model.predict(few)
+    # but for the answers, and for validation
+    grown = peak_of(lambda: model.predict(many)) - peak_of(lambda: model.predict(few))
+    assert grown < 2 * (many.nbytes - few.nbytes)
+
+
+def test_many_rows_take_a_few_times_their_memory():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(40_000, 50)), np.arange(40_000) % 4
+    for model, most in ((MICLClassifier(1.0), 4), (NearestSubspaceClassifier(), 4)):
+        assert peak_of(lambda model=model: model.fit(X, y)) < most * X.nbytes
+
+
+def test_model_holds_what_its_documentation_says():
+    X, y = expression_like(40, 300, 4)
+    model = MICLClassifier().fit(X, y)
+    ranks = [group["basis"].shape[1] for group in model._model["groups"]]
+    assert ranks == [9, 9, 9, 9]
+    numbers = sum(
+        part.size
+        for state in (model._model["groups"], model._scatters)
+        for group in state
+        for part in group.values()
+        if isinstance(part, np.ndarray)
+    )
+    assert numbers <= 2 * 300 * sum(rank + 2 for rank in ranks)

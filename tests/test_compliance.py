@@ -1,0 +1,196 @@
+"""Scikit-learn's checks, counted, and those that it runs on its own estimators only.
+
+A tag in the wrong place can end the generator of checks after the first one without
+a failure, and array-API checks skip themselves without a word; hence the counts.
+"""
+
+import warnings
+from contextlib import contextmanager
+from functools import partial
+from unittest import SkipTest
+
+import numpy as np
+import pytest
+import scipy
+import sklearn
+from scipy.stats import rankdata, spearmanr
+from sklearn.datasets import make_blobs
+from sklearn.utils import estimator_checks
+from sklearn.utils.estimator_checks import estimator_checks_generator
+
+from skredu import MICLClassifier, NearestSubspaceClassifier
+
+VERSION = tuple(int(part) for part in sklearn.__version__.split(".")[:2])
+SCIPY_VERSION = tuple(int(part) for part in scipy.__version__.split(".")[:2])
+
+
+class Laplacian:
+    """Kernel of two rows; a function would show its address in the test ids."""
+
+    def __call__(self, x, y, width=2.0):
+        return float(np.exp(-np.abs(x - y).sum() / width))
+
+    def __repr__(self):
+        return "Laplacian()"
+
+
+@contextmanager
+def own_random_state():
+    """Some checks draw from NumPy's global generator, which tests must not touch."""
+    state = np.random.get_state()  # noqa: NPY002
+    np.random.seed(0)  # noqa: NPY002
+    try:
+        yield
+    finally:
+        np.random.set_state(state)  # noqa: NPY002
+
+
+ESTIMATORS = [
+    MICLClassifier(),
+    MICLClassifier(epsilon=0.5),
+    MICLClassifier(assume_centered=True),
+    MICLClassifier(priors=None),
+    MICLClassifier(kernel="rbf"),
+    MICLClassifier(kernel="rbf", epsilon=0.5, gamma=0.3),
+    MICLClassifier(kernel="poly", degree=2),
+    MICLClassifier(kernel="cosine"),
+    MICLClassifier(kernel="precomputed"),
+    MICLClassifier(kernel=Laplacian(), kernel_params={"width": 30.0}),
+    MICLClassifier(n_neighbors=5),
+    MICLClassifier(epsilon=0.5, n_neighbors=3, assume_centered=True),
+    NearestSubspaceClassifier(assume_centered=False),
+    NearestSubspaceClassifier(n_components=1, assume_centered=False),
+    NearestSubspaceClassifier(n_components=0.5, assume_centered=False),
+    NearestSubspaceClassifier(),
+]
+
+ARRAY_API = [
+    estimator
+    for estimator in ESTIMATORS
+    if estimator.__sklearn_tags__().array_api_support
+]
+
+dispatching = pytest.mark.skipif(
+    SCIPY_VERSION < (1, 14), reason="scikit-learn dispatches with SciPy 1.14 or newer"
+)
+
+
+def is_pairwise(estimator):
+    """Whether the estimator takes products of rows."""
+    return estimator.__sklearn_tags__().input_tags.pairwise
+
+
+def check_name(check):
+    """Name of a check without its arguments."""
+    return check.func.__name__ if isinstance(check, partial) else check.__name__
+
+
+def check_id(value):
+    """Test id of an estimator or of a check with its arguments."""
+    if not callable(value):
+        return "".join(str(value).split())
+    keywords = getattr(value, "keywords", {})
+    return ",".join([check_name(value), *(f"{k}={v}" for k, v in keywords.items())])
+
+
+# The check hands rows, not products, to a pairwise classifier, and another one
+# demands that those be refused: no classifier with decision_function and
+# predict_proba passes both. What it checks is checked below, on products.
+CONTRADICTORY_IF_PAIRWISE = "check_decision_proba_consistency"
+
+
+def checks():
+    """All checks that scikit-learn has for each of the estimators."""
+    for estimator in ESTIMATORS:
+        left_out = [CONTRADICTORY_IF_PAIRWISE] if is_pairwise(estimator) else []
+        if SCIPY_VERSION < (1, 14):  # with which scikit-learn refuses to dispatch
+            left_out.append("check_array_api_input")
+        for instance, check in estimator_checks_generator(estimator):
+            if check_name(check) not in left_out:
+                yield instance, check
+
+
+@pytest.mark.parametrize(("estimator", "check"), list(checks()), ids=check_id)
+def test_scikit_learn_check(estimator, check):
+    with own_random_state(), warnings.catch_warnings():
+        if is_pairwise(estimator):
+            # some checks pass any square matrix for a kernel
+            warnings.filterwarnings("ignore", "The kernel is not positive semi-def")
+        check(estimator)
+
+
+def test_pairwise_classifier_ranks_probabilities_as_decisions():
+    X, y = make_blobs(100, 4, centers=[(2,) * 4, (4,) * 4], random_state=0)
+    K = X @ X.T
+    train, test = np.arange(80), np.arange(80, 100)
+    model = MICLClassifier(kernel="precomputed").fit(K[np.ix_(train, train)], y[train])
+    rows = K[np.ix_(test, train)]
+    by_proba = rankdata(model.predict_proba(rows)[:, 1].round(10))
+    by_score = rankdata(model.decision_function(rows).round(10))
+    # the probability saturates where the score does not
+    assert spearmanr(by_proba, by_score).statistic > 0.99
+
+
+# -- counts ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=check_id)
+def test_no_estimator_escapes_the_checks(estimator):
+    names = [check_name(check) for _, check in estimator_checks_generator(estimator)]
+    plain = [name for name in names if not name.startswith("check_array_api")]
+    assert len(plain) >= (59 if is_pairwise(estimator) else 61)
+    if VERSION >= (1, 9):
+        declared = estimator.__sklearn_tags__().array_api_support
+        assert len(names) - len(plain) >= (21 if declared else 1)
+
+
+def strict_checks(estimator):
+    """Array-API checks of an estimator that need nothing but array-api-strict."""
+    for _, check in estimator_checks_generator(estimator):
+        spaces = [str(value) for value in check.keywords.values()]
+        others = any("torch" in space or "cupy" in space for space in spaces)
+        if not others and any("array_api_strict" in space for space in spaces):
+            yield check
+
+
+@dispatching
+@pytest.mark.parametrize("estimator", ARRAY_API, ids=check_id)
+def test_array_api_checks_run_instead_of_skipping_themselves(estimator):
+    checks = list(strict_checks(estimator))
+    assert len(checks) >= (3 if VERSION >= (1, 9) else 1)
+    for check in checks:
+        try:
+            with own_random_state():
+                check(estimator)
+        except SkipTest as skipped:
+            pytest.fail(f"{check_id(check)} has not run: {skipped}")
+
+
+# -- checks that scikit-learn runs on its own estimators only -------------------------
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        estimator_checks.check_param_validation,
+        estimator_checks.check_dataframe_column_names_consistency,
+        estimator_checks.check_inplace_ensure_writeable,
+    ],
+    ids=check_id,
+)
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=check_id)
+def test_check_that_is_not_run_for_other_packages(estimator, check):
+    with own_random_state():
+        check(type(estimator).__name__, estimator)
+
+
+@dispatching
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("estimator", ARRAY_API, ids=check_id)
+def test_values_are_those_of_numpy_in_another_namespace(estimator, dtype):
+    estimator_checks.check_array_api_input_and_values(
+        type(estimator).__name__,
+        estimator,
+        array_namespace="array_api_strict",
+        dtype_name=dtype,
+    )

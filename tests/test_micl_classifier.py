@@ -1,0 +1,610 @@
+"""MICLClassifier against the definition, row by row, and what must not change it."""
+
+import math
+
+import numpy as np
+import oracle_micl as oracle
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.metrics.pairwise import pairwise_kernels
+from sklearn.model_selection import GridSearchCV, cross_val_score
+
+from skredu import MICLClassifier
+from skredu.classification._kernel_micl import KernelCoder, Products
+from skredu.classification._linear_micl import LinearCoder
+from skredu.classification._local_micl import LocalCoder
+from skredu.classification._training import Training
+from skredu.coding._group import spectral_group, triangular_group
+from skredu.coding._scatter import Scatter
+from skredu.rates import coding_length
+
+WEIGHTINGS = ["none", "copies", "fractions"]
+
+
+def problem(n=40, d=5, k=3, *, seed=0, weighting="none"):
+    """Rows of classes that overlap, labels, weights or None, further rows."""
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, k, n)
+    y[:k] = range(k)
+    y.sort()
+    means = rng.normal(size=(k, d))
+    maps = rng.normal(size=(k, d, d)) / math.sqrt(d)
+    X = means[y] + np.einsum("nij,nj->ni", maps[y], rng.normal(size=(n, d)))
+    X[n // 2] = X[n // 2 - 1]  # a duplicate
+    weights = {
+        "none": None,
+        "copies": rng.integers(1, 4, n).astype(float),
+        "fractions": rng.choice([0.25, 0.6, 1.0, 1.5, 2.25], n),
+    }[weighting]
+    new = rng.normal(size=(9, d)) * 2.0
+    return X, y, weights, new
+
+
+def ones(X, weights):
+    return np.ones(len(X)) if weights is None else weights
+
+
+def matmul(x, y, scale=1.0):
+    return scale * float(x @ y)
+
+
+KERNELS = {
+    "rbf": ({"kernel": "rbf", "gamma": 0.2}, {"metric": "rbf", "gamma": 0.2}),
+    "poly": (
+        {"kernel": "poly", "gamma": 0.3, "degree": 2, "coef0": 0.5},
+        {"metric": "poly", "gamma": 0.3, "degree": 2, "coef0": 0.5},
+    ),
+    "cosine": ({"kernel": "cosine"}, {"metric": "cosine"}),
+    "callable": (
+        {"kernel": matmul, "kernel_params": {"scale": 0.5}},
+        {"metric": matmul, "scale": 0.5},
+    ),
+}
+
+
+def kernel_of(name):
+    return lambda A, B: pairwise_kernels(A, B, **KERNELS[name][1])
+
+
+# -- the definition -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("epsilon", [0.1, 1.0, 30.0])
+@pytest.mark.parametrize("weighting", WEIGHTINGS)
+@pytest.mark.parametrize("assume_centered", [False, True])
+@pytest.mark.parametrize("shape", [(40, 5), (14, 20), (18, 5), (40, 1)])
+def test_decision_is_the_definition(shape, assume_centered, weighting, epsilon):
+    X, y, weights, new = problem(*shape, weighting=weighting)
+    model = MICLClassifier(epsilon, assume_centered=assume_centered, priors=None)
+    expected = oracle.scores(
+        X, y, ones(X, weights), new, epsilon, assume_centered=assume_centered
+    )
+    model.fit(X, y, weights)
+    assert_allclose(model.decision_function(new), expected, rtol=1e-9, atol=1e-9)
+    assert_array_equal(model.predict(new), expected.argmax(axis=1))
+
+
+@pytest.mark.parametrize("epsilon", [0.1, 2.0])
+@pytest.mark.parametrize("weighting", WEIGHTINGS)
+@pytest.mark.parametrize("assume_centered", [False, True])
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("shape", [(24, 4), (12, 15)])
+def test_kernel_decision_is_the_definition(
+    kernel, shape, assume_centered, weighting, epsilon
+):
+    X, y, weights, new = problem(*shape, weighting=weighting)
+    model = MICLClassifier(
+        epsilon, assume_centered=assume_centered, priors=None, **KERNELS[kernel][0]
+    )
+    model.fit(X, y, weights)
+    expected = oracle.kernel_scores(
+        kernel_of(kernel),
+        X,
+        y,
+        ones(X, weights),
+        new,
+        epsilon,
+        assume_centered=assume_centered,
+    )
+    assert_allclose(model.decision_function(new), expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("epsilon", [0.1, 2.0])
+@pytest.mark.parametrize("weighting", WEIGHTINGS)
+@pytest.mark.parametrize("assume_centered", [False, True])
+@pytest.mark.parametrize("n_neighbors", [1, 4, 100])
+@pytest.mark.parametrize("d", [3, 12])
+def test_local_decision_is_the_definition(
+    d, n_neighbors, assume_centered, weighting, epsilon
+):
+    X, y, weights, new = problem(30, d, weighting=weighting)
+    model = MICLClassifier(
+        epsilon,
+        n_neighbors=n_neighbors,
+        assume_centered=assume_centered,
+        priors=None,
+    ).fit(X, y, weights)
+    expected = oracle.local_scores(
+        X,
+        y,
+        ones(X, weights),
+        new,
+        epsilon,
+        n_neighbors,
+        assume_centered=assume_centered,
+    )
+    assert_allclose(model.decision_function(new), expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("assume_centered", [False, True])
+@pytest.mark.parametrize("kernel", ["rbf", "cosine"])
+def test_precomputed_products_of_equal_norms_equal_the_kernel(kernel, assume_centered):
+    X, y, weights, new = problem(weighting="copies")
+    options = {"epsilon": 0.5, "assume_centered": assume_centered}
+    direct = MICLClassifier(**options, **KERNELS[kernel][0]).fit(X, y, weights)
+    given = MICLClassifier(**options, kernel="precomputed")
+    given.fit(kernel_of(kernel)(X, X), y, weights)
+    assert_allclose(
+        given.decision_function(kernel_of(kernel)(new, X)),
+        direct.decision_function(new),
+        rtol=1e-9,
+        atol=1e-9,
+    )
+
+
+@pytest.mark.parametrize("assume_centered", [False, True])
+@pytest.mark.parametrize("epsilon", [0.3, "auto"])
+def test_precomputed_linear_products_equal_the_linear_kernel(epsilon, assume_centered):
+    X, y, weights, new = problem(weighting="copies")
+    options = {"epsilon": epsilon, "assume_centered": assume_centered}
+    linear = MICLClassifier(**options).fit(X, y, weights)
+    given = MICLClassifier(**options, kernel="precomputed").fit(X @ X.T, y, weights)
+    assert given.epsilon_ == pytest.approx(linear.epsilon_, rel=1e-9)
+    assert_allclose(
+        given.decision_function(new @ X.T),
+        linear.decision_function(new),
+        rtol=1e-8,
+        atol=1e-8,
+    )
+
+
+def test_precomputed_row_has_the_smallest_norm_its_products_allow():
+    X, y, _, new = problem(12, 15)
+    Z = oracle.features_of(X @ X.T)
+    rows = new @ X.T @ np.linalg.pinv(Z, rcond=1e-6).T
+    rank = oracle.rank_of(X @ X.T)
+    expected = oracle.scores(Z, y, np.ones(12), rows, 0.5, d=rank)
+    model = MICLClassifier(0.5, kernel="precomputed", priors=None).fit(X @ X.T, y)
+    scores = model.decision_function(new @ X.T)
+    assert_allclose(scores, expected, rtol=1e-8, atol=1e-8)
+
+
+def test_callable_dot_product_equals_the_linear_kernel():
+    X, y, _, new = problem()
+    linear = MICLClassifier(0.5).fit(X, y).decision_function(new)
+    dot = MICLClassifier(0.5, kernel=matmul).fit(X, y).decision_function(new)
+    assert_allclose(dot, linear, rtol=1e-9, atol=1e-9)
+
+
+def test_all_neighbours_are_the_class():
+    X, y, weights, new = problem(weighting="fractions")
+    local = MICLClassifier(0.5, n_neighbors=1000).fit(X, y, weights)
+    whole = MICLClassifier(0.5).fit(X, y, weights)
+    assert_allclose(
+        local.decision_function(new), whole.decision_function(new), rtol=1e-9, atol=1e-9
+    )
+
+
+# -- leave-one-out --------------------------------------------------------------------
+
+
+def linear_coder(rows, assume_centered):
+    scatters = rows.scatters([None] * len(rows.sizes), assume_centered, None)
+    return LinearCoder.from_scatters(scatters)
+
+
+def kernel_coder(rows, assume_centered):
+    products = Products("rbf", {"gamma": 0.2}, rows.X)
+    return KernelCoder.fit(rows, products, assume_centered)
+
+
+def local_coder(rows, assume_centered):
+    return LocalCoder.fit(rows, 4, assume_centered, None)
+
+
+def linear_features(X):
+    return X, X.shape[1]
+
+
+def kernel_features(X):
+    K = kernel_of("rbf")(X, X)
+    return oracle.features_of(K), oracle.rank_of(K)
+
+
+def left_out_by_refitting(Z, d, y, weights, epsilon, assume_centered, n_neighbors=None):
+    """Bits of every row in every class, in its own without one copy of it."""
+    bits = np.empty((len(Z), len(np.unique(y))))
+    for i, row in enumerate(Z):
+        less = weights.copy()
+        less[i] -= min(less[i], 1.0)
+        for j, label in enumerate(np.unique(y)):
+            part, w = Z[y == label], less[y == label]
+            if n_neighbors is not None:
+                part, w = oracle.nearest(part, w, row, n_neighbors)
+            bits[i, j] = oracle.extra_bits(
+                part, w, row, epsilon, d=d, assume_centered=assume_centered
+            )
+    return bits
+
+
+@pytest.mark.parametrize("epsilon", [0.1, 2.0])
+@pytest.mark.parametrize("weighting", WEIGHTINGS)
+@pytest.mark.parametrize("assume_centered", [False, True])
+@pytest.mark.parametrize(
+    ("coder", "features", "n_neighbors"),
+    [
+        (linear_coder, linear_features, None),
+        (kernel_coder, kernel_features, None),
+        (local_coder, linear_features, 4),
+    ],
+    ids=["linear", "kernel", "local"],
+)
+@pytest.mark.parametrize("shape", [(24, 3), (14, 20), (12, 4)])
+def test_left_out_row_costs_what_refitting_without_it_says(
+    shape, coder, features, n_neighbors, assume_centered, weighting, epsilon
+):
+    X, y, weights, _ = problem(*shape, weighting=weighting, seed=3)
+    rows = Training.of(X, y, weights)
+    nats = coder(rows, assume_centered).left_out(
+        rows, np.arange(len(X)), np.array([epsilon])
+    )
+    Z, d = features(X)
+    expected = left_out_by_refitting(
+        Z, d, y, ones(X, weights), epsilon, assume_centered, n_neighbors
+    )
+    bits = nats[:, :, 0] / math.log(2)
+    assert_allclose(bits, expected, rtol=1e-8, atol=1e-8)
+
+
+def test_left_out_rows_keep_their_digits_in_directions_of_their_own():
+    # Fewer rows than features: every row alone spans a direction, and at a small
+    # distortion a plain downdate would lose half the digits or more.
+    X, y, _, new = problem(12, 30)
+    X[6] = new[0]  # in place of the duplicate
+    rows, epsilon = Training.of(X, y, None), 1e-5
+    nats = linear_coder(rows, False).left_out(rows, np.arange(12), np.array([epsilon]))
+    expected = left_out_by_refitting(X, 30, y, np.ones(12), epsilon, False)
+    assert_allclose(nats[:, :, 0] / math.log(2), expected, rtol=1e-9)
+
+
+def test_a_class_of_one_row_cannot_code_it_when_left_out():
+    X, y, _, _ = problem()
+    y = np.where(np.arange(40) == 7, 5, y)
+    rows = Training.of(X, y, None)
+    nats = linear_coder(rows, False).left_out(rows, np.array([39]), np.array([1.0]))
+    assert np.isposinf(nats[0, -1, 0])
+    assert np.isfinite(nats[0, :-1]).all()
+
+
+@pytest.mark.parametrize("kernel", ["linear", "rbf"])
+def test_blocks_of_rows_change_nothing(kernel, monkeypatch):
+    X, y, weights, new = problem(weighting="copies")
+    model = MICLClassifier(kernel=kernel)
+    whole = model.fit(X, y, weights).decision_function(new)
+    monkeypatch.setattr("skredu.classification._coders.BLOCK", 40)
+    blocks = model.fit(X, y, weights).decision_function(new)
+    assert_allclose(blocks, whole, rtol=1e-12, atol=1e-12)
+
+
+# -- partial_fit ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("epsilon", [0.4, 1e-6])
+@pytest.mark.parametrize("weighting", WEIGHTINGS)
+@pytest.mark.parametrize("assume_centered", [False, True])
+@pytest.mark.parametrize("chunk", [1, 3, 17, 40])
+@pytest.mark.parametrize("d", [4, 25])
+def test_partial_fit_in_chunks_equals_fit(
+    d, chunk, assume_centered, weighting, epsilon
+):
+    X, y, weights, new = problem(40, d, weighting=weighting)  # classes come in order
+    options = {"epsilon": epsilon, "assume_centered": assume_centered}
+    whole = MICLClassifier(**options).fit(X, y, weights)
+    parts = MICLClassifier(**options)
+    for start in range(0, 40, chunk):
+        part = slice(start, start + chunk)
+        w = None if weights is None else weights[part]
+        parts.partial_fit(X[part], y[part], classes=[0, 1, 2], sample_weight=w)
+    assert_allclose(
+        parts.decision_function(new),
+        whole.decision_function(new),
+        rtol=1e-10,
+        atol=1e-10,
+    )
+    assert_allclose(parts.priors_, whole.priors_, rtol=1e-12)
+    assert_allclose(parts.class_coding_length_, whole.class_coding_length_, rtol=1e-10)
+
+
+def test_partial_fit_on_all_rows_chooses_as_fit():
+    X, y, weights, new = problem(weighting="copies")
+    whole = MICLClassifier().fit(X, y, weights)
+    parts = MICLClassifier().partial_fit(X, y, classes=[0, 1, 2], sample_weight=weights)
+    assert parts.epsilon_ == whole.epsilon_
+    assert_array_equal(parts.decision_function(new), whole.decision_function(new))
+
+
+def test_partial_fit_keeps_the_choice_made_on_more_rows():
+    X, y, _, new = problem(60)
+    order = np.random.default_rng(0).permutation(60)
+    parts = MICLClassifier().partial_fit(
+        X[order[:50]], y[order[:50]], classes=[0, 1, 2]
+    )
+    epsilon = parts.epsilon_
+    parts.partial_fit(X[order[50:]], y[order[50:]])
+    assert parts.epsilon_ == epsilon
+    given = MICLClassifier(epsilon, priors=parts.priors_).fit(X, y)
+    assert_allclose(
+        parts.decision_function(new),
+        given.decision_function(new),
+        rtol=1e-9,
+        atol=1e-9,
+    )
+
+
+def test_class_that_has_not_come_is_not_predicted():
+    X, y, _, new = problem()
+    early = y < 2
+    model = MICLClassifier(0.5)
+    model.partial_fit(X[early], y[early], classes=[0, 1, 2])
+    assert set(model.predict(new)) <= {0, 1}
+    proba = model.predict_proba(new)
+    assert (proba[:, 2] == 0.0).all()
+    assert_allclose(proba.sum(axis=1), 1.0)
+    model.partial_fit(X[~early], y[~early])
+    assert_allclose(
+        model.decision_function(new),
+        MICLClassifier(0.5).fit(X, y).decision_function(new),
+        rtol=1e-10,
+        atol=1e-10,
+    )
+
+
+def test_fit_forgets_what_partial_fit_has_seen():
+    X, y, _, new = problem()
+    model = MICLClassifier().partial_fit(2 * X, y, classes=[0, 1, 2, 9])
+    fresh = MICLClassifier().fit(X, y)
+    assert_array_equal(
+        model.fit(X, y).decision_function(new), fresh.decision_function(new)
+    )
+    assert_array_equal(model.classes_, [0, 1, 2])
+
+
+@pytest.mark.parametrize("settings", [{"kernel": "rbf"}, {"n_neighbors": 3}])
+def test_partial_fit_exists_for_scatters_only(settings):
+    assert hasattr(MICLClassifier(), "partial_fit")
+    assert not hasattr(MICLClassifier(**settings), "partial_fit")
+
+
+def test_partial_fit_names_what_is_wrong_with_labels():
+    X, y, _, _ = problem()
+    with pytest.raises(ValueError, match=r"classes must be .* first"):
+        MICLClassifier().partial_fit(X, y)
+    with pytest.raises(ValueError, match=r"\[2\].*not in classes"):
+        MICLClassifier().partial_fit(X, y, classes=[0, 1])
+    model = MICLClassifier().partial_fit(X, y, classes=[0, 1, 2])
+    with pytest.raises(ValueError, match="differ from those of the first call"):
+        model.partial_fit(X, y, classes=[0, 1, 2, 3])
+    with pytest.raises(ValueError, match=r"\[9\].*not in classes"):
+        model.partial_fit(X, np.full(40, 9))
+
+
+# -- forms of a group -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("assume_centered", [False, True])
+@pytest.mark.parametrize("epsilon", [0.05, 1.0, 50.0])
+def test_triangular_form_equals_spectral_form(epsilon, assume_centered):
+    X, _, weights, new = problem(60, 6, weighting="fractions")
+    scatter = Scatter.from_rows(X, weights, assume_centered=assume_centered)
+    epsilons = np.array([epsilon])
+    triangular = triangular_group(scatter, epsilon)
+    assert triangular.triangular
+    spectral, _ = spectral_group(scatter)
+    assert_allclose(
+        triangular.joined_extra(new, epsilons),
+        spectral.joined_extra(new, epsilons),
+        rtol=1e-10,
+        atol=1e-10,
+    )
+    assert_allclose(
+        triangular.code.length(epsilons), spectral.code.length(epsilons), rtol=1e-12
+    )
+
+
+def test_tiny_distortion_keeps_its_digits_on_rank_deficient_rows():
+    X, y, weights, new = problem(60, 6, weighting="copies")
+    X[:, 5] = X[:, 0] + X[:, 1]
+    scatter = Scatter.from_rows(X)
+    assert triangular_group(scatter, 1e-6) is None
+    expected = oracle.scores(X, y, weights, new, 1e-6)
+    scores = MICLClassifier(1e-6, priors=None).fit(X, y, weights).decision_function(new)
+    assert_allclose(scores, expected, rtol=1e-9)
+
+
+# -- label code and probabilities -----------------------------------------------------
+
+
+@pytest.mark.parametrize("settings", [{}, {"kernel": "rbf"}, {"n_neighbors": 5}])
+def test_probabilities_are_two_to_the_bits(settings):
+    X, y, _, new = problem()
+    model = MICLClassifier(1.0, **settings).fit(X, y)
+    expected = oracle.probabilities(model.decision_function(new))
+    assert_allclose(model.predict_proba(new), expected, rtol=1e-12)
+    assert_allclose(
+        model.predict_log_proba(new), np.log(expected), rtol=1e-9, atol=1e-14
+    )
+
+
+def test_two_classes_are_decided_by_a_difference():
+    X, y, _, new = problem(k=2)
+    expected = oracle.scores(X, y, np.ones(40), new, 0.7)
+    model = MICLClassifier(0.7, priors=None).fit(X, y)
+    scores = model.decision_function(new)
+    assert_allclose(scores, oracle.decision(expected), rtol=1e-9)
+    assert_allclose(model.predict_proba(new), oracle.probabilities(expected), rtol=1e-9)
+    assert_array_equal(model.predict(new), (scores > 0).astype(int))
+
+
+def test_improbable_classes_keep_a_probability_that_has_a_logarithm():
+    X, y, _, _ = problem(2000, 2)
+    model = MICLClassifier(1e-3).fit(X, y)
+    far = np.linspace(-1e3, 1e3, 30)[:, None] * np.ones(2)
+    proba, logs = model.predict_proba(far), model.predict_log_proba(far)
+    assert logs.min() < -1000.0
+    assert (proba > 0.0).all()
+    assert_allclose(proba.sum(axis=1), 1.0)
+    assert_array_equal(proba.argsort(axis=1), logs.argsort(axis=1))
+
+
+def test_given_priors_are_the_label_code():
+    X, y, weights, new = problem(weighting="copies")
+    priors = [0.2, 0.5, 0.3]
+    model = MICLClassifier(0.7, priors=priors).fit(X, y, weights)
+    expected = oracle.scores(X, y, weights, new, 0.7, priors=np.array(priors))
+    assert_allclose(model.decision_function(new), expected, rtol=1e-9)
+    assert_allclose(model.priors_, priors)
+
+
+def test_frequencies_are_the_label_code_where_no_priors_are_given():
+    X, y, weights, _ = problem(weighting="copies")
+    shares = np.bincount(y, weights) / weights.sum()
+    assert_allclose(MICLClassifier(priors=None).fit(X, y, weights).priors_, shares)
+    assert_allclose(MICLClassifier(0.7).fit(X, y, weights).priors_, shares)
+
+
+def test_chosen_label_code_is_a_distribution():
+    X, y, weights, _ = problem(weighting="copies")
+    priors = MICLClassifier().fit(X, y, weights).priors_
+    assert priors.sum() == pytest.approx(1.0)
+    assert not np.allclose(priors, np.bincount(y, weights) / weights.sum())
+
+
+def test_class_without_prior_is_not_predicted():
+    X, y, _, new = problem()
+    for epsilon in (0.7, "auto"):
+        model = MICLClassifier(epsilon, priors=[0.0, 0.5, 0.5]).fit(X, y)
+        assert 0 not in model.predict(new)
+        assert (model.predict_proba(new)[:, 0] == 0.0).all()
+
+
+@pytest.mark.parametrize(
+    ("priors", "message"),
+    [
+        ([0.5, 0.5], r"3 classes.*\(2,\)"),
+        ([0.5, 0.7, -0.2], r"-0\.2"),
+        ([0.5, 0.2, 0.2], r"sum 0\.9"),
+        ([[0.2, 0.5, 0.3]], r"\(1, 3\)"),
+        ([0.5, 0.5, np.nan], "nan"),
+    ],
+)
+def test_wrong_priors_are_named(priors, message):
+    X, y, _, _ = problem()
+    with pytest.raises(ValueError, match="priors.*" + message):
+        MICLClassifier(priors=priors).fit(X, y)
+
+
+def test_coding_lengths_of_the_classes_are_public_coding_lengths():
+    X, y, weights, _ = problem(weighting="fractions")
+    for settings in ({}, {"n_neighbors": 3}):
+        model = MICLClassifier(**settings).fit(X, y, weights)
+        expected = [
+            coding_length(X[y == j], epsilon=model.epsilon_, weights=weights[y == j])
+            for j in range(3)
+        ]
+        assert_allclose(model.class_coding_length_, expected, rtol=1e-10)
+
+
+# -- the choice -----------------------------------------------------------------------
+
+
+def test_chosen_distortion_is_on_the_path_and_used():
+    X, y, _, new = problem(80)
+    chosen = MICLClassifier().fit(X, y)
+    given = MICLClassifier(chosen.epsilon_, priors=chosen.priors_).fit(X, y)
+    assert_allclose(
+        given.decision_function(new), chosen.decision_function(new), rtol=1e-9
+    )
+
+
+def test_chosen_distortion_is_near_the_best_of_a_grid_search():
+    X, y, _, _ = problem(300, 8, seed=5)
+    order = np.random.default_rng(0).permutation(300)
+    X, y = X[order], y[order]
+    search = GridSearchCV(MICLClassifier(), {"epsilon": np.geomspace(0.01, 30, 25)})
+    best = search.fit(X, y).best_score_
+    assert cross_val_score(MICLClassifier(), X, y).mean() > best - 0.02
+
+
+def test_kernel_coefficient_has_a_scale_of_its_own():
+    X, y, _, _ = problem()
+    assert MICLClassifier(kernel="rbf", gamma=0.3).fit(X, y).gamma_ == 0.3
+    near = MICLClassifier(kernel="rbf").fit(X, y)
+    far = MICLClassifier(kernel="rbf").fit(10 * X, y)
+    assert far.gamma_ == pytest.approx(near.gamma_ / 100)
+    assert not hasattr(MICLClassifier().fit(X, y), "gamma_")
+
+
+def test_neighbours_need_the_linear_kernel():
+    X, y, _, _ = problem()
+    with pytest.raises(ValueError, match=r"n_neighbors=3 needs kernel='linear'.*'rbf'"):
+        MICLClassifier(kernel="rbf", n_neighbors=3).fit(X, y)
+
+
+def test_kernel_that_is_not_one_warns_and_still_decides():
+    X, y, _, _ = problem()
+    K = np.tanh(X @ X.T - 1.0)
+    with pytest.warns(UserWarning, match="not positive semi-definite.*-[0-9]"):
+        model = MICLClassifier(kernel="precomputed").fit(K, y)
+    assert np.isfinite(model.decision_function(K)).all()
+
+
+def test_products_that_are_not_finite_are_named():
+    X, y, _, _ = problem()
+
+    def broken(x, y):
+        return math.inf
+
+    with pytest.raises(ValueError, match="gives products that are not finite"):
+        MICLClassifier(kernel=broken).fit(X, y)
+
+
+def test_precomputed_products_must_be_square():
+    X, y, _, _ = problem()
+    with pytest.raises(ValueError, match=r"square.*\(40, 5\)"):
+        MICLClassifier(kernel="precomputed").fit(X, y)
+
+
+# -- many rows ------------------------------------------------------------------------
+
+
+def test_many_rows_give_the_quadratic_rule_and_a_bonus_for_spread():
+    # Wright et al. 2007, theorem 1: for many rows the rule is MAP with covariances
+    # S + eps^2/d I, and a bonus of half the effective dimension.
+    rng = np.random.default_rng(0)
+    n, d, epsilon = 400_000, 3, 0.8
+    spreads = np.array([[1.0, 0.2, 3.0], [0.5, 2.0, 0.7]])
+    means = np.array([[0.0, 0.0, 0.0], [1.0, -1.0, 0.5]])
+    y = np.repeat([0, 1], n // 2)
+    X = means[y] + spreads[y] * rng.normal(size=(n, d))
+    new = rng.normal(size=(20, d))
+    scores = np.empty((20, 2))
+    for j in range(2):
+        mean, S = X[y == j].mean(axis=0), np.cov(X[y == j].T, ddof=0)
+        regular = S + epsilon**2 / d * np.eye(d)
+        away = new - mean
+        distances = np.einsum("ni,ij,nj->n", away, np.linalg.inv(regular), away)
+        bonus = np.trace(S @ np.linalg.inv(regular)) / 2
+        scores[:, j] = -distances / 2 - np.linalg.slogdet(regular)[1] / 2 + bonus
+    limit = (scores[:, 1] - scores[:, 0]) / math.log(2)
+    model = MICLClassifier(epsilon).fit(X, y)
+    assert_allclose(model.decision_function(new), limit, atol=5e-3)
