@@ -60,7 +60,9 @@ def draw_path(axis: Axes) -> None:
     ]
     auto = MICLClassifier().fit(X_train, y_train)
     neighbors = KNeighborsClassifier().fit(X_train, y_train).score(X_test, y_test)
-    axis.semilogx(epsilons, scores, color=COLORS[0], lw=2, label="MICLClassifier(epsilon)")
+    axis.semilogx(
+        epsilons, scores, color=COLORS[0], lw=2, label="MICLClassifier(epsilon)"
+    )
     axis.axhline(neighbors, color="0.6", lw=1, ls="--", label="5 nearest neighbours")
     axis.plot(
         auto.epsilon_,

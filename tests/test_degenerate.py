@@ -8,9 +8,12 @@ import pandas as pd
 import polars as pl
 import pytest
 import scipy.sparse as sp
+import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skredu import MICLClassifier, NearestSubspaceClassifier
+
+VERSION = tuple(int(part) for part in sklearn.__version__.split(".")[:2])
 
 
 def laplacian(x, y):
@@ -291,7 +294,8 @@ def test_container_does_not_matter(name, container):
         rtol=1e-9,
         atol=1e-9,
     )
-    if container in ("pandas", "polars"):
+    # scikit-learn 1.6 cannot read the names of polars 2
+    if container == "pandas" or (container == "polars" and VERSION >= (1, 9)):
         assert list(model.feature_names_in_) == [f"c{i}" for i in range(plain.shape[1])]
 
 

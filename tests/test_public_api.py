@@ -10,7 +10,6 @@ import sys
 import pytest
 from numpydoc.docscrape import NumpyDocString
 from numpydoc.validate import validate
-from sklearn.base import BaseEstimator
 from sklearn.utils import all_estimators
 
 import skredu
@@ -107,12 +106,14 @@ def test_module_exports_these_names(module):
 def test_every_estimator_of_the_package_is_exported():
     found = set()
     for module in pkgutil.walk_packages(skredu.__path__, "skredu."):
-        for name, value in vars(importlib.import_module(module.name)).items():
-            if inspect.isclass(value) and issubclass(value, BaseEstimator):
-                if value.__module__.startswith("skredu") and value.__doc__:
-                    if not inspect.isabstract(value) and hasattr(value, "fit"):
-                        found.add(name)
+        values = vars(importlib.import_module(module.name)).items()
+        found |= {name for name, value in values if is_estimator(value)}
     assert found == set(ESTIMATORS)
+
+
+def is_estimator(value):
+    ours = inspect.isclass(value) and value.__module__.startswith("skredu.")
+    return ours and hasattr(value, "get_params") and hasattr(value, "fit")
 
 
 def test_scikit_learn_does_not_list_the_estimators_as_its_own():
@@ -208,7 +209,7 @@ def test_what_validates_says_what_it_raises(name):
     assert [entry.type for entry in doc_of(name)["Raises"]][:1] == ["ValueError"]
 
 
-@pytest.mark.parametrize("name", [n for n in [*ESTIMATORS, *FUNCTIONS]])
+@pytest.mark.parametrize("name", [*ESTIMATORS, *FUNCTIONS])
 def test_distortion_is_said_to_be_a_length_where_published_code_has_its_square(name):
     if "epsilon" in parameters(name):
         (entry,) = [e for e in doc_of(name)["Parameters"] if e.name == "epsilon"]
@@ -236,23 +237,25 @@ def run(code):
 
 
 def test_import_adds_little_to_that_of_scikit_learn():
-    # What skredu uses of scikit-learn and SciPy is loaded first: every classifier of
-    # scikit-learn needs it too.
+    # What skredu uses of scikit-learn and SciPy is loaded first; time of the processor,
+    # the best of several, because other processes may keep this one waiting.
     code = """
 import time
 import sklearn.neighbors, sklearn.metrics.pairwise, sklearn.utils.multiclass
 import sklearn.datasets, scipy.linalg, scipy.special, scipy.optimize
-start = time.perf_counter()
+start = time.process_time()
 import skredu
-print(time.perf_counter() - start)
+print(time.process_time() - start)
 """
-    seconds = min(float(run(code)[0]) for _ in range(5))
+    seconds = min(float(run(code)[0]) for _ in range(7))
     assert seconds < 0.05
 
 
 def test_import_loads_no_plotting_and_no_data_frames():
-    modules = run("import skredu; print(*sys.modules)")
-    loaded = {name.split(".")[0] for name in modules}
+    # but for those that scikit-learn loads
+    code = "import sklearn.neighbors, sklearn.datasets; before = set(sys.modules)\n"
+    code += "import skredu; print(*(set(sys.modules) - before))"
+    loaded = {name.split(".")[0] for name in run(code)}
     assert "skredu" in loaded
     assert not loaded & {"matplotlib", "pandas", "polars", "torch", "hypothesis"}
 

@@ -94,6 +94,16 @@ def test_start_does_not_matter():
     assert plain_loss(cold, rows) == pytest.approx(plain_loss(warm, rows), abs=1e-6)
 
 
+def test_last_step_is_kept_when_steps_run_out():
+    rows = labelled()
+    losses = [
+        plain_loss(fit_label_code(rows, max_iter=steps)[0], rows) for steps in range(4)
+    ]
+    assert losses[0] == plain_loss(np.r_[1.0, np.zeros(4)], rows)
+    assert losses == sorted(losses, reverse=True)
+    assert losses[3] < losses[0]
+
+
 def test_factor_stays_positive_where_scores_speak_against_the_classes():
     rows = labelled()
     against = Labelled(-rows.scores - (-rows.scores).max(axis=0), rows.y, rows.weights)
@@ -192,7 +202,9 @@ def test_weight_counts_as_copies_in_the_selection():
 
 def test_one_class_takes_the_middle_of_the_path():
     scores = np.zeros((5, 1, 9))
-    best, _, code, _ = select(scores, np.zeros(5, dtype=int), np.ones(5), fit_labels=True)
+    best, _, code, _ = select(
+        scores, np.zeros(5, dtype=int), np.ones(5), fit_labels=True
+    )
     assert best == 4
     assert_array_equal(code, [0.0])
 
@@ -258,3 +270,16 @@ def test_factor_undoes_the_scale_of_the_scores():
     _, _, _, factor = select(scores, y, weights, fit_labels=True)
     _, _, _, scaled = select(50 * scores, y, weights, fit_labels=True)
     assert_allclose(scaled, factor / 50, rtol=1e-3)
+
+
+@pytest.mark.parametrize("n_features", [10, 400])
+def test_rows_in_single_precision_choose_the_same_distortion(n_features):
+    # their centred rows sum to zero in single precision only, and the direction that
+    # this leaves must not count among those of a class
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1, 2], 20)
+    X = rng.normal(size=(60, n_features)) + y[:, None] * rng.normal(size=n_features)
+    double = MICLClassifier().fit(X.astype(np.float32).astype(float), y)
+    single = MICLClassifier().fit(X.astype(np.float32), y)
+    assert_allclose(single.epsilon_, double.epsilon_, rtol=1e-3)
+    assert_allclose(single.temperature_, double.temperature_, rtol=1e-2)

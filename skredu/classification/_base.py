@@ -121,7 +121,7 @@ class CodingClassifier(ScoringClassifier):
         return self._log_proba(X, "predict_log_proba")
 
     def predict_proba(self, X: Any) -> Any:
-        """Probabilities of the classes: two to the minus extra bits, normalised.
+        """Probability of each class: two to the minus extra bits, normalised.
 
         The bits are first divided by ``temperature_``.
 

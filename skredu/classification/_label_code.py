@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 LABEL_PENALTY = 1e-4
 # Keeps the factor finite, and the Hessian regular, where the classes are told apart
 # without an error or the scores are equal.
-FACTOR_PENALTY = 1e-6
+FACTOR_PENALTY = 1e-7
 # Newton stops after the step that gains no more than this, in nats a row; what is left
 # is about its square.
 TOLERANCE = 1e-4

@@ -148,10 +148,14 @@ def spectrum(scatter: Scatter) -> tuple[Any, Any, Any]:
 
 
 def left_and_right(root: Any) -> tuple[Any, Any, Any]:
-    """Singular vectors and values of rows, cut at their numerical rank."""
+    """Singular vectors and values of rows, cut at the rank of their own precision.
+
+    Rows in single precision sum to zero in single precision only: the direction that
+    this leaves behind must not count as one of the group.
+    """
     xp = namespace(root)
     U, sigma, Vt = xp.linalg.svd(widen(root), full_matrices=False)
-    floor = max(root.shape) * float(xp.finfo(sigma.dtype).eps)
+    floor = 4 * min(root.shape) * float(xp.finfo(root.dtype).eps)
     rank = int(xp.count_nonzero(sigma > floor * sigma[0])) if sigma.shape[0] else 0
     return U[:, :rank], sigma[:rank], Vt[:rank, :]
 

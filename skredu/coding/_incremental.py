@@ -97,8 +97,6 @@ class Code:
         the caller knows without cancellation.
         """
         xp = namespace(remainder)
-        if self.count - weight <= 0.0:
-            return xp.zeros_like(remainder)
         volumes = self.log_volume(epsilons, -weight) + xp.log(remainder)
         return self._length(volumes, mean_squares[:, None], epsilons, -weight)
 
@@ -106,7 +104,7 @@ class Code:
         """Squared norms of the mean after a change, from ``mean.x`` and ``x.x``."""
         xp = namespace(dots)
         n = self.count
-        if n + change <= 0.0 or self.assume_centered:
+        if self.assume_centered:
             return xp.zeros_like(dots)
         total = n * n * self.mean_square + 2.0 * n * change * dots
         total = (total + change * change * squares) / (n + change) ** 2

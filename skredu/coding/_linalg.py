@@ -164,6 +164,7 @@ def _gram_gradient(W: Any) -> Any | None:
     if float(xp.sum(xp.linalg.diagonal(G))) > MAX_CONDITION:
         return None
     G = G + xp.eye(G.shape[0], dtype=G.dtype, device=G.device)
-    if W.shape[0] == G.shape[0]:
-        return xp.linalg.solve(G, W)
-    return xp.linalg.solve(G, W.T).T
+    # The condition is bounded above, and a product with the inverse is several times
+    # faster than solving for as many right-hand sides as there are rows.
+    inverse = xp.linalg.inv(G)
+    return inverse @ W if W.shape[0] == G.shape[0] else W @ inverse

@@ -1,0 +1,107 @@
+"""Data of the benchmarks: from a folder of files, embedded, or generated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+MAX_ROWS = 1200  # of a table
+MIN_CLASS_ROWS = 5
+# Columns that name a row and tell nothing about the next one.
+IDENTIFIERS = {"titanic": ["PassengerId", "Name", "Ticket", "Cabin"]}
+
+
+class Split(NamedTuple):
+    """Training and test part."""
+
+    X_train: Any
+    y_train: Any
+    X_test: Any
+    y_test: Any
+
+
+def mnist(
+    data: Path | None, dtype: str = "float64", train: int = 60_000, test: int = 10_000
+) -> Split:
+    """Leading rows of MNIST in [0, 1], 784 pixels; generated ones without data."""
+    if data is None:
+        return _like_mnist(dtype, train, test)
+    with np.load(data / "mnist.npz", allow_pickle=False) as file:
+        X_train, X_test = (
+            file[name][:size].reshape(-1, 784).astype(dtype) / np.asarray(255, dtype)
+            for name, size in (("X_train", train), ("X_test", test))
+        )
+        return Split(X_train, file["y_train"][:train], X_test, file["y_test"][:test])
+
+
+def _like_mnist(dtype: str, train: int, test: int) -> Split:
+    """Ten classes in [0, 1]^784, most of their energy in 50 directions each."""
+    rng = np.random.default_rng(0)
+    bases = rng.standard_normal((10, 50, 784), dtype=np.float32) / 40
+    means = rng.uniform(0, 0.5, (10, 784)).astype(np.float32)
+
+    def part(n: int) -> tuple[Any, Any]:
+        y = rng.integers(10, size=n)
+        X = rng.standard_normal((n, 784), dtype=np.float32)
+        X *= 0.02
+        for j in range(10):
+            rows = y == j
+            weights = rng.standard_normal((rows.sum(), 50), dtype=np.float32)
+            X[rows] += means[j] + weights @ bases[j]
+        return np.clip(X, 0, 1).astype(dtype), y
+
+    return Split(*part(train), *part(test))
+
+
+def microarrays(data: Path) -> list[str]:
+    """Names of the gene expression sets."""
+    with np.load(data / "microarray.npz", allow_pickle=False) as file:
+        return file["names"].tolist()
+
+
+def microarray(data: Path, name: str) -> tuple[Any, Any]:
+    """Rows and labels of one gene expression set, small classes dropped."""
+    with np.load(data / "microarray.npz", allow_pickle=False) as file:
+        X, y = file[f"{name}/X"], file[f"{name}/y"]
+    keep = large_classes(y)
+    return X[keep].astype(np.float32), y[keep]
+
+
+def tables(folder: Path) -> list[str]:
+    """Names of the CSV files in a folder."""
+    return sorted(path.stem for path in folder.glob("*.csv"))
+
+
+def table(folder: Path, name: str, max_rows: int | None = MAX_ROWS) -> tuple[Any, Any]:
+    """Frame of features and labels from a CSV file whose last column is the target.
+
+    Empty cells are missing: NaN in numeric columns, a category in columns of strings.
+    Identifiers are left out. Of a longer file ``max_rows`` random rows are kept, in
+    their order, and then the classes with at least five of them.
+    """
+    import pandas as pd
+
+    frame = pd.read_csv(folder / f"{name}.csv", keep_default_na=False, na_values=[""])
+    frame = frame.drop(columns=IDENTIFIERS.get(name, []), errors="ignore")
+    kept = np.random.RandomState(0).permutation(len(frame))[:max_rows]
+    frame = frame.iloc[np.sort(kept)]
+    y = frame.pop(frame.columns[-1]).to_numpy(dtype=str)
+    for column in string_columns(frame):
+        frame[column] = frame[column].fillna("missing").astype(object)
+    keep = large_classes(y)
+    return frame[keep].reset_index(drop=True), y[keep]
+
+
+def string_columns(frame: Any) -> list[str]:
+    """Columns of a frame that do not hold numbers."""
+    from pandas.api.types import is_numeric_dtype
+
+    return [name for name in frame.columns if not is_numeric_dtype(frame[name])]
+
+
+def large_classes(y: Any) -> Any:
+    """Mask of the rows whose class has at least five."""
+    _, codes, counts = np.unique(y, return_inverse=True, return_counts=True)
+    return counts[codes] >= MIN_CLASS_ROWS

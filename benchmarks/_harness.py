@@ -1,0 +1,255 @@
+"""What all benchmarks share: options, machine, ratios of times, memory, tables."""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import gc
+import multiprocessing
+import os
+import platform
+import sys
+import time
+import tracemalloc
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from threadpoolctl import threadpool_info, threadpool_limits
+
+MIB = 2.0**20
+MEMORY_NOTE = (
+    "Peak memory is measured in a child process of its own, above what the process "
+    "held when the work began (data and libraries loaded): *arrays* is the peak of "
+    "tracemalloc, which sees every NumPy array; *process* is the growth of the peak "
+    "resident size, which also sees buffers of BLAS and imports on first use."
+)
+
+
+class Report:
+    """Prints what it is told at once, and can write the same to a Markdown file.
+
+    Parameters
+    ----------
+    name : str
+        Name of the benchmark, which is also that of its place in a file.
+    title : str
+    """
+
+    def __init__(self, name: str, title: str) -> None:
+        self._name, self._parts = name, list[str]()
+        self.say(f"## {title}\n\n{machine()}")
+
+    def say(self, text: str) -> None:
+        """Add a paragraph or a heading."""
+        print(text + "\n", flush=True)
+        self._parts.append(text)
+
+    def table(self, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        """Add a table."""
+        self.say(markdown_table(header, rows))
+
+    def save(self, path: Path | None) -> None:
+        """Write everything so far, if there is a path.
+
+        A file with the lines ``<!-- begin: name -->`` and ``<!-- end: name -->`` keeps
+        everything but what is between them; any other file is overwritten.
+        """
+        if path is None:
+            return
+        text = "\n\n".join(self._parts) + "\n"
+        begin, end = (f"<!-- {word}: {self._name} -->\n" for word in ("begin", "end"))
+        old = path.read_text(encoding="utf-8") if path.exists() else ""
+        before, found, rest = old.partition(begin)
+        _, found_end, after = rest.partition(end)
+        if found and found_end:
+            text = f"{before}{begin}\n{text}\n{end}{after}"
+        path.write_text(text, encoding="utf-8")
+
+
+def progress(text: str) -> None:
+    """Say what is under way, beside the report."""
+    print(f"[{dt.datetime.now():%H:%M:%S}] {text}", file=sys.stderr, flush=True)
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Aligned Markdown table, the first column to the left and others to the right."""
+    cells = [list(header), *([str(cell) for cell in row] for row in rows)]
+    widths = [max(3, *map(len, column)) for column in zip(*cells, strict=True)]
+    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    lines = [
+        [row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])] for row in cells
+    ]
+    return "\n".join(f"| {' | '.join(line)} |" for line in [lines[0], rule, *lines[1:]])
+
+
+# -- options and machine --------------------------------------------------------------
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """Options that every benchmark has."""
+    options = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    options.add_argument(
+        "--threads", type=int, help="threads of BLAS and OpenMP; default: as found"
+    )
+    options.add_argument(
+        "--output", type=Path, help="Markdown file to write or fill in"
+    )
+    return options
+
+
+def limit_threads(threads: int | None) -> None:
+    """Give BLAS and OpenMP that many threads, here and in child processes."""
+    if threads is not None:
+        for library in ("OMP", "OPENBLAS", "MKL", "BLIS", "VECLIB_MAXIMUM"):
+            os.environ[f"{library}_NUM_THREADS"] = str(threads)
+        threadpool_limits(threads)
+
+
+def machine() -> str:
+    """Date, versions and size of the machine, one line each."""
+    names = ("skredu", "numpy", "scipy", "scikit-learn")
+    versions = ", ".join(f"{name} {_version(name)}" for name in names)
+    threads = {pool["num_threads"] for pool in threadpool_info()} or {1}
+    return "\n".join(
+        [
+            f"- date: {dt.datetime.now():%Y-%m-%d %H:%M}",
+            f"- versions: Python {platform.python_version()}, {versions}",
+            f"- machine: {_processor()}, {_cores()} cores, {_memory()} of memory",
+            f"- threads: {' / '.join(map(str, sorted(threads)))}",
+        ]
+    )
+
+
+def _version(name: str) -> str:
+    if name == "skredu":  # also from a checkout
+        import skredu
+
+        return skredu.__version__
+    return version(name)
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _memory() -> str:
+    if "SC_PHYS_PAGES" not in getattr(os, "sysconf_names", {}):
+        return "memory unknown"
+    size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return f"{size / 2**30:.0f} GiB"
+
+
+# -- time -----------------------------------------------------------------------------
+
+
+def median_times(
+    tasks: Mapping[str, Callable[[], object]], runs: int
+) -> dict[str, float]:
+    """Median seconds of each task, the tasks taking turns so that load hits all.
+
+    Short tasks are repeated within a run until 20 ms have passed. If there is more than
+    one run, a first one is thrown away: it pays for imports and threads that start.
+    """
+    times: dict[str, list[float]] = {name: [] for name in tasks}
+    repeats = {name: _repeats(task) for name, task in tasks.items()} if runs > 1 else {}
+    for run in range(runs):
+        for name, task in tasks.items():
+            seconds = seconds_of(task, repeats.get(name, 1))
+            progress(f"run {run + 1}/{runs}: {name}: {seconds:.3g} s")
+            times[name].append(seconds)
+    return {name: median(values) for name, values in times.items()}
+
+
+def seconds_of(task: Callable[[], object], repeats: int = 1) -> float:
+    """Mean seconds of some calls."""
+    gc.collect()
+    start = time.perf_counter()
+    for _ in range(repeats):
+        task()
+    return (time.perf_counter() - start) / repeats
+
+
+def _repeats(task: Callable[[], object]) -> int:
+    """How many calls take 20 ms; also the warm-up."""
+    seconds = seconds_of(task)
+    return 1 if seconds > 0.02 else min(1000, int(0.02 / seconds) + 1)
+
+
+# -- memory ---------------------------------------------------------------------------
+
+
+@dataclass
+class Peak:
+    """Bytes above what was there before: NumPy arrays, and the whole process."""
+
+    arrays: int
+    process: int | None
+
+    def cells(self) -> list[str]:
+        """Both in MiB."""
+        process = "unknown" if self.process is None else f"{self.process / MIB:.0f}"
+        return [f"{self.arrays / MIB:.1f}", process]
+
+
+def peak_memory(prepare: Callable[..., Callable[[], object]], *args: Any) -> Peak:
+    """Peak memory of the work that ``prepare(*args)`` returns, in a child process.
+
+    ``prepare`` has to be a function of a module; it loads the data, and what it
+    allocates does not count.
+    """
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as child:
+        return child.submit(_peak, prepare, args).result()
+
+
+def _peak(prepare: Callable[..., Callable[[], object]], args: tuple[Any, ...]) -> Peak:
+    work = prepare(*args)
+    gc.collect()
+    _forget_peak()
+    before = _status("VmRSS")
+    tracemalloc.start()
+    work()
+    _, arrays = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    after = _status("VmHWM")
+    return Peak(arrays, None if before is None or after is None else after - before)
+
+
+def _forget_peak() -> None:
+    """Let the peak resident size start anew; Linux only, and there not everywhere."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    except OSError:
+        return
+
+
+def _status(field: str) -> int | None:
+    """Bytes of a field of /proc/self/status; None without one.
+
+    Unlike ``resource.ru_maxrss`` these do not inherit the parent's peak.
+    """
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return None
+    for line in status.read_text(encoding="ascii", errors="replace").splitlines():
+        if line.startswith(field + ":"):
+            return 1024 * int(line.split()[1])
+    return None

@@ -1,0 +1,1 @@
+"""Suite of airspeed velocity: follows speed, memory and quality over the commits."""
