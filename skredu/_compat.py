@@ -7,18 +7,14 @@ from typing import Any
 import numpy as np
 from sklearn.utils import _array_api
 from sklearn.utils._param_validation import (
-    Hidden,
     Interval,
-    Options,
     RealNotInt,
     StrOptions,
 )
 from sklearn.utils.validation import _check_sample_weight
 
 __all__ = [
-    "Hidden",
     "Interval",
-    "Options",
     "RealNotInt",
     "StrOptions",
     "at_least",
@@ -35,7 +31,9 @@ __all__ = [
 def namespace(*arrays: Any) -> Any:
     """Array namespace of the arrays: plain NumPy unless dispatch finds another."""
     xp, dispatched = _array_api.get_namespace(*arrays)
-    return xp if dispatched and not xp.__name__.endswith("numpy") else np
+    if xp.__name__.endswith("array_api_compat.numpy"):
+        dispatched = False
+    return xp if dispatched else np
 
 
 def at_least(X: Any, bound: float) -> Any:

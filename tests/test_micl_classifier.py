@@ -333,22 +333,67 @@ def test_partial_fit_on_all_rows_chooses_as_fit():
     assert_array_equal(parts.decision_function(new), whole.decision_function(new))
 
 
-def test_partial_fit_keeps_the_choice_made_on_more_rows():
+@pytest.mark.parametrize("order", ["mixed", "by class"])
+def test_partial_fit_chooses_what_fit_chooses(order):
     X, y, _, new = problem(60)
-    order = np.random.default_rng(0).permutation(60)
-    parts = MICLClassifier().partial_fit(
-        X[order[:50]], y[order[:50]], classes=[0, 1, 2]
-    )
-    epsilon = parts.epsilon_
-    parts.partial_fit(X[order[50:]], y[order[50:]])
-    assert parts.epsilon_ == epsilon
-    given = MICLClassifier(epsilon, priors=parts.priors_).fit(X, y)
+    rows = np.random.default_rng(0).permutation(60)
+    if order == "by class":
+        rows = np.argsort(y, kind="stable")
+    X, y = X[rows], y[rows]
+    parts = MICLClassifier()
+    for part in (slice(0, 20), slice(20, 25), slice(25, 60)):
+        parts.partial_fit(X[part], y[part], classes=[0, 1, 2])
+    whole = MICLClassifier().fit(X, y)
+    assert parts.epsilon_ == whole.epsilon_
     assert_allclose(
         parts.decision_function(new),
-        given.decision_function(new),
-        rtol=1e-9,
-        atol=1e-9,
+        whole.decision_function(new),
+        rtol=1e-6,
+        atol=1e-6,
     )
+
+
+def test_partial_fit_after_fit_stays_with_its_choice():
+    X, y, _, new = problem(60)
+    model = MICLClassifier().fit(X[:50], y[:50])
+    epsilon = model.epsilon_
+    model.partial_fit(X[50:], y[50:])
+    assert model.epsilon_ == epsilon
+    given = MICLClassifier(epsilon, priors=model.priors_).fit(X, y)
+    assert_allclose(
+        model.decision_function(new), given.decision_function(new), rtol=1e-9, atol=1e-9
+    )
+
+
+def test_partial_fit_refuses_another_centring():
+    X, y, _, _ = problem()
+    model = MICLClassifier(0.5).partial_fit(X, y, classes=[0, 1, 2])
+    with pytest.raises(ValueError, match="assume_centered=True differs"):
+        model.set_params(assume_centered=True).partial_fit(X, y)
+
+
+def test_partial_fit_after_another_kernel_starts_again():
+    X, y, _, new = problem()
+    model = MICLClassifier(kernel="rbf").fit(X, y).set_params(kernel="linear")
+    model.partial_fit(X, y, classes=[0, 1, 2])
+    assert not hasattr(model, "gamma_")
+    whole = MICLClassifier().fit(X, y)
+    assert_allclose(model.decision_function(new), whole.decision_function(new))
+
+
+def test_partial_fit_refuses_rows_out_of_reach_of_the_first():
+    X, y, _, _ = problem()
+    model = MICLClassifier(0.5).partial_fit(X, y, classes=[0, 1, 2])
+    with pytest.raises(ValueError, match="too large beside the training rows"):
+        model.partial_fit(1e160 * X, y)
+
+
+def test_prediction_does_not_mind_parameters_set_after_fit():
+    X, y, _, new = problem()
+    model = MICLClassifier().fit(X, y)
+    before = model.predict(new)
+    model.set_params(kernel="rbf", n_neighbors=3)
+    assert_array_equal(model.predict(new), before)
 
 
 def test_class_that_has_not_come_is_not_predicted():

@@ -1,5 +1,7 @@
 """Choice of the distortion and of the label code."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -24,7 +26,8 @@ def labelled(seed=0, n=80, k=4, noise=1.0):
     scores = noise * rng.normal(size=(k, n)) + np.linspace(-0.5, 0.5, k)[:, None]
     scores[y, np.arange(n)] += 1.0
     weights = rng.uniform(0.5, 2.0, n)
-    return Labelled(scores - scores.max(axis=0), y, weights / weights.sum())
+    count = float(weights.sum())
+    return Labelled(scores - scores.max(axis=0), y, weights / count, count)
 
 
 def plain_loss(theta, rows):
@@ -32,7 +35,8 @@ def plain_loss(theta, rows):
     t, b = theta[0], theta[1:]
     logs = log_softmax(t * rows.scores.T + b, axis=1)
     loss = -rows.weights @ logs[np.arange(len(rows.y)), rows.y]
-    return loss + LABEL_PENALTY * b @ b + FACTOR_PENALTY * t**2
+    penalty = LABEL_PENALTY * len(b) / rows.count
+    return loss + penalty * b @ b + FACTOR_PENALTY * t**2
 
 
 def random_theta(k, seed=1):
@@ -106,7 +110,7 @@ def test_last_step_is_kept_when_steps_run_out():
 
 def test_factor_stays_positive_where_scores_speak_against_the_classes():
     rows = labelled()
-    against = Labelled(-rows.scores - (-rows.scores).max(axis=0), rows.y, rows.weights)
+    against = replace(rows, scores=-rows.scores - (-rows.scores).max(axis=0))
     theta, P = fit_label_code(against)
     assert theta[0] > 0.0
     assert np.isfinite(P).all()
@@ -121,7 +125,7 @@ def test_factor_stays_finite_where_the_classes_are_told_apart():
 
 def test_equal_scores_leave_the_frequencies():
     y = np.repeat([0, 1, 2], [5, 3, 2])
-    theta, P = fit_label_code(Labelled(np.zeros((3, 10)), y, np.full(10, 0.1)))
+    theta, P = fit_label_code(Labelled(np.zeros((3, 10)), y, np.full(10, 0.1), 10.0))
     assert np.isfinite(theta).all()
     assert_allclose(P[:, 0], [0.5, 0.3, 0.2], atol=1e-2)
 
@@ -131,7 +135,7 @@ def test_label_code_makes_up_for_a_class_at_a_disadvantage():
     handicapped = rows.scores.copy()
     handicapped[2] -= 0.8
     handicapped -= handicapped.max(axis=0)
-    theta, P = fit_label_code(Labelled(handicapped, rows.y, rows.weights))
+    theta, P = fit_label_code(replace(rows, scores=handicapped))
     code = theta[1:] / theta[0]
     assert code[2] - np.delete(code, 2).mean() > 0.5
     without = (handicapped.argmax(axis=0) != rows.y).mean()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -270,7 +270,7 @@ class KernelCoder(Coder):
         self,
         groups: list[KernelGroup],
         products: Products | GivenProducts,
-        leverages: list[Leverages] | None = None,
+        leverages: Sequence[Leverages] = (),
     ) -> None:
         self.groups, self.products = groups, products
         self.leverages = leverages
@@ -345,7 +345,6 @@ class KernelCoder(Coder):
         self, j: int, rows: Training, index: Any, prepared: Prepared, epsilons: Any
     ) -> Any:
         """Extra nats (b, e) of rows ``index``, all of class ``j``, when left out."""
-        assert self.leverages is not None  # only a fitted coder leaves rows out
         return left_out_extra(
             self.groups[j].code,
             self._coordinates(j, prepared),

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-# Pulls the label code to the class frequencies where the data do not speak.
-LABEL_PENALTY = 1e-4
+# Pulls the label code to the class frequencies where the data do not speak: so much, in
+# nats, for each class and divided by the number of rows.
+LABEL_PENALTY = 0.02
 # Keeps the factor finite, and the Hessian regular, where the classes are told apart
 # without an error or the scores are equal.
 FACTOR_PENALTY = 1e-7
@@ -42,11 +43,19 @@ class Labelled:
         Classes as integers.
     weights : array of shape (n,)
         Weights that sum to one.
+    count : float
+        Number of rows, with their copies.
     """
 
     scores: Floats
     y: NDArray[np.intp]
     weights: Floats
+    count: float
+
+    @property
+    def penalty(self) -> float:
+        """Price of the label code."""
+        return LABEL_PENALTY * len(self.scores) / self.count
 
     def likelihood(self, theta: Floats) -> tuple[float, Floats]:
         """Penalised minus log-likelihood at ``(t, b)``, and probabilities (k, n)."""
@@ -59,7 +68,7 @@ class Labelled:
         norms = P.sum(axis=0)
         P /= norms
         loss = self.weights @ (np.log(norms) - own)
-        loss += LABEL_PENALTY * (b @ b) + FACTOR_PENALTY * t * t
+        loss += self.penalty * (b @ b) + FACTOR_PENALTY * t * t
         return float(loss), P
 
     def derivatives(self, theta: Floats, P: Floats) -> tuple[Floats, Floats]:
@@ -72,12 +81,12 @@ class Labelled:
         gradient = np.empty(k + 1)
         gradient[0] = w @ (means - own) + 2.0 * FACTOR_PENALTY * theta[0]
         gradient[1:] = shares.sum(axis=1) - np.bincount(self.y, w, minlength=k)
-        gradient[1:] += 2.0 * LABEL_PENALTY * b
+        gradient[1:] += 2.0 * self.penalty * b
         hessian = np.empty((k + 1, k + 1))
         hessian[0, 0] = np.einsum("kn,kn,n->", PS, S, w) - w @ (means * means)
         hessian[0, 1:] = hessian[1:, 0] = PS @ w - shares @ means
         hessian[1:, 1:] = np.diag(shares.sum(axis=1)) - shares @ P.T
-        hessian[1:, 1:] += 2.0 * LABEL_PENALTY * np.eye(k)
+        hessian[1:, 1:] += 2.0 * self.penalty * np.eye(k)
         hessian[0, 0] += 2.0 * FACTOR_PENALTY
         return gradient, hessian
 

@@ -158,7 +158,10 @@ def _nats(
     rows = np.sqrt(weights)[:, :, None] * rows
     turned = rows.transpose(0, 2, 1)
     small = rows @ turned if rows.shape[1] < d else turned @ rows
-    eigenvalues = np.maximum(np.linalg.eigvalsh(small), 0.0)
+    eigenvalues = np.linalg.eigvalsh(small)
+    # what rounding leaves of null directions is no dimension
+    floor = small.shape[1] * np.finfo(np.float64).eps * eigenvalues[:, -1:]
+    eigenvalues = np.where(eigenvalues > floor, eigenvalues, 0.0)
     scale = d / safe[:, None] / epsilons**2
     volumes = np.log1p(scale[:, :, None] * eigenvalues[:, None, :]).sum(axis=2)
     nats = (counts[:, None] + d) / 2.0 * volumes

@@ -16,8 +16,13 @@ from skredu.classification._coders import Coder
 from skredu.classification._kernel_micl import KernelCoder, products_of
 from skredu.classification._linear_micl import LinearCoder
 from skredu.classification._local_micl import LocalCoder
-from skredu.classification._selection import Codes, choose_codes
-from skredu.classification._training import Training, check_reach, unit_of
+from skredu.classification._selection import MAX_ROWS, Codes, choose_codes
+from skredu.classification._training import (
+    Training,
+    check_reach,
+    keep_evenly,
+    unit_of,
+)
 from skredu.coding._scatter import Scatter
 
 # In the unit of the rows: beyond it all lengths are zero to rounding.
@@ -50,7 +55,7 @@ class MICLClassifier(CodingClassifier):
         published code passes its square. ``"auto"`` takes the best of 20 values by
         leave-one-out, in closed form: no model is fitted again. The path is relative
         to the spread of the rows, so scaling them scales ``epsilon_``. At most 5 000
-        rows, evenly over the classes, are left out.
+        rows, evenly over each class, are left out.
     kernel : {"linear", "rbf", "poly", "cosine", "precomputed"} or callable, \
             default="linear"
         Products of rows. Anything but ``"linear"`` works in the span of the training
@@ -86,7 +91,8 @@ class MICLClassifier(CodingClassifier):
     classes_ : ndarray of shape (n_classes,)
         The class labels.
     priors_ : ndarray of shape (n_classes,)
-        Probabilities of the label code.
+        Probabilities of the label code. Extreme where ``temperature_`` is high: bits
+        that say little are outweighed by the label.
     epsilon_ : float
         The distortion used.
     temperature_ : float
@@ -114,14 +120,16 @@ class MICLClassifier(CodingClassifier):
     ``k`` classes and ``r_j <= min(n_j, d)``: fit costs :math:`O(\sum_j n_j d r_j)`, a
     row :math:`O(d \sum_j r_j)`; the model holds about :math:`2 d \sum_j r_j` numbers,
     and no ``d x d`` array where :math:`n_j \le d`. A kernel costs
-    :math:`O(n^2 d + n^3/3)` and :math:`n^2` numbers in fit, :math:`O(nd + \sum_j
-    n_j^2)` a row; the local variant with ``m`` neighbours :math:`O(nd + k m^2 d)` a
+    :math:`O(n^2 d + n^3/3 + \sum_j n_j^3)` and a few times :math:`n^2` numbers in fit,
+    twice that where two values of ``gamma`` are tried, and :math:`O(nd + \sum_j n_j^2)`
+    a row; the local variant with ``m`` neighbours :math:`O(nd + k m d \min(m, d))` a
     row. With given ``epsilon`` a large class needs one Cholesky factor, no
     eigenvectors. Array-API input is supported with ``kernel="linear"`` and
     ``n_neighbors=None``. ``predict`` never writes to the estimator.
 
-    With ``epsilon="auto"``, `partial_fit` chooses again, on the rows it is given,
-    whenever they are no fewer than those of the last choice.
+    With ``epsilon="auto"``, `partial_fit` keeps up to 5 000 rows, evenly over all that
+    came, and chooses by them again in every call; after `fit` the choice of `fit`
+    stays.
 
     References
     ----------
@@ -227,7 +235,7 @@ class MICLClassifier(CodingClassifier):
         self._unit = self._unit_of(rows) if self._scalable() else 1.0
         rows = rows.scaled(self._unit)
         if _is_linear(self):
-            self._fit_linear(rows, [None] * len(rows.sizes))
+            self._fit_linear(rows, [None] * len(rows.sizes), rows)
         else:
             self._fit_rows(rows)
         return self
@@ -262,9 +270,10 @@ class MICLClassifier(CodingClassifier):
             If a parameter or an array is out of range, ``classes`` is missing in the
             first call, or a label is not among them.
         """
+        self._check_parameters()
         first = not hasattr(self, "_scatters")
         if first:
-            self._check_parameters()
+            self._forget()
             if classes is None:
                 raise ValueError("classes must be given in the first partial_fit call.")
         X, y, weights = self._check_training(X, y, sample_weight, reset=first)
@@ -279,15 +288,36 @@ class MICLClassifier(CodingClassifier):
             before: list[Scatter | None] = [None] * len(known)
         else:
             before = [Scatter(**scatter) for scatter in self._scatters]
-        self._fit_linear(rows.scaled(self._unit), before)
+            self._check_later(rows, before)
+        kept = self._keep(rows, first)
+        self._fit_linear(rows.scaled(self._unit), before, kept)
         return self
+
+    def _check_later(self, rows: Training, before: list[Any]) -> None:
+        """Check what a later call of partial_fit must have in common with the first."""
+        if before[0].assume_centered != self.assume_centered:
+            raise ValueError(
+                f"assume_centered={self.assume_centered} differs from that of the "
+                "first call of partial_fit: call fit to start again."
+            )
+        check_reach(rows.some, self._unit, 1.0)
+
+    def _keep(self, rows: Training, first: bool) -> Training | None:
+        """Keep rows of a stream to choose epsilon by, None where it is not chosen."""
+        kept = getattr(self, "_kept", None)
+        if self.epsilon != "auto" or not (first or kept):
+            return None
+        self._kept = kept = keep_evenly(kept, *rows.as_they_came(), MAX_ROWS)
+        labels = self.classes_[kept["codes"]]
+        sample = Training.of(kept["X"], labels, kept["weights"], self.classes_)
+        return sample.scaled(self._unit)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_model")
 
     def _forget(self) -> None:
         """Drop what an earlier fit left, so that one that fails leaves nothing."""
-        for name in ("_model", "_scatters", "_n_chosen", "gamma_"):
+        for name in ("_model", "_scatters", "_kept", "gamma_"):
             if hasattr(self, name):
                 delattr(self, name)
 
@@ -303,14 +333,18 @@ class MICLClassifier(CodingClassifier):
         """Whether scaling the rows only scales epsilon, or gamma and not epsilon."""
         return self.kernel in ("linear", "rbf", "poly", "cosine")
 
-    def _fit_linear(self, rows: Training, before: list[Scatter | None]) -> None:
+    def _fit_linear(
+        self, rows: Training, before: list[Scatter | None], left_out: Training | None
+    ) -> None:
         """Merge the scatters of new rows with those before, factor, choose codes."""
         epsilon = self._given_epsilon()
         scatters = rows.scatters(before, self.assume_centered, epsilon)
         coder = LinearCoder.from_scatters(scatters, epsilon)
         if any(scatter is not None for scatter in before):
             coder.leverages = [None] * len(scatters)  # of the new rows only
-        codes = self._choose(coder, rows, [scatter.count for scatter in scatters])
+        counts = [scatter.count for scatter in scatters]
+        stay = self._chosen() if left_out is None and hasattr(self, "_model") else None
+        codes = self._choose(coder, left_out or rows, counts, stay)
         self._finish(coder, codes, rows)
         self._scatters = [vars(scatter) for scatter in scatters]
 
@@ -330,14 +364,25 @@ class MICLClassifier(CodingClassifier):
         if "gamma" in products.parameters and not callable(self.kernel):
             self.gamma_ = products.parameters["gamma"] / self._unit / self._unit
 
-    def _choose(self, coder: Coder, rows: Training, counts: list[float]) -> Codes:
-        epsilon, before = self._given_epsilon(), self._codes()
-        return choose_codes(coder, rows, counts, epsilon, self.priors, before)
+    def _choose(
+        self,
+        coder: Coder,
+        left_out: Training,
+        counts: list[float],
+        before: Codes | None = None,
+    ) -> Codes:
+        epsilon = self._given_epsilon()
+        return choose_codes(coder, left_out, counts, epsilon, self.priors, before)
+
+    def _chosen(self) -> Codes:
+        """Return the codes chosen by an earlier call."""
+        shift = np.asarray(self._label_shift)
+        return Codes(self._epsilon, None, shift, temperature=self.temperature_)
 
     def _finish(self, coder: Coder, codes: Codes, rows: Training) -> None:
         """Store what prediction needs."""
         self._model = coder.plain()
-        self._label_shift, self._n_chosen = codes.label_shift.tolist(), codes.n_chosen
+        self._label_shift = codes.label_shift.tolist()
         self._epsilon, self.temperature_ = codes.epsilon, codes.temperature
         self.epsilon_ = max(codes.epsilon * self._length_unit, SMALLEST_EPSILON)
         if not isinstance(self.epsilon, str):
@@ -360,20 +405,11 @@ class MICLClassifier(CodingClassifier):
             return unit_of(rows.some)
         return unit_of(rows.some, float(self.epsilon))
 
-    def _codes(self) -> Codes | None:
-        """Return the codes chosen by earlier calls of partial_fit."""
-        if getattr(self, "_n_chosen", None) is None:
-            return None
-        shift, temperature = np.asarray(self._label_shift), self.temperature_
-        return Codes(
-            self._epsilon, None, shift, self._n_chosen, temperature=temperature
-        )
-
     def _scores(self, X: Any) -> Any:
         """Minus the extra bits of rows in every class, label included, (n, k)."""
         xp = namespace(X)
         epsilons = xp.asarray([self._epsilon], dtype=xp.float64, device=X.device)
-        if self.kernel == "linear":
+        if "products" not in self._model:
             check_reach(X, self._unit, min(self._epsilon, 1.0))
         rows = X if self._unit == 1.0 else X / self._unit
         extra = self._coder().extra(rows, epsilons)
@@ -385,7 +421,7 @@ class MICLClassifier(CodingClassifier):
         return self._unit if self.kernel == "linear" else 1.0
 
     def _coder(self) -> Coder:
-        if _is_linear(self):
-            return LinearCoder.of_plain(self._model)
-        kind = KernelCoder if self.n_neighbors is None else LocalCoder
-        return kind.of_plain(self._model)
+        for kind, mark in ((LocalCoder, "searches"), (KernelCoder, "products")):
+            if mark in self._model:
+                return kind.of_plain(self._model)
+        return LinearCoder.of_plain(self._model)

@@ -81,6 +81,7 @@ class NearestSubspaceClassifier(ScoringClassifier):
         "assume_centered": ["boolean"],
     }
     _reference = "means_"
+    means_: Any
 
     def __init__(
         self, n_components: float = 0.95, *, assume_centered: bool = True
@@ -95,7 +96,9 @@ class NearestSubspaceClassifier(ScoringClassifier):
         tags.classifier_tags.poor_score = True
         return tags
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None
+    ) -> NearestSubspaceClassifier:
         """Find the subspace of every class.
 
         Parameters
@@ -117,20 +120,21 @@ class NearestSubspaceClassifier(ScoringClassifier):
         ValueError
             If a parameter or an array is out of range.
         """
+        if hasattr(self, "means_"):
+            del self.means_  # a fit that fails leaves nothing behind
         self._validate_params()
         rows = Training.of(*self._check_training(X, y, sample_weight))
         unit = unit_of(rows.some)
         rows = rows.scaled(unit)
-        xp = namespace(rows.source)
-        self.classes_, self.components_, means = rows.classes, [], []
-        for part in rows.slices:
-            scatter = Scatter.from_rows(
-                *rows.class_rows(part), assume_centered=self.assume_centered
-            )
-            self.components_.append(self._leading(scatter))
-            means.append(scatter.mean * unit)
-        self.means_ = xp.stack(means)
+        scatters = rows.scatters([None] * len(rows.sizes), self.assume_centered, None)
+        components = [self._leading(scatter) for scatter in scatters]
+        means = [scatter.mean * unit for scatter in scatters]
+        self.classes_, self.components_ = rows.classes, components
+        self.means_ = namespace(rows.source).stack(means)
         return self
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "means_")
 
     def _leading(self, scatter: Scatter) -> Any:
         """Orthonormal rows that hold enough of the sum of squares of a class."""

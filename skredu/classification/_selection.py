@@ -7,6 +7,7 @@ to favour the right classes.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,7 +29,8 @@ N_EPSILONS = 20
 
 # Rows that are left out: their error is known to half a percent.
 MAX_ROWS = 5_000
-MAX_SCORES = 2**23
+MAX_SCORES = 2**24
+LEAST_ROWS = 2
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,6 @@ class Codes:
         Natural logarithms of the probabilities of the labels.
     label_shift : array of shape (k,)
         Nats by which they differ from the class frequencies.
-    n_chosen : int or None
-        Number of rows that were left out to choose, None where nothing was chosen.
     loss : float
         Of the rows left out; compares choices on the same rows.
     temperature : float
@@ -53,7 +53,6 @@ class Codes:
     epsilon: float
     log_priors: Any
     label_shift: Floats
-    n_chosen: int | None
     loss: float = np.inf
     temperature: float = 1.0
 
@@ -80,28 +79,29 @@ def choose_codes(
     priors : array-like of shape (k,), "auto" or None
         See `MICLClassifier`.
     before : Codes, default=None
-        An earlier choice, kept when it was made on more rows.
+        An earlier choice to stay with.
     """
     frequent = isinstance(priors, str) or priors is None
     log_priors = _log_frequencies(counts) if frequent else _log_priors(priors, counts)
     if epsilon is not None:
-        return Codes(epsilon, log_priors, np.zeros(len(counts)), None)
-    n_rows = rows.X.shape[0]
-    if before is not None and before.n_chosen is not None and n_rows < before.n_chosen:
-        return replace(before, log_priors=_normalised(log_priors + before.label_shift))
+        return Codes(epsilon, log_priors, np.zeros(len(counts)))
+    if before is not None:
+        return replace(before, log_priors=normalised(log_priors + before.label_shift))
     path = epsilon_path(coder.spread(rows), coder.n_features)
-    chosen = _evenly(n_rows, len(counts))
+    chosen, copies = _evenly(rows.sizes)
     scores = _left_out_scores(coder, rows, counts, log_priors, path, chosen, frequent)
-    weights = np.ones(n_rows) if rows.weights is None else to_numpy(rows.weights)
+    weights = np.ones(len(chosen))
+    if rows.weights is not None:
+        weights = to_numpy(rows.weights)[chosen].astype(np.float64)
     best, loss, shift, factor = select(
         scores,
         to_numpy(rows.y)[chosen],
-        weights[chosen].astype(np.float64),
+        copies * weights,
         fit_labels=isinstance(priors, str),
+        count=float(weights.sum()),
     )
-    log_priors = _normalised(log_priors + shift)
-    temperature = 1.0 / min(factor, 1.0)
-    return Codes(float(path[best]), log_priors, shift, n_rows, loss, temperature)
+    log_priors = normalised(log_priors + shift)
+    return Codes(float(path[best]), log_priors, shift, loss, 1.0 / min(factor, 1.0))
 
 
 def _left_out_scores(
@@ -130,10 +130,20 @@ def _left_out_scores(
     return scores
 
 
-def _evenly(n: int, k: int) -> NDArray[np.intp]:
-    """Rows evenly over the classes, as many as the limits allow."""
-    most = min(n, MAX_ROWS, max(1, MAX_SCORES // (k * N_EPSILONS)))
-    return (np.arange(most) * n) // most
+def _evenly(sizes: list[int]) -> tuple[NDArray[np.intp], Floats]:
+    """Choose rows evenly over each class, and say how many each stands for.
+
+    No more than the limits allow, but a few of every class.
+    """
+    n, k = sum(sizes), len(sizes)
+    most = min(n, MAX_ROWS, MAX_SCORES // (k * N_EPSILONS))
+    chosen, copies, start = [], [], 0
+    for size in sizes:
+        few = min(size, max(LEAST_ROWS, math.ceil(size * most / n)))
+        chosen.append(start + np.arange(few) * size // max(few, 1))
+        copies.append(np.full(few, size / max(few, 1)))
+        start += size
+    return np.concatenate(chosen), np.concatenate(copies)
 
 
 def _log_frequencies(counts: list[float]) -> Floats:
@@ -157,7 +167,8 @@ def _log_priors(priors: Any, counts: list[float]) -> Floats:
         return np.log(priors)
 
 
-def _normalised(log_priors: Floats) -> Floats:
+def normalised(log_priors: Floats) -> Floats:
+    """Logarithms of probabilities that sum to one."""
     return log_priors - logsumexp(log_priors)
 
 
@@ -172,7 +183,12 @@ def epsilon_path(spread: float, n_features: float) -> Floats:
 
 
 def select(
-    scores: Floats, y: NDArray[np.intp], weights: Floats, *, fit_labels: bool
+    scores: Floats,
+    y: NDArray[np.intp],
+    weights: Floats,
+    *,
+    fit_labels: bool,
+    count: float | None = None,
 ) -> tuple[int, float, Floats, float]:
     """Choose among distortions by the rows that were left out.
 
@@ -180,13 +196,15 @@ def select(
     ----------
     scores : array of shape (m, k, e)
         Minus the extra nats, label code included. Rows that no code can predict are
-        dropped (nothing is left of their class without them), and classes that no row
-        can join keep their label code.
+        dropped (nothing is left of their class without them), and classes without a
+        row left keep their label code.
     y : array of shape (m,)
         Classes as integers.
     weights : array of shape (m,)
     fit_labels : bool
         Fit the label code too.
+    count : float, default=None
+        Number of rows that speak for the label code; None: the sum of the weights.
 
     Returns
     -------
@@ -201,15 +219,18 @@ def select(
     n_epsilons, k = scores.shape[2], scores.shape[1]
     known = np.isfinite(scores[np.arange(len(y)), y]).all(axis=1)
     scores, y, weights = scores[known], y[known], weights[known]
-    present = np.flatnonzero(np.isfinite(scores).all(axis=(0, 2)))
+    present = np.unique(y)
     best, best_loss, best_code, best_factor = n_epsilons // 2, np.inf, np.zeros(k), 1.0
     if len(y) == 0 or len(present) < 2:
         return best, best_loss, best_code, best_factor
+    count = float(weights.sum()) if count is None else count
     y, weights = np.searchsorted(present, y), weights / weights.sum()
     columns = np.ascontiguousarray(scores[:, present].transpose(2, 1, 0))
     theta = None
     for e in range(n_epsilons):
-        theta, loss, unit = _judge(columns[e], y, weights, theta, fit_labels)
+        theta, loss, unit = _judge(
+            Labelled(columns[e], y, weights, count), theta, fit_labels
+        )
         if loss < best_loss:
             best, best_loss, best_factor = e, loss, float(theta[0] / unit)
             best_code[present] = theta[1:] / best_factor
@@ -217,16 +238,13 @@ def select(
 
 
 def _judge(
-    scores: Floats,
-    y: NDArray[np.intp],
-    weights: Floats,
-    theta: Floats | None,
-    fit_labels: bool,
+    rows: Labelled, theta: Floats | None, fit_labels: bool
 ) -> tuple[Floats, float, float]:
     """Fitted factor and label code, their loss, and the unit of the scores."""
-    scores = scores - scores.max(axis=0)
+    y, weights = rows.y, rows.weights
+    scores = rows.scores - rows.scores.max(axis=0)
     unit = max(-float(weights @ scores.mean(axis=0)), np.finfo(float).tiny)
-    rows = Labelled(scores / unit, y, weights)
+    rows = replace(rows, scores=scores / unit)
     theta, P = fit_label_code(rows, theta, fit_labels=fit_labels)
     own = P[y, np.arange(len(y))]
     wrong = weights @ (P.argmax(axis=0) != y)

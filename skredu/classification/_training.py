@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import gen_batches
 
-from skredu._compat import namespace
+from skredu._compat import namespace, to_numpy
 from skredu.coding._group import too_steep
 from skredu.coding._linalg import largest
 from skredu.coding._scatter import Scatter
@@ -48,7 +48,7 @@ class Training:
         xp = namespace(X)
         index = np.arange(len(y))
         if weights is not None:
-            index = index[np.asarray([bool(w > 0) for w in weights])]
+            index = index[to_numpy(weights) > 0]
         found, codes = np.unique(y[index], return_inverse=True)
         if classes is None:
             classes = found
@@ -111,6 +111,17 @@ class Training:
         rows = self.X[part, :] if "X" in vars(self) else self._take(part)
         return rows, weights
 
+    def as_they_came(self) -> tuple[Any, Any, Any]:
+        """Rows, classes as an ndarray of integers, and weights, unsorted."""
+        xp = namespace(self.source)
+        order = np.argsort(self.index)
+        rows = xp.asarray(self.index[order], device=self.source.device)
+        weights = self.weights
+        if weights is not None:
+            order_there = xp.asarray(order, device=self.source.device)
+            weights = xp.take(weights, order_there)
+        return xp.take(self.source, rows, axis=0), to_numpy(self.y)[order], weights
+
     def weights_of(self, index: Any) -> Any:
         """Weights of some rows in double precision, None where all are one."""
         if self.weights is None:
@@ -161,6 +172,29 @@ class Training:
         if old is None:
             return scatter
         return replace(old, precise=precise or old.precise).merge(scatter)
+
+
+def keep_evenly(
+    kept: dict[str, Any] | None, X: Any, codes: Any, weights: Any, most: int
+) -> dict[str, Any]:
+    """Add rows to those kept of a stream: at most ``most``, evenly over all so far.
+
+    Every row is kept until there are too many, then every second of them, and so on.
+    """
+    xp = namespace(X)
+    if weights is None:
+        weights = xp.ones(X.shape[0], dtype=X.dtype, device=X.device)
+    seen, stride = (0, 1) if kept is None else (kept["seen"], kept["stride"])
+    start = -seen % stride
+    rows = [X[start::stride, :], codes[start::stride], weights[start::stride]]
+    if kept is not None:
+        old = kept["X"], kept["codes"], kept["weights"]
+        join = (xp.concat, np.concatenate, xp.concat)
+        rows = [f([a, b]) for f, a, b in zip(join, old, rows, strict=True)]
+    while rows[0].shape[0] > most:
+        rows, stride = [a[::2, ...] for a in rows], 2 * stride
+    names = ("X", "codes", "weights")
+    return dict(zip(names, rows, strict=True), seen=seen + X.shape[0], stride=stride)
 
 
 def reach_of(X: Any) -> float:
