@@ -35,7 +35,7 @@ def plain_loss(theta, rows):
     t, b = theta[0], theta[1:]
     logs = log_softmax(t * rows.scores.T + b, axis=1)
     loss = -rows.weights @ logs[np.arange(len(rows.y)), rows.y]
-    penalty = LABEL_PENALTY * len(b) / rows.count
+    penalty = LABEL_PENALTY * max(1, len(b) ** 2 / rows.count) / rows.count
     return loss + penalty * b @ b + FACTOR_PENALTY * t**2
 
 

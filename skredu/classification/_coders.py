@@ -26,6 +26,7 @@ class Coder(ABC):
 
     n_classes: int
     n_features: float
+    counts: list[float]
 
     @property
     @abstractmethod

@@ -276,6 +276,7 @@ class KernelCoder(Coder):
         self.leverages = leverages
         self.n_classes = len(groups)
         self.n_features = groups[0].code.n_features
+        self.counts = [group.code.count for group in groups]
         self.training_spread = 1.0
         self.stops = np.cumsum([len(group.shares) for group in groups])
 

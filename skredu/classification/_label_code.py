@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-# Pulls the label code to the class frequencies where the data do not speak: so much, in
-# nats, for each class and divided by the number of rows.
-LABEL_PENALTY = 0.02
+# Pulls the label code to the class frequencies where the data do not speak: as much
+# as a twentieth of a row, more where there are fewer rows a class than classes.
+LABEL_PENALTY = 0.05
 # Keeps the factor finite, and the Hessian regular, where the classes are told apart
 # without an error or the scores are equal.
 FACTOR_PENALTY = 1e-7
@@ -55,7 +55,8 @@ class Labelled:
     @property
     def penalty(self) -> float:
         """Price of the label code."""
-        return LABEL_PENALTY * len(self.scores) / self.count
+        k = len(self.scores)
+        return LABEL_PENALTY / self.count * max(1.0, k * k / self.count)
 
     def likelihood(self, theta: Floats) -> tuple[float, Floats]:
         """Penalised minus log-likelihood at ``(t, b)``, and probabilities (k, n)."""

@@ -30,6 +30,7 @@ class LinearCoder(Coder):
         self.n_classes = len(groups)
         self.leverages = leverages or [None] * len(groups)
         self.n_features = groups[0].code.n_features
+        self.counts = [group.code.count for group in groups]
         self.assume_centered = groups[0].code.assume_centered
 
     def plain(self) -> dict[str, Any]:

@@ -48,6 +48,7 @@ class LocalCoder(Coder):
         self.assume_centered = assume_centered
         self.n_classes = len(classes)
         self.n_features = float(classes[0].shape[1])
+        self.counts = [float(w.sum()) for w in weights]
 
     @classmethod
     def fit(

@@ -20,6 +20,7 @@ from skredu.classification._selection import MAX_ROWS, Codes, choose_codes
 from skredu.classification._training import (
     Training,
     check_reach,
+    check_stream,
     keep_evenly,
     unit_of,
 )
@@ -59,10 +60,9 @@ class MICLClassifier(CodingClassifier):
     kernel : {"linear", "rbf", "poly", "cosine", "precomputed"} or callable, \
             default="linear"
         Products of rows. Anything but ``"linear"`` works in the span of the training
-        rows, whose rank takes the place of ``d`` in the formulas; what of a row lies
-        outside the span is counted exactly. ``"precomputed"``: ``X`` holds products.
-        A row then has the squared norm of the training rows where they all have the
-        same, and else the smallest one that its products allow.
+        rows, whose rank takes the place of ``d``; what of a row lies outside is counted
+        exactly. ``"precomputed"``: ``X`` holds products, and a row has the squared norm
+        of the training rows where all have the same, else the smallest one allowed.
     gamma : float, default=None
         Coefficient of ``"rbf"`` and ``"poly"``. None: for rbf one over the mean squared
         distance between two training rows or, with ``epsilon="auto"``, an eighth of it
@@ -232,7 +232,7 @@ class MICLClassifier(CodingClassifier):
             )
         rows = Training.of(X, y, weights)
         self.classes_ = rows.classes
-        self._unit = self._unit_of(rows) if self._scalable() else 1.0
+        self._unit = self._unit_of(rows)
         rows = rows.scaled(self._unit)
         if _is_linear(self):
             self._fit_linear(rows, [None] * len(rows.sizes), rows)
@@ -288,29 +288,17 @@ class MICLClassifier(CodingClassifier):
             before: list[Scatter | None] = [None] * len(known)
         else:
             before = [Scatter(**scatter) for scatter in self._scatters]
-            self._check_later(rows, before)
-        kept = self._keep(rows, first)
-        self._fit_linear(rows.scaled(self._unit), before, kept)
+            check_stream(rows, before, self.assume_centered, self._unit)
+        self._fit_linear(rows.scaled(self._unit), before, self._keep(rows, first))
         return self
-
-    def _check_later(self, rows: Training, before: list[Any]) -> None:
-        """Check what a later call of partial_fit must have in common with the first."""
-        if before[0].assume_centered != self.assume_centered:
-            raise ValueError(
-                f"assume_centered={self.assume_centered} differs from that of the "
-                "first call of partial_fit: call fit to start again."
-            )
-        check_reach(rows.some, self._unit, 1.0)
 
     def _keep(self, rows: Training, first: bool) -> Training | None:
         """Keep rows of a stream to choose epsilon by, None where it is not chosen."""
         kept = getattr(self, "_kept", None)
         if self.epsilon != "auto" or not (first or kept):
             return None
-        self._kept = kept = keep_evenly(kept, *rows.as_they_came(), MAX_ROWS)
-        labels = self.classes_[kept["codes"]]
-        sample = Training.of(kept["X"], labels, kept["weights"], self.classes_)
-        return sample.scaled(self._unit)
+        self._kept = keep_evenly(kept, rows, MAX_ROWS)
+        return Training.of_kept(self._kept, self.classes_).scaled(self._unit)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_model")
@@ -329,10 +317,6 @@ class MICLClassifier(CodingClassifier):
                 f"kernel={self.kernel!r}."
             )
 
-    def _scalable(self) -> bool:
-        """Whether scaling the rows only scales epsilon, or gamma and not epsilon."""
-        return self.kernel in ("linear", "rbf", "poly", "cosine")
-
     def _fit_linear(
         self, rows: Training, before: list[Scatter | None], left_out: Training | None
     ) -> None:
@@ -342,9 +326,11 @@ class MICLClassifier(CodingClassifier):
         coder = LinearCoder.from_scatters(scatters, epsilon)
         if any(scatter is not None for scatter in before):
             coder.leverages = [None] * len(scatters)  # of the new rows only
-        counts = [scatter.count for scatter in scatters]
-        stay = self._chosen() if left_out is None and hasattr(self, "_model") else None
-        codes = self._choose(coder, left_out or rows, counts, stay)
+        stay = None
+        if left_out is None and hasattr(self, "_model"):
+            shift = np.asarray(self._label_shift)
+            stay = Codes(self._epsilon, None, shift, temperature=self.temperature_)
+        codes = self._choose(coder, left_out or rows, stay)
         self._finish(coder, codes, rows)
         self._scatters = [vars(scatter) for scatter in scatters]
 
@@ -353,31 +339,19 @@ class MICLClassifier(CodingClassifier):
         centered = self.assume_centered
         if self.n_neighbors is not None:
             local = LocalCoder.fit(rows, self.n_neighbors, centered, self.n_jobs)
-            self._finish(local, self._choose(local, rows, rows.counts), rows)
+            self._finish(local, self._choose(local, rows), rows)
             return
         candidates = []
         for products in products_of(rows, self, self._unit):
             coder = KernelCoder.fit(rows, products, centered)
-            candidates.append((self._choose(coder, rows, rows.counts), coder, products))
+            candidates.append((self._choose(coder, rows), coder, products))
         codes, coder, products = min(candidates, key=lambda fitted: fitted[0].loss)
         self._finish(coder, codes, rows)
         if "gamma" in products.parameters and not callable(self.kernel):
             self.gamma_ = products.parameters["gamma"] / self._unit / self._unit
 
-    def _choose(
-        self,
-        coder: Coder,
-        left_out: Training,
-        counts: list[float],
-        before: Codes | None = None,
-    ) -> Codes:
-        epsilon = self._given_epsilon()
-        return choose_codes(coder, left_out, counts, epsilon, self.priors, before)
-
-    def _chosen(self) -> Codes:
-        """Return the codes chosen by an earlier call."""
-        shift = np.asarray(self._label_shift)
-        return Codes(self._epsilon, None, shift, temperature=self.temperature_)
+    def _choose(self, coder: Coder, rows: Training, stay: Codes | None = None) -> Codes:
+        return choose_codes(coder, rows, self._given_epsilon(), self.priors, stay)
 
     def _finish(self, coder: Coder, codes: Codes, rows: Training) -> None:
         """Store what prediction needs."""
@@ -401,9 +375,11 @@ class MICLClassifier(CodingClassifier):
         return min(float(self.epsilon) / self._length_unit, LARGEST_EPSILON)
 
     def _unit_of(self, rows: Training) -> float:
-        if isinstance(self.epsilon, str) or self.kernel != "linear":
-            return unit_of(rows.some)
-        return unit_of(rows.some, float(self.epsilon))
+        """Return a unit of length for rows where scaling them is without effect."""
+        if self.kernel not in ("linear", "rbf", "poly", "cosine"):
+            return 1.0
+        given = self.kernel == "linear" and not isinstance(self.epsilon, str)
+        return unit_of(rows.some, float(self.epsilon) if given else None)
 
     def _scores(self, X: Any) -> Any:
         """Minus the extra bits of rows in every class, label included, (n, k)."""

@@ -60,7 +60,6 @@ class Codes:
 def choose_codes(
     coder: Coder,
     rows: Training,
-    counts: list[float],
     epsilon: float | None,
     priors: Any,
     before: Codes | None = None,
@@ -72,8 +71,6 @@ def choose_codes(
     coder : Coder
     rows : Training
         Rows that the coder knows.
-    counts : list of float
-        Weight of each class.
     epsilon : float or None
         The distortion, None to choose it.
     priors : array-like of shape (k,), "auto" or None
@@ -81,6 +78,7 @@ def choose_codes(
     before : Codes, default=None
         An earlier choice to stay with.
     """
+    counts = coder.counts
     frequent = isinstance(priors, str) or priors is None
     log_priors = _log_frequencies(counts) if frequent else _log_priors(priors, counts)
     if epsilon is not None:

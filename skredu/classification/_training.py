@@ -70,6 +70,12 @@ class Training:
             index=index,
         )
 
+    @classmethod
+    def of_kept(cls, kept: dict[str, Any], classes: Any) -> Training:
+        """Order the rows that `keep_evenly` kept."""
+        labels = classes[kept["codes"]]
+        return cls.of(kept["X"], labels, kept["weights"], classes)
+
     def scaled(self, unit: float) -> Training:
         """Return the rows in another unit of length."""
         return self if unit == 1.0 else replace(self, source=self.source / unit)
@@ -135,11 +141,6 @@ class Training:
             return [np.ones(size) for size in self.sizes]
         return [self.weights[part].astype(np.float64) for part in self.slices]
 
-    @cached_property
-    def counts(self) -> list[float]:
-        """Weight of each class."""
-        return [float(weights.sum()) for weights in self.class_weights()]
-
     def scatters(
         self,
         before: list[Scatter | None],
@@ -175,26 +176,39 @@ class Training:
 
 
 def keep_evenly(
-    kept: dict[str, Any] | None, X: Any, codes: Any, weights: Any, most: int
+    kept: dict[str, Any] | None, rows: Training, most: int
 ) -> dict[str, Any]:
     """Add rows to those kept of a stream: at most ``most``, evenly over all so far.
 
     Every row is kept until there are too many, then every second of them, and so on.
     """
+    X, codes, weights = rows.as_they_came()
     xp = namespace(X)
     if weights is None:
         weights = xp.ones(X.shape[0], dtype=X.dtype, device=X.device)
     seen, stride = (0, 1) if kept is None else (kept["seen"], kept["stride"])
     start = -seen % stride
-    rows = [X[start::stride, :], codes[start::stride], weights[start::stride]]
+    parts = [X[start::stride, :], codes[start::stride], weights[start::stride]]
     if kept is not None:
-        old = kept["X"], kept["codes"], kept["weights"]
         join = (xp.concat, np.concatenate, xp.concat)
-        rows = [f([a, b]) for f, a, b in zip(join, old, rows, strict=True)]
-    while rows[0].shape[0] > most:
-        rows, stride = [a[::2, ...] for a in rows], 2 * stride
+        old = kept["X"], kept["codes"], kept["weights"]
+        parts = [f([a, b]) for f, a, b in zip(join, old, parts, strict=True)]
+    while parts[0].shape[0] > most:
+        parts, stride = [a[::2, ...] for a in parts], 2 * stride
     names = ("X", "codes", "weights")
-    return dict(zip(names, rows, strict=True), seen=seen + X.shape[0], stride=stride)
+    return dict(zip(names, parts, strict=True), seen=seen + X.shape[0], stride=stride)
+
+
+def check_stream(
+    rows: Training, before: list[Any], assume_centered: bool, unit: float
+) -> None:
+    """Check what later rows of a stream must have in common with the first."""
+    if before[0].assume_centered != assume_centered:
+        raise ValueError(
+            f"assume_centered={assume_centered} differs from that of the first call of "
+            "partial_fit: call fit to start again."
+        )
+    check_reach(rows.some, unit, 1.0)
 
 
 def reach_of(X: Any) -> float:
