@@ -34,16 +34,6 @@ from benchmarks import _data
 from benchmarks._harness import Report, limit_threads, parser, progress
 from skredu import MICLClassifier, NearestSubspaceClassifier
 
-# Mean accuracies measured earlier with the same protocol, to compare with.
-EARLIER = {
-    "MICL": "0.847 (prototype)",
-    "MICL, Nyström": "0.864 (prototype)",
-    "SVC, rbf, grid": "0.867",
-    "random forest": "0.860",
-    "k-NN, grid": "0.840",
-    "logistic regression": "0.832",
-    "LDA, shrinkage": "0.819",
-}
 PROTOCOL = f"""\
 Accuracy, mean of StratifiedKFold(5, shuffle=True, random_state=0). Of longer tables
 {_data.MAX_ROWS} rows drawn with seed 0 are kept, then the classes with at least
@@ -148,9 +138,9 @@ def _report(
     """Print means first, then all tables; models are numbered to save width."""
     means, ranks = np.nanmean(scores, axis=0), mean_ranks(scores)
     report.table(
-        ["classifier", "mean", "mean rank", "seconds", "mean, earlier"],
+        ["classifier", "mean", "mean rank", "seconds"],
         [
-            [f"{j + 1}. {model}", *cells, EARLIER.get(model, "")]
+            [f"{j + 1}. {model}", *cells]
             for j, (model, *cells) in enumerate(
                 zip(
                     models,

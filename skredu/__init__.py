@@ -1,4 +1,4 @@
-"""Cluster, classify and represent data by compression, the scikit-learn way."""
+"""Learn from data by compression, the scikit-learn way."""
 
 from skredu import datasets, metrics, rates
 from skredu.classification import MICLClassifier, NearestSubspaceClassifier

@@ -177,7 +177,6 @@ def test_accuracy_script(module, tmp_path):
     )
     text = out.read_text(encoding="utf-8")
     assert "| 1. MICL           |" in text
-    assert "0.819 |\n" in text
     assert "| titanic |               40 x 2, 2 | 0.9" in text
 
 

@@ -653,3 +653,28 @@ def test_many_rows_give_the_quadratic_rule_and_a_bonus_for_spread():
     limit = (scores[:, 1] - scores[:, 0]) / math.log(2)
     model = MICLClassifier(epsilon).fit(X, y)
     assert_allclose(model.decision_function(new), limit, atol=5e-3)
+
+
+def test_local_variant_finds_neighbours_far_from_the_origin():
+    # with many features the search multiplies rows, which costs it the digits of an
+    # offset unless the rows are shifted first
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], 60)
+    X = rng.normal(size=(120, 40)) + 0.6 * y[:, None]
+    X += 1e8
+    model = MICLClassifier(5.0, n_neighbors=10).fit(X, y)
+    expected = oracle.local_scores(X, y, np.ones(120), X[::7], 5.0, 10)
+    bits = model.decision_function(X[::7])
+    assert_allclose(bits, expected[:, 1] - expected[:, 0], rtol=1e-4, atol=1e-4)
+
+
+def test_local_variant_of_all_rows_is_the_linear_one_at_any_distortion():
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], 20)
+    X = np.outer(rng.normal(size=40), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]) + y[:, None]
+    for epsilon in (1e-3, 1e-6):
+        local = MICLClassifier(epsilon, n_neighbors=20).fit(X, y)
+        linear = MICLClassifier(epsilon).fit(X, y)
+        assert_allclose(
+            local.class_coding_length_, linear.class_coding_length_, rtol=1e-6
+        )

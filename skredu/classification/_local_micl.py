@@ -31,8 +31,9 @@ class LocalCoder(Coder):
         One a class.
     n_neighbors : int
         Weight of the neighbours that stand for a class.
-    assume_centered : bool
-        Code linear subspaces through the origin instead of affine ones.
+    shift : array of shape (d,), or None
+        Where the rows are counted from, so that far from the origin distances keep
+        their digits; None to code linear subspaces through the origin.
     """
 
     def __init__(
@@ -41,11 +42,11 @@ class LocalCoder(Coder):
         weights: list[Floats],
         searches: list[NearestNeighbors],
         n_neighbors: int,
-        assume_centered: bool,
+        shift: Floats | None,
     ) -> None:
         self.classes, self.weights, self.searches = classes, weights, searches
         self.n_neighbors = n_neighbors
-        self.assume_centered = assume_centered
+        self.shift = shift
         self.n_classes = len(classes)
         self.n_features = float(classes[0].shape[1])
         self.counts = [float(w.sum()) for w in weights]
@@ -59,15 +60,15 @@ class LocalCoder(Coder):
         n_jobs: int | None,
     ) -> LocalCoder:
         """Index the rows of every class."""
-        classes = [rows.X[part] for part in rows.slices]
+        shift = None if assume_centered else rows.X.mean(axis=0)
+        X = rows.X if shift is None else rows.X - shift
+        classes = [X[part] for part in rows.slices]
         searches = [NearestNeighbors(n_jobs=n_jobs).fit(part) for part in classes]
-        return cls(
-            classes, rows.class_weights(), searches, n_neighbors, assume_centered
-        )
+        return cls(classes, rows.class_weights(), searches, n_neighbors, shift)
 
     def plain(self) -> dict[str, Any]:
         """Return the state as arrays, numbers and containers."""
-        names = "classes", "weights", "searches", "n_neighbors", "assume_centered"
+        names = "classes", "weights", "searches", "n_neighbors", "shift"
         return {name: getattr(self, name) for name in names}
 
     @classmethod
@@ -82,11 +83,11 @@ class LocalCoder(Coder):
 
     def spread(self, rows: Training) -> float:
         """Root mean square distance of rows to their mean."""
-        return spread_of(rows, self.assume_centered)
+        return spread_of(rows, self.shift is None)
 
     def prepare(self, X: Any) -> Prepared:
         """Every class needs the rows themselves."""
-        return (X,)
+        return (X if self.shift is None else X - self.shift,)
 
     def joined(self, j: int, prepared: Prepared, epsilons: Any) -> Any:
         """Extra nats (b, e) of rows that are not in class ``j``."""
@@ -112,7 +113,7 @@ class LocalCoder(Coder):
     def lengths(self, epsilons: Any) -> Any:
         """Nats of each class itself, all of its rows, of shape (k, e)."""
         rows = [
-            _nats(X[None], w[None], epsilons, self.assume_centered)[0]
+            _nats(X[None], w[None], epsilons, self.shift)[0]
             for X, w in zip(self.classes, self.weights, strict=True)
         ]
         return np.stack(rows)
@@ -138,24 +139,28 @@ class LocalCoder(Coder):
         before = np.cumsum(weights, axis=1) - weights
         weights = np.clip(self.n_neighbors - before, 0.0, weights)
         rows = self.classes[j][near].astype(np.float64)
-        less = _nats(rows, weights, epsilons, self.assume_centered)
+        less = _nats(rows, weights, epsilons, self.shift)
         rows = np.concatenate([rows, X[:, None, :]], axis=1)
         weights = np.concatenate([weights, np.ones((len(X), 1))], axis=1)
-        return _nats(rows, weights, epsilons, self.assume_centered) - less
+        return _nats(rows, weights, epsilons, self.shift) - less
 
 
 def _nats(
-    rows: Floats, weights: Floats, epsilons: Floats, assume_centered: bool
+    rows: Floats, weights: Floats, epsilons: Floats, shift: Floats | None
 ) -> Floats:
-    """Coding lengths (b, e) of weighted groups of rows of shape (b, m, d)."""
+    """Coding lengths (b, e) of weighted groups of rows of shape (b, m, d).
+
+    The rows are relative to ``shift``; None for subspaces through the origin.
+    """
     d = rows.shape[2]
     counts = weights.sum(axis=1)
     safe = np.where(counts > 0.0, counts, 1.0)
     mean_squares = np.zeros(len(rows))
-    if not assume_centered:
+    if shift is not None:
         means = np.matmul(weights[:, None, :], rows)[:, 0, :] / safe[:, None]
         rows = rows - means[:, None, :]
-        mean_squares = np.einsum("bi,bi->b", means, means)
+        means += shift
+        mean_squares = np.where(counts > 0.0, np.einsum("bi,bi->b", means, means), 0.0)
     rows = np.sqrt(weights)[:, :, None] * rows
     turned = rows.transpose(0, 2, 1)
     small = rows @ turned if rows.shape[1] < d else turned @ rows
@@ -166,6 +171,6 @@ def _nats(
     scale = d / safe[:, None] / epsilons**2
     volumes = np.log1p(scale[:, :, None] * eigenvalues[:, None, :]).sum(axis=2)
     nats = (counts[:, None] + d) / 2.0 * volumes
-    if not assume_centered:
+    if shift is not None:
         nats += d / 2.0 * np.log1p(mean_squares[:, None] / epsilons**2)
     return nats
