@@ -368,7 +368,7 @@ def test_partial_fit_after_fit_stays_with_its_choice():
 def test_partial_fit_refuses_another_centring():
     X, y, _, _ = problem()
     model = MICLClassifier(0.5).partial_fit(X, y, classes=[0, 1, 2])
-    with pytest.raises(ValueError, match="assume_centered=True differs"):
+    with pytest.raises(ValueError, match="assume_centered is True and was False"):
         model.set_params(assume_centered=True).partial_fit(X, y)
 
 
@@ -678,3 +678,52 @@ def test_local_variant_of_all_rows_is_the_linear_one_at_any_distortion():
         assert_allclose(
             local.class_coding_length_, linear.class_coding_length_, rtol=1e-6
         )
+
+
+@pytest.mark.parametrize("d", [200, 2000])
+@pytest.mark.parametrize("seed", range(3))
+def test_few_rows_with_many_features_do_not_collapse_to_one_class(d, seed):
+    # leave-one-out says the opposite of new rows here: each row pulls the mean of its
+    # own class away from itself
+    rng = np.random.default_rng(seed)
+    y, new_y = np.repeat([0, 1], 5), np.repeat([0, 1], 100)
+    X, new = rng.normal(size=(10, d)), rng.normal(size=(200, d))
+    shift = 8.0 / np.sqrt(d)
+    X[y == 0] += shift
+    new[new_y == 0] += shift
+    model = MICLClassifier().fit(X, y)
+    assert model.score(new, new_y) > 0.8
+    assert np.isfinite(model.predict_log_proba(new)).all()
+
+
+def test_cosine_kernel_does_not_mind_the_size_of_rows():
+    X, y, _, new = problem()
+    model = MICLClassifier(0.5, kernel="cosine").fit(X, y)
+    for size in (1e-30, 1e-17, 1e200):
+        assert_allclose(
+            model.decision_function(size * new), model.decision_function(new)
+        )
+        small = MICLClassifier(0.5, kernel="cosine").fit(size * X, y)
+        assert_allclose(
+            small.decision_function(new), model.decision_function(new), rtol=1e-7
+        )
+
+
+def test_priors_set_between_calls_are_those_used():
+    X, y, _, _ = problem()
+    model = MICLClassifier().fit(X, y).set_params(priors=[0.8, 0.1, 0.1])
+    assert_allclose(model.partial_fit(X, y).priors_, [0.8, 0.1, 0.1])
+
+
+def test_automatic_epsilon_cannot_be_turned_on_between_calls():
+    X, y, _, _ = problem()
+    model = MICLClassifier(0.5).fit(X, y).set_params(epsilon="auto")
+    with pytest.raises(ValueError, match="epsilon == 'auto' is True and was False"):
+        model.partial_fit(X, y)
+
+
+@pytest.mark.parametrize("kernel", ["rbf", "poly", "cosine"])
+def test_epsilon_whose_square_vanishes_is_refused(kernel):
+    X, y, _, _ = problem()
+    with pytest.raises(ValueError, match="epsilon=1e-160 is too small"):
+        MICLClassifier(1e-160, kernel=kernel).fit(X, y)

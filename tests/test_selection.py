@@ -13,6 +13,7 @@ from skredu.classification import _selection
 from skredu.classification._label_code import (
     FACTOR_PENALTY,
     LABEL_PENALTY,
+    LEAST_FACTOR,
     Labelled,
     fit_label_code,
 )
@@ -81,7 +82,7 @@ def test_fitted_code_has_the_greatest_likelihood(noise, fit_labels):
     best = minimize(
         loss,
         np.r_[1.0, np.zeros(free - 1)],
-        bounds=[(1e-9, None)] + [(None, None)] * (free - 1),
+        bounds=[(LEAST_FACTOR, None)] + [(None, None)] * (free - 1),
         tol=1e-12,
     )
     theta, P = fit_label_code(rows, fit_labels=fit_labels)

@@ -181,6 +181,8 @@ class Products:
 
     def _kernel(self, X: Any, Y: Any) -> Floats:
         Y = Y.astype(np.float64, copy=False)
+        if self.kernel == "cosine":  # rows of any size have an angle
+            X, Y = _of_size_one(X), _of_size_one(Y)
         with np.errstate(over="ignore", invalid="ignore"):
             K = pairwise_kernels(X, Y, metric=self.kernel, **self.parameters)
         K = np.asarray(K, dtype=np.float64)
@@ -190,6 +192,13 @@ class Products:
                 "the rows, or choose other kernel parameters."
             )
         return K
+
+
+def _of_size_one(X: Any) -> Any:
+    """Rows whose largest entry is one; rows of zeros stay."""
+    X = np.asarray(X, dtype=np.float64)
+    sizes = np.abs(X).max(axis=1, keepdims=True)
+    return X / np.where(sizes > 0.0, sizes, 1.0)
 
 
 @dataclass(frozen=True)

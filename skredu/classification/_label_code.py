@@ -26,6 +26,12 @@ LABEL_PENALTY = 0.05
 # Keeps the factor finite, and the Hessian regular, where the classes are told apart
 # without an error or the scores are equal.
 FACTOR_PENALTY = 1e-7
+# Least factor, for scores of mean size one. Rows left out may say nothing, or the
+# opposite of what new rows will say where they are few beside the features: the label
+# code would then be divided by next to nothing and outweigh every row.
+LEAST_FACTOR = 0.1
+# Nats between two labels beyond which probabilities vanish: a step too long.
+MOST_SPREAD = 700.0
 # Newton stops after the step that gains no more than this, in nats a row; what is left
 # is about its square.
 TOLERANCE = 1e-4
@@ -61,6 +67,8 @@ class Labelled:
     def likelihood(self, theta: Floats) -> tuple[float, Floats]:
         """Penalised minus log-likelihood at ``(t, b)``, and probabilities (k, n)."""
         t, b = theta[0], theta[1:]
+        if np.ptp(b) > MOST_SPREAD:
+            return np.inf, np.zeros_like(self.scores)
         # The best score of a row is zero, so one term is at least exp(min b - max b).
         P = t * self.scores
         P += (b - b.max())[:, None]
@@ -117,22 +125,23 @@ def fit_label_code(
         Probabilities at ``theta``.
     """
     k = len(rows.scores)
-    free = np.arange(k + 1 if fit_labels else 1)
     theta = np.r_[1.0, np.zeros(k)] if theta is None else theta
     loss, P = rows.likelihood(theta)
     for _ in range(max_iter):
         gradient, hessian = rows.derivatives(theta, P)
+        bound = theta[0] <= LEAST_FACTOR and gradient[0] >= 0.0
+        free = np.arange(int(bound), k + 1 if fit_labels else 1)
         step = np.zeros(k + 1)
         step[free] = np.linalg.solve(hessian[np.ix_(free, free)], gradient[free])
         decrement = float(gradient @ step)
         length = 1.0
         while length > 1e-8:
             trial = theta - length * step
-            if trial[0] > 0.0:  # a code is never read backwards
-                trial_loss, trial_P = rows.likelihood(trial)
-                if trial_loss <= loss - 1e-4 * length * decrement:
-                    theta, loss, P = trial, trial_loss, trial_P
-                    break
+            trial[0] = max(trial[0], LEAST_FACTOR)
+            trial_loss, trial_P = rows.likelihood(trial)
+            if trial_loss <= loss - 1e-4 * length * decrement:
+                theta, loss, P = trial, trial_loss, trial_P
+                break
             length /= 2.0
         if decrement < TOLERANCE or length <= 1e-8:
             break

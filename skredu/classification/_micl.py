@@ -28,6 +28,7 @@ from skredu.coding._scatter import Scatter
 
 # In the unit of the rows: beyond it all lengths are zero to rounding.
 LARGEST_EPSILON = 1e150
+SMALLEST_GIVEN = 1e-153
 # In the unit of the caller, for rows of denormal numbers.
 SMALLEST_EPSILON = math.ulp(0.0)
 
@@ -211,6 +212,7 @@ class MICLClassifier(CodingClassifier):
             Class labels.
         sample_weight : array-like of shape (n_samples,), default=None
             Number of copies of each row; fractions are allowed, zero means absent.
+            Weights that sum to one therefore say that there is one row in all.
 
         Returns
         -------
@@ -246,7 +248,9 @@ class MICLClassifier(CodingClassifier):
     ) -> MICLClassifier:
         """Add rows; the model is that of `fit` on all rows so far.
 
-        Only with ``kernel="linear"`` and without ``n_neighbors``.
+        Of more than 5 000 rows, or after `fit`, an automatic ``epsilon`` may differ:
+        see the notes of the class. Only with ``kernel="linear"`` and without
+        ``n_neighbors``.
 
         Parameters
         ----------
@@ -288,7 +292,7 @@ class MICLClassifier(CodingClassifier):
             before: list[Scatter | None] = [None] * len(known)
         else:
             before = [Scatter(**scatter) for scatter in self._scatters]
-            check_stream(rows, before, self.assume_centered, self._unit)
+            check_stream(rows, before, self)
         self._fit_linear(rows.scaled(self._unit), before, self._keep(rows, first))
         return self
 
@@ -358,6 +362,7 @@ class MICLClassifier(CodingClassifier):
         self._model = coder.plain()
         self._label_shift = codes.label_shift.tolist()
         self._epsilon, self.temperature_ = codes.epsilon, codes.temperature
+        self._auto = self.epsilon == "auto"
         self.epsilon_ = max(codes.epsilon * self._length_unit, SMALLEST_EPSILON)
         if not isinstance(self.epsilon, str):
             self.epsilon_ = float(self.epsilon)
@@ -372,7 +377,13 @@ class MICLClassifier(CodingClassifier):
         """Return the distortion in the unit of the rows, None to choose it."""
         if isinstance(self.epsilon, str):
             return None
-        return min(float(self.epsilon) / self._length_unit, LARGEST_EPSILON)
+        epsilon = float(self.epsilon) / self._length_unit
+        if epsilon < SMALLEST_GIVEN:
+            raise ValueError(
+                f"epsilon={self.epsilon} is too small beside the rows: its square must "
+                "not vanish."
+            )
+        return min(epsilon, LARGEST_EPSILON)
 
     def _unit_of(self, rows: Training) -> float:
         """Return a unit of length for rows where scaling them is without effect."""

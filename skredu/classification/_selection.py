@@ -84,7 +84,9 @@ def choose_codes(
     if epsilon is not None:
         return Codes(epsilon, log_priors, np.zeros(len(counts)))
     if before is not None:
-        return replace(before, log_priors=normalised(log_priors + before.label_shift))
+        if isinstance(priors, str):
+            log_priors = normalised(log_priors + before.label_shift)
+        return replace(before, log_priors=log_priors)
     path = epsilon_path(coder.spread(rows), coder.n_features)
     chosen, copies = _evenly(rows.sizes)
     scores = _left_out_scores(coder, rows, counts, log_priors, path, chosen, frequent)

@@ -199,16 +199,19 @@ def keep_evenly(
     return dict(zip(names, parts, strict=True), seen=seen + X.shape[0], stride=stride)
 
 
-def check_stream(
-    rows: Training, before: list[Any], assume_centered: bool, unit: float
-) -> None:
+def check_stream(rows: Training, before: list[Any], estimator: Any) -> None:
     """Check what later rows of a stream must have in common with the first."""
-    if before[0].assume_centered != assume_centered:
-        raise ValueError(
-            f"assume_centered={assume_centered} differs from that of the first call of "
-            "partial_fit: call fit to start again."
-        )
-    check_reach(rows.some, unit, 1.0)
+    found = {
+        "assume_centered": (estimator.assume_centered, before[0].assume_centered),
+        "epsilon == 'auto'": (estimator.epsilon == "auto", estimator._auto),
+    }
+    for name, (now, then) in found.items():
+        if now != then:
+            raise ValueError(
+                f"{name} is {now} and was {then} before: between calls of partial_fit "
+                "it must stay; call fit to start again."
+            )
+    check_reach(rows.some, estimator._unit, 1.0)
 
 
 def reach_of(X: Any) -> float:
