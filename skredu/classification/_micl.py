@@ -97,9 +97,9 @@ class MICLClassifier(CodingClassifier):
     epsilon_ : float
         The distortion used.
     temperature_ : float
-        By which bits are divided before they become probabilities: fitted by
-        leave-one-out with ``epsilon="auto"``, at least 1, since the bits of the
-        features of a row are not independent; 1 with a given ``epsilon``.
+        Bits are divided by it before they become probabilities, which are too sure of
+        themselves otherwise. Fitted by leave-one-out with ``epsilon="auto"``, at least
+        1; 1 with a given ``epsilon``.
     gamma_ : float
         The kernel coefficient used; only with ``"rbf"`` and ``"poly"``.
     class_coding_length_ : ndarray of shape (n_classes,)

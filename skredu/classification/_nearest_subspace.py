@@ -30,7 +30,8 @@ class NearestSubspaceClassifier(ScoringClassifier):
     n_components : int or float, default=0.95
         Dimension of the subspaces, or the share of the sum of squares of each class
         that its subspace holds at least. A class with fewer directions keeps what it
-        has.
+        has. Choose it well below the number of features: subspaces that fill the space
+        leave no residual, and nothing to tell the classes apart by.
     assume_centered : bool, default=True
         Subspaces through the origin. False: through the mean of each class.
 
