@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -258,7 +258,8 @@ def products_of(rows: Training, estimator: Any, unit: float) -> list[Products]:
     if kernel == "poly":
         more = {"degree": estimator.degree, "coef0": estimator.coef0}
         return [Products(kernel, {"gamma": value, **more}, rows.X) for value in gammas]
-    return [Products.of_distances(kernel, {"gamma": g}, rows.X) for g in gammas]
+    first = Products.of_distances(kernel, {"gamma": gammas[0]}, rows.X)
+    return [replace(first, parameters={"gamma": gamma}) for gamma in gammas]
 
 
 class KernelCoder(Coder):
