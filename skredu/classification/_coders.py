@@ -14,11 +14,9 @@ from sklearn.utils import gen_batches
 
 from skredu._compat import namespace
 from skredu.classification._training import Training
+from skredu.coding._linalg import BLOCK
 
 Prepared = tuple[Any, ...]
-
-# Entries of a temporary: 32 MB in double precision.
-BLOCK = 2**22
 
 
 class Coder(ABC):

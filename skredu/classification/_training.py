@@ -12,7 +12,7 @@ from sklearn.utils import gen_batches
 
 from skredu._compat import namespace, to_numpy
 from skredu.coding._group import too_steep
-from skredu.coding._linalg import largest
+from skredu.coding._linalg import BLOCK, largest
 from skredu.coding._scatter import Scatter
 
 
@@ -260,7 +260,7 @@ def spread_of(rows: Training, assume_centered: bool) -> float:
     shares = weights / xp.sum(weights)
     mean = shares @ X
     spread = norm = 0.0
-    for block in gen_batches(n, max(1, 2**22 // d)):
+    for block in gen_batches(n, max(1, BLOCK // d)):
         part = shares[block]
         spread += float(part @ xp.sum((X[block, :] - mean) ** 2, axis=1))
         norm += float(part @ xp.sum(X[block, :] ** 2, axis=1))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from skredu._compat import namespace
+from skredu._compat import at_least, namespace
 
 # On rank-deficient rows a Cholesky factor of I + W^T W of size m and condition k has
 # an error of about m k rounding units (measured). Where that is more than these units
@@ -20,6 +20,8 @@ MAX_LOSS = 1e3
 MAX_CONDITION = 1e4
 # An entry this large alone exceeds it, so the product of rows need not be tried.
 MAX_LOG_ENTRY = 25.0
+# Entries of a temporary: 32 MB in double precision.
+BLOCK = 2**22
 # With a smaller share of columns that stand still, leaving them out does not pay.
 LEAST_STILL = 0.1
 
@@ -109,7 +111,7 @@ def _gram_log_volume(W: Any) -> float | None:
     diagonal = xp.linalg.diagonal(G)
     if float(xp.sum(diagonal)) < 1.0:  # log(1 + x) must keep the digits of x
         eigenvalues = xp.linalg.eigvalsh(G)
-        return float(xp.sum(xp.log1p(_positive(eigenvalues))))
+        return float(xp.sum(xp.log1p(at_least(eigenvalues, 0.0))))
     top = 1.0 + float(xp.max(diagonal))
     if top > MAX_CONDITION**2:
         return None  # the unit matrix may drown, and Cholesky break down
@@ -117,11 +119,6 @@ def _gram_log_volume(W: Any) -> float | None:
     volume = 2.0 * float(xp.sum(xp.log(pivots)))
     condition = top / float(xp.min(pivots)) ** 2
     return None if G.shape[0] * condition > MAX_LOSS * volume else volume
-
-
-def _positive(X: Any) -> Any:
-    xp = namespace(X)
-    return xp.maximum(X, xp.zeros_like(X))
 
 
 def _singular_values(W: Any) -> Any:
