@@ -27,7 +27,7 @@ from sklearn.utils import assert_all_finite, column_or_1d, gen_batches
 
 from skredu._checks import naming, rows_and_weights
 from skredu._compat import check_weights, move_to, namespace
-from skredu.coding._linalg import widen
+from skredu.coding._linalg import BLOCK, widen
 from skredu.rates import coding_length, partition_coding_length, rate_reduction
 
 __all__ = [
@@ -36,9 +36,6 @@ __all__ = [
     "coding_length_score",
     "rate_reduction_score",
 ]
-
-# Entries of a temporary: 32 MB in double precision.
-BLOCK = 2**22
 
 
 def clustering_accuracy(
