@@ -1,0 +1,1 @@
+"""Clustering by coding length."""

@@ -1,0 +1,138 @@
+"""Greedy merging: always the two groups whose union costs the fewest extra bits.
+
+Of every pair the younger group (with the greater name) keeps the account: its best
+partner among the older ones. A new group is compared with all others once; the
+account of another is looked at again only when its best partner is gone and its old
+best cost, by then a lower bound, is the lowest of all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from sklearn.utils import gen_batches
+
+from skredu.clustering._groups import Groups, quantised
+
+# Pairs of rows whose costs are computed at once: they stay in the cache.
+PAIRS = 2**17
+
+Merge = tuple[int, int, float]
+
+
+def merges(groups: Groups, graph: Graph | None = None) -> Iterator[Merge]:
+    """Merge groups until one is left; yield names of both parts and the cost in bits.
+
+    The groups that merge first are named from 0, every union takes the next name. The
+    smaller name comes first; of pairs with equal costs the one with the smallest first
+    name, then the smallest second name, is merged.
+
+    Parameters
+    ----------
+    groups : Groups
+        Used up.
+    graph : Graph, default=None
+        Which groups are neighbours; used up. It must be connected. None: all are.
+    """
+    best, partners = _initial(groups, graph)
+    while groups.n_groups > 1:
+        a, b = _cheapest(groups, graph, best, partners)
+        first, second = sorted((int(groups.names[a]), int(groups.names[b])))
+        yield first, second, float(best[a])
+        union = groups.merge(a, b)
+        for slot, moved in groups.moved:
+            best[slot], partners[slot] = best[moved], partners[moved]
+            best[moved] = np.inf
+        if graph is not None:
+            graph.merge(first, second)
+        best[union], partners[union] = _account(groups, graph, union)
+
+
+def _cheapest(
+    groups: Groups, graph: Graph | None, best: Any, partners: Any
+) -> tuple[int, int]:
+    """Slots of the group with the lowest cost and of its partner."""
+    while True:
+        lowest = best[: groups.end].min()
+        tied = np.flatnonzero(best[: groups.end] == lowest)
+        stale = tied[groups.slots[partners[tied]] < 0]
+        for slot in stale:
+            best[slot], partners[slot] = _account(groups, graph, slot)
+        if len(stale) == 0:
+            order = np.lexsort((groups.names[tied], partners[tied]))
+            slot = int(tied[order[0]])
+            return slot, int(groups.slots[partners[slot]])
+
+
+def _account(groups: Groups, graph: Graph | None, slot: int) -> tuple[float, int]:
+    """Lowest cost of a group with an older one, and its name; infinity where none."""
+    if graph is None:
+        return groups.best_partner(slot)
+    name = int(groups.names[slot])
+    names = graph.neighbours(name)
+    names = names[names < name]
+    if len(names) == 0:
+        return np.inf, -1
+    costs = groups.costs(slot, groups.slots[names])
+    return float(costs.min()), int(names[costs == costs.min()].min())
+
+
+def _initial(groups: Groups, graph: Graph | None) -> tuple[Any, Any]:
+    """Accounts of all groups, by slot."""
+    best = np.full(len(groups.names), np.inf)
+    partners = np.full(len(groups.names), -1)
+    start = 0
+    if graph is None and not groups.steep and groups.n_thin:
+        start = groups.n_thin
+        for block in gen_batches(start, max(1, PAIRS // max(1, start))):
+            costs = quantised(groups.pair_costs(block))
+            index = np.arange(block.start, block.stop)
+            costs[np.arange(block.stop) >= index[:, None]] = np.inf
+            partners[block] = np.argmin(costs, axis=1)  # the first of equal ones
+            best[block] = np.min(costs, axis=1)
+    for slot in range(start, groups.end):
+        best[slot], partners[slot] = _account(groups, graph, slot)
+    return best, partners
+
+
+class Graph:
+    """Which groups are neighbours while they merge.
+
+    Every set of first groups is known by one of them, its head: neighbours are kept as
+    heads of the past, and looked up.
+
+    Parameters
+    ----------
+    adjacency : sparse array of shape (n, n), CSR
+        Neighbours of the first groups, symmetric.
+    """
+
+    def __init__(self, adjacency: Any) -> None:
+        n = adjacency.shape[0]
+        self.head_of = np.arange(n)  # by first group
+        self.members = [np.array([i]) for i in range(n)]  # by head
+        self.links = np.split(adjacency.indices, adjacency.indptr[1:-1])
+        self.name_of = np.arange(n)  # by head
+        self.heads = list(range(n))  # by name
+
+    def neighbours(self, name: int) -> Any:
+        """Names of the groups beside one."""
+        head = self.heads[name]
+        found = np.unique(self.head_of[self.links[head]])
+        self.links[head] = found = found[found != head]
+        return self.name_of[found]
+
+    def merge(self, a: int, b: int) -> None:
+        """Join the groups with two names under the next name."""
+        small, large = sorted((self.heads[a], self.heads[b]), key=self._size)
+        self.head_of[self.members[small]] = large
+        for store in (self.members, self.links):
+            store[large] = np.concatenate([store[large], store[small]])
+            store[small] = store[small][:0]
+        self.name_of[large] = len(self.heads)
+        self.heads.append(large)
+
+    def _size(self, head: int) -> int:
+        return len(self.members[head])

@@ -1,0 +1,222 @@
+r"""Rows split into groups: the bits they take, and what moving each row would save.
+
+Rows come in units of :math:`\epsilon/\sqrt d` (see `skredu.clustering._groups`). The
+bits of a group here are its coding length less :math:`n_j \log_2 n_j`: with labels
+coded at :math:`-\log_2 (n_j / n)` bits a row the total of a partition is the sum over
+groups and a constant, so that a change of two groups is seen in these two alone.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from skredu.clustering._store import MAX_DENSE, STEEP
+
+# Of a determinant that becomes smaller this share is always left.
+LEAST = 1e-300
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Distinct rows to be clustered.
+
+    Parameters
+    ----------
+    X : array of shape (n, r)
+        In units of epsilon / sqrt(d), about any centre unless ``assume_centered``.
+    weights : array of shape (n,)
+        Greater than zero.
+    origin : array of shape (r,)
+        Where the centre lies: rows and ``origin`` together are about the true origin.
+    n_features : int
+        The dimension ``d`` of the lengths.
+    assume_centered : bool
+        Code groups about the origin.
+    """
+
+    X: Any
+    weights: Any
+    origin: Any
+    n_features: int
+    assume_centered: bool
+
+    def take(self, index: Any) -> Rows:
+        """Return some of the rows."""
+        return Rows(
+            self.X[index],
+            self.weights[index],
+            self.origin,
+            self.n_features,
+            self.assume_centered,
+        )
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    @cached_property
+    def squares(self) -> Any:
+        """Squared norms of the rows."""
+        return np.einsum("ij,ij->i", self.X, self.X)
+
+    @cached_property
+    def mean_squares(self) -> Any:
+        """Squared norms about the true origin, in units of epsilon."""
+        X = self.X + self.origin
+        return np.einsum("ij,ij->i", X, X) / self.n_features
+
+    @cached_property
+    def dense(self) -> bool:
+        """Whether scatters as matrices keep enough digits, and pay."""
+        few = self.X.shape[1] <= MAX_DENSE
+        return few and float(np.max(self.squares, initial=0.0)) <= STEEP
+
+    @cached_property
+    def alone(self) -> Any:
+        """Bits of each row as a group of its own."""
+        volumes: Any = 0.0
+        if self.assume_centered:
+            volumes = np.log2(1.0 + self.squares)
+        return self.bits(volumes, self.weights, self.mean_squares)
+
+    def bits(self, volumes: Any, counts: Any, mean_squares: Any) -> Any:
+        """Bits of groups from their log-volumes, weights and squared means."""
+        bits = 0.5 * (counts + self.n_features) * volumes - counts * np.log2(counts)
+        if self.assume_centered:
+            return bits
+        return bits + 0.5 * self.n_features * np.log2(1.0 + mean_squares)
+
+    def group(self, index: Any) -> Group:
+        """Code of the group of some rows."""
+        X, weights = self.X[index], self.weights[index]
+        count = float(np.sum(weights))
+        mean = np.zeros(X.shape[1])
+        if not self.assume_centered:
+            mean = weights @ X / count
+            X = X - mean
+        if self.dense and len(X) > X.shape[1]:
+            squares, V = np.linalg.eigh((weights[:, None] * X).T @ X)
+            squares = np.maximum(squares, 0.0)
+        else:
+            root = np.sqrt(weights)[:, None] * X
+            _, sigma, Vt = np.linalg.svd(root, full_matrices=False)
+            squares, V = sigma * sigma, Vt.T
+        away = mean + self.origin
+        mean_square = float(away @ away) / self.n_features
+        volume = float(np.sum(np.log2(1.0 + squares / count)))
+        bits = float(self.bits(volume, count, mean_square))
+        return Group(self, count, mean, squares, V, mean_square, bits)
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Weight, mean, scatter (eigenvalues, eigenvectors) and bits of a group."""
+
+    rows: Rows
+    count: float
+    mean: Any
+    squares: Any
+    V: Any
+    mean_square: float
+    bits: float
+
+    @property
+    def thick(self) -> tuple[float, Any, Any, float]:
+        """The group as `skredu.clustering._groups.Groups` takes it."""
+        root = np.sqrt(self.squares / self.count)[:, None] * self.V.T
+        return self.count, self.mean, root, self.mean_square
+
+    def change(self, rows: Rows, sign: float) -> Any:
+        """Bits that the group grows by when each of some rows joins (1), leaves (-1).
+
+        A row joins or leaves with its whole weight.
+        """
+        t = sign * rows.weights
+        even = bool(np.all(t == t[0]))
+        if even:
+            t = t[:1]
+        count = self.count + t
+        empty = count <= 1e-12 * self.count
+        count = np.where(empty, 1.0, count)
+        form, arms = self._forms(rows, count, even)
+        share = t / count
+        factor = share if self.rows.assume_centered else share * self.count / count
+        volumes = np.sum(np.log2(1.0 + self.squares[:, None] / count), axis=0)
+        volumes = volumes + np.log2(np.maximum(1.0 + factor * form, LEAST))
+        mean_squares: Any = 0.0
+        if not self.rows.assume_centered:
+            away = self.mean + self.rows.origin
+            along = rows.X @ away - self.mean @ away
+            mean_squares = 2.0 * share * along + share * share * arms
+            mean_squares = mean_squares / self.rows.n_features + self.mean_square
+            mean_squares = np.maximum(mean_squares, 0.0)
+        bits = self.rows.bits(volumes, count, mean_squares)
+        return np.where(empty, 0.0, bits) - self.bits
+
+    def _forms(self, rows: Rows, count: Any, even: bool) -> tuple[Any, Any]:
+        """Forms ``v (I + S / count)^-1 v`` of the rows about the mean, and ``v v``."""
+        X = rows.X if self.rows.assume_centered else rows.X - self.mean
+        arms = np.einsum("ij,ij->i", X, X)
+        Y = X @ self.V
+        rest: Any = 0.0
+        if Y.shape[1] < X.shape[1]:
+            if self.rows.dense:
+                rest = np.maximum(arms - np.einsum("ij,ij->i", Y, Y), 0.0)
+            else:
+                outside = X - Y @ self.V.T
+                rest = np.einsum("ij,ij->i", outside, outside)
+        Y *= Y
+        stretch = 1.0 + self.squares / count[:, None]
+        form = Y @ (1.0 / stretch[0]) if even else np.sum(Y / stretch, axis=1)
+        return form + rest, arms
+
+
+class Partition:
+    """Rows with a group each, and the codes of the groups.
+
+    Parameters
+    ----------
+    rows : Rows
+    labels : array of shape (n,)
+        Any integers; they become 0 to k - 1.
+    """
+
+    def __init__(self, rows: Rows, labels: Any) -> None:
+        self.rows = rows
+        _, self.labels = np.unique(labels, return_inverse=True)
+        k = int(self.labels.max()) + 1
+        order = np.argsort(self.labels, kind="stable")
+        stops = np.searchsorted(self.labels[order], np.arange(1, k))
+        self.members = np.split(order, stops)
+        self.groups = [rows.group(index) for index in self.members]
+
+    @property
+    def bits(self) -> float:
+        """Bits of all groups."""
+        return math.fsum(group.bits for group in self.groups)
+
+    def relabelled(self, labels: Any) -> Partition:
+        """Return the same rows with other labels."""
+        return Partition(self.rows, labels)
+
+    def moves(self, *, alone: bool = True) -> tuple[Any, Any]:
+        """Best other group of each row, and the bits that moving there alone saves.
+
+        With ``alone``, the group of number k is a new one, for the row alone.
+        """
+        rows, k = self.rows, len(self.groups)
+        best, cost = np.full(len(rows), k), np.full(len(rows), np.inf)
+        if alone:
+            cost = rows.alone.copy()
+        leave = np.empty(len(rows))
+        for j, (index, group) in enumerate(zip(self.members, self.groups, strict=True)):
+            joined = group.change(rows, 1.0)
+            joined[index] = np.inf
+            better = joined < cost
+            best[better], cost[better] = j, joined[better]
+            leave[index] = group.change(rows.take(index), -1.0)
+        return best, -(cost + leave)

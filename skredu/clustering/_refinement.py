@@ -1,0 +1,155 @@
+"""Search beyond greedy merging: move rows, merge and split groups while bits fall."""
+
+from __future__ import annotations
+
+import heapq
+from typing import Any
+
+import numpy as np
+
+from skredu.clustering._groups import Groups
+from skredu.clustering._merging import merges
+from skredu.clustering._partition import Partition, Rows
+
+# Rows move together in this many rounds at most.
+MAX_ROUNDS = 50
+# A change by fewer bits, or by this share of the bits, is none.
+LEAST_GAIN = 1e-6
+# When all moves at once cost bits, a share of them is tried, the best first.
+STEP_BACK = 4
+# Cells that rows are split into, to be merged from there.
+MAX_CELLS = 32
+# Groups times rows beyond which groups are merged before rows are moved.
+MAX_MOVES = 10**7
+
+
+def refine(rows: Rows, labels: Any, *, n_groups: int | None = None) -> Partition:
+    """Partition with the fewest bits that is found from given labels, never with more.
+
+    Rows move and groups merge from the given labels, and from small cells that the
+    rows are split into along principal axes: groups that greedy merging has joined
+    too early come apart there.
+
+    Parameters
+    ----------
+    rows : Rows
+    labels : array of shape (n,)
+    n_groups : int, default=None
+        Keep exactly as many groups as there are.
+    """
+    given = Partition(rows, labels)
+    if n_groups is not None:
+        n_groups = len(given.groups)
+    found = [given]
+    for start in (labels, cells(rows, max(MAX_CELLS, 2 * (n_groups or 0)))):
+        partition = settle(Partition(rows, start), n_groups)
+        if n_groups in (None, len(partition.groups)):
+            found.append(partition)
+    return min(found, key=lambda partition: partition.bits)
+
+
+def settle(partition: Partition, n_groups: int | None = None) -> Partition:
+    """Move rows and merge groups, in turn, until neither saves bits."""
+    if len(partition.labels) * len(partition.groups) > MAX_MOVES:
+        partition = merge(partition, n_groups)
+    partition = reassign(partition, n_groups)
+    while True:
+        merged = merge(partition, n_groups)
+        if merged is partition:
+            return partition
+        partition = reassign(merged, n_groups)
+
+
+def reassign(partition: Partition, n_groups: int | None = None) -> Partition:
+    """Move rows to the groups where they cost least, while the bits fall."""
+    for _ in range(MAX_ROUNDS):
+        moved = _move(partition, n_groups)
+        if moved is None:
+            break
+        saved = partition.bits - moved.bits
+        partition = moved
+        if saved < LEAST_GAIN * abs(partition.bits):
+            break
+    return partition
+
+
+def _move(partition: Partition, n_groups: int | None) -> Partition | None:
+    """Partition after as many of the moves as save bits together; None where none."""
+    best, gains = partition.moves(alone=n_groups is None)
+    moving = np.flatnonzero(gains > LEAST_GAIN)
+    moving = moving[np.argsort(-gains[moving], kind="stable")]
+    while len(moving):
+        labels = partition.labels.copy()
+        labels[moving] = best[moving]
+        alone = moving[best[moving] == len(partition.groups)]
+        labels[alone] += np.arange(len(alone))
+        moved = partition.relabelled(labels)
+        kept = n_groups is None or len(moved.groups) >= n_groups
+        if kept and moved.bits < partition.bits - LEAST_GAIN:
+            return moved
+        moving = moving[: len(moving) // STEP_BACK]
+    return None
+
+
+def merge(partition: Partition, n_groups: int | None = None) -> Partition:
+    """Merge groups down to the fewest bits, or to a number of groups."""
+    rows, k = partition.rows, len(partition.groups)
+    groups = Groups(
+        rows.X[:0],
+        rows.weights[:0],
+        rows.mean_squares[:0],
+        n_features=rows.n_features,
+        assume_centered=rows.assume_centered,
+        thick=[group.thick for group in partition.groups],
+    )
+    into = np.arange(2 * k)
+    total = lowest = 0.0
+    best = into[:k].copy()
+    for step, (a, b, bits) in enumerate(merges(groups)):
+        if n_groups is not None and k - step <= n_groups:
+            break
+        into[(into == a) | (into == b)] = k + step
+        total += bits
+        if n_groups is not None or total < lowest - LEAST_GAIN:
+            lowest, best = total, into[:k].copy()
+    if len(np.unique(best)) == k:
+        return partition
+    return partition.relabelled(best[partition.labels])
+
+
+def cells(rows: Rows, n_cells: int) -> Any:
+    """Labels of small cells: again and again the widest is cut at its mean.
+
+    The cut is across the first principal axis. It does not depend on the order of the
+    rows, on their unit, or on a rotation.
+    """
+    labels = np.zeros(len(rows), dtype=np.intp)
+    queue = [(0.0, 0, np.arange(len(rows)))]
+    for label in range(1, n_cells):
+        _, _, index = heapq.heappop(queue)
+        X, weights = rows.X[index], rows.weights[index]
+        mean = weights @ X / np.sum(weights)
+        X = X - mean
+        above = X @ _principal_axis(X, weights) > 0.0
+        for part in (index[above], index[~above]):
+            heapq.heappush(queue, _cell(rows, part))
+        labels[index[above]] = label
+        if queue[0][0] == 0.0:  # only single rows are left
+            break
+    return labels
+
+
+def _cell(rows: Rows, index: Any) -> tuple[float, int, Any]:
+    """Cell for the queue: the sum of squares about the mean, negative, comes first."""
+    if len(index) < 2:
+        return 0.0, int(index[0]) if len(index) else -1, index
+    X, weights = rows.X[index], rows.weights[index]
+    X = X - weights @ X / np.sum(weights)
+    return -float(weights @ np.einsum("ij,ij->i", X, X)), int(index[0]), index
+
+
+def _principal_axis(X: Any, weights: Any) -> Any:
+    root = np.sqrt(weights)[:, None] * X
+    if len(root) > root.shape[1]:
+        return np.linalg.eigh(root.T @ root)[1][:, -1]
+    return np.linalg.svd(root, full_matrices=False)[2][0]
