@@ -2,10 +2,12 @@
 
 from skredu import datasets, metrics, rates
 from skredu.classification import MICLClassifier, NearestSubspaceClassifier
+from skredu.clustering import CompressionClustering
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "CompressionClustering",
     "MICLClassifier",
     "NearestSubspaceClassifier",
     "__version__",

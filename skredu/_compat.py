@@ -11,6 +11,7 @@ from sklearn.utils._param_validation import (
     RealNotInt,
     StrOptions,
 )
+from sklearn.utils.graph import _fix_connected_components as fix_connected_components
 from sklearn.utils.validation import _check_sample_weight
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "at_most",
     "check_same_namespace",
     "check_weights",
+    "fix_connected_components",
     "float_dtypes",
     "move_to",
     "namespace",

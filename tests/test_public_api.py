@@ -15,6 +15,7 @@ from sklearn.utils import all_estimators
 import skredu
 
 NAMES = [
+    "CompressionClustering",
     "MICLClassifier",
     "NearestSubspaceClassifier",
     "__version__",

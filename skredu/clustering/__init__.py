@@ -1,1 +1,5 @@
 """Clustering by coding length."""
+
+from skredu.clustering._compression_clustering import CompressionClustering
+
+__all__ = ["CompressionClustering"]

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from skredu.clustering._groups import Groups
 from skredu.clustering._store import MAX_DENSE, STEEP
 
 # Of a determinant that becomes smaller this share is always left.
@@ -198,6 +199,18 @@ class Partition:
     def bits(self) -> float:
         """Bits of all groups."""
         return math.fsum(group.bits for group in self.groups)
+
+    def as_groups(self) -> Groups:
+        """Return the groups, ready to merge; their names are the labels."""
+        rows = self.rows
+        return Groups(
+            rows.X[:0],
+            rows.weights[:0],
+            rows.mean_squares[:0],
+            n_features=rows.n_features,
+            assume_centered=rows.assume_centered,
+            thick=[group.thick for group in self.groups],
+        )
 
     def relabelled(self, labels: Any) -> Partition:
         """Return the same rows with other labels."""

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from skredu.clustering._groups import Groups
 from skredu.clustering._merging import merges
 from skredu.clustering._partition import Partition, Rows
 
@@ -93,19 +92,11 @@ def _move(partition: Partition, n_groups: int | None) -> Partition | None:
 
 def merge(partition: Partition, n_groups: int | None = None) -> Partition:
     """Merge groups down to the fewest bits, or to a number of groups."""
-    rows, k = partition.rows, len(partition.groups)
-    groups = Groups(
-        rows.X[:0],
-        rows.weights[:0],
-        rows.mean_squares[:0],
-        n_features=rows.n_features,
-        assume_centered=rows.assume_centered,
-        thick=[group.thick for group in partition.groups],
-    )
+    k = len(partition.groups)
     into = np.arange(2 * k)
     total = lowest = 0.0
     best = into[:k].copy()
-    for step, (a, b, bits) in enumerate(merges(groups)):
+    for step, (a, b, bits) in enumerate(merges(partition.as_groups())):
         if n_groups is not None and k - step <= n_groups:
             break
         into[(into == a) | (into == b)] = k + step

@@ -1,0 +1,106 @@
+"""Choice of the distortion: over a grid relative to the spread of the rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from joblib import Parallel, delayed
+
+from skredu.clustering._partition import Partition
+from skredu.clustering._solve import Data, Solution, solve
+
+# Distortions that are tried, relative to the spread of the rows.
+EPSILONS = np.logspace(-3.0, 0.0, 16)
+# Of more distinct rows than this, an even choice of so many is looked at.
+MAX_ROWS = 500
+
+
+def spread_of(data: Data, assume_centered: bool) -> float:
+    """Root mean square distance of rows to their mean, or norm about the origin.
+
+    Equal rows have no spread; then it is their norm, and one for rows of zeros.
+    """
+    shares = data.weights / np.sum(data.weights)
+    X = data.X if assume_centered else data.X - shares @ data.X
+    for rows in (X, data.X):
+        size = float(np.max(np.abs(rows)))
+        if size > 1e-15 * float(np.max(np.abs(data.X))):
+            unit = rows / size  # so that no square overflows
+            return size * float(shares @ np.einsum("ij,ij->i", unit, unit)) ** 0.5
+    return 1.0
+
+
+def evenly(data: Data, most: int = MAX_ROWS) -> Data:
+    """Every so many-th of the distinct rows, with their weights."""
+    m = len(data.X)
+    if m <= most:
+        return Data(data.X, data.weights, data.weights, np.arange(m), data.adjacency)
+    chosen = np.linspace(0, m - 1, most).astype(np.intp)
+    weights = data.weights[chosen]
+    return Data(data.X[chosen], weights, weights, np.arange(most))
+
+
+def total_bits(data: Data, partition: Partition) -> float:
+    """Bits of a partition, labels included."""
+    n = float(np.sum(data.weights))
+    return partition.bits + n * float(np.log2(n))
+
+
+def penalised(data: Data, bits: float, epsilon: float) -> float:
+    """Bits as if every coordinate were coded to the same precision in the end."""
+    return bits + float(np.sum(data.weights)) * data.X.shape[1] * float(
+        np.log2(epsilon)
+    )
+
+
+def path(
+    data: Data, epsilons: Any, assume_centered: bool, n_jobs: int | None, find: Any
+) -> list[tuple[Solution, Partition]]:
+    """Solution and partition for every distortion."""
+
+    def one(epsilon: float) -> tuple[Solution, Partition]:
+        solution = solve(data, epsilon, assume_centered)
+        return solution, find(solution)
+
+    return list(Parallel(n_jobs)(delayed(one)(float(e)) for e in epsilons))
+
+
+def choose_epsilon(
+    data: Data,
+    assume_centered: bool,
+    n_jobs: int | None,
+    find: Any,
+    n_clusters: int | None,
+    count: Any,
+) -> float:
+    """Distortion with the fewest penalised bits, or elected for a number of groups.
+
+    For a given number of groups every distortion whose own partition has as many is a
+    candidate; each distortion votes for the candidate with the fewest bits at its own
+    value, and the most votes win (Rao, Tron, Vidal and Ma 2010). Without a candidate
+    the penalised bits decide.
+    """
+    data = evenly(data)
+    spread = spread_of(data, assume_centered)
+    epsilons = EPSILONS * spread
+    found = path(data, epsilons, assume_centered, n_jobs, find)
+    scores = [
+        penalised(data, total_bits(data, partition), epsilon)
+        for (_, partition), epsilon in zip(found, epsilons, strict=True)
+    ]
+    best = int(np.argmin(scores))
+    if n_clusters is None:
+        return float(epsilons[best])
+    natural = [s.partition(s.n_merges, False, None)[0] for s, _ in found]
+    candidates = [i for i, p in enumerate(natural) if count(p) == n_clusters]
+    if not candidates:
+        return float(epsilons[best])
+    votes = dict.fromkeys(candidates, 0)
+    for (solution, _), own in zip(found, natural, strict=True):
+        if len(own.groups) > 1:
+            bits = {
+                i: Partition(solution.rows, natural[i].labels).bits for i in candidates
+            }
+            votes[min(candidates, key=bits.__getitem__)] += 1
+    return float(epsilons[max(candidates, key=votes.__getitem__)])

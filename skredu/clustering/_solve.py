@@ -1,0 +1,167 @@
+"""From rows and a distortion to a tree of merges and a partition."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from skredu.clustering._groups import Groups
+from skredu.clustering._merging import Graph, merges
+from skredu.clustering._partition import Partition, Rows
+from skredu.clustering._refinement import cells, refine
+from skredu.clustering._tree import Tree, grow
+
+# Up to so many distinct rows every pair of them is looked at.
+MAX_EXACT = 10_000
+# Beyond, rows first join this many cells, which then merge.
+N_CELLS = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """Rows to be clustered, equal ones once.
+
+    Parameters
+    ----------
+    X : array of shape (m, d)
+        The distinct rows, sorted.
+    weights : array of shape (m,)
+        Their weights together.
+    leaves : array of shape (n,)
+        Weight of each row that came.
+    names : array of shape (n,)
+        Which of the distinct rows each row is; nearest, where it has no weight.
+    adjacency : sparse array of shape (m, m) or None
+        Which of the distinct rows are neighbours.
+    """
+
+    X: Any
+    weights: Any
+    leaves: Any
+    names: Any
+    adjacency: Any = None
+
+    @property
+    def heads(self) -> Any:
+        """First row of positive weight of each of the distinct ones."""
+        heads = np.full(len(self.X), -1)
+        present = np.flatnonzero(self.leaves > 0)[::-1]
+        heads[self.names[present]] = present
+        return heads
+
+    def scaled(
+        self, epsilon: float, assume_centered: bool, *, span: bool = True
+    ) -> Rows:
+        """Rows in units of epsilon / sqrt(d), in the span of their own if smaller."""
+        m, d = self.X.shape
+        X = self.X * (d**0.5 / epsilon)
+        if span and m < d:
+            X = X @ np.linalg.qr(X.T)[0]
+        origin = np.zeros(X.shape[1])
+        if not assume_centered:
+            origin = self.weights @ X / np.sum(self.weights)
+        return Rows(X - origin, self.weights, origin, d, assume_centered)
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """Tree of merges and where greedy merging stops.
+
+    Parameters
+    ----------
+    rows : Rows
+    data : Data
+    tree : Tree
+        Of all rows that came.
+    n_equal : int
+        Merges of equal rows that come before all others.
+    n_merges : int
+        Merges up to the first that adds bits.
+    """
+
+    rows: Rows
+    data: Data
+    tree: Tree
+    n_equal: int
+    n_merges: int
+
+    def partition(self, n_merges: int, refined: bool, n_groups: int | None) -> Any:
+        """Partition of the distinct rows after some merges, and refined."""
+        labels = self.tree.cut(n_merges)[self.data.heads]
+        given = Partition(self.rows, labels)
+        if not refined or self.data.adjacency is not None:
+            return given, given
+        return given, refine(self.rows, labels, n_groups=n_groups)
+
+
+def solve(
+    data: Data,
+    epsilon: float,
+    assume_centered: bool,
+    watch: Callable[[Iterator[Any], int], Iterator[Any]] = lambda steps, _: steps,
+) -> Solution:
+    """Merge rows greedily to the end; ``watch`` sees the merges go by."""
+    rows = data.scaled(epsilon, assume_centered)
+    m = len(rows)
+    if m <= MAX_EXACT or data.adjacency is not None:
+        heads, joins = data.heads, list(_equal_rows(data, rows))
+        groups = Groups(
+            rows.X,
+            rows.weights,
+            rows.mean_squares,
+            n_features=rows.n_features,
+            assume_centered=assume_centered,
+        )
+    else:
+        partition = Partition(rows, cells(rows, N_CELLS))
+        heads, joins = _joined_cells(data, partition)
+        groups = partition.as_groups()
+    graph = None if data.adjacency is None else Graph(data.adjacency)
+    steps = list(watch(merges(groups, graph), len(heads)))
+    tree = grow(heads, joins, steps)
+    worse = np.flatnonzero(tree.costs[len(joins) :] >= 0.0)
+    n_merges = len(joins) + int(worse[0] if len(worse) else len(steps))
+    n_equal = len(data.leaves) - m if len(heads) == m else 0
+    return Solution(rows, data, tree, n_equal, n_merges)
+
+
+def _equal_rows(data: Data, rows: Rows) -> Iterator[tuple[int, int, float]]:
+    """Rows that join an equal one, and the bits of that; none without a weight."""
+    counts = np.zeros(len(rows))
+    counts[:] = data.leaves[data.heads]
+    volumes = np.log2(1.0 + rows.squares) * rows.assume_centered
+
+    def bits(name: int, count: float) -> float:
+        return float(rows.bits(volumes[name], count, rows.mean_squares[name]))
+
+    for leaf in np.setdiff1d(np.arange(len(data.leaves)), data.heads):
+        name, weight = data.names[leaf], data.leaves[leaf]
+        added = 0.0
+        if weight > 0.0:
+            before = bits(name, counts[name]) + bits(name, weight)
+            counts[name] += weight
+            added = bits(name, counts[name]) - before
+        yield name, leaf, added
+
+
+def _joined_cells(data: Data, partition: Partition) -> tuple[Any, list[Any]]:
+    """First row of each cell, and all others, which join it; the last with all bits."""
+    labels, rows = partition.labels[data.names], partition.rows
+    volumes = np.log2(1.0 + rows.squares) * rows.assume_centered
+    present = np.flatnonzero(data.leaves > 0)
+    names = data.names[present]
+    alone = rows.bits(volumes[names], data.leaves[present], rows.mean_squares[names])
+    before = np.bincount(labels[present], alone, len(partition.groups))
+    heads = np.full(len(partition.groups), -1)
+    heads[labels[present[::-1]]] = present[::-1]
+    joins = []
+    for label in range(len(heads)):
+        leaves = np.flatnonzero(labels == label)
+        leaves = leaves[leaves != heads[label]]
+        joins += [[label, leaf, 0.0] for leaf in leaves]
+        if len(leaves):
+            joins[-1][2] = partition.groups[label].bits - float(before[label])
+    return heads, joins

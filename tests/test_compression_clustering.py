@@ -1,0 +1,366 @@
+"""CompressionClustering: what it finds, what it reports, what it refuses."""
+
+import pickle
+
+import numpy as np
+import pytest
+import skops.io
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.cluster.hierarchy import dendrogram, fcluster, is_valid_linkage
+from scipy.sparse import csr_array
+from sklearn.base import clone
+from sklearn.datasets import load_iris, make_blobs
+from sklearn.metrics import adjusted_rand_score
+from sklearn.neighbors import kneighbors_graph
+
+from skredu import CompressionClustering
+from skredu.clustering import _solve
+from skredu.datasets import make_subspaces
+from skredu.rates import partition_coding_length
+
+
+@pytest.fixture(scope="module")
+def blobs():
+    """Three blobs in the plane, and which is which."""
+    return make_blobs(90, 2, centers=3, cluster_std=0.5, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def lines_and_plane():
+    """Two lines and a plane in space; noise of 0.02 in each coordinate."""
+    return make_subspaces((150, 104, 104), dimensions=(2, 1, 1), random_state=0)
+
+
+NOISE = 0.02 * 3**0.5
+
+
+def same_groups(a, b):
+    """Whether two labelings are equal up to names."""
+    return adjusted_rand_score(a, b) == 1.0
+
+
+# -- what it finds --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("epsilon", [0.001, 0.01, 0.1, 0.5, 1.0])
+def test_lines_and_a_plane_over_three_decades(lines_and_plane, epsilon):
+    X, y = lines_and_plane
+    model = CompressionClustering(epsilon * NOISE, assume_centered=True).fit(X)
+    assert model.n_clusters_ == 3
+    assert adjusted_rand_score(y, model.labels_) >= 0.94
+
+
+def test_auto_lands_on_the_plateau(lines_and_plane):
+    X, y = lines_and_plane
+    model = CompressionClustering(assume_centered=True).fit(X)
+    assert 1e-3 < model.epsilon_ / NOISE < 2
+    assert model.n_clusters_ == 3
+    assert adjusted_rand_score(y, model.labels_) >= 0.94
+
+
+def test_subspaces_among_outliers():
+    X, y = make_subspaces(
+        80, n_features=8, dimensions=(3, 4, 5), n_outliers=60, random_state=0
+    )
+    model = CompressionClustering(min_cluster_size=10).fit(X)
+    assert adjusted_rand_score(y[y >= 0], model.labels_[y >= 0]) >= 0.95
+
+
+def test_dimensions_of_the_groups():
+    X, _ = make_subspaces(100, dimensions=(1, 1, 2), noise=0.002, random_state=0)
+    model = CompressionClustering(0.02, assume_centered=True).fit(X)
+    assert sorted(model.cluster_dimensions_.round()) == [1, 1, 2]
+    assert_allclose(model.cluster_sizes_, np.bincount(model.labels_))
+
+
+# -- what it reports ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("assume_centered", [False, True])
+@pytest.mark.parametrize("refine", [False, True])
+def test_coding_length_is_that_of_the_labels(blobs, assume_centered, refine):
+    X, _ = blobs
+    weights = np.arange(len(X)) % 3 + 1.0
+    model = CompressionClustering(0.4, assume_centered=assume_centered, refine=refine)
+    model.fit(X, sample_weight=weights)
+    bits = partition_coding_length(
+        X, model.labels_, epsilon=0.4, assume_centered=assume_centered, weights=weights
+    )
+    assert model.coding_length_ == pytest.approx(bits)
+    assert model.coding_length_ <= model.greedy_coding_length_
+    if not refine:
+        assert model.coding_length_ == model.greedy_coding_length_
+
+
+def test_merge_costs_add_up(blobs):
+    X, _ = blobs
+    X = np.concatenate([X, X[:20]])
+    model = CompressionClustering(0.4, refine=False).fit(X)
+    n = len(X)
+    whole = partition_coding_length(X, np.zeros(n), epsilon=0.4)
+    single = partition_coding_length(X, np.arange(n), epsilon=0.4)
+    assert model.merge_costs_.sum() == pytest.approx(whole - single)
+    stop = np.flatnonzero(model.merge_costs_[20:] >= 0)[0] + 20
+    assert model.n_clusters_ == n - stop
+    saved = model.merge_costs_[:stop].sum()
+    assert model.coding_length_ == pytest.approx(single + saved)
+
+
+def test_linkage_is_scipys(blobs):
+    X, _ = blobs
+    model = CompressionClustering(0.4, refine=False).fit(X)
+    Z = model.linkage()
+    assert is_valid_linkage(Z)
+    assert np.all(np.diff(Z[:, 2]) >= 0)
+    assert len(dendrogram(Z, no_plot=True)["leaves"]) == len(X)
+    labels = fcluster(Z, model.n_clusters_, criterion="maxclust")
+    assert same_groups(labels, model.labels_)
+
+
+@pytest.mark.parametrize("n_clusters", [1, 2, 5, 90])
+def test_labels_at_cuts_the_tree(blobs, n_clusters):
+    X, _ = blobs
+    model = CompressionClustering(0.4).fit(X)
+    assert len(np.unique(model.labels_at(n_clusters))) == n_clusters
+    greedy = CompressionClustering(0.4, refine=False).fit(X)
+    assert_array_equal(greedy.labels_at(greedy.n_clusters_), greedy.labels_)
+
+
+def test_labels_at_refuses_what_the_tree_has_not(blobs):
+    model = CompressionClustering(0.4).fit(blobs[0])
+    with pytest.raises(ValueError, match="n_clusters=91 groups of min_cluster_size=1"):
+        model.labels_at(91)
+
+
+def test_epsilon_path(blobs):
+    X, _ = blobs
+    path = CompressionClustering().epsilon_path(X, [0.2, 0.4], np.ones(len(X)))
+    assert list(path) == [
+        "epsilon",
+        "n_clusters",
+        "coding_length",
+        "penalised_length",
+    ]
+    for i, epsilon in enumerate([0.2, 0.4]):
+        model = CompressionClustering(epsilon).fit(X)
+        assert path["n_clusters"][i] == model.n_clusters_
+        assert path["coding_length"][i] == pytest.approx(model.coding_length_)
+        assert path["penalised_length"][i] == pytest.approx(
+            model.coding_length_ + 2 * len(X) * np.log2(epsilon)
+        )
+    with pytest.raises(ValueError, match="epsilon"):
+        CompressionClustering().epsilon_path(X, [0.2, -1.0])
+
+
+# -- a number of groups ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("epsilon", ["auto", 0.05, 5.0])
+@pytest.mark.parametrize("n_clusters", [1, 3, 7])
+def test_as_many_groups_as_asked_for(blobs, n_clusters, epsilon):
+    X, _ = blobs
+    model = CompressionClustering(epsilon, n_clusters=n_clusters).fit(X)
+    assert model.n_clusters_ == n_clusters == len(np.unique(model.labels_))
+
+
+def test_distortions_vote_for_blobs(blobs):
+    X, y = blobs
+    model = CompressionClustering(n_clusters=3).fit(X)
+    assert adjusted_rand_score(y, model.labels_) > 0.9
+
+
+def test_small_groups_are_outliers_and_not_counted(blobs):
+    X = np.concatenate([blobs[0], [[40.0, 40.0], [-50.0, 9.0]]])
+    model = CompressionClustering(0.4, n_clusters=3, min_cluster_size=3).fit(X)
+    assert model.n_clusters_ == 3
+    assert model.labels_[-2:].tolist() == [-1, -1]
+    assert len(model.cluster_sizes_) == len(model.cluster_dimensions_) == 3
+    assert model.predict([[41.0, 40.0], X[0]]).tolist() == [-1, model.labels_[0]]
+    assert np.sum(model.labels_at(3) == -1) >= 2
+
+
+def test_all_rows_may_be_outliers():
+    X = np.eye(3) * 100
+    model = CompressionClustering(0.01, min_cluster_size=2).fit(X)
+    assert model.n_clusters_ == 0
+    assert model.labels_.tolist() == [-1, -1, -1]
+    assert model.predict(X).tolist() == [-1, -1, -1]
+
+
+# -- neighbours -----------------------------------------------------------------------
+
+
+def chain(X):
+    """Graph of rows that follow each other."""
+    i = np.arange(len(X) - 1)
+    return csr_array((np.ones(len(i)), (i, i + 1)), shape=(len(X), len(X)))
+
+
+@pytest.mark.parametrize("connectivity", [chain, "sparse", "dense"])
+def test_groups_are_connected(blobs, connectivity):
+    X = blobs[0][np.argsort(blobs[0][:, 0])]
+    X = np.concatenate([X, X[-1:]])  # equal to its neighbour
+    graph = {"sparse": chain(X), "dense": chain(X).toarray()}.get(
+        connectivity, connectivity
+    )
+    model = CompressionClustering(0.4, connectivity=graph).fit(X)
+    changes = np.count_nonzero(np.diff(model.labels_))
+    assert changes == model.n_clusters_ - 1
+
+
+def test_nearest_neighbours_as_connectivity(blobs):
+    X, y = blobs
+    model = CompressionClustering(0.4, connectivity=10).fit(X)
+    assert adjusted_rand_score(y, model.labels_) > 0.9
+    assert CompressionClustering(0.4, connectivity=3).fit(X[:1]).n_clusters_ == 1
+
+
+def test_parts_that_are_not_connected_are_joined_with_a_warning(blobs):
+    X = np.concatenate([blobs[0], blobs[0] + 100])
+    graph = kneighbors_graph(X, 3)
+    with pytest.warns(UserWarning, match="parts that are not connected"):
+        model = CompressionClustering(0.4, connectivity=graph).fit(X)
+    assert len(model.children_) == len(X) - 1
+
+
+# -- equal rows, weights, order, scale ------------------------------------------------
+
+
+@pytest.mark.parametrize("parameters", [{}, {"n_clusters": 3}, {"epsilon": 0.4}])
+def test_weights_are_copies(blobs, parameters):
+    X, _ = blobs
+    weights = np.random.default_rng(0).integers(0, 4, size=len(X))
+    model = CompressionClustering(**parameters).fit(X, sample_weight=weights)
+    copies = CompressionClustering(**parameters).fit(np.repeat(X, weights, axis=0))
+    assert model.epsilon_ == pytest.approx(copies.epsilon_)
+    assert model.coding_length_ == pytest.approx(copies.coding_length_)
+    assert_array_equal(np.repeat(model.labels_, weights), copies.labels_)
+    assert_array_equal(model.predict(X), copies.predict(X))
+    assert is_valid_linkage(model.linkage())
+
+
+@pytest.mark.parametrize("scale", [1e-8, 3.0, 1e8])
+def test_another_unit_changes_nothing(blobs, scale):
+    X, _ = blobs
+    model = CompressionClustering().fit(X)
+    scaled = CompressionClustering().fit(scale * X)
+    assert scaled.epsilon_ == pytest.approx(scale * model.epsilon_)
+    assert_array_equal(scaled.labels_, model.labels_)
+
+
+@pytest.mark.parametrize("assume_centered", [False, True])
+def test_order_and_rotation_change_nothing_but_names(blobs, assume_centered):
+    X, _ = blobs
+    model = CompressionClustering(0.4, assume_centered=assume_centered).fit(X)
+    order = np.random.default_rng(0).permutation(len(X))
+    shuffled = clone(model).fit(X[order])
+    assert_array_equal(shuffled.labels_, model.labels_[order])
+    rotation = np.linalg.qr(np.random.default_rng(0).normal(size=(2, 2)))[0]
+    rotated = clone(model).fit(X @ rotation)
+    assert same_groups(rotated.labels_, model.labels_)
+    assert rotated.coding_length_ == pytest.approx(model.coding_length_)
+
+
+def test_predict_gives_training_rows_their_group(blobs):
+    X, _ = blobs
+    model = CompressionClustering(0.4).fit(X)
+    assert_array_equal(model.predict(X), model.labels_)
+    assert_array_equal(model.predict(X.astype(np.float32)), model.labels_)
+
+
+# -- many rows, few rows, hard rows ---------------------------------------------------
+
+
+@pytest.mark.parametrize("assume_centered", [False, True])
+def test_many_rows_first_join_cells(blobs, assume_centered, monkeypatch):
+    X, _ = make_subspaces(200, dimensions=(1, 1, 2), offset=2.0, random_state=0)
+    X = np.concatenate([X, X[:9]])
+    exact = CompressionClustering(0.1, assume_centered=assume_centered).fit(X)
+    monkeypatch.setattr(_solve, "MAX_EXACT", 100)
+    model = clone(exact).fit(X)
+    assert model.coding_length_ <= 1.01 * exact.coding_length_
+    n = len(X)
+    options = {"epsilon": 0.1, "assume_centered": assume_centered}
+    whole = partition_coding_length(X, np.zeros(n), **options)
+    single = partition_coding_length(X, np.arange(n), **options)
+    assert model.merge_costs_.sum() == pytest.approx(whole - single)
+    assert is_valid_linkage(model.linkage())
+    assert len(np.unique(model.labels_at(4))) == 4
+
+
+def test_fewer_rows_than_features():
+    rng = np.random.default_rng(0)
+    y = np.arange(20) % 2
+    X = np.outer(rng.normal(size=20), np.ones(300)) * np.where(y, 1, -1)[:, None]
+    X[y == 1, 0] += 50.0
+    X[y == 1, 1] += np.arange(10)
+    X += 0.01 * rng.normal(size=(20, 300))
+    model = CompressionClustering(1.0, n_clusters=2).fit(X)
+    true = partition_coding_length(X, y, epsilon=1.0)
+    assert model.coding_length_ <= true
+    assert_array_equal(model.predict(X), model.labels_)
+    bits = partition_coding_length(X, model.labels_, epsilon=1.0)
+    assert model.coding_length_ == pytest.approx(bits)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, 1e-200, 1e100])
+@pytest.mark.parametrize("parameters", [{}, {"epsilon": 1.0}, {"n_clusters": 1}])
+def test_equal_rows_are_one_group(parameters, value):
+    X = np.full((5, 3), value)
+    model = CompressionClustering(**parameters).fit(X)
+    assert model.n_clusters_ == 1
+    assert model.labels_.tolist() == [0] * 5
+    assert is_valid_linkage(model.linkage())
+
+
+def test_one_row():
+    model = CompressionClustering().fit([[1.0, 2.0]])
+    assert model.labels_.tolist() == [0]
+    assert model.children_.shape == (0, 2)
+    assert model.predict([[5.0, 5.0]]).tolist() == [0]
+
+
+def test_iris():
+    X, y = load_iris(return_X_y=True)
+    model = CompressionClustering().fit(X)
+    assert model.n_clusters_ in {2, 3}
+    assert adjusted_rand_score(y, model.labels_) > 0.5
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"epsilon": 0.0}, "'epsilon' parameter"),
+        ({"epsilon": -1.0}, "'epsilon' parameter"),
+        ({"epsilon": "small"}, "'epsilon' parameter"),
+        ({"epsilon": 1e-200}, "epsilon=1e-200 is too small"),
+        ({"n_clusters": 0}, "'n_clusters' parameter"),
+        ({"n_clusters": 91}, "n_clusters=91 must be at most"),
+        ({"min_cluster_size": 0}, "'min_cluster_size' parameter"),
+        ({"min_cluster_size": 80, "n_clusters": 2}, "n_clusters=2 groups"),
+        ({"connectivity": np.eye(3)}, "Bad connectivity: must be of shape"),
+        ({"refine": "yes"}, "'refine' parameter"),
+    ],
+)
+def test_bad_parameters_are_named(blobs, parameters, message):
+    model = CompressionClustering(0.4).fit(blobs[0])
+    with pytest.raises(ValueError, match=message):
+        model.set_params(**parameters).fit(blobs[0])
+    with pytest.raises(ValueError, match="not fitted"):
+        model.predict(blobs[0])
+
+
+def test_missing_values_are_refused():
+    with pytest.raises(ValueError, match="NaN"):
+        CompressionClustering().fit([[np.nan, 1.0], [1.0, 2.0]])
+
+
+def test_fitted_state_is_plain(blobs):
+    X, _ = blobs
+    model = CompressionClustering(0.4, min_cluster_size=2).fit(X)
+    assert_array_equal(pickle.loads(pickle.dumps(model)).predict(X), model.predict(X))
+    data = skops.io.dumps(model)
+    untrusted = skops.io.get_untrusted_types(data=data)
+    assert len(untrusted) == 1
+    restored = skops.io.loads(data, trusted=untrusted)
+    assert_array_equal(restored.predict(X), model.predict(X))
