@@ -125,7 +125,7 @@ class CompressionClustering(ClusterMixin, SkreduEstimator):
     >>> from skredu import CompressionClustering
     >>> from skredu.datasets import make_subspaces
     >>> from skredu.metrics import clustering_accuracy
-    >>> X, y = make_subspaces(100, dimensions=(1, 1, 2), random_state=0)
+    >>> X, y = make_subspaces(100, dimensions=(1, 1, 2), noise=0.005, random_state=0)
     >>> model = CompressionClustering(epsilon=0.05, assume_centered=True).fit(X)
     >>> model.n_clusters_
     3
