@@ -10,8 +10,9 @@ import numpy as np
 from skredu.clustering._merging import merges
 from skredu.clustering._partition import Partition, Rows
 
-# Rows move together in this many rounds at most.
+# Rows move together in this many rounds at most; in fewer while groups still merge.
 MAX_ROUNDS = 50
+COARSE_ROUNDS = 5
 # A change by fewer bits, or by this share of the bits, is none.
 LEAST_GAIN = 1e-6
 # When all moves at once cost bits, a share of them is tried, the best first.
@@ -51,18 +52,28 @@ def settle(partition: Partition, n_groups: int | None = None) -> Partition:
     """Move rows and merge groups, in turn, until neither saves bits."""
     if len(partition.labels) * len(partition.groups) > MAX_MOVES:
         partition = merge(partition, n_groups)
-    partition = reassign(partition, n_groups)
-    while True:
-        merged = merge(partition, n_groups)
-        if merged is partition:
-            return partition
-        partition = reassign(merged, n_groups)
+    for rounds, alone in ((COARSE_ROUNDS, False), (MAX_ROUNDS, n_groups is None)):
+        while True:
+            moved = reassign(partition, n_groups, rounds=rounds, alone=alone)
+            partition = merge(moved, n_groups)
+            if partition is moved:
+                break
+    return partition
 
 
-def reassign(partition: Partition, n_groups: int | None = None) -> Partition:
-    """Move rows to the groups where they cost least, while the bits fall."""
-    for _ in range(MAX_ROUNDS):
-        moved = _move(partition, n_groups)
+def reassign(
+    partition: Partition,
+    n_groups: int | None = None,
+    *,
+    rounds: int = MAX_ROUNDS,
+    alone: bool = True,
+) -> Partition:
+    """Move rows to the groups where they cost least, while the bits fall.
+
+    With ``alone`` a row may also become a group of its own.
+    """
+    for _ in range(rounds):
+        moved = _move(partition, n_groups, alone and n_groups is None)
         if moved is None:
             break
         saved = partition.bits - moved.bits
@@ -72,16 +83,16 @@ def reassign(partition: Partition, n_groups: int | None = None) -> Partition:
     return partition
 
 
-def _move(partition: Partition, n_groups: int | None) -> Partition | None:
+def _move(partition: Partition, n_groups: int | None, alone: bool) -> Partition | None:
     """Partition after as many of the moves as save bits together; None where none."""
-    best, gains = partition.moves(alone=n_groups is None)
+    best, gains = partition.moves(alone=alone)
     moving = np.flatnonzero(gains > LEAST_GAIN)
     moving = moving[np.argsort(-gains[moving], kind="stable")]
     while len(moving):
         labels = partition.labels.copy()
         labels[moving] = best[moving]
-        alone = moving[best[moving] == len(partition.groups)]
-        labels[alone] += np.arange(len(alone))
+        new = moving[best[moving] == len(partition.groups)]
+        labels[new] += np.arange(len(new))
         moved = partition.relabelled(labels)
         kept = n_groups is None or len(moved.groups) >= n_groups
         if kept and moved.bits < partition.bits - LEAST_GAIN:
