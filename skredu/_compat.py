@@ -14,7 +14,30 @@ from sklearn.utils._param_validation import (
 from sklearn.utils.graph import _fix_connected_components as fix_connected_components
 from sklearn.utils.validation import _check_sample_weight
 
+try:
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:  # scikit-learn < 1.9: nobody watches
+
+    def with_callbacks(method: Any) -> Any:
+        return method
+
+    class _Unwatched:
+        def subcontext(self, **_: Any) -> _Unwatched:
+            return self
+
+        def call_on_fit_task_begin(self, **_: Any) -> None:
+            return None
+
+        def call_on_fit_task_end(self, **_: Any) -> bool:
+            return False
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        def _init_callback_context(self, **_: Any) -> _Unwatched:
+            return _Unwatched()
+
+
 __all__ = [
+    "CallbackSupportMixin",
     "Interval",
     "RealNotInt",
     "StrOptions",
@@ -27,6 +50,7 @@ __all__ = [
     "move_to",
     "namespace",
     "to_numpy",
+    "with_callbacks",
 ]
 
 
