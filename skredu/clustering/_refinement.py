@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,10 @@ STEP_BACK = 4
 MAX_CELLS = 32
 # Groups times rows beyond which groups are merged before rows are moved.
 MAX_MOVES = 10**7
+# Groups that are dissolved or split on trial: so many, fewer where groups times rows
+# times trials would be more than this.
+MAX_TRIALS = 32
+MAX_TRIED = 4 * 10**6
 
 
 def refine(rows: Rows, labels: Any, *, n_groups: int | None = None) -> Partition:
@@ -28,7 +34,7 @@ def refine(rows: Rows, labels: Any, *, n_groups: int | None = None) -> Partition
 
     Rows move and groups merge from the given labels, and from small cells that the
     rows are split into along principal axes: groups that greedy merging has joined
-    too early come apart there.
+    too early come apart there. Then single groups are dissolved, or split, on trial.
 
     Parameters
     ----------
@@ -45,7 +51,56 @@ def refine(rows: Rows, labels: Any, *, n_groups: int | None = None) -> Partition
         partition = settle(Partition(rows, start), n_groups)
         if n_groups in (None, len(partition.groups)):
             found.append(partition)
-    return min(found, key=lambda partition: partition.bits)
+    return escape(min(found, key=lambda partition: partition.bits), n_groups)
+
+
+def escape(partition: Partition, n_groups: int | None = None) -> Partition:
+    """Dissolve or split single groups, and settle, as long as that saves bits."""
+    left = MAX_TRIALS
+    while left > 0:
+        left = min(left, MAX_TRIED // (len(partition.labels) * len(partition.groups)))
+        better = None
+        for labels in islice(_changed(partition, n_groups), left):
+            left -= 1
+            settled = settle(partition.relabelled(labels), n_groups)
+            kept = n_groups in (None, len(settled.groups))
+            if kept and partition.bits - settled.bits > LEAST_GAIN * abs(
+                partition.bits
+            ):
+                better = settled
+                break
+        if better is None:
+            break
+        partition = better
+    return partition
+
+
+def _changed(partition: Partition, n_groups: int | None) -> Iterator[Any]:
+    """Labels with one group dissolved, or split, or both; small groups go first."""
+    order = np.argsort([group.count for group in partition.groups], kind="stable")
+    k = len(order)
+    if k == 1 and n_groups is None:
+        yield _split(partition, partition.labels, 0)
+    if k == 1:
+        return
+    nearest, _ = partition.moves(alone=False)
+    dissolved = [
+        np.where(partition.labels == j, nearest, partition.labels) for j in order
+    ]
+    if n_groups is None:
+        yield from dissolved
+        yield from (_split(partition, partition.labels, j) for j in order[::-1])
+        return
+    for j, labels in zip(order, dissolved, strict=True):
+        yield from (_split(partition, labels, i) for i in order[::-1] if i != j)
+
+
+def _split(partition: Partition, labels: Any, j: int) -> Any:
+    """Labels with the rows of one group in two cells."""
+    index = np.flatnonzero(labels == j)
+    changed = labels.copy()
+    changed[index[cells(partition.rows.take(index), 2) == 1]] = len(partition.groups)
+    return changed
 
 
 def settle(partition: Partition, n_groups: int | None = None) -> Partition:
