@@ -1,0 +1,1 @@
+"""Deep networks built forward by maximising the rate reduction."""

@@ -1,0 +1,133 @@
+"""A network built forward: every layer is a step uphill from the features before it.
+
+Nothing here knows what a row is. A *rule* makes the operators of a layer from features
+and says how these change; a *layer* moves any rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+# A step is halved so often before no step is left that gains.
+HALVINGS = 10
+
+Rates = tuple[float, float, float]
+
+
+class Layer(Protocol):
+    """Operators of one layer."""
+
+    @property
+    def alpha(self) -> float:
+        """Length of a published step that moves a row by its change once."""
+
+    def rates(self) -> Rates:
+        """Coding rate of the features it was built on, by class, and the reduction."""
+
+    def move(self, Z: Any, step: float) -> Any:
+        """Features after the layer."""
+
+
+class Built(Protocol):
+    """A layer and what the training features need beside it."""
+
+    @property
+    def layer(self) -> Layer:
+        """The operators."""
+
+
+class Rule(Protocol):
+    """How layers are made."""
+
+    def build(self, Z: Any) -> Built:
+        """Operators from training features."""
+
+    def change(self, built: Any, Z: Any) -> Any:
+        """Direction in which training features move."""
+
+    def moved(self, Z: Any, change: Any, step: float) -> Any:
+        """Training features after a step."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """How far a layer moves.
+
+    Parameters
+    ----------
+    eta : float
+        Step size.
+    published : bool
+        Take the step of the paper, ``eta * alpha`` times the change. Otherwise
+        ``eta`` times the change or, where the rate reduction of the training features
+        would fall, half of that and so on.
+    """
+
+    eta: float
+    published: bool
+
+    def lengths(self, layer: Layer, last: float) -> list[float]:
+        """Return the steps to try, after a layer with the step ``last``."""
+        if self.published:
+            return [self.eta * layer.alpha]
+        first = min(self.eta, 2.0 * last)
+        return [first / 2**halving for halving in range(HALVINGS)]
+
+
+@dataclass(frozen=True)
+class Grown:
+    """A new layer, its step, and the training features behind it."""
+
+    layer: Layer
+    step: float
+    Z: Any
+    rates: Rates
+
+
+def grow(
+    rule: Rule, Z: Any, step: Step, *, tol: float = 0.0, last: float = 1.0
+) -> Iterator[Grown]:
+    """Build layers one after the other, for as long as one gains.
+
+    Parameters
+    ----------
+    rule : Rule
+    Z : array
+        Training features.
+    step : Step
+    tol : float, default=0
+        Stop after a layer that gains less; zero: never.
+    last : float, default=1
+        Step of the layer before.
+
+    Yields
+    ------
+    grown : Grown
+    """
+    built = rule.build(Z)
+    while True:
+        before = built.layer
+        change = rule.change(built, Z)
+        for length in step.lengths(before, last):
+            moved = rule.moved(Z, change, length)
+            built = rule.build(moved)
+            rates = built.layer.rates()
+            gain = rates[2] - before.rates()[2]
+            if step.published or gain >= 0.0:
+                break
+        else:
+            return
+        Z, last = moved, length
+        yield Grown(before, length, Z, rates)
+        if gain < tol and tol > 0.0:
+            return
+
+
+def staged(layers: Iterable[tuple[Layer, float]], Z: Any) -> Iterator[Any]:
+    """Features before the first layer, and after each."""
+    yield Z
+    for layer, step in layers:
+        Z = layer.move(Z, step)
+        yield Z

@@ -1,0 +1,108 @@
+"""Rows on the unit sphere, and their coordinates in the span of the training rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from skredu._compat import namespace
+from skredu.coding._group import left_and_right
+from skredu.coding._linalg import largest
+
+
+def root_mean_square(X: Any, weights: Any = None) -> float:
+    """Root mean square norm of rows, one where all are zero."""
+    xp = namespace(X)
+    size = largest(X)
+    if size == 0.0:
+        return 1.0
+    squares = xp.sum((X / size) ** 2, axis=1)
+    if weights is None:
+        return size * float(xp.mean(squares)) ** 0.5
+    return size * float(xp.sum(weights / xp.sum(weights) * squares)) ** 0.5
+
+
+def on_sphere(X: Any, constant: float | None = None) -> Any:
+    """Rows, with a constant behind them, divided by their norms.
+
+    Rows of zeros stay where they are.
+    """
+    xp = namespace(X)
+    if constant is not None:
+        place = {"dtype": X.dtype, "device": X.device}
+        X = xp.concat([X, xp.full((X.shape[0], 1), constant, **place)], axis=1)
+    # Squares of huge or tiny rows would not stay in range.
+    sizes = xp.max(xp.abs(X), axis=1, keepdims=True)
+    return normalised(X / xp.where(sizes > 0, sizes, xp.ones_like(sizes)))
+
+
+def normalised(Z: Any) -> Any:
+    """Rows of moderate size divided by their norms; rows of zeros stay."""
+    xp = namespace(Z)
+    norms = xp.sqrt(xp.sum(Z * Z, axis=1, keepdims=True))
+    return Z / xp.where(norms > 0, norms, xp.ones_like(norms))
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Coordinates in which a network works.
+
+    All motion happens in the span of the training rows: what of a row lies outside
+    keeps its direction. With fewer training rows than features a row is therefore held
+    as its coordinates in an orthonormal basis of that span and, in one more column,
+    the length of the rest.
+
+    Parameters
+    ----------
+    basis : array of shape (d, r) or None
+        Orthonormal columns; None: the features themselves.
+    """
+
+    basis: Any = None
+
+    @classmethod
+    def of(cls, Z: Any) -> Frame:
+        """Frame for training rows of shape (n, d)."""
+        if Z.shape[0] >= Z.shape[1]:
+            return cls()
+        xp = namespace(Z)
+        return cls(xp.astype(left_and_right(Z)[2].T, Z.dtype))
+
+    def enter(self, Z: Any) -> Any:
+        """Return the coordinates of rows, of shape (n, d) or (n, r + 1)."""
+        if self.basis is None:
+            return Z
+        xp = namespace(Z)
+        inside = Z @ self.basis
+        rest = Z - inside @ self.basis.T
+        length = xp.sqrt(xp.sum(rest * rest, axis=1, keepdims=True))
+        return xp.concat([inside, length], axis=1)
+
+    def enter_training(self, Z: Any) -> Any:
+        """Return the coordinates of the training rows, which have no rest."""
+        if self.basis is None:
+            return Z
+        xp = namespace(Z)
+        inside = Z @ self.basis
+        return xp.concat([inside, xp.zeros_like(inside[:, :1])], axis=1)
+
+    def leave(self, start: Any, moved: Any) -> Any:
+        """Return the rows that started at ``start``, (n, d), and are at ``moved``."""
+        if self.basis is None:
+            return moved
+        xp = namespace(start)
+        inside = start @ self.basis
+        rest = start - inside @ self.basis.T
+        length = xp.sqrt(xp.sum(rest * rest, axis=1, keepdims=True))
+        rest = rest / xp.where(length > 0, length, xp.ones_like(length))
+        return moved[:, :-1] @ self.basis.T + moved[:, -1:] * rest
+
+    def operator(self, inner: Any, outer: float, n_features: int) -> Any:
+        """Dense operator (d, d) from its matrix in the frame and its value outside."""
+        if self.basis is None:
+            return inner
+        xp = namespace(inner)
+        eye = xp.eye(n_features, dtype=inner.dtype, device=inner.device)
+        r = self.basis.shape[1]
+        inside = inner[:r, :r] - outer * eye[:r, :r]
+        return outer * eye + self.basis @ inside @ self.basis.T
