@@ -89,11 +89,21 @@ def relative(epsilon, Z, weights=None):
     return n * epsilon**2 / Z.shape[1]
 
 
-def left_out_change(i, Z, y, epsilon, kind="coding", temperature=500.0, weights=None):
+def left_out_change(
+    i,
+    Z,
+    y,
+    epsilon,
+    kind="coding",
+    temperature=500.0,
+    weights=None,
+    label_code=0.0,
+):
     """Change of a training row by operators from which one copy of it was taken.
 
     Memberships in the coding rule compare the bits of its class with it to those
     without; shares of the classes stay, and so does the scale of the residual rules.
+    The label code, in nats, is added to the scores.
     """
     d, z = Z.shape[1], Z[i]
     w = np.ones(len(Z)) if weights is None else np.asarray(weights, dtype=float)
@@ -123,7 +133,8 @@ def left_out_change(i, Z, y, epsilon, kind="coding", temperature=500.0, weights=
             share = n if kind == "residual" else w.sum()
             scale = d / (share * epsilon**2)
             scores.append(-temperature * scale * np.linalg.norm(M @ z))
-    shares = np.exp(np.array(scores) - max(scores))
+    scores = np.array(scores) + label_code
+    shares = np.exp(scores - max(scores))
     shares = shares / shares.sum()
     ridge = z - inverse(np.ones(len(Z), dtype=bool)) @ z
     return sum(pi * p for pi, p in zip(shares, projected, strict=True)) - ridge

@@ -16,10 +16,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from sklearn.utils import gen_batches
 
 from skredu._compat import namespace
 from skredu.coding._incremental import Code
-from skredu.coding._linalg import split
+from skredu.coding._linalg import BLOCK, split
 from skredu.redunet._forms import Dense, Factored, Form, squared_norms
 from skredu.redunet._memberships import log_memberships, score, softmax
 from skredu.redunet._sphere import normalised
@@ -41,6 +42,8 @@ class Layer:
         Rule for memberships.
     temperature : float
         Inverse temperature of the residual rules.
+    label_code : list of float or None
+        Nats by which rows left out correct the scores of the classes.
     """
 
     whole: Form
@@ -48,6 +51,7 @@ class Layer:
     stack: Any
     kind: str
     temperature: float
+    label_code: list[float] | None = None
 
     @classmethod
     def of(
@@ -88,7 +92,14 @@ class Layer:
 
     def log_memberships(self, Z: Any, prepared: list[Any]) -> Any:
         """Logarithms of memberships of rows, not normalised, of shape (b, k)."""
-        return log_memberships(self.classes, Z, prepared, self.kind, self.temperature)
+        scores = log_memberships(self.classes, Z, prepared, self.kind, self.temperature)
+        return scores if self.label_code is None else self.corrected(scores)
+
+    def corrected(self, scores: Any) -> Any:
+        """Scores with the label code."""
+        xp = namespace(scores)
+        place = {"dtype": scores.dtype, "device": scores.device}
+        return scores + xp.asarray(self.label_code, **place)
 
     def left_out_scores(self, j: int, Z: Any, nats: Any, projected: Any) -> Any:
         """Scores of rows of class ``j`` in it, made from the other rows."""
@@ -102,8 +113,19 @@ class Layer:
         """Memberships of rows, in double precision, of shape (b, k)."""
         return softmax(self.log_memberships(Z, self.prepare(Z)))
 
+    def blocks(self, n: int) -> list[slice]:
+        """Slices of rows of which one at a time is in work."""
+        columns = 0 if self.stack is None else self.stack.shape[1]
+        width = 4 * self.whole.width + columns + len(self.classes)
+        return list(gen_batches(n, max(1, BLOCK // width)))
+
     def change(self, Z: Any) -> Any:
         """Change of rows with a step of ``1 / alpha``, of shape (b, r)."""
+        blocks = self.blocks(Z.shape[0])
+        changes = [self._change(Z[block, :]) for block in blocks]
+        return changes[0] if len(changes) == 1 else namespace(Z).concat(changes)
+
+    def _change(self, Z: Any) -> Any:
         prepared = self.prepare(Z)
         Pi = softmax(self.log_memberships(Z, prepared))
         whole = self.whole.project(self.whole.prepare(Z))

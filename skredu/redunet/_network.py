@@ -29,6 +29,9 @@ class Layer(Protocol):
     def move(self, Z: Any, step: float) -> Any:
         """Features after the layer."""
 
+    def plain(self) -> dict[str, Any]:
+        """State as arrays, numbers and containers."""
+
 
 class Built(Protocol):
     """A layer and what the training features need beside it."""
@@ -44,8 +47,8 @@ class Rule(Protocol):
     def build(self, Z: Any) -> Built:
         """Operators from training features."""
 
-    def change(self, built: Any, Z: Any) -> Any:
-        """Direction in which training features move."""
+    def change(self, built: Any, Z: Any) -> tuple[Layer, Any]:
+        """Complete a layer, and say in which direction it moves the features."""
 
     def moved(self, Z: Any, change: Any, step: float) -> Any:
         """Training features after a step."""
@@ -87,13 +90,21 @@ class Grown:
 
 
 def grow(
-    rule: Rule, Z: Any, step: Step, *, tol: float = 0.0, last: float = 1.0
+    rule: Rule,
+    built: Built,
+    Z: Any,
+    step: Step,
+    *,
+    tol: float = 0.0,
+    last: float = 1.0,
 ) -> Iterator[Grown]:
     """Build layers one after the other, for as long as one gains.
 
     Parameters
     ----------
     rule : Rule
+    built : Built
+        What the rule has built from the training features.
     Z : array
         Training features.
     step : Step
@@ -106,10 +117,8 @@ def grow(
     ------
     grown : Grown
     """
-    built = rule.build(Z)
     while True:
-        before = built.layer
-        change = rule.change(built, Z)
+        before, change = rule.change(built, Z)
         for length in step.lengths(before, last):
             moved = rule.moved(Z, change, length)
             built = rule.build(moved)
@@ -123,6 +132,13 @@ def grow(
         yield Grown(before, length, Z, rates)
         if gain < tol and tol > 0.0:
             return
+
+
+def through(layers: Iterable[tuple[Layer, float]], Z: Any) -> Any:
+    """Features after all layers."""
+    for layer, step in layers:
+        Z = layer.move(Z, step)
+    return Z
 
 
 def staged(layers: Iterable[tuple[Layer, float]], Z: Any) -> Iterator[Any]:

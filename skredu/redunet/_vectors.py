@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
-from skredu._compat import namespace
+import numpy as np
+
+from skredu._compat import namespace, to_numpy
+from skredu.classification._selection import select
 from skredu.coding._linalg import widen
-from skredu.redunet._forms import Group, group_of
+from skredu.redunet._groups import Group, group_of
 from skredu.redunet._layer import Layer
 from skredu.redunet._memberships import softmax
 from skredu.redunet._sphere import normalised
@@ -79,39 +83,75 @@ class VectorRule:
             form=self.form,
         )
 
-    def change(self, built: BuiltLayer, Z: Any) -> Any:
-        """Direction in which training rows move."""
+    def change(self, built: BuiltLayer, Z: Any) -> tuple[Layer, Any]:
+        """Complete a layer, and say in which direction it moves the training rows."""
+        layer = built.layer
         if self.construction == "estimated":
-            return built.layer.change(Z)
+            return layer, layer.change(Z)
         if self.construction == "left_out":
             return self._change_left_out(built, Z)
         projected = [
             group.form.project(group.form.prepare(group.Z)) for group in built.classes
         ]
-        whole = built.layer.whole
-        return namespace(Z).concat(projected) - whole.project(whole.prepare(Z))
+        whole = layer.whole.project(layer.whole.prepare(Z))
+        return layer, namespace(Z).concat(projected) - whole
 
-    def _change_left_out(self, built: BuiltLayer, Z: Any) -> Any:
+    def _change_left_out(self, built: BuiltLayer, Z: Any) -> tuple[Layer, Any]:
         """Move every row by the operators of the others.
 
         Left out of its own class, and of all rows, it moves as a new row would.
         """
         xp, layer = namespace(Z), built.layer
-        prepared = layer.prepare(Z)
-        scores = layer.log_memberships(Z, prepared)
-        projections = []
-        for j, (part, group) in enumerate(zip(self.slices, built.classes, strict=True)):
-            nats, projected = group.left_out()
-            scores[part, j] = layer.left_out_scores(j, group.Z, nats, projected)
-            projections.append(projected)
+        own = [group.left_out() for group in built.classes]
+        nats = xp.concat([part for part, _ in own])
+        projected = xp.concat([part for _, part in own])
+        blocks = layer.blocks(Z.shape[0])
+        parts = []
+        for block in blocks:
+            rows = Z[block, :]
+            prepared = layer.prepare(rows)
+            scores = layer.log_memberships(rows, prepared)
+            for j, there, here in self._parts(block):
+                scores[here, j] = layer.left_out_scores(
+                    j, Z[there, :], nats[there], projected[there, :]
+                )
+            parts.append(scores)
+        scores = xp.concat(parts)
+        if self.membership == "coding":
+            layer = replace(layer, label_code=self._label_code(scores))
+            scores = layer.corrected(scores)
         Pi = softmax(scores)
         change = -built.whole.left_out()[1]
-        for j, (part, projected) in enumerate(
-            zip(self.slices, projections, strict=True)
-        ):
-            change[part, :] += xp.astype(Pi[part, j], Z.dtype)[:, None] * projected
-            Pi[part, j] = xp.zeros_like(Pi[part, j])
-        return layer.add_projections(change, prepared, Pi)
+        for block in blocks:
+            if len(blocks) > 1:
+                prepared = layer.prepare(Z[block, :])
+            shares, part = Pi[block, :], change[block, :]
+            for j, there, here in self._parts(block):
+                share = xp.astype(shares[here, j], Z.dtype)
+                part[here, :] += share[:, None] * projected[there, :]
+                shares[here, j] = xp.zeros_like(shares[here, j])
+            change[block, :] = layer.add_projections(part, prepared, shares)
+        return layer, change
+
+    def _label_code(self, scores: Any) -> list[float]:
+        """Fit a label code to the scores of rows left out, as MICL does."""
+        scores = to_numpy(scores)
+        y = np.repeat(
+            np.arange(len(self.slices)), [p.stop - p.start for p in self.slices]
+        )
+        weights = (
+            np.ones(len(y)) if self.weights is None else to_numpy(widen(self.weights))
+        )
+        _, _, code, _ = select(scores[:, :, None], y, weights, fit_labels=True)
+        return code.tolist()
+
+    def _parts(self, block: slice) -> Iterator[tuple[int, slice, slice]]:
+        """Classes with rows in a block: where these are among all, and in the block."""
+        for j, part in enumerate(self.slices):
+            start, stop = max(part.start, block.start), min(part.stop, block.stop)
+            if start < stop:
+                here = slice(start - block.start, stop - block.start)
+                yield j, slice(start, stop), here
 
     def moved(self, Z: Any, change: Any, step: float) -> Any:
         """Training rows after a step."""

@@ -1,0 +1,327 @@
+"""What both vector networks share: parameters, fit and transform."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import gen_batches
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skredu._base import SkreduEstimator
+from skredu._compat import (
+    CallbackSupportMixin,
+    Interval,
+    StrOptions,
+    check_same_namespace,
+    check_weights,
+    float_dtypes,
+    move_to,
+    namespace,
+    to_numpy,
+    with_callbacks,
+)
+from skredu.classification._training import Training
+from skredu.coding._linalg import BLOCK
+from skredu.redunet._decision import choose
+from skredu.redunet._layer import Layer
+from skredu.redunet._memberships import KINDS
+from skredu.redunet._network import Built, Grown, Step, grow, staged, through
+from skredu.redunet._sphere import Frame, on_sphere, root_mean_square
+from skredu.redunet._vectors import VectorRule
+from skredu.redunet._view import ReduNetLayer
+
+RATES = ("R", "Rc", "delta_R")
+
+
+class BaseReduNet(
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    SkreduEstimator,
+):
+    """A network for plain vectors, built forward."""
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "n_layers": [Interval(Integral, 0, None, closed="left")],
+        "epsilon": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
+        "eta": [Interval(Real, 0, None, closed="neither")],
+        "step": [StrOptions({"relative", "published"})],
+        "membership": [StrOptions(set(KINDS))],
+        "inverse_temperature": [Interval(Real, 0, None, closed="neither")],
+        "construction": [StrOptions({"left_out", "estimated", "labels"})],
+        "fit_intercept": ["boolean"],
+        "intercept_scaling": [Interval(Real, 0, None, closed="neither")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "warm_start": ["boolean"],
+    }
+    _reference: ClassVar[str] = "class_count_"
+
+    def __init__(
+        self,
+        n_layers: int = 20,
+        epsilon: float | str = "auto",
+        eta: float = 0.1,
+        *,
+        step: str = "relative",
+        membership: str = "coding",
+        inverse_temperature: float = 500.0,
+        construction: str = "left_out",
+        fit_intercept: bool = True,
+        intercept_scaling: float = 1.0,
+        tol: float = 0.0,
+        warm_start: bool = False,
+    ) -> None:
+        self.n_layers = n_layers
+        self.epsilon = epsilon
+        self.eta = eta
+        self.step = step
+        self.membership = membership
+        self.inverse_temperature = inverse_temperature
+        self.construction = construction
+        self.fit_intercept = fit_intercept
+        self.intercept_scaling = intercept_scaling
+        self.tol = tol
+        self.warm_start = warm_start
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.array_api_support = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    @with_callbacks
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
+        """Build layer after layer from the training rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Training rows.
+        y : array-like of shape (n_samples,)
+            Class labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Number of copies of each row; fractions are allowed, zero means absent.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or an array is out of range or, with ``warm_start``, if the
+            rows are not those of the last call or there are more layers already.
+        """
+        self._validate_params()
+        rows = self._training_rows(X, y, sample_weight)
+        Z = self._resume(rows) if self._continues else self._begin(rows)
+        missing = self.n_layers - self.n_iter_
+        root = self._init_callback_context(max_subtasks=missing)
+        root.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        network = self._network(rows, Z)
+        for _ in range(missing):
+            task = root.subcontext(task_name="layer")
+            task.call_on_fit_task_begin(estimator=self, X=X, y=y)
+            grown = next(network, None)
+            enough = grown is None or self._append(grown, rows)
+            stop = task.call_on_fit_task_end(
+                estimator=self, X=X, y=y, reconstruction_attributes=self._fitted
+            )
+            if stop or enough:
+                break
+        self._finish()
+        root.call_on_fit_task_end(
+            estimator=self, X=X, y=y, reconstruction_attributes=self._fitted
+        )
+        return self
+
+    def transform(self, X: Any) -> Any:
+        """Features behind the last layer.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_features) or (n_samples, n_features + 1)
+            Features on the unit sphere; one more column with an intercept.
+
+        Raises
+        ------
+        ValueError
+            If ``X`` does not fit the training rows.
+        """
+        X = self._check_rows(X, "transform")
+        xp, n = namespace(X), X.shape[0]
+        layers, frame = self._steps(), self._frame
+        shape = (n, self._n_features_out)
+        features = xp.empty(shape, dtype=X.dtype, device=X.device)
+        for block in gen_batches(n, max(1, BLOCK // (8 * shape[1]))):
+            start = on_sphere(X[block, :], self._constant)
+            moved = through(layers, frame.enter(start))
+            features[block, :] = frame.leave(start, moved)
+        return features
+
+    def staged_transform(self, X: Any) -> Iterator[Any]:
+        """Features before the first layer and after each.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Yields
+        ------
+        Z : ndarray of shape (n_samples, n_features) or (n_samples, n_features + 1)
+            Features on the unit sphere, ``n_iter_ + 1`` times.
+        """
+        X = self._check_rows(X, "staged_transform")
+        start = on_sphere(X, self._constant)
+        for moved in staged(self._steps(), self._frame.enter(start)):
+            yield self._frame.leave(start, moved)
+
+    @property
+    def layers_(self) -> list[ReduNetLayer]:
+        """Layers with their operators, one object each."""
+        check_is_fitted(self)
+        return [ReduNetLayer(layer, self._frame, step) for layer, step in self._steps()]
+
+    @property
+    def n_iter_(self) -> int:
+        """Number of layers."""
+        return len(self._layers)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_layers")
+
+    @property
+    def _continues(self) -> bool:
+        return bool(self.warm_start) and hasattr(self, "_features")
+
+    @property
+    def _frame(self) -> Frame:
+        return Frame(self._basis)
+
+    def _steps(self) -> list[tuple[Layer, float]]:
+        """Layers and their steps."""
+        return [(Layer.of_plain(s["layer"]), s["step"]) for s in self._layers]
+
+    def _training_rows(self, X: Any, y: Any, sample_weight: Any) -> Training:
+        """Rows known to be good, sorted by class."""
+        X, y = validate_data(
+            self, X, y, reset=not self._continues, dtype=float_dtypes(X)
+        )
+        check_classification_targets(y)
+        (sample_weight,) = move_to(X, sample_weight)
+        return Training.of(X, to_numpy(y), check_weights(sample_weight, X))
+
+    def _check_rows(self, X: Any, method: str) -> Any:
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, dtype=float_dtypes(X))
+        check_same_namespace(X, self, attribute=self._reference, method=method)
+        return X
+
+    def _begin(self, rows: Training) -> Any:
+        """Put the training rows on the sphere, and choose the distortion."""
+        for name in ("_layers", "_features"):
+            self.__dict__.pop(name, None)
+        xp = namespace(rows.source)
+        self._constant = None
+        if self.fit_intercept:
+            radius = root_mean_square(rows.X, rows.weights)
+            self._constant = float(self.intercept_scaling) * radius
+        Z = on_sphere(rows.X, self._constant)
+        self._n_features_out = int(Z.shape[1])
+        self._basis = Frame.of(Z).basis
+        Z = self._frame.enter_training(Z)
+        self.classes_ = rows.classes
+        counts = [float(np.sum(to_numpy(w))) for w in rows.class_weights()]
+        self.class_count_ = xp.asarray(
+            counts, dtype=xp.float64, device=rows.source.device
+        )
+        self.epsilon_ = self._choose_epsilon(sorted_rows(rows, Z))
+        self.rates_ = {name: np.empty(0) for name in RATES}
+        self._layers: list[dict[str, Any]] = []
+        return Z
+
+    def _choose_epsilon(self, rows: Training) -> float:
+        if not isinstance(self.epsilon, str):
+            return float(self.epsilon)
+        d = self._n_features_out
+        return choose(rows, d, assume_centered=True)[1].epsilon
+
+    def _resume(self, rows: Training) -> Any:
+        """Features behind the last layer of the call before."""
+        if self.n_layers < self.n_iter_:
+            raise ValueError(
+                f"n_layers={self.n_layers} must be at least n_iter_={self.n_iter_} "
+                "when warm_start=True."
+            )
+        same = np.array_equal(rows.classes, self.classes_)
+        if not same or rows.X.shape[0] != self._features.shape[0]:
+            raise ValueError(
+                "X and y must be the training rows of the last call when "
+                "warm_start=True."
+            )
+        return self._features
+
+    def _network(self, rows: Training, Z: Any) -> Iterator[Grown]:
+        """Layers that are built from the training features, one after the other."""
+        rule = VectorRule(
+            rows.slices,
+            rows.weights,
+            self._n_features_out,
+            self.epsilon_,
+            self.membership,
+            self.inverse_temperature,
+            self.construction,
+        )
+        built = rule.build(Z)
+        if not self._layers:
+            self._start(built, Z, rows)
+        last = self._layers[-1]["step"] if self._layers else self.eta
+        step = Step(self.eta, self.step == "published")
+        return grow(rule, built, Z, step, tol=self.tol, last=last)
+
+    def _start(self, built: Built, Z: Any, rows: Training) -> None:
+        """Record what there is before the first layer."""
+        self._record(built.layer.rates())
+        self._keep(Z)
+
+    def _append(self, grown: Grown, rows: Training) -> bool:
+        """Keep a layer; say whether there are enough."""
+        self._layers.append({"layer": grown.layer.plain(), "step": grown.step})
+        self._record(grown.rates)
+        self._keep(grown.Z)
+        return False
+
+    def _keep(self, Z: Any) -> None:
+        """Keep the features for another call."""
+        if self.warm_start:
+            self._features = Z
+
+    def _record(self, rates: tuple[float, float, float]) -> None:
+        for name, value in zip(RATES, rates, strict=True):
+            self.rates_[name] = np.append(self.rates_[name], value)
+
+    def _finish(self) -> None:
+        """Tidy up after the last layer."""
+
+    def _fitted(self) -> dict[str, Any]:
+        """Return what grows with the layers, for a callback that wants a copy."""
+        return {"_layers": list(self._layers), "rates_": dict(self.rates_)}
+
+
+def sorted_rows(rows: Training, Z: Any) -> Training:
+    """Training rows whose features, sorted by class, are now ``Z``."""
+    return replace(rows, source=Z, index=np.arange(Z.shape[0]))

@@ -1,0 +1,364 @@
+"""ReduNetTransformer and ReduNetClassifier: deep networks without back-propagation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from numbers import Integral
+from typing import Any, ClassVar
+
+from sklearn.utils import gen_batches
+
+from skredu._compat import Interval, namespace
+from skredu.classification._base import CodingClassifier
+from skredu.classification._training import Training, take_labels
+from skredu.coding._linalg import BLOCK
+from skredu.redunet._base import BaseReduNet, sorted_rows
+from skredu.redunet._decision import decision_scores, fit_decision
+from skredu.redunet._memberships import softmax
+from skredu.redunet._network import Built, Grown, staged, through
+from skredu.redunet._sphere import on_sphere
+
+# What a layer has to take from the loss of rows that are left out, an error count plus
+# the Brier score: a thousandth of the rows, to earn its place.
+IMPROVEMENT = 1e-3
+
+
+class ReduNetTransformer(BaseReduNet):
+    r"""Features by a network that is built forward to maximise the rate reduction.
+
+    Rows are put on the unit sphere. Each layer is one step of gradient ascent on the
+    rate reduction :math:`\Delta R` (see `skredu.rates.rate_reduction`),
+
+    .. math::
+
+        z^+ \propto z + \eta \Bigl(Ez - \sum_j \gamma_j \pi_j(z) C_j z\Bigr), \quad
+        E = \alpha(I + \alpha Z^T Z)^{-1}, \;
+        C_j = \alpha_j(I + \alpha_j Z^T \Pi_j Z)^{-1}
+
+    with :math:`\alpha = d/(n\epsilon^2)`, :math:`\alpha_j = d/(n_j\epsilon^2)` and
+    shares :math:`\gamma_j`: classes contract to subspaces, which turn orthogonal. The
+    operators are made from the training features and labels; a row moves by estimated
+    memberships :math:`\pi_j`. There are no weights to train and nothing is random.
+
+    Parameters
+    ----------
+    n_layers : int, default=20
+        Most layers to build; 0 leaves the rows on the sphere.
+    epsilon : float or "auto", default="auto"
+        Distortion, a length on the unit sphere; published code passes its square, so
+        that its ``eps=0.1`` is ``epsilon=0.1**0.5`` here. ``"auto"`` takes the one by
+        which leave-one-out tells the rows on the sphere apart best, as in
+        `MICLClassifier`.
+    eta : float, default=0.1
+        Step size, see ``step``.
+    step : {"relative", "published"}, default="relative"
+        ``"relative"``: the step of a layer is ``eta / alpha``. With ``eta`` up to 1 it
+        never overshoots: what a row has outside the span of its class shrinks by the
+        factor ``1 - eta`` at most. Where :math:`\Delta R` of the training features
+        would fall, the step is halved until it does not; the network ends where no
+        step is left. ``"published"``: the step is ``eta`` itself, whatever comes of it;
+        it diverges where ``eta * alpha`` is more than 2.
+    membership : {"coding", "residual", "weighted_residual"}, default="coding"
+        Estimate of :math:`\pi_j`. ``"coding"``: two to the minus extra bits of the row
+        in the class, as in `MICLClassifier` with ``assume_centered=True`` and
+        ``priors=None``. ``"residual"``: the published softmax of
+        :math:`-\lambda\|C_jz\|`, which favours large classes.
+        ``"weighted_residual"``: of :math:`-\lambda\gamma_j\|C_jz\|`, which does not.
+    inverse_temperature : float, default=500
+        :math:`\lambda` of the residual memberships.
+    construction : {"left_out", "estimated", "labels"}, default="left_out"
+        How training rows move while the network is built. ``"left_out"``: by the
+        operators and memberships made from the other rows, which is how new rows will
+        move; otherwise the features of training rows become more orderly than those
+        of new rows, and later layers are made for features that will not come.
+        ``"estimated"``: as they are (published). ``"labels"``: by their labels.
+    fit_intercept : bool, default=True
+        Append a constant before rows are put on the sphere, so that their lengths
+        and affine structure are not lost. Adds one column to the features.
+    intercept_scaling : float, default=1.0
+        The constant, relative to the root mean square norm of the training rows.
+    tol : float, default=0.0
+        Stop after a layer by which :math:`\Delta R` gains less; 0: never.
+    warm_start : bool, default=False
+        Go on from the layers of the call before if ``n_layers`` is larger now. The
+        training rows must be the same.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The class labels.
+    class_count_ : ndarray of shape (n_classes,)
+        Weight of each class.
+    epsilon_ : float
+        The distortion used.
+    layers_ : list of ReduNetLayer
+        The layers. ``layer.expansion`` is the matrix :math:`E` and
+        ``layer.compression(j)`` the matrix :math:`C_j`, made on demand; ``layer.eta``
+        is the step, ``layer.gamma`` holds the shares.
+    n_iter_ : int
+        Number of layers.
+    rates_ : dict of str to ndarray of shape (n_iter_ + 1,)
+        ``"R"``, ``"Rc"`` and ``"delta_R"`` in nats with the true labels: of the
+        training rows on the sphere, and of their features behind each layer.
+    n_features_in_ : int
+        Number of features seen during fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where ``X`` has string names.
+
+    See Also
+    --------
+    ReduNetClassifier : The same with a decision.
+    MICLClassifier : The rule of the memberships, as a classifier.
+
+    Notes
+    -----
+    All motion is in the span of the training rows; what a row has outside keeps its
+    direction. With ``n < d`` rows the network works in ``r + 1`` coordinates, ``r`` the
+    rank, and no ``d x d`` array is made. A class with ``n_j`` rows keeps its
+    ``m_j <= n_j`` eigenvectors (``r m_j`` numbers) or two triangular or symmetric
+    matrices (``2 r^2``), whichever takes fewer operations: a factored class costs a
+    row :math:`2 r m_j` operations and again as many if it is a member, a dense one
+    :math:`r^2` and :math:`2 r^2`. All rows together keep one ``r x r`` matrix a layer.
+    Memberships are sharp, so that a row is a member of few classes. Array-API input is
+    supported.
+
+    References
+    ----------
+    Chan, Yu, You, Qi, Wright and Ma, "ReduNet: a white-box deep network from the
+    principle of maximizing rate reduction", JMLR 23, 2022.
+
+    Examples
+    --------
+    Two noisy classes become two points that are orthogonal.
+
+    >>> from skredu.datasets import make_gaussians_on_sphere
+    >>> from skredu.redunet import ReduNetTransformer
+    >>> X, y = make_gaussians_on_sphere(100, n_classes=2, random_state=0)
+    >>> net = ReduNetTransformer(
+    ...     100, 0.1**0.5, 0.5, step="published", fit_intercept=False
+    ... ).fit(X, y)
+    >>> net.rates_["delta_R"][[0, -1]].round(2)
+    array([0.79, 0.87])
+    """
+
+
+class ReduNetClassifier(CodingClassifier, BaseReduNet):
+    r"""Classifier on the features of a network that is built forward.
+
+    The layers are those of `ReduNetTransformer`. Behind each of them the classes are
+    coded as by `MICLClassifier`, and the label of a row is decided by the extra bits of
+    its features. A layer is kept if it earns its place: if the loss of the training
+    rows, each left out, falls.
+
+    Parameters
+    ----------
+    n_layers : int, default=20
+        Most layers to build; 0 decides by the rows on the sphere.
+    epsilon : float or "auto", default="auto"
+        Distortion of the layers, a length on the unit sphere; published code passes its
+        square. ``"auto"`` takes the one by which leave-one-out tells the rows on the
+        sphere apart best. The decision always has a distortion of its own, chosen by
+        leave-one-out.
+    eta : float, default=0.1
+        Step size, see ``step``.
+    step : {"relative", "published"}, default="relative"
+        ``"relative"``: the step of a layer is ``eta / alpha``, or half of that and so
+        on where :math:`\Delta R` of the training features would fall.
+        ``"published"``: the step is ``eta`` itself.
+    membership : {"coding", "residual", "weighted_residual"}, default="coding"
+        Estimate of the memberships by which rows move, see `ReduNetTransformer`.
+    inverse_temperature : float, default=500
+        Inverse temperature of the residual memberships.
+    construction : {"left_out", "estimated", "labels"}, default="left_out"
+        How training rows move while the network is built: by the operators of the other
+        rows, by those of all rows (published), or by their labels. Only features of
+        rows that were left out say how well new rows will be told apart.
+    fit_intercept : bool, default=True
+        Append a constant before rows are put on the sphere.
+    intercept_scaling : float, default=1.0
+        The constant, relative to the root mean square norm of the training rows.
+    n_iter_no_change : int or None, default=3
+        Stop after so many layers without one that takes a thousandth from the loss of
+        rows left out (their errors plus their Brier score, a row), and drop these.
+        None: keep all layers.
+    tol : float, default=0.0
+        Stop after a layer by which :math:`\Delta R` gains less; 0: never.
+    warm_start : bool, default=False
+        Go on from the layers of the call before if ``n_layers`` is larger now. The
+        training rows must be the same.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The class labels.
+    class_count_ : ndarray of shape (n_classes,)
+        Weight of each class.
+    epsilon_ : float
+        The distortion of the layers.
+    temperature_ : float
+        Bits are divided by it before they become probabilities.
+    layers_ : list of ReduNetLayer
+        The layers, see `ReduNetTransformer`.
+    n_iter_ : int
+        Number of layers.
+    rates_ : dict of str to ndarray of shape (n_iter_ + 1,)
+        ``"R"``, ``"Rc"`` and ``"delta_R"`` in nats with the true labels: of the
+        training rows on the sphere, and of their features behind each layer.
+    n_features_in_ : int
+        Number of features seen during fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where ``X`` has string names.
+
+    See Also
+    --------
+    ReduNetTransformer : The features alone.
+    MICLClassifier : The decision alone, on the rows as they are.
+
+    Notes
+    -----
+    Time and memory of the layers are those of `ReduNetTransformer`. A decision behind
+    each layer costs about as much as the fit of a `MICLClassifier` in the coordinates
+    of the layer, and holds ``r m_j`` numbers a class.
+
+    References
+    ----------
+    Chan, Yu, You, Qi, Wright and Ma, "ReduNet: a white-box deep network from the
+    principle of maximizing rate reduction", JMLR 23, 2022.
+
+    Wright, Tao, Lin, Shum and Ma, "Classification via minimum incremental coding
+    length (MICL)", NIPS 2007.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from sklearn.model_selection import cross_val_score
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skredu.redunet import ReduNetClassifier
+    >>> X, y = load_wine(return_X_y=True)
+    >>> model = make_pipeline(StandardScaler(), ReduNetClassifier())
+    >>> bool(cross_val_score(model, X, y).mean() > 0.97)
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaseReduNet._parameter_constraints,
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), None],
+    }
+    _reference: ClassVar[str] = "class_count_"
+
+    def __init__(
+        self,
+        n_layers: int = 20,
+        epsilon: float | str = "auto",
+        eta: float = 0.1,
+        *,
+        step: str = "relative",
+        membership: str = "coding",
+        inverse_temperature: float = 500.0,
+        construction: str = "left_out",
+        fit_intercept: bool = True,
+        intercept_scaling: float = 1.0,
+        n_iter_no_change: int | None = 3,
+        tol: float = 0.0,
+        warm_start: bool = False,
+    ) -> None:
+        super().__init__(
+            n_layers,
+            epsilon,
+            eta,
+            step=step,
+            membership=membership,
+            inverse_temperature=inverse_temperature,
+            construction=construction,
+            fit_intercept=fit_intercept,
+            intercept_scaling=intercept_scaling,
+            tol=tol,
+            warm_start=warm_start,
+        )
+        self.n_iter_no_change = n_iter_no_change
+
+    def staged_predict(self, X: Any) -> Iterator[Any]:
+        """Class of rows by the features before the first layer and after each.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Yields
+        ------
+        y : ndarray of shape (n_samples,)
+            Class labels, ``n_iter_ + 1`` times.
+        """
+        for scores, _ in self._staged_scores(X, "staged_predict"):
+            yield take_labels(self.classes_, namespace(scores).argmax(scores, axis=1))
+
+    def staged_predict_proba(self, X: Any) -> Iterator[Any]:
+        """Probabilities by the features before the first layer and after each.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Yields
+        ------
+        proba : ndarray of shape (n_samples, n_classes)
+            Probabilities, ``n_iter_ + 1`` times.
+        """
+        for scores, temperature in self._staged_scores(X, "staged_predict_proba"):
+            yield softmax(scores * (math.log(2.0) / temperature))
+
+    def _staged_scores(self, X: Any, method: str) -> Iterator[tuple[Any, float]]:
+        X = self._check_rows(X, method)
+        Z = self._frame.enter(on_sphere(X, self._constant))
+        features = staged(self._steps(), Z)
+        for decision, moved in zip(self._decisions, features, strict=True):
+            yield decision_scores(decision, moved), decision["temperature"]
+
+    def _scores(self, X: Any) -> Any:
+        """Minus the extra bits of rows in every class, label included, (n, k)."""
+        layers, decision = self._steps(), self._decisions[-1]
+        parts = []
+        for block in gen_batches(X.shape[0], max(1, BLOCK // (8 * X.shape[1]))):
+            start = self._frame.enter(on_sphere(X[block, :], self._constant))
+            parts.append(decision_scores(decision, through(layers, start)))
+        return namespace(X).concat(parts)
+
+    def _start(self, built: Built, Z: Any, rows: Training) -> None:
+        self._decisions: list[dict[str, Any]] = []
+        super()._start(built, Z, rows)
+        self._decide(Z, rows)
+        self._best = 0
+
+    def _append(self, grown: Grown, rows: Training) -> bool:
+        best = self._features if self.warm_start else None
+        super()._append(grown, rows)
+        self._decide(grown.Z, rows)
+        if self.n_iter_no_change is None:
+            self._best = self.n_iter_
+            return False
+        losses = [decision["loss"] for decision in self._decisions]
+        if losses[-1] < losses[self._best] - IMPROVEMENT:
+            self._best = self.n_iter_
+        elif self.warm_start:
+            self._features = best
+        return self.n_iter_ - self._best >= self.n_iter_no_change
+
+    def _decide(self, Z: Any, rows: Training) -> None:
+        """Fit a decision to the features behind the last layer."""
+        decision = fit_decision(sorted_rows(rows, Z), self._n_features_out)
+        self._decisions.append(decision)
+        self.temperature_ = decision["temperature"]
+
+    def _finish(self) -> None:
+        """Drop the layers that did not earn their place."""
+        self._layers = self._layers[: self._best]
+        self._decisions = self._decisions[: self._best + 1]
+        self.rates_ = {n: v[: self._best + 1] for n, v in self.rates_.items()}
+        self.temperature_ = self._decisions[-1]["temperature"]
+
+    def _fitted(self) -> dict[str, Any]:
+        return {**super()._fitted(), "_decisions": list(self._decisions)}
