@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -12,22 +13,31 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skredu._base import SkreduEstimator
 from skredu._checks import distortion
-from skredu._compat import Interval, StrOptions, check_weights
+from skredu._compat import (
+    CallbackSupportMixin,
+    Interval,
+    StrOptions,
+    check_weights,
+    with_callbacks,
+)
+from skredu._progress import Progress
 from skredu.classification._training import unit_of
+from skredu.clustering._codes import codes_of, effective_dimensions, extra_bits
 from skredu.clustering._distortion import (
     choose_epsilon,
     path,
     penalised,
     total_bits,
 )
-from skredu.clustering._partition import Group, Partition, Rows
+from skredu.clustering._partition import Partition
 from skredu.clustering._prepare import prepare
-from skredu.clustering._solve import Data, Solution, solve
-from skredu.clustering._tree import Tree, in_order
+from skredu.clustering._solve import Data, solve
+from skredu.clustering._tree import Tree
+from skredu.clustering._wish import Wish
 from skredu.coding._linalg import BLOCK
 
 
-class CompressionClustering(ClusterMixin, SkreduEstimator):
+class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator):
     r"""Clustering by coding length: the groups that take the fewest bits.
 
     Rows are coded group by group up to the distortion ``epsilon``; a group on a
@@ -112,6 +122,10 @@ class CompressionClustering(ClusterMixin, SkreduEstimator):
     costs :math:`O(n k d^2)` a round, with at most 50 rounds for 32 groups to begin
     with. With ``n < d`` everything happens in the span of the rows.
 
+    Callbacks of scikit-learn see three tasks: the choice of ``epsilon``, greedy
+    merging in at most 100 parts, and the search. Where one asks to stop, greedy merging
+    still completes the tree, and the search is left out.
+
     References
     ----------
     Ma, Derksen, Hong and Wright, "Segmentation of multivariate mixed data via lossy
@@ -172,6 +186,7 @@ class CompressionClustering(ClusterMixin, SkreduEstimator):
         self.refine = refine
         self.n_jobs = n_jobs
 
+    @with_callbacks
     def fit(
         self, X: Any, y: Any = None, sample_weight: Any = None
     ) -> CompressionClustering:
@@ -199,15 +214,20 @@ class CompressionClustering(ClusterMixin, SkreduEstimator):
         if hasattr(self, "labels_"):
             del self.labels_  # a fit that fails leaves nothing behind
         data = self._check(X, sample_weight)
-        epsilon = self._choose_epsilon(data)
-        unit_of(data.X, epsilon)  # refuses distortions out of reach
-        solution = solve(data, epsilon, self.assume_centered)
-        greedy, partition = self._partitions(solution)
+        progress = Progress(self, 3, X=X)
+        with progress.step("choose epsilon"):
+            epsilon = self._choose_epsilon(data)
+        watch = partial(progress.percents, "merge")
+        solution = solve(data, epsilon, self.assume_centered, watch)
+        with progress.step("refine"):
+            refined = self.refine and not progress.stopped
+            greedy, partition = self._wish.partitions(solution, refined=refined)
         self.epsilon_ = epsilon
         self.children_, self.merge_costs_ = solution.tree.children, solution.tree.costs
         self.greedy_coding_length_ = total_bits(data, greedy)
         self.coding_length_ = total_bits(data, partition)
         self._describe(data, partition)
+        progress.end(reconstruction_attributes={})
         return self
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -260,14 +280,15 @@ class CompressionClustering(ClusterMixin, SkreduEstimator):
             If the tree has no such number of groups.
         """
         check_is_fitted(self)
-        tree, weights = Tree(self.children_, self.merge_costs_), self._codes["weights"]
-        cuts = self._cuts(tree, weights, n_clusters)
+        wish, weights = self._wish, self._codes["weights"]
+        tree = Tree(self.children_, self.merge_costs_)
+        cuts = wish.cuts(tree, weights, n_clusters)
         labels = tree.cut(int(cuts[-1]))
         names = self._codes["names"]
         order = np.argsort(names, kind="stable")
         named = np.empty_like(labels)
         sizes = np.bincount(labels, weights)
-        named[order] = self._named(labels[order], sizes)
+        named[order] = wish.named(labels[order], sizes)
         return named
 
     def linkage(self) -> Any:
@@ -318,11 +339,11 @@ class CompressionClustering(ClusterMixin, SkreduEstimator):
         estimator = clone(self)
         data = estimator._check(X, sample_weight)
         values = [distortion(epsilon) for epsilon in np.ravel(epsilons)]
-        found = path(data, values, self.assume_centered, self.n_jobs, self._find)
+        found = path(data, values, self.assume_centered, self.n_jobs, self._wish.find)
         bits = np.array([total_bits(data, partition) for _, partition in found])
         return {
             "epsilon": np.array(values),
-            "n_clusters": np.array([self._n_large(p) for _, p in found]),
+            "n_clusters": np.array([self._wish.n_large(p) for _, p in found]),
             "coding_length": bits,
             "penalised_length": np.array(
                 [penalised(data, b, e) for b, e in zip(bits, values, strict=True)]
@@ -343,100 +364,35 @@ class CompressionClustering(ClusterMixin, SkreduEstimator):
         return data
 
     def _choose_epsilon(self, data: Data) -> float:
-        if not isinstance(self.epsilon, str):
-            return float(self.epsilon)
-        return choose_epsilon(
-            data,
-            self.assume_centered,
-            self.n_jobs,
-            self._find,
-            self.n_clusters,
-            self._n_large,
-        )
-
-    def _find(self, solution: Solution) -> Partition:
-        return self._partitions(solution)[1]
-
-    def _partitions(self, solution: Solution) -> tuple[Partition, Partition]:
-        """Partition of the distinct rows by greedy merging, and refined."""
-        n_merges, n_groups = solution.n_merges, None
-        if self.n_clusters is not None:
-            cuts = self._cuts(solution.tree, solution.data.leaves, self.n_clusters)
-            cuts = cuts[cuts >= solution.n_equal]
-            n_merges = int(cuts[np.argmin(np.abs(cuts - n_merges))])
-            n_groups = self.n_clusters
-        greedy, refined = solution.partition(n_merges, self.refine, n_groups)
-        if n_groups is not None and self._n_large(refined) != n_groups:
-            refined = greedy
-        return greedy, refined
-
-    def _cuts(self, tree: Tree, weights: Any, n_clusters: int) -> Any:
-        """Numbers of merges after which there are so many groups that count."""
-        found = tree.n_large(weights, self._least)
-        cuts = np.flatnonzero(found == n_clusters)
-        if len(cuts) == 0:
-            raise ValueError(
-                f"n_clusters={n_clusters} groups of min_cluster_size="
-                f"{self.min_cluster_size} or more are nowhere in the tree of merges "
-                f"of n_samples={len(weights)} rows: it has up to {found.max()} of them."
-            )
-        return cuts
-
-    @property
-    def _least(self) -> float:
-        return float(self.min_cluster_size) if self.min_cluster_size > 1 else 0.0
-
-    def _n_large(self, partition: Partition) -> int:
-        return sum(group.count >= self._least for group in partition.groups)
-
-    def _named(self, labels: Any, sizes: Any) -> Any:
-        """Labels of sorted rows in their order, -1 for outliers."""
-        noise = sizes[labels] < self._least
-        named = np.full(len(labels), -1)
-        if not noise.all():
-            named[~noise] = in_order(labels[~noise])
-        return named
+        if isinstance(self.epsilon, str):
+            options = self.assume_centered, self.n_jobs
+            return choose_epsilon(data, *options, self._wish)
+        unit_of(data.X, float(self.epsilon))  # refuses distortions out of reach
+        return float(self.epsilon)
 
     def _describe(self, data: Data, partition: Partition) -> None:
         """Keep what describes the groups, and what `predict` needs."""
         sizes = np.array([group.count for group in partition.groups])
-        labels = self._named(partition.labels, sizes)
-        self.n_clusters_ = int(labels.max()) + 1
+        labels = self._wish.named(partition.labels, sizes)
+        self.n_clusters_ = k = int(labels.max()) + 1
         # outliers come last, each group of them with its own code
-        order = np.where(labels < 0, self.n_clusters_ + partition.labels, labels)
-        rows = data.scaled(self.epsilon_, self.assume_centered, span=False)
-        groups = Partition(rows, order).groups
-        self.cluster_sizes_ = np.array([g.count for g in groups[: self.n_clusters_]])
-        self.cluster_dimensions_ = np.array(
-            [
-                float(np.sum(g.squares / (g.squares + g.count)))
-                for g in groups[: self.n_clusters_]
-            ]
-        )
-        names = ("count", "mean", "squares", "V", "mean_square", "bits")
-        self._codes = {
-            "groups": [{name: getattr(g, name) for name in names} for g in groups],
-            "origin": rows.origin,
-            "weights": data.leaves,
-            "names": data.names,
-        }
+        order = np.where(labels < 0, k + partition.labels, labels)
+        self._codes = codes_of(data, order, self.epsilon_, self.assume_centered)
+        self.cluster_sizes_ = np.array([g["count"] for g in self._codes["groups"][:k]])
+        self.cluster_dimensions_ = effective_dimensions(self._codes, k)
         self.labels_ = labels[data.names]
+
+    @property
+    def _wish(self) -> Wish:
+        return Wish(self.n_clusters, self.min_cluster_size, self.refine)
 
     def _nearest(self, X: Any) -> Any:
         """Labels of rows by their extra bits."""
-        d = X.shape[1]
-        origin = self._codes["origin"]
-        rows = Rows(
-            np.asarray(X, dtype=np.float64) * (d**0.5 / self.epsilon_) - origin,
-            np.ones(len(X)),
-            origin,
-            d,
-            self.assume_centered,
+        costs, alone = extra_bits(
+            self._codes, X, self.epsilon_, bool(self.assume_centered)
         )
-        groups = [Group(rows, **code) for code in self._codes["groups"]]
-        costs = np.stack([group.change(rows, 1.0) for group in groups], axis=1)
-        if self._least > 0.0:
-            costs = np.column_stack([costs, rows.alone])
+        if self._wish.least > 0.0:
+            costs = np.column_stack([costs, alone])
         else:
             costs = costs[:, : self.n_clusters_]
         best = np.argmin(costs, axis=1)

@@ -9,6 +9,7 @@ from joblib import Parallel, delayed
 
 from skredu.clustering._partition import Partition
 from skredu.clustering._solve import Data, Solution, solve
+from skredu.clustering._wish import Wish
 
 # Distortions that are tried, relative to the spread of the rows.
 EPSILONS = np.logspace(-3.0, 0.0, 16)
@@ -70,9 +71,7 @@ def choose_epsilon(
     data: Data,
     assume_centered: bool,
     n_jobs: int | None,
-    find: Any,
-    n_clusters: int | None,
-    count: Any,
+    wish: Wish,
 ) -> float:
     """Distortion with the fewest penalised bits, or elected for a number of groups.
 
@@ -84,16 +83,18 @@ def choose_epsilon(
     data = evenly(data)
     spread = spread_of(data, assume_centered)
     epsilons = EPSILONS * spread
-    found = path(data, epsilons, assume_centered, n_jobs, find)
+    found = path(data, epsilons, assume_centered, n_jobs, wish.find)
     scores = [
         penalised(data, total_bits(data, partition), epsilon)
         for (_, partition), epsilon in zip(found, epsilons, strict=True)
     ]
     best = int(np.argmin(scores))
-    if n_clusters is None:
+    if wish.n_clusters is None:
         return float(epsilons[best])
     natural = [s.partition(s.n_merges, False, None)[0] for s, _ in found]
-    candidates = [i for i, p in enumerate(natural) if count(p) == n_clusters]
+    candidates = [
+        i for i, p in enumerate(natural) if wish.n_large(p) == wish.n_clusters
+    ]
     if not candidates:
         return float(epsilons[best])
     votes = dict.fromkeys(candidates, 0)

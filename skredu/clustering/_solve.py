@@ -120,7 +120,7 @@ def solve(
         heads, joins = _joined_cells(data, partition)
         groups = partition.as_groups()
     graph = None if data.adjacency is None else Graph(data.adjacency)
-    steps = list(watch(merges(groups, graph), len(heads)))
+    steps = list(watch(merges(groups, graph), len(heads) - 1))
     tree = grow(heads, joins, steps)
     worse = np.flatnonzero(tree.costs[len(joins) :] >= 0.0)
     n_merges = len(joins) + int(worse[0] if len(worse) else len(steps))
