@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -67,6 +68,59 @@ def microarray(data: Path, name: str) -> tuple[Any, Any]:
         X, y = file[f"{name}/X"], file[f"{name}/y"]
     keep = large_classes(y)
     return X[keep].astype(np.float32), y[keep]
+
+
+class Sequence(NamedTuple):
+    """Tracked points of one video: paths as rows, and the motion of each."""
+
+    name: str
+    category: str
+    n_motions: int
+    X: Any
+    y: Any
+
+    @property
+    def video(self) -> str:
+        """Name of the video: two of its motions make a sequence of their own."""
+        return re.sub(r"_g\d\d$", "", self.name)
+
+
+def hopkins155(data: Path) -> list[Sequence]:
+    """Sequences of the Hopkins 155, rows ``x1, y1, x2, y2, ...`` of image coordinates.
+
+    The file has ``names``, ``category`` and ``n_motions``, and for each name
+    ``x/<name>`` of shape (2, points, frames) and ``s/<name>``, the motions.
+    """
+    with np.load(data / "hopkins155.npz", allow_pickle=False) as file:
+        heads = zip(
+            *(file[key].tolist() for key in ("names", "category", "n_motions")),
+            strict=True,
+        )
+        return [
+            Sequence(name, category, n, _paths(file[f"x/{name}"]), file[f"s/{name}"])
+            for name, category, n in heads
+        ]
+
+
+def _paths(x: Any) -> Any:
+    """Rows of all coordinates of a point from an array (2, points, frames)."""
+    return x.transpose(1, 2, 0).reshape(x.shape[1], -1).astype(np.float64)
+
+
+def yale_faces(data: Path) -> tuple[Any, Any]:
+    """Cropped Extended Yale B: rows of pixels in [0, 1], and subjects from 0."""
+    return _images(data / "extended_yale_b.npz", 255.0)
+
+
+def coil20(data: Path) -> tuple[Any, Any]:
+    """COIL-20: rows of pixels in [0, 1], and objects from 0."""
+    return _images(data / "coil20.npz", 4080.0)
+
+
+def _images(path: Path, top: float) -> tuple[Any, Any]:
+    with np.load(path, allow_pickle=False) as file:
+        X, y = file["X"], file["y"]
+    return X.reshape(len(X), -1) / top, y
 
 
 def tables(folder: Path) -> list[str]:

@@ -11,7 +11,10 @@ os.environ["SCIPY_ARRAY_API"] = "1"
 for _library in ("OMP", "OPENBLAS", "MKL", "BLIS", "VECLIB_MAXIMUM"):
     os.environ[f"{_library}_NUM_THREADS"] = "1"
 
-from importlib.util import find_spec
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
 
 import hypothesis
 import numpy as np
@@ -28,6 +31,9 @@ hypothesis.settings.register_profile(
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("skredu")
+
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 
 class Backend:
@@ -97,9 +103,27 @@ BACKENDS = {"numpy": _numpy, "read-only numpy": _read_only_numpy}
 if tuple(int(part) for part in scipy.__version__.split(".")[:2]) >= (1, 14):
     BACKENDS["array_api_strict"] = _array_api_strict
     BACKENDS["array_api_strict on device1"] = _array_api_strict_second_device
-    if find_spec("torch") is not None:
+    if importlib.util.find_spec("torch") is not None:
         BACKENDS["torch"] = _torch
 DISPATCHED = frozenset(BACKENDS) - {"numpy", "read-only numpy"}
+
+
+@pytest.fixture(scope="module")
+def module():
+    """Import a module of the benchmarks, without the checkout on the path."""
+    spec = importlib.util.spec_from_file_location(
+        "benchmarks",
+        BENCHMARKS / "__init__.py",
+        submodule_search_locations=[str(BENCHMARKS)],
+    )
+    package = importlib.util.module_from_spec(spec)
+    before = set(sys.modules)
+    sys.modules["benchmarks"] = package
+    spec.loader.exec_module(package)
+    yield lambda name: importlib.import_module(f"benchmarks.{name}")
+    for name in set(sys.modules) - before:
+        if name.partition(".")[0] == "benchmarks":
+            del sys.modules[name]
 
 
 @pytest.fixture(params=list(BACKENDS))

@@ -1,8 +1,5 @@
 """Helpers of the benchmarks, and the scripts on little data; no times are judged."""
 
-import importlib
-import importlib.util
-import sys
 from functools import partial
 from pathlib import Path
 
@@ -16,22 +13,6 @@ ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "benchmarks"
 
 pytestmark = pytest.mark.skipif(not FOLDER.exists(), reason="needs a checkout")
-
-
-@pytest.fixture(scope="module")
-def module():
-    """Import a module of the benchmarks, without the checkout on the path."""
-    spec = importlib.util.spec_from_file_location(
-        "benchmarks", FOLDER / "__init__.py", submodule_search_locations=[str(FOLDER)]
-    )
-    package = importlib.util.module_from_spec(spec)
-    before = set(sys.modules)
-    sys.modules["benchmarks"] = package
-    spec.loader.exec_module(package)
-    yield lambda name: importlib.import_module(f"benchmarks.{name}")
-    for name in set(sys.modules) - before:
-        if name.partition(".")[0] == "benchmarks":
-            del sys.modules[name]
 
 
 @pytest.fixture(scope="module")
