@@ -7,7 +7,14 @@ from sklearn.datasets import make_blobs
 
 from skredu.clustering import _refinement
 from skredu.clustering._partition import Partition, Rows
-from skredu.clustering._refinement import cells, merge, reassign, refine, settle
+from skredu.clustering._refinement import (
+    cells,
+    escape,
+    merge,
+    reassign,
+    refine,
+    settle,
+)
 from skredu.datasets import make_subspaces
 
 EPSILON = 0.2
@@ -146,6 +153,48 @@ def test_one_group_of_all_rows_comes_apart(n_features, dimensions, offset, epsil
     n = len(X)
     total, true = (p.bits + n * np.log2(n) for p in (found, Partition(rows, y)))
     assert total <= 1.001 * true
+
+
+def test_a_surplus_group_is_dissolved():
+    X, y = make_subspaces(
+        400, n_features=10, dimensions=(1, 2, 3, 4, 5), random_state=0
+    )
+    rows = rows_of(X, None, 0.3)
+    stuck = settle(Partition(rows, cells(rows, 32)))
+    found = escape(stuck)
+    assert len(stuck.groups) == 6  # neither moves nor merges help
+    assert len(found.groups) == 5
+    assert found.bits < stuck.bits
+    assert found.bits <= Partition(rows, y).bits
+
+
+def test_two_groups_as_one_come_apart_on_trial():
+    X, y, _ = problem(3, n=80)
+    rows = rows_of(X)
+    given = Partition(rows, np.minimum(y, 1))
+    found = escape(given)
+    assert len(found.groups) > 2
+    assert found.bits < given.bits
+    assert found.bits <= Partition(rows, y).bits
+
+
+def test_a_number_of_groups_is_kept_on_trial():
+    X, y, _ = problem(3, n=80)
+    rows = rows_of(X)
+    # one group of two blobs, and one blob cut in two
+    labels = np.where(y == 3, 2, y)
+    labels[np.flatnonzero(y == 0)[::2]] = 3
+    given = Partition(rows, labels)
+    found = escape(given, 4)
+    assert len(found.groups) == 4
+    assert found.bits <= Partition(rows, y).bits + 1e-6
+
+
+def test_no_trials_where_they_would_take_too_long(monkeypatch):
+    X, y, _ = problem(3, n=80)
+    given = Partition(rows_of(X), np.minimum(y, 2))
+    monkeypatch.setattr(_refinement, "MAX_TRIED", 1)
+    assert escape(given) is given
 
 
 def same_partition(a, b):

@@ -1,0 +1,307 @@
+"""CompressionClustering: time and memory against Ward, bits found, many rows.
+
+Run ``python -m benchmarks.clustering``; all rows are generated. ``--figure FILE`` draws
+the growth with the number of rows.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from functools import partial
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.cluster import AgglomerativeClustering, MiniBatchKMeans
+from sklearn.metrics import adjusted_rand_score
+
+from benchmarks._harness import (
+    MEMORY_NOTE,
+    MIB,
+    Report,
+    limit_threads,
+    median_times,
+    parser,
+    peak_memory,
+    progress,
+    seconds_of,
+)
+from skredu import CompressionClustering
+from skredu.clustering import _solve  # noqa: PLC2701
+from skredu.datasets import make_subspaces
+from skredu.rates import partition_coding_length
+
+NOISE = 0.02
+# Dimensions of the five subspaces in each space.
+DIMENSIONS = {3: (1, 1, 1, 2, 2), 10: (1, 2, 3, 4, 5), 20: (2, 4, 6, 8, 10)}
+EPSILONS = (0.03, 0.1, 0.3)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the parts that are asked for."""
+    options = parser("CompressionClustering: time, memory, bits.")
+    options.add_argument("--runs", type=int, default=5, help="runs of each task")
+    options.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    options.add_argument("--sizes", type=int, nargs="+", help="rows against Ward")
+    options.add_argument(
+        "--rows", type=int, nargs="+", help="rows of the table of bits"
+    )
+    options.add_argument("--many", type=int, default=100_000, help="many rows")
+    options.add_argument("--compared", type=int, default=3000, help="rows of 'near'")
+    options.add_argument("--figure", type=Path, help="PNG of the growth with rows")
+    options.set_defaults(sizes=[500, 1000, 2000, 5000, 10_000])
+    options.set_defaults(rows=[500, 2000, 5000])
+    args = options.parse_args(arguments)
+    limit_threads(args.threads)
+    report = Report("clustering", "CompressionClustering")
+    for part in args.parts:
+        PARTS[part](report, args)
+    report.save(args.output)
+
+
+def subspaces(n: int, d: int = 10, offset: float = 1.0) -> tuple[Any, Any]:
+    """Rows on five affine subspaces, and which is whose."""
+    counts = [len(part) for part in np.array_split(np.arange(n), 5)]
+    return make_subspaces(
+        counts,
+        n_features=d,
+        dimensions=DIMENSIONS[d],
+        noise=NOISE,
+        offset=offset,
+        random_state=0,
+    )
+
+
+def gaussians(n: int, d: int = 10) -> tuple[Any, Any]:
+    """Rows from five Gaussians with covariances that are far from round."""
+    rng = np.random.default_rng(0)
+    y = np.arange(n) % 5
+    X = np.empty((n, d))
+    for j in range(5):
+        root = rng.normal(size=(d, d)) / d**0.5 * rng.uniform(0.05, 1.0, size=d)
+        rows = np.count_nonzero(y == j)
+        X[y == j] = rng.normal(size=(rows, d)) @ root + 2.0 * rng.normal(size=d)
+    return X, y
+
+
+KINDS = {"subspaces": subspaces, "Gaussians": gaussians}
+
+
+# -- greedy merging against Ward ------------------------------------------------------
+
+
+def _greedy(X: Any) -> CompressionClustering:
+    return CompressionClustering(0.1, refine=False).fit(X)
+
+
+def _ward(X: Any) -> AgglomerativeClustering:
+    return AgglomerativeClustering(5, linkage="ward").fit(X)
+
+
+MERGING = {"greedy merging": _greedy, "Ward": _ward}
+
+
+def _prepare(kind: str, n: int, name: str) -> Callable[[], object]:
+    return partial(MERGING[name], KINDS[kind](n)[0])
+
+
+def against_ward(report: Report, args: argparse.Namespace) -> None:
+    """Time and memory of greedy merging, by the number of rows."""
+    report.say("### Greedy merging against Ward")
+    report.say(
+        "`CompressionClustering(0.1, refine=False)` and "
+        '`AgglomerativeClustering(5, linkage="ward")`, both exact, on five subspaces '
+        f"or Gaussians in ten dimensions; medians of {args.runs} runs in turns. The "
+        "exponent is that of the growth since the row above. " + MEMORY_NOTE
+    )
+    curves, lines = {}, []
+    for kind in KINDS:
+        times = {n: _times(kind, n, args.runs) for n in args.sizes}
+        curves[kind] = times
+        lines += [_growth_line(kind, n, times) for n in args.sizes]
+    report.table(
+        [
+            "rows",
+            "n",
+            "greedy s",
+            "Ward s",
+            "ratio",
+            "exponent",
+            "Ward's",
+            "arrays MiB",
+            "Ward's arrays",
+            "process MiB",
+            "Ward's process",
+        ],
+        lines,
+    )
+    if args.figure is not None:
+        _draw(curves, args.figure)
+
+
+def _times(kind: str, n: int, runs: int) -> dict[str, float]:
+    X, _ = KINDS[kind](n)
+    tasks = {name: partial(work, X) for name, work in MERGING.items()}
+    return median_times(tasks, runs)
+
+
+def _growth_line(kind: str, n: int, times: dict[int, dict[str, float]]) -> list[str]:
+    own, ward = times[n].values()
+    before = max((size for size in times if size < n), default=None)
+    exponents = ["-", "-"]
+    if before is not None:
+        steps = zip(times[n].values(), times[before].values(), strict=True)
+        exponents = [f"{np.log(b / a) / np.log(n / before):.2f}" for b, a in steps]
+    peaks = [peak_memory(_prepare, kind, n, name) for name in MERGING]
+    arrays = [f"{peak.arrays / MIB:.1f}" for peak in peaks]
+    ratio = f"{own / ward:.2f}"
+    process = [peak.cells()[1] for peak in peaks]
+    return [kind, n, f"{own:.3f}", f"{ward:.3f}", ratio, *exponents, *arrays, *process]
+
+
+def _draw(curves: dict[str, dict[int, dict[str, float]]], path: Path) -> None:
+    """Seconds against rows, both axes logarithmic."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, len(curves), figsize=(8, 3.4), layout="constrained")
+    for axis, (kind, times) in zip(axes, curves.items(), strict=True):
+        n = np.array(sorted(times))
+        for name, style in zip(MERGING, ("o-", "s--"), strict=True):
+            axis.loglog(n, [times[size][name] for size in n], style, label=name)
+        first = times[int(n[0])]["greedy merging"]
+        axis.loglog(n, first * (n / n[0]) ** 2, ":", color="0.5", label="slope 2")
+        axis.set(title=f"{kind}, d = 10", xlabel="rows", ylabel="seconds")
+        axis.legend(frameon=False)
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
+
+
+# -- bits -----------------------------------------------------------------------------
+
+
+def bits(report: Report, args: argparse.Namespace) -> None:
+    """Bits a row of greedy merging, of the search after it, and of the truth."""
+    report.say("### Bits a row: greedy merging, the search after it, and the truth")
+    report.say(
+        "*Above* is how many percent more bits than the true partition the result has "
+        "(negative: fewer; the distortion is what it is, so the truth need not be "
+        "shortest). *Cost* is the time of the whole fit over that of greedy merging "
+        "alone, one run each."
+    )
+    lines = []
+    for n, d in product(args.rows, DIMENSIONS):
+        rows = {"linear": subspaces(n, d, 0.0), "affine": subspaces(n, d)}
+        rows["Gaussians"] = gaussians(n, d)
+        for (kind, (X, y)), epsilon in product(rows.items(), EPSILONS):
+            lines.append(_bits_line(kind, X, y, epsilon))
+            progress(" ".join(map(str, lines[-1])))
+    report.table(
+        [
+            "rows",
+            "n",
+            "d",
+            "epsilon",
+            "truth",
+            "greedy",
+            "groups",
+            "found",
+            "groups",
+            "above %",
+            "ARI",
+            "cost",
+        ],
+        lines,
+    )
+
+
+def _bits_line(kind: str, X: Any, y: Any, epsilon: float) -> list[str]:
+    n, d = X.shape
+    centred = kind == "linear"
+    model = CompressionClustering(epsilon, assume_centered=centred)
+    greedy = CompressionClustering(epsilon, assume_centered=centred, refine=False)
+    seconds = [seconds_of(partial(m.fit, X)) for m in (model, greedy)]
+    truth = partition_coding_length(X, y, epsilon=epsilon, assume_centered=centred)
+    return [
+        kind,
+        n,
+        d,
+        epsilon,
+        f"{truth / n:.3f}",
+        f"{greedy.coding_length_ / n:.3f}",
+        greedy.n_clusters_,
+        f"{model.coding_length_ / n:.3f}",
+        model.n_clusters_,
+        f"{100 * (model.coding_length_ / truth - 1):+.2f}",
+        f"{adjusted_rand_score(y, model.labels_):.3f}",
+        f"{seconds[0] / seconds[1]:.2f}",
+    ]
+
+
+# -- many rows ------------------------------------------------------------------------
+
+
+def many(report: Report, args: argparse.Namespace) -> None:
+    """Fit many rows with default settings, and the yardstick: k-means, then Ward."""
+    report.say(f"### {args.many} rows, ten dimensions, default settings")
+    report.say(
+        "More rows than the limit of exact merging join cells first. The yardstick is "
+        "MiniBatchKMeans(100) and Ward on its centres. Bits of the truth and of what "
+        "was found are at the epsilon that was chosen."
+    )
+    lines = []
+    for kind, generate in KINDS.items():
+        X, y = generate(args.many)
+        model = CompressionClustering()
+        seconds = seconds_of(partial(model.fit, X))
+        yardstick = seconds_of(partial(_kmeans_then_ward, X))
+        truth = partition_coding_length(X, y, epsilon=model.epsilon_)
+        lines.append(
+            [
+                kind,
+                f"{seconds:.1f}",
+                f"{yardstick:.1f}",
+                f"{model.epsilon_:.3f}",
+                model.n_clusters_,
+                f"{adjusted_rand_score(y, model.labels_):.3f}",
+                f"{100 * (model.coding_length_ / truth - 1):+.2f}",
+            ]
+        )
+        progress(" ".join(lines[-1][:3]))
+    report.table(
+        ["rows", "s", "yardstick s", "epsilon", "groups", "ARI", "above truth %"], lines
+    )
+
+
+def _kmeans_then_ward(X: Any) -> Any:
+    centres = MiniBatchKMeans(100, random_state=0, n_init=3).fit(X).cluster_centers_
+    return AgglomerativeClustering(5, linkage="ward").fit(centres)
+
+
+def near(report: Report, args: argparse.Namespace) -> None:
+    """Bits with cells first against exact merging, where both can be had."""
+    report.say(f"### How near cells come to exact merging, {args.compared} rows")
+    lines = []
+    for (kind, generate), d, epsilon in product(KINDS.items(), DIMENSIONS, EPSILONS):
+        X, _ = generate(args.compared, d)
+        exact = CompressionClustering(epsilon).fit(X)
+        limit, _solve.MAX_EXACT = _solve.MAX_EXACT, args.compared - 1
+        try:
+            cells = CompressionClustering(epsilon).fit(X)
+        finally:
+            _solve.MAX_EXACT = limit
+        above = 100 * (cells.coding_length_ / exact.coding_length_ - 1)
+        found = [f"{m.coding_length_ / len(X):.3f}" for m in (exact, cells)]
+        groups = [exact.n_clusters_, cells.n_clusters_]
+        lines.append([kind, d, epsilon, *found, *groups, f"{above:+.2f}"])
+        progress(" ".join(map(str, lines[-1])))
+    header = ["rows", "d", "epsilon", "exact", "cells", "groups", "groups", "above %"]
+    report.table(header, lines)
+
+
+PARTS = {"ward": against_ward, "bits": bits, "many": many, "near": near}
+
+
+if __name__ == "__main__":
+    main()
