@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -28,11 +27,11 @@ from skredu._compat import (
 )
 from skredu.classification._training import Training
 from skredu.coding._linalg import BLOCK
-from skredu.redunet._decision import choose
+from skredu.redunet._entry import enter
 from skredu.redunet._layer import Layer
 from skredu.redunet._memberships import KINDS
 from skredu.redunet._network import Built, Grown, Step, grow, staged, through
-from skredu.redunet._sphere import Frame, on_sphere, root_mean_square
+from skredu.redunet._sphere import Frame, on_sphere
 from skredu.redunet._vectors import VectorRule
 from skredu.redunet._view import ReduNetLayer
 
@@ -55,7 +54,7 @@ class BaseReduNet(
         "membership": [StrOptions(set(KINDS))],
         "inverse_temperature": [Interval(Real, 0, None, closed="neither")],
         "construction": [StrOptions({"left_out", "estimated", "labels"})],
-        "fit_intercept": ["boolean"],
+        "fit_intercept": ["boolean", StrOptions({"auto"})],
         "intercept_scaling": [Interval(Real, 0, None, closed="neither")],
         "tol": [Interval(Real, 0, None, closed="left")],
         "warm_start": ["boolean"],
@@ -72,7 +71,7 @@ class BaseReduNet(
         membership: str = "coding",
         inverse_temperature: float = 500.0,
         construction: str = "left_out",
-        fit_intercept: bool = True,
+        fit_intercept: bool | str = "auto",
         intercept_scaling: float = 1.0,
         tol: float = 0.0,
         warm_start: bool = False,
@@ -235,30 +234,23 @@ class BaseReduNet(
         """Put the training rows on the sphere, and choose the distortion."""
         for name in ("_layers", "_features"):
             self.__dict__.pop(name, None)
-        xp = namespace(rows.source)
-        self._constant = None
-        if self.fit_intercept:
-            radius = root_mean_square(rows.X, rows.weights)
-            self._constant = float(self.intercept_scaling) * radius
-        Z = on_sphere(rows.X, self._constant)
-        self._n_features_out = int(Z.shape[1])
-        self._basis = Frame.of(Z).basis
-        Z = self._frame.enter_training(Z)
-        self.classes_ = rows.classes
-        counts = [float(np.sum(to_numpy(w))) for w in rows.class_weights()]
-        self.class_count_ = xp.asarray(
-            counts, dtype=xp.float64, device=rows.source.device
+        entry = enter(
+            rows,
+            fit_intercept=self.fit_intercept,
+            intercept_scaling=float(self.intercept_scaling),
+            epsilon=self.epsilon,
         )
-        self.epsilon_ = self._choose_epsilon(sorted_rows(rows, Z))
+        self._constant, self._basis = entry.constant, entry.frame.basis
+        self.intercept_ = entry.constant or 0.0
+        self._n_features_out = entry.n_features
+        self.epsilon_ = entry.epsilon
+        self.classes_ = rows.classes
+        xp, device = namespace(rows.source), rows.source.device
+        counts = [float(np.sum(to_numpy(w))) for w in rows.class_weights()]
+        self.class_count_ = xp.asarray(counts, dtype=xp.float64, device=device)
         self.rates_ = {name: np.empty(0) for name in RATES}
         self._layers: list[dict[str, Any]] = []
-        return Z
-
-    def _choose_epsilon(self, rows: Training) -> float:
-        if not isinstance(self.epsilon, str):
-            return float(self.epsilon)
-        d = self._n_features_out
-        return choose(rows, d, assume_centered=True)[1].epsilon
+        return entry.Z
 
     def _resume(self, rows: Training) -> Any:
         """Features behind the last layer of the call before."""
@@ -320,8 +312,3 @@ class BaseReduNet(
     def _fitted(self) -> dict[str, Any]:
         """Return what grows with the layers, for a callback that wants a copy."""
         return {"_layers": list(self._layers), "rates_": dict(self.rates_)}
-
-
-def sorted_rows(rows: Training, Z: Any) -> Training:
-    """Training rows whose features, sorted by class, are now ``Z``."""
-    return replace(rows, source=Z, index=np.arange(Z.shape[0]))
