@@ -27,6 +27,23 @@ MODELS = [
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.glob("plot_*")))
+def test_example_of_the_gallery_runs_without_a_warning(name, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-W", "error", EXAMPLES / name],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8", "MPLBACKEND": "Agg"},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=300,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
 def test_quickstart_prints_a_row_for_every_model_on_every_data_set(tmp_path):
     command = [sys.executable, EXAMPLES / "quickstart.py", "--fast"]
     # without a number of cores joblib may look for it in vain, and warn
