@@ -3,6 +3,7 @@
 from skredu import datasets, metrics, rates
 from skredu.classification import MICLClassifier, NearestSubspaceClassifier
 from skredu.clustering import CompressionClustering
+from skredu.redunet import ReduNetClassifier, ReduNetTransformer
 
 __version__ = "0.1.0"
 
@@ -10,6 +11,8 @@ __all__ = [
     "CompressionClustering",
     "MICLClassifier",
     "NearestSubspaceClassifier",
+    "ReduNetClassifier",
+    "ReduNetTransformer",
     "__version__",
     "datasets",
     "metrics",

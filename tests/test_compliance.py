@@ -14,7 +14,7 @@ import pytest
 import scipy
 import sklearn
 from scipy.stats import rankdata, spearmanr
-from sklearn.base import is_clusterer
+from sklearn.base import is_classifier, is_clusterer
 from sklearn.datasets import make_blobs
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import estimator_checks_generator
@@ -23,6 +23,8 @@ from skredu import (
     CompressionClustering,
     MICLClassifier,
     NearestSubspaceClassifier,
+    ReduNetClassifier,
+    ReduNetTransformer,
 )
 
 VERSION = tuple(int(part) for part in sklearn.__version__.split(".")[:2])
@@ -74,6 +76,13 @@ ESTIMATORS = [
     CompressionClustering(epsilon=0.1, assume_centered=True),
     CompressionClustering(epsilon=0.5, connectivity=5),
     CompressionClustering(epsilon=0.5, min_cluster_size=2),
+    ReduNetClassifier(),
+    ReduNetClassifier(n_layers=3, epsilon=0.5, n_iter_no_change=None),
+    ReduNetClassifier(epsilon=0.5, eta=0.1, step="published", fit_intercept=True),
+    ReduNetTransformer(),
+    ReduNetTransformer(epsilon=0.5, membership="residual", construction="estimated"),
+    ReduNetTransformer(membership="weighted_residual", construction="labels"),
+    ReduNetTransformer(n_layers=2, fit_intercept=False),
 ]
 
 ARRAY_API = [
@@ -151,7 +160,9 @@ def test_no_estimator_escapes_the_checks(estimator):
     names = [check_name(check) for _, check in estimator_checks_generator(estimator)]
     plain = [name for name in names if not name.startswith("check_array_api")]
     expected = 59 if is_pairwise(estimator) else 61
-    assert len(plain) >= (50 if is_clusterer(estimator) else expected)
+    if not is_classifier(estimator):
+        expected = 50 if is_clusterer(estimator) else 52
+    assert len(plain) >= expected
     if VERSION >= (1, 9):
         declared = estimator.__sklearn_tags__().array_api_support
         assert len(names) - len(plain) >= (21 if declared else 1)
@@ -194,6 +205,31 @@ def test_array_api_checks_run_instead_of_skipping_themselves(estimator):
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=check_id)
 def test_check_that_is_not_run_for_other_packages(estimator, check):
     with own_random_state():
+        check(type(estimator).__name__, estimator)
+
+
+TRANSFORMERS = [e for e in ESTIMATORS if hasattr(e, "transform")]
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        estimator_checks.check_transformer_get_feature_names_out,
+        estimator_checks.check_transformer_get_feature_names_out_pandas,
+        estimator_checks.check_get_feature_names_out_error,
+        estimator_checks.check_set_output_transform,
+        estimator_checks.check_set_output_transform_pandas,
+        estimator_checks.check_set_output_transform_polars,
+        estimator_checks.check_global_output_transform_pandas,
+        estimator_checks.check_global_set_output_transform_polars,
+    ],
+    ids=check_id,
+)
+@pytest.mark.parametrize("estimator", TRANSFORMERS, ids=check_id)
+def test_check_of_transformers_that_is_not_run_for_other_packages(estimator, check):
+    with own_random_state(), warnings.catch_warnings():
+        # some checks fit frames and transform arrays
+        warnings.filterwarnings("ignore", "X .* feature names")
         check(type(estimator).__name__, estimator)
 
 

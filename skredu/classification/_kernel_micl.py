@@ -36,7 +36,7 @@ EPS = float(np.finfo(np.float64).eps)
 NORM_BLOCK = 32
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class KernelGroup:
     """A coded class in feature space.
 
@@ -106,7 +106,7 @@ def kernel_group(
     return KernelGroup(code, shares, products, basis), Leverages(V**2, full)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Span:
     """The span of all training rows, by a pivoted Cholesky factor of their products.
 
@@ -143,7 +143,7 @@ def span(K: Floats, eps: float = EPS) -> Span:
     return Span(int(rank), chosen, np.tril(factor[:rank, :rank]))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Products:
     """Products of rows with the training rows and with themselves.
 
@@ -201,7 +201,7 @@ def _of_size_one(X: Any) -> Any:
     return X / np.where(sizes > 0.0, sizes, 1.0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class GivenProducts:
     """Products that the caller computes; the norms of rows follow from them.
 

@@ -37,7 +37,7 @@ MOST_SPREAD = 700.0
 TOLERANCE = 1e-4
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Labelled:
     """Rows with scores and known classes.
 

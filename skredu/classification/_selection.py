@@ -33,7 +33,7 @@ MAX_SCORES = 2**24
 LEAST_ROWS = 2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Codes:
     """A distortion and a label code.
 

@@ -16,7 +16,7 @@ from skredu.coding._linalg import BLOCK, largest
 from skredu.coding._scatter import Scatter
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Training:
     """Rows of positive weight, in the order of their classes.
 

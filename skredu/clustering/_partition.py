@@ -22,7 +22,7 @@ from skredu.clustering._store import MAX_DENSE, STEEP
 LEAST = 1e-300
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Rows:
     """Distinct rows to be clustered.
 
@@ -113,7 +113,7 @@ class Rows:
         return Group(self, count, mean, squares, V, mean_square, bits)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Group:
     """Weight, mean, scatter (eigenvalues, eigenvectors) and bits of a group."""
 

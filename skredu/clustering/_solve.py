@@ -20,7 +20,7 @@ MAX_EXACT = 10_000
 N_CELLS = 256
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Data:
     """Rows to be clustered, equal ones once.
 
@@ -66,7 +66,7 @@ class Data:
         return Rows(X - origin, self.weights, origin, d, assume_centered)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Solution:
     """Tree of merges and where greedy merging stops.
 

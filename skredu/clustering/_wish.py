@@ -12,7 +12,7 @@ from skredu.clustering._solve import Solution
 from skredu.clustering._tree import Tree, in_order
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Wish:
     """A number of groups that count, and how hard to search.
 

@@ -20,7 +20,7 @@ from skredu.coding._linalg import LEAST_STILL, split, widen
 from skredu.coding._scatter import Scatter
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Group:
     """A coded group of rows in the input space.
 

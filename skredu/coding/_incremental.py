@@ -21,7 +21,7 @@ from typing import Any
 from skredu._compat import at_least, at_most, namespace
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Code:
     """What the length of a group depends on.
 
@@ -121,7 +121,7 @@ class Code:
         return length + d / 2.0 * xp.log1p(mean_squares / (epsilons * epsilons))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Coordinates:
     """What the extra bits of rows depend on, relative to one group.
 
@@ -227,7 +227,7 @@ def _joined(code: Code, rows: Coordinates, epsilons: Any, change: float) -> Any:
     return code.joined_length(m, moved, epsilons, change)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Leverages:
     r"""Squared left singular vectors of the weighted rows of a group.
 

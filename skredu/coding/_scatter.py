@@ -19,7 +19,7 @@ from skredu.coding._linalg import scatter_of, widen
 NOTHING_LEFT = 1e-14
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Scatter:
     """Weighted count, mean and scatter of a group.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -30,10 +30,13 @@ from skredu.coding._linalg import BLOCK
 from skredu.redunet._entry import enter
 from skredu.redunet._layer import Layer
 from skredu.redunet._memberships import KINDS
-from skredu.redunet._network import Built, Grown, Step, grow, staged, through
+from skredu.redunet._network import Grown, Step, grow, staged, through
 from skredu.redunet._sphere import Frame, on_sphere
 from skredu.redunet._vectors import VectorRule
 from skredu.redunet._view import ReduNetLayer
+
+if TYPE_CHECKING:
+    from skredu.redunet._protocols import Built
 
 RATES = ("R", "Rc", "delta_R")
 
@@ -119,31 +122,20 @@ class BaseReduNet(
             If a parameter or an array is out of range or, with ``warm_start``, if the
             rows are not those of the last call or there are more layers already.
         """
+        if not self._continues:
+            self._forget()
         self._validate_params()
         rows = self._training_rows(X, y, sample_weight)
         Z = self._resume(rows) if self._continues else self._begin(rows)
-        missing = self.n_layers - self.n_iter_
-        root = self._init_callback_context(max_subtasks=missing)
-        root.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        network = self._network(rows, Z)
-        for _ in range(missing):
-            task = root.subcontext(task_name="layer")
-            task.call_on_fit_task_begin(estimator=self, X=X, y=y)
-            grown = next(network, None)
-            enough = grown is None or self._append(grown, rows)
-            stop = task.call_on_fit_task_end(
-                estimator=self, X=X, y=y, reconstruction_attributes=self._fitted
-            )
-            if stop or enough:
-                break
-        self._finish()
-        root.call_on_fit_task_end(
-            estimator=self, X=X, y=y, reconstruction_attributes=self._fitted
-        )
+        try:
+            self._grow(X, y, rows, Z)
+        except BaseException:
+            self._forget()  # a fit that fails leaves nothing behind
+            raise
         return self
 
     def transform(self, X: Any) -> Any:
-        """Features behind the last layer.
+        """Move rows through all layers.
 
         Parameters
         ----------
@@ -172,7 +164,7 @@ class BaseReduNet(
         return features
 
     def staged_transform(self, X: Any) -> Iterator[Any]:
-        """Features before the first layer and after each.
+        """Move rows through the layers, one by one.
 
         Parameters
         ----------
@@ -182,7 +174,12 @@ class BaseReduNet(
         Yields
         ------
         Z : ndarray of shape (n_samples, n_features) or (n_samples, n_features + 1)
-            Features on the unit sphere, ``n_iter_ + 1`` times.
+            Features on the unit sphere, before the first layer and after each.
+
+        Raises
+        ------
+        ValueError
+            If ``X`` does not fit the training rows.
         """
         X = self._check_rows(X, "staged_transform")
         start = on_sphere(X, self._constant)
@@ -232,8 +229,6 @@ class BaseReduNet(
 
     def _begin(self, rows: Training) -> Any:
         """Put the training rows on the sphere, and choose the distortion."""
-        for name in ("_layers", "_features"):
-            self.__dict__.pop(name, None)
         entry = enter(
             rows,
             fit_intercept=self.fit_intercept,
@@ -252,6 +247,11 @@ class BaseReduNet(
         self._layers: list[dict[str, Any]] = []
         return entry.Z
 
+    def _forget(self) -> None:
+        """Be as if never fitted."""
+        for name in ("_layers", "_features"):
+            self.__dict__.pop(name, None)
+
     def _resume(self, rows: Training) -> Any:
         """Features behind the last layer of the call before."""
         if self.n_layers < self.n_iter_:
@@ -266,6 +266,27 @@ class BaseReduNet(
                 "warm_start=True."
             )
         return self._features
+
+    def _grow(self, X: Any, y: Any, rows: Training, Z: Any) -> None:
+        """Add layers, each a task that callbacks see."""
+        missing = self.n_layers - self.n_iter_
+        root = self._init_callback_context(max_subtasks=missing)
+        root.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        network = self._network(rows, Z)
+        for _ in range(missing):
+            task = root.subcontext(task_name="layer")
+            task.call_on_fit_task_begin(estimator=self, X=X, y=y)
+            grown = next(network, None)
+            enough = grown is None or self._append(grown, rows)
+            stop = task.call_on_fit_task_end(
+                estimator=self, X=X, y=y, reconstruction_attributes=self._fitted
+            )
+            if stop or enough:
+                break
+        self._finish()
+        root.call_on_fit_task_end(
+            estimator=self, X=X, y=y, reconstruction_attributes=self._fitted
+        )
 
     def _network(self, rows: Training, Z: Any) -> Iterator[Grown]:
         """Layers that are built from the training features, one after the other."""

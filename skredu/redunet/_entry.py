@@ -12,7 +12,7 @@ from skredu.redunet._decision import choose
 from skredu.redunet._sphere import Frame, on_sphere, root_mean_square
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Entry:
     """Training rows on the sphere, in coordinates.
 

@@ -27,7 +27,7 @@ from skredu.coding._incremental import (
 from skredu.coding._linalg import widen
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Factored:
     """Eigenvectors of the scatter.
 
@@ -129,7 +129,7 @@ class Factored:
         return _as_array(self.epsilon, self.code.eigenvalues)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Dense:
     """Square matrices.
 

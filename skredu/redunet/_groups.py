@@ -21,7 +21,7 @@ CHOLESKY = 2.0
 MAX_SCALE = 1e7
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Group:
     """Training rows of a group and what is made from them.
 

@@ -26,7 +26,7 @@ from skredu.redunet._memberships import log_memberships, score, softmax
 from skredu.redunet._sphere import normalised
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Layer:
     """Operators of a layer, in the coordinates of a frame.
 

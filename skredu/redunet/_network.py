@@ -8,53 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from skredu.redunet._protocols import Built, Layer, Rates, Rule
 
 # A step is halved so often before no step is left that gains.
 HALVINGS = 10
 
-Rates = tuple[float, float, float]
 
-
-class Layer(Protocol):
-    """Operators of one layer."""
-
-    @property
-    def alpha(self) -> float:
-        """Length of a published step that moves a row by its change once."""
-
-    def rates(self) -> Rates:
-        """Coding rate of the features it was built on, by class, and the reduction."""
-
-    def move(self, Z: Any, step: float) -> Any:
-        """Features after the layer."""
-
-    def plain(self) -> dict[str, Any]:
-        """State as arrays, numbers and containers."""
-
-
-class Built(Protocol):
-    """A layer and what the training features need beside it."""
-
-    @property
-    def layer(self) -> Layer:
-        """The operators."""
-
-
-class Rule(Protocol):
-    """How layers are made."""
-
-    def build(self, Z: Any) -> Built:
-        """Operators from training features."""
-
-    def change(self, built: Any, Z: Any) -> tuple[Layer, Any]:
-        """Complete a layer, and say in which direction it moves the features."""
-
-    def moved(self, Z: Any, change: Any, step: float) -> Any:
-        """Training features after a step."""
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Step:
     """How far a layer moves.
 
@@ -79,7 +42,7 @@ class Step:
         return [first / 2**halving for halving in range(HALVINGS)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Grown:
     """A new layer, its step, and the training features behind it."""
 

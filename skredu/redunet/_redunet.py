@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from numbers import Integral
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sklearn.utils import gen_batches
 
@@ -17,8 +17,11 @@ from skredu.redunet._base import BaseReduNet
 from skredu.redunet._decision import decision_scores, fit_decision
 from skredu.redunet._entry import sorted_rows
 from skredu.redunet._memberships import softmax
-from skredu.redunet._network import Built, Grown, staged, through
+from skredu.redunet._network import Grown, staged, through
 from skredu.redunet._sphere import on_sphere
+
+if TYPE_CHECKING:
+    from skredu.redunet._protocols import Built
 
 # What a layer has to take from the loss of rows that are left out, an error count plus
 # the Brier score: a thousandth of the rows, to earn its place.
@@ -288,7 +291,7 @@ class ReduNetClassifier(CodingClassifier, BaseReduNet):
         self.n_iter_no_change = n_iter_no_change
 
     def staged_predict(self, X: Any) -> Iterator[Any]:
-        """Class of rows by the features before the first layer and after each.
+        """Predict classes by the features before the first layer and after each.
 
         Parameters
         ----------
@@ -299,12 +302,17 @@ class ReduNetClassifier(CodingClassifier, BaseReduNet):
         ------
         y : ndarray of shape (n_samples,)
             Class labels, ``n_iter_ + 1`` times.
+
+        Raises
+        ------
+        ValueError
+            If ``X`` does not fit the training rows.
         """
         for scores, _ in self._staged_scores(X, "staged_predict"):
             yield take_labels(self.classes_, namespace(scores).argmax(scores, axis=1))
 
     def staged_predict_proba(self, X: Any) -> Iterator[Any]:
-        """Probabilities by the features before the first layer and after each.
+        """Predict probabilities before the first layer and after each.
 
         Parameters
         ----------
@@ -315,6 +323,11 @@ class ReduNetClassifier(CodingClassifier, BaseReduNet):
         ------
         proba : ndarray of shape (n_samples, n_classes)
             Probabilities, ``n_iter_ + 1`` times.
+
+        Raises
+        ------
+        ValueError
+            If ``X`` does not fit the training rows.
         """
         for scores, temperature in self._staged_scores(X, "staged_predict_proba"):
             yield softmax(scores * (math.log(2.0) / temperature))

@@ -43,7 +43,7 @@ def normalised(Z: Any) -> Any:
     return Z / xp.where(norms > 0, norms, xp.ones_like(norms))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Frame:
     """Coordinates in which a network works.
 

@@ -17,7 +17,7 @@ from skredu.redunet._memberships import softmax
 from skredu.redunet._sphere import normalised
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class BuiltLayer:
     """Operators of a layer and the groups of rows that they are made from."""
 
@@ -26,7 +26,7 @@ class BuiltLayer:
     classes: list[Group]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class VectorRule:
     r"""Layers for rows that are sorted by class.
 

@@ -11,7 +11,7 @@ from skredu.redunet._layer import Layer
 from skredu.redunet._sphere import Frame
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class ReduNetLayer:
     r"""A layer with its operators as dense matrices, made on demand.
 
