@@ -1,0 +1,365 @@
+"""ReduNetTransformer and ReduNetClassifier: what they promise, and what they refuse."""
+
+import pickle
+
+import numpy as np
+import pytest
+import skops.io
+from numpy.testing import assert_allclose, assert_array_equal
+from oracle_redunet import network, on_sphere, operators
+from sklearn.base import clone
+from sklearn.datasets import load_breast_cancer, load_digits, load_wine
+from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skredu import ReduNetClassifier, ReduNetTransformer
+from skredu.datasets import make_gaussians_on_sphere
+from skredu.metrics import class_similarity
+from skredu.rates import class_coding_rate, coding_rate, rate_reduction
+
+ESTIMATORS = [ReduNetTransformer, ReduNetClassifier]
+EPSILON = 0.1**0.5
+PUBLISHED = {
+    "epsilon": EPSILON,
+    "eta": 0.5,
+    "step": "published",
+    "membership": "residual",
+    "construction": "estimated",
+    "fit_intercept": False,
+}
+
+
+@pytest.fixture(scope="module")
+def wine():
+    """Standardised table and classes."""
+    X, y = load_wine(return_X_y=True)
+    return StandardScaler().fit_transform(X), y
+
+
+def every_layer(estimator, **settings):
+    """Estimator that keeps all of its layers."""
+    if estimator is ReduNetClassifier:
+        settings["n_iter_no_change"] = None
+    return estimator(**settings)
+
+
+# -- the published network ------------------------------------------------------------
+
+
+def test_published_network_is_reproduced(wine):
+    X, y = wine
+    train, new = X[::2], X[1::2]
+    net = ReduNetTransformer(5, **PUBLISHED).fit(train, y[::2])
+    expected = network(
+        on_sphere(train),
+        y[::2],
+        on_sphere(new),
+        n_layers=5,
+        epsilon=EPSILON,
+        eta=0.5,
+    )
+    assert_allclose(net.transform(train), expected[0], atol=1e-10)
+    assert_allclose(net.transform(new), expected[1], atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("n_classes", "optimum"), [(2, 0.8756), (3, pytest.approx(1.8798, abs=1e-3))]
+)
+def test_gaussians_become_orthogonal_points(n_classes, optimum):
+    # k / 2 log(1 + 1 / epsilon^2) - log(1 + k / epsilon^2) / 2 for epsilon^2 = 0.1
+    X, y = make_gaussians_on_sphere(500, n_classes=n_classes, noise=0.1, random_state=0)
+    net = ReduNetTransformer(2000, **PUBLISHED).fit(X, y)
+    assert pytest.approx(net.rates_["delta_R"][-1], abs=1e-3) == optimum
+    assert np.all(np.diff(net.rates_["delta_R"]) > -1e-9)
+    between = np.asarray(class_similarity(net.transform(X), y))
+    assert between.shape == (n_classes, n_classes)
+    assert np.max(np.abs(between - np.diag(np.diag(between)))) < 0.01
+
+
+# -- what is recorded -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_rates_are_those_of_the_features_of_training_rows(estimator, wine):
+    X, y = wine
+    net = every_layer(estimator, n_layers=4, epsilon=0.5, construction="estimated")
+    net.fit(X, y)
+    assert net.n_iter_ == 4
+    for i, Z in enumerate(net.staged_transform(X)):
+        assert net.rates_["R"][i] == pytest.approx(coding_rate(Z, epsilon=0.5))
+        rate = class_coding_rate(Z, y, epsilon=0.5)
+        assert net.rates_["Rc"][i] == pytest.approx(rate)
+        delta = rate_reduction(Z, y, epsilon=0.5)
+        assert net.rates_["delta_R"][i] == pytest.approx(delta)
+    assert i == 4
+    assert_allclose(Z, net.transform(X))
+
+
+@pytest.mark.parametrize("eta", [0.01, 0.3, 1.0])
+@pytest.mark.parametrize("epsilon", [0.05, 0.5, 2.0])
+def test_default_step_never_lowers_the_rate_reduction(eta, epsilon, wine):
+    X, y = wine
+    net = every_layer(ReduNetTransformer, n_layers=30, epsilon=epsilon, eta=eta)
+    net.fit(X, y)
+    assert np.all(np.diff(net.rates_["delta_R"]) >= 0.0)
+    assert np.all(np.isfinite(net.transform(X[:5] * 100)))
+
+
+@pytest.mark.parametrize("shape", [(60, 8), (12, 40)])
+def test_operators_on_demand_are_those_of_the_formula(shape):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=shape), np.arange(shape[0]) % 3
+    net = ReduNetTransformer(2, 0.4, fit_intercept=False).fit(X, y)
+    E, C, gamma = operators(on_sphere(X), y, 0.4)
+    layer = net.layers_[0]
+    assert_allclose(layer.expansion, E, atol=1e-9 * np.max(np.abs(E)))
+    for j in range(3):
+        assert_allclose(layer.compression(j), C[j], atol=1e-9 * np.max(np.abs(C[j])))
+    assert_allclose(layer.gamma, gamma)
+    alpha = shape[1] / (shape[0] * 0.4**2)
+    assert layer.eta == pytest.approx(0.1 / alpha)
+
+
+# -- weights, order, scale, few rows --------------------------------------------------
+
+
+@pytest.mark.parametrize("construction", ["estimated", "labels", "left_out"])
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_weights_are_copies(estimator, construction, wine):
+    X, y = wine[0][::3], wine[1][::3]
+    weights = np.random.default_rng(0).integers(0, 3, size=len(X))
+    settings = {"n_layers": 3, "epsilon": 0.5, "construction": construction}
+    net = every_layer(estimator, **settings).fit(X, y, sample_weight=weights)
+    copies = every_layer(estimator, **settings)
+    copies.fit(np.repeat(X, weights, axis=0), np.repeat(y, weights))
+    assert_allclose(net.transform(X), copies.transform(X), atol=1e-8)
+    assert_allclose(net.rates_["delta_R"], copies.rates_["delta_R"], atol=1e-8)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.parametrize("scale", [1e-8, 1e8])
+def test_another_unit_changes_nothing(estimator, scale, wine):
+    X, y = wine
+    net = estimator(3).fit(X, y)
+    scaled = estimator(3).fit(scale * X, y)
+    assert scaled.epsilon_ == pytest.approx(net.epsilon_)
+    assert_allclose(scaled.transform(scale * X), net.transform(X), atol=1e-8)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_order_of_rows_changes_nothing(estimator, wine):
+    X, y = wine
+    order = np.random.default_rng(0).permutation(len(X))
+    net, mixed = estimator(3).fit(X, y), estimator(3).fit(X[order], y[order])
+    assert_allclose(mixed.transform(X), net.transform(X), atol=1e-8)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_hard_rows_give_finite_features(estimator):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(12, 6)) @ np.diag([1, 1, 1e-8, 1e8, 0, 0])
+    X[3] = X[2]
+    X[5] = 0.0
+    y = np.array([0] * 6 + [1] * 5 + [2])
+    for rows in (X, X.astype(np.float32), X[:, :1]):
+        net = estimator(5).fit(rows, y)
+        Z = net.transform(rows)
+        assert Z.dtype == rows.dtype
+        assert np.all(np.isfinite(Z))
+        assert np.all(np.isfinite(net.rates_["delta_R"]))
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_one_class(estimator):
+    X = np.random.default_rng(0).normal(size=(10, 3))
+    net = estimator(3).fit(X, np.zeros(10))
+    assert np.all(np.isfinite(net.transform(X)))
+    assert_allclose(net.rates_["delta_R"], 0.0, atol=1e-12)
+
+
+def test_few_rows_of_many_features_make_no_square_matrix():
+    rng = np.random.default_rng(0)
+    y = np.arange(30) % 3
+    X = rng.normal(size=(30, 20_000)).astype(np.float32) + y[:, None]
+    net = ReduNetClassifier(3).fit(X, y)  # a square matrix would take 1.6 GB
+    assert net.transform(X[:2]).shape[1] in {20_000, 20_001}
+    assert net.score(X, y) == 1.0
+
+
+# -- going on, stopping, watching -----------------------------------------------------
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_warm_start_adds_layers(estimator, wine):
+    X, y = wine
+    cold = every_layer(estimator, n_layers=6, epsilon=0.5).fit(X, y)
+    warm = every_layer(estimator, n_layers=2, epsilon=0.5, warm_start=True).fit(X, y)
+    warm.set_params(n_layers=6).fit(X, y)
+    assert warm.n_iter_ == 6
+    assert_allclose(warm.transform(X), cold.transform(X), atol=1e-10)
+    assert_allclose(warm.rates_["delta_R"], cold.rates_["delta_R"])
+    with pytest.raises(ValueError, match=r"n_layers=3 must be at least n_iter_=6"):
+        warm.set_params(n_layers=3).fit(X, y)
+    with pytest.raises(ValueError, match="must be the training rows of the last call"):
+        warm.set_params(n_layers=8).fit(X[:-1], y[:-1])
+
+
+def test_a_small_gain_ends_the_network(wine):
+    X, y = wine
+    net = ReduNetTransformer(30, 0.5, tol=0.05).fit(X, y)
+    gains = np.diff(net.rates_["delta_R"])
+    assert 1 <= net.n_iter_ < 30
+    assert gains[-1] < 0.05
+    assert np.all(gains[:-1] >= 0.05)
+
+
+def test_layers_that_do_not_earn_their_place_are_dropped(wine):
+    X, y = wine
+    net = ReduNetClassifier(20).fit(X, y)
+    assert net.n_iter_ < 20
+    assert len(list(net.staged_predict(X))) == net.n_iter_ + 1
+    assert len(net.rates_["R"]) == net.n_iter_ + 1
+    kept = ReduNetClassifier(20, n_iter_no_change=None).fit(X, y)
+    assert kept.n_iter_ == 20
+
+
+def test_callbacks_see_layers_and_may_stop(wine):
+    pytest.importorskip("sklearn.callback")
+    X, y = wine
+
+    class Stop:
+        def __init__(self):
+            self.widths = []
+
+        def setup(self, estimator, context):
+            pass
+
+        def on_fit_task_begin(self, estimator, context):
+            pass
+
+        def on_fit_task_end(self, estimator, context, *, X, fitted_estimator):
+            if context.task_name == "layer":
+                self.widths.append(fitted_estimator.transform(X).shape[1])
+            return len(self.widths) == 3
+
+        def teardown(self, estimator, context):
+            pass
+
+    stop = Stop()
+    net = every_layer(ReduNetTransformer, n_layers=9, epsilon=0.5)
+    net.set_callbacks(stop).fit(X, y)
+    assert net.n_iter_ == len(stop.widths) == 3
+
+
+# -- the decision ---------------------------------------------------------------------
+
+
+def test_stages_end_in_the_prediction(wine):
+    X, y = wine
+    net = ReduNetClassifier(4, 0.5, n_iter_no_change=None).fit(X, y)
+    *_, last = net.staged_predict(X)
+    assert_array_equal(last, net.predict(X))
+    *_, proba = net.staged_predict_proba(X)
+    assert_allclose(proba, net.predict_proba(X), atol=1e-10)
+    assert_allclose(proba.sum(axis=1), 1.0)
+    assert_array_equal(net.classes_[net.decision_function(X).argmax(axis=1)], last)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_a_row_alone_gives_what_it_gives_in_company(estimator, wine, monkeypatch):
+    X, y = wine
+    net = estimator(4).fit(X, y)
+    whole = net.transform(X)
+    assert_allclose(net.transform(X[7:8]), whole[7:8], atol=1e-12)
+    monkeypatch.setattr("skredu.redunet._base.BLOCK", 2**10)
+    assert_allclose(net.transform(X), whole, atol=1e-12)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("load", "least"), [(load_breast_cancer, 0.97), (load_wine, 0.98)]
+)
+def test_held_out_accuracy_at_defaults(load, least):
+    X, y = load(return_X_y=True)
+    folds = StratifiedKFold(5, shuffle=True, random_state=0)
+    model = make_pipeline(StandardScaler(), ReduNetClassifier())
+    assert cross_val_score(model, X, y, cv=folds).mean() >= least
+
+
+@pytest.mark.slow
+def test_small_classes_are_not_forgotten():
+    X, y = load_digits(return_X_y=True)
+    rng = np.random.default_rng(0)
+    train = np.concatenate(
+        [
+            rng.permutation(np.flatnonzero(y == j))[: 15 if j < 5 else 135]
+            for j in range(10)
+        ]
+    )
+    test = np.setdiff1d(np.arange(len(y)), train)
+    net = ReduNetClassifier().fit(X[train] / 16, y[train])
+    right = net.predict(X[test] / 16) == y[test]
+    assert right[y[test] < 5].mean() >= 0.9
+
+
+def test_grid_search_in_a_pipeline(wine):
+    X, y = wine
+    grid = {
+        "redunetclassifier__epsilon": ["auto", 0.5],
+        "redunetclassifier__eta": [0.1, 0.5],
+    }
+    model = make_pipeline(StandardScaler(), ReduNetClassifier(3))
+    search = GridSearchCV(model, grid, cv=3).fit(X, y)
+    assert search.best_score_ > 0.95
+
+
+# -- bad input, state -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"n_layers": -1},
+        {"epsilon": 0.0},
+        {"eta": 0.0},
+        {"step": "long"},
+        {"membership": "hard"},
+        {"construction": "none"},
+        {"intercept_scaling": 0.0},
+    ],
+)
+def test_bad_parameters_are_named_and_leave_nothing_behind(estimator, parameters, wine):
+    net = estimator(1).fit(*wine)
+    with pytest.raises(ValueError, match=f"'{next(iter(parameters))}' parameter"):
+        net.set_params(**parameters).fit(*wine)
+    with pytest.raises(ValueError, match="not fitted"):
+        net.transform(wine[0])
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_a_fit_that_is_interrupted_leaves_nothing_behind(estimator, wine, monkeypatch):
+    def fail(*_):
+        raise KeyboardInterrupt
+
+    net = estimator(1)
+    monkeypatch.setattr(estimator, "_append", fail)
+    with pytest.raises(KeyboardInterrupt):
+        net.fit(*wine)
+    with pytest.raises(ValueError, match="not fitted"):
+        net.transform(wine[0])
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_fitted_state_is_plain(estimator, wine):
+    X, y = wine
+    net = estimator(2).fit(X, y)
+    again = pickle.loads(pickle.dumps(net))
+    assert_array_equal(again.transform(X), net.transform(X))
+    data = skops.io.dumps(net)
+    untrusted = skops.io.get_untrusted_types(data=data)
+    assert len(untrusted) == 1
+    restored = skops.io.loads(data, trusted=untrusted)
+    assert_array_equal(restored.transform(X), net.transform(X))
+    assert not hasattr(clone(net), "classes_")
