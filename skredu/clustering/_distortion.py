@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -83,7 +84,8 @@ def choose_epsilon(
     data = evenly(data)
     spread = spread_of(data, assume_centered)
     epsilons = EPSILONS * spread
-    found = path(data, epsilons, assume_centered, n_jobs, wish.find)
+    find = partial(wish.find, trials=False)
+    found = path(data, epsilons, assume_centered, n_jobs, find)
     scores = [
         penalised(data, total_bits(data, partition), epsilon)
         for (_, partition), epsilon in zip(found, epsilons, strict=True)

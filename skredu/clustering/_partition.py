@@ -20,6 +20,8 @@ from skredu.clustering._store import MAX_DENSE, STEEP
 
 # Of a determinant that becomes smaller this share is always left.
 LEAST = 1e-300
+# Bits of moves that are kept for the next round, while their groups stay as they are.
+MAX_KEPT = 10**6
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -110,12 +112,12 @@ class Rows:
         mean_square = float(away @ away) / self.n_features
         volume = float(np.sum(np.log2(1.0 + squares / count)))
         bits = float(self.bits(volume, count, mean_square))
-        return Group(self, count, mean, squares, V, mean_square, bits)
+        return Group(self, count, mean, squares, V, mean_square, bits, index)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Group:
-    """Weight, mean, scatter (eigenvalues, eigenvectors) and bits of a group."""
+    """Weight, mean, scatter (eigenvalues, eigenvectors), bits and rows of a group."""
 
     rows: Rows
     count: float
@@ -124,6 +126,17 @@ class Group:
     V: Any
     mean_square: float
     bits: float
+    members: Any = None
+
+    @cached_property
+    def joined(self) -> Any:
+        """Bits that the group grows by when each of all rows joins."""
+        return self.change(self.rows, 1.0)
+
+    @cached_property
+    def left(self) -> Any:
+        """Bits that it grows by when each of its rows leaves: a negative number."""
+        return self.change(self.rows.take(self.members), -1.0)
 
     @property
     def thick(self) -> tuple[float, Any, Any, float]:
@@ -184,37 +197,52 @@ class Partition:
     rows : Rows
     labels : array of shape (n,)
         Any integers; they become 0 to k - 1.
+    known : dict of bytes to Group, default=()
+        Groups that need not be coded anew, by their rows.
     """
 
-    def __init__(self, rows: Rows, labels: Any) -> None:
+    def __init__(self, rows: Rows, labels: Any, known: Any = ()) -> None:
         self.rows = rows
         _, self.labels = np.unique(labels, return_inverse=True)
         k = int(self.labels.max()) + 1
         order = np.argsort(self.labels, kind="stable")
         stops = np.searchsorted(self.labels[order], np.arange(1, k))
         self.members = np.split(order, stops)
-        self.groups = [rows.group(index) for index in self.members]
+        known = dict(known)
+        self.groups: list[Group] = [
+            known.get(index.tobytes()) or rows.group(index) for index in self.members
+        ]
 
     @property
     def bits(self) -> float:
         """Bits of all groups."""
         return math.fsum(group.bits for group in self.groups)
 
-    def as_groups(self) -> Groups:
-        """Return the groups, ready to merge; their names are the labels."""
+    def as_groups(self, thin: Any = ()) -> tuple[Groups, Any]:
+        """Return the groups, ready to merge, and their labels in the order of names.
+
+        Parameters
+        ----------
+        thin : sequence of int, default=()
+            Labels of groups of one row, which are handled faster as rows.
+        """
         rows = self.rows
-        return Groups(
-            rows.X[:0],
-            rows.weights[:0],
-            rows.mean_squares[:0],
+        index = [int(self.members[j][0]) for j in thin]
+        order = [*thin, *np.setdiff1d(np.arange(len(self.groups)), thin)]
+        groups = Groups(
+            rows.X[index],
+            rows.weights[index],
+            rows.mean_squares[index],
             n_features=rows.n_features,
             assume_centered=rows.assume_centered,
-            thick=[group.thick for group in self.groups],
+            thick=[self.groups[j].thick for j in order[len(index) :]],
         )
+        return groups, np.array(order, dtype=np.intp)
 
     def relabelled(self, labels: Any) -> Partition:
         """Return the same rows with other labels."""
-        return Partition(self.rows, labels)
+        keys = (index.tobytes() for index in self.members)
+        return Partition(self.rows, labels, zip(keys, self.groups, strict=True))
 
     def moves(self, *, alone: bool = True) -> tuple[Any, Any]:
         """Best other group of each row, and the bits that moving there alone saves.
@@ -225,11 +253,11 @@ class Partition:
         best, cost = np.full(len(rows), k), np.full(len(rows), np.inf)
         if alone:
             cost = rows.alone.copy()
-        leave = np.empty(len(rows))
+        leave, keep = np.empty(len(rows)), len(rows) * k <= MAX_KEPT
         for j, (index, group) in enumerate(zip(self.members, self.groups, strict=True)):
-            joined = group.change(rows, 1.0)
-            joined[index] = np.inf
+            joined = group.joined if keep else group.change(rows, 1.0)
             better = joined < cost
+            better[index] = False
             best[better], cost[better] = j, joined[better]
-            leave[index] = group.change(rows.take(index), -1.0)
+            leave[index] = group.left
         return best, -(cost + leave)

@@ -23,13 +23,16 @@ STEP_BACK = 4
 MAX_CELLS = 32
 # Groups times rows beyond which groups are merged before rows are moved.
 MAX_MOVES = 10**7
-# Groups that are dissolved or split on trial: so many, fewer where groups times rows
-# times trials would be more than this.
+# Groups that are dissolved or split on trial: so many, fewer where trials times groups,
+# or trials times groups times rows, would be more than this.
 MAX_TRIALS = 32
+MAX_TRIED_GROUPS = 128
 MAX_TRIED = 4 * 10**6
 
 
-def refine(rows: Rows, labels: Any, *, n_groups: int | None = None) -> Partition:
+def refine(
+    rows: Rows, labels: Any, *, n_groups: int | None = None, trials: bool = True
+) -> Partition:
     """Partition with the fewest bits that is found from given labels, never with more.
 
     Rows move and groups merge from the given labels, and from small cells that the
@@ -42,6 +45,8 @@ def refine(rows: Rows, labels: Any, *, n_groups: int | None = None) -> Partition
     labels : array of shape (n,)
     n_groups : int, default=None
         Keep exactly as many groups as there are.
+    trials : bool, default=True
+        Dissolve and split on trial.
     """
     given = Partition(rows, labels)
     if n_groups is not None:
@@ -51,14 +56,16 @@ def refine(rows: Rows, labels: Any, *, n_groups: int | None = None) -> Partition
         partition = settle(Partition(rows, start), n_groups)
         if n_groups in (None, len(partition.groups)):
             found.append(partition)
-    return escape(min(found, key=lambda partition: partition.bits), n_groups)
+    best = min(found, key=lambda partition: partition.bits)
+    return escape(best, n_groups) if trials else best
 
 
 def escape(partition: Partition, n_groups: int | None = None) -> Partition:
     """Dissolve or split single groups, and settle, as long as that saves bits."""
     left = MAX_TRIALS
     while left > 0:
-        left = min(left, MAX_TRIED // (len(partition.labels) * len(partition.groups)))
+        n, k = len(partition.labels), len(partition.groups)
+        left = min(left, MAX_TRIED_GROUPS // k, MAX_TRIED // (n * k))
         better = None
         for labels in islice(_changed(partition, n_groups), left):
             left -= 1
@@ -162,7 +169,9 @@ def merge(partition: Partition, n_groups: int | None = None) -> Partition:
     into = np.arange(2 * k)
     total = lowest = 0.0
     best = into[:k].copy()
-    for step, (a, b, bits) in enumerate(merges(partition.as_groups())):
+    thin = [j for j, index in enumerate(partition.members) if len(index) == 1]
+    groups, order = partition.as_groups(thin)
+    for step, (a, b, bits) in enumerate(merges(groups)):
         if n_groups is not None and k - step <= n_groups:
             break
         into[(into == a) | (into == b)] = k + step
@@ -171,7 +180,7 @@ def merge(partition: Partition, n_groups: int | None = None) -> Partition:
             lowest, best = total, into[:k].copy()
     if len(np.unique(best)) == k:
         return partition
-    return partition.relabelled(best[partition.labels])
+    return partition.relabelled(best[np.argsort(order)][partition.labels])
 
 
 def cells(rows: Rows, n_cells: int) -> Any:

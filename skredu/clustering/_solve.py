@@ -88,13 +88,20 @@ class Solution:
     n_equal: int
     n_merges: int
 
-    def partition(self, n_merges: int, refined: bool, n_groups: int | None) -> Any:
+    def partition(
+        self,
+        n_merges: int,
+        refined: bool,
+        n_groups: int | None,
+        *,
+        trials: bool = True,
+    ) -> Any:
         """Partition of the distinct rows after some merges, and refined."""
         labels = self.tree.cut(n_merges)[self.data.heads]
         given = Partition(self.rows, labels)
         if not refined or self.data.adjacency is not None:
             return given, given
-        return given, refine(self.rows, labels, n_groups=n_groups)
+        return given, refine(self.rows, labels, n_groups=n_groups, trials=trials)
 
 
 def solve(
@@ -118,7 +125,7 @@ def solve(
     else:
         partition = Partition(rows, cells(rows, N_CELLS))
         heads, joins = _joined_cells(data, partition)
-        groups = partition.as_groups()
+        groups, _ = partition.as_groups()
     graph = None if data.adjacency is None else Graph(data.adjacency)
     steps = list(watch(merges(groups, graph), len(heads) - 1))
     tree = grow(heads, joins, steps)

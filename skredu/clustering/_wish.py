@@ -35,20 +35,20 @@ class Wish:
         """Weight from which a group counts."""
         return float(self.min_cluster_size) if self.min_cluster_size > 1 else 0.0
 
-    def find(self, solution: Solution) -> Partition:
+    def find(self, solution: Solution, *, trials: bool = True) -> Partition:
         """Partition of the distinct rows, refined where that is wanted."""
-        return self.partitions(solution, refined=self.refine)[1]
+        return self.partitions(solution, refined=self.refine, trials=trials)[1]
 
     def partitions(
-        self, solution: Solution, *, refined: bool
+        self, solution: Solution, *, refined: bool, trials: bool = True
     ) -> tuple[Partition, Partition]:
-        """Partition by greedy merging, and refined."""
+        """Partition by greedy merging, and refined; with trials, or faster."""
         n_merges, n_groups = solution.n_merges, self.n_clusters
         if n_groups is not None:
             cuts = self.cuts(solution.tree, solution.data.leaves, n_groups)
             cuts = cuts[cuts >= solution.n_equal]
             n_merges = int(cuts[np.argmin(np.abs(cuts - n_merges))])
-        greedy, better = solution.partition(n_merges, refined, n_groups)
+        greedy, better = solution.partition(n_merges, refined, n_groups, trials=trials)
         if n_groups is not None and self.n_large(better) != n_groups:
             better = greedy
         return greedy, better
