@@ -87,6 +87,8 @@ class Groups(Store):
 
     def thin_costs(self, slot: int) -> Any:
         """Bits that merging a group with each of the thin ones takes."""
+        if self.even and not self.steep:
+            return self._even_costs(slot)
         return self._thin_costs(slot, slice(self.n_thin), even=self.even)
 
     def pair_costs(self, block: slice) -> Any:
@@ -126,33 +128,60 @@ class Groups(Store):
         factor = q if self.centered else p * q
         values, Vt = self._spectrum(slot)
         stretch = 1.0 + values[:, None] * p  # one column, or one for each thin group
-        if even and not self.steep:
-            form, squares = self._even_form(slot, others, Vt, stretch)
-        else:
-            form, squares = self._form(slot, others, Vt, stretch)
+        form, squares = self._form(slot, others, Vt, stretch)
         volumes = np.sum(np.log2(stretch), axis=0) + np.log2(1.0 + factor * form)
         return self._cost(slot, others, (total, p, q), volumes, factor * squares)
 
-    def _even_form(
-        self, slot: int, others: Any, Vt: Any, stretch: Any
-    ) -> tuple[Any, Any]:
-        """Quadratic forms of `_form` where all columns are alike: one product."""
-        means, mean = self.means[:, others], self.means[:, slot]
-        squares = self.norms[others]
-        if not self.centered:
-            squares = squares - 2.0 * (mean @ means) + self.norms[slot]
-            np.maximum(squares, 0.0, out=squares)
-        if len(Vt) == 0:
-            return squares, squares
-        full = len(Vt) == self.r
+    def _even_costs(self, slot: int) -> Any:
+        """`_thin_costs` where all thin groups weigh the same: scalars, one product."""
+        n, own, weight = self.n_thin, float(self.counts[slot]), float(self.counts[0])
+        total = own + weight
+        q = weight / total
+        p = 1.0 - q
+        values, Vt = self._spectrum(slot)
+        stretch = 1.0 + p * values
+        form, squares = self._even_form(slot, Vt, stretch)
+        constant = 0.5 * (total + self.d) * float(np.log2(stretch).sum())
+        constant -= total * math.log2(total) + float(self.bits[slot])
+        costs = form * (q if self.centered else p * q)
+        costs += 1.0
+        np.log2(costs, out=costs)
+        costs *= 0.5 * (total + self.d)
+        costs -= self.bits[:n]
+        costs += constant
+        if self.centered:
+            return costs
+        squares *= -p * q / self.d
+        squares += q * self.mean_squares[:n]
+        squares += p * float(self.mean_squares[slot])
+        np.maximum(squares, 0.0, out=squares)
+        squares += 1.0
+        np.log2(squares, out=squares)
+        squares *= 0.5 * self.d
+        costs += squares
+        return costs
+
+    def _even_form(self, slot: int, Vt: Any, stretch: Any) -> tuple[Any, Any]:
+        """Quadratic forms of `_form` for all thin groups, in one product."""
+        n, k = self.n_thin, len(Vt)
+        means, mean, squares = self.means[:, :n], self.means[:, slot], self.norms[:n]
+        full = k == self.r
         scale = 1.0 / stretch if full else (stretch - 1.0) / stretch
-        W = np.sqrt(scale) * Vt
+        W = np.empty((k + 1, self.r))
+        np.multiply(np.sqrt(scale)[:, None], Vt, out=W[:k])
+        W[k] = mean
         Y = W @ means
         if not self.centered:
-            Y -= (W @ mean)[:, None]
+            squares = Y[k] * -2.0
+            squares += self.norms[:n]
+            squares += self.norms[slot]
+            np.maximum(squares, 0.0, out=squares)
+            Y[:k] -= (W[:k] @ mean)[:, None]
+        Y = Y[:k]
         form = np.einsum("ij,ij->j", Y, Y)
         if not full:
-            form = np.maximum(squares - form, 0.0)
+            np.subtract(squares, form, out=form)
+            np.maximum(form, 0.0, out=form)
         return form, squares
 
     def _form(self, slot: int, others: Any, Vt: Any, stretch: Any) -> tuple[Any, Any]:
@@ -199,11 +228,11 @@ class Groups(Store):
         total = self.counts[slot] + self.counts[others]
         q = self.counts[others] / total
         p = 1.0 - q
-        arms, squares = None, np.zeros(len(others))
+        arms, squares = None, 0.0
         if not self.centered:
-            arms = (self.means[:, others] - self.means[:, slot][:, None]).T
-            squares = p * q * np.einsum("ij,ij->i", arms, arms)
+            arms = self.means[:, others].T - self.means[:, slot]
             arms *= np.sqrt(p * q)[:, None]
+            squares = np.einsum("ij,ij->i", arms, arms)
         if self.dense:
             volumes = self._dense_volumes(slot, thick, p, q, arms)
         else:
@@ -217,15 +246,16 @@ class Groups(Store):
 
     def _dense_volumes(self, slot: int, thick: Any, p: Any, q: Any, arms: Any) -> Any:
         """Log-volumes of unions by Cholesky factors of their covariances."""
-        matrices = q[:, None, None] * self.covariances[thick]
+        matrices = self.covariances[thick]
+        matrices *= q[:, None, None]
         if slot >= self.first_thick or self.centered:
             matrices += p[:, None, None] * self._matrix(slot)
         if arms is not None:
             matrices += arms[:, :, None] * arms[:, None, :]
-        matrices += np.eye(self.r)
+        matrices.reshape(len(thick), -1)[:, :: self.r + 1] += 1.0
         factors = np.linalg.cholesky(matrices)
-        pivots = np.diagonal(factors, axis1=1, axis2=2)
-        return 2.0 * np.sum(np.log2(pivots), axis=1)
+        pivots = factors.reshape(len(thick), -1)[:, :: self.r + 1]
+        return 2.0 * np.log2(pivots).sum(axis=1)
 
     def _cost(
         self, slot: int, others: Any, shares: Any, volumes: Any, squares: Any

@@ -55,14 +55,16 @@ def _cheapest(
 ) -> tuple[int, int]:
     """Slots of the group with the lowest cost and of its partner."""
     while True:
-        lowest = best[: groups.end].min()
-        tied = np.flatnonzero(best[: groups.end] == lowest)
+        accounts = best[: groups.end]
+        tied = (accounts == accounts.min()).nonzero()[0]
         stale = tied[groups.slots[partners[tied]] < 0]
         for slot in stale:
             best[slot], partners[slot] = _account(groups, graph, slot)
         if len(stale) == 0:
-            order = np.lexsort((groups.names[tied], partners[tied]))
-            slot = int(tied[order[0]])
+            slot = int(tied[0])
+            if len(tied) > 1:
+                order = np.lexsort((groups.names[tied], partners[tied]))
+                slot = int(tied[order[0]])
             return slot, int(groups.slots[partners[slot]])
 
 
