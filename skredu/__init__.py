@@ -1,9 +1,13 @@
 """Learn from data by compression, the scikit-learn way."""
 
-from skredu import datasets, metrics, rates
-from skredu.classification import MICLClassifier, NearestSubspaceClassifier
-from skredu.clustering import CompressionClustering
-from skredu.redunet import ReduNetClassifier, ReduNetTransformer
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from skredu import datasets, metrics, rates
+    from skredu.classification import MICLClassifier, NearestSubspaceClassifier
+    from skredu.clustering import CompressionClustering
+    from skredu.redunet import ReduNetClassifier, ReduNetTransformer
 
 __version__ = "0.1.0"
 
@@ -18,3 +22,29 @@ __all__ = [
     "metrics",
     "rates",
 ]
+
+# Where the names live that are loaded on first use: who clusters need not wait for
+# networks to be imported.
+_HOMES = {
+    "CompressionClustering": "clustering",
+    "MICLClassifier": "classification",
+    "NearestSubspaceClassifier": "classification",
+    "ReduNetClassifier": "redunet",
+    "ReduNetTransformer": "redunet",
+}
+_MODULES = {"datasets", "metrics", "rates"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"{__name__}.{name}")
+    if name not in _HOMES:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
