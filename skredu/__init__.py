@@ -7,14 +7,17 @@ if TYPE_CHECKING:
     from skredu import datasets, metrics, rates
     from skredu.classification import MICLClassifier, NearestSubspaceClassifier
     from skredu.clustering import CompressionClustering
+    from skredu.lifting import ConvolutionalLifting, PolarTransformer
     from skredu.redunet import ReduNetClassifier, ReduNetTransformer
 
 __version__ = "0.1.0"
 
 __all__ = [
     "CompressionClustering",
+    "ConvolutionalLifting",
     "MICLClassifier",
     "NearestSubspaceClassifier",
+    "PolarTransformer",
     "ReduNetClassifier",
     "ReduNetTransformer",
     "__version__",
@@ -27,8 +30,10 @@ __all__ = [
 # networks to be imported.
 _HOMES = {
     "CompressionClustering": "clustering",
+    "ConvolutionalLifting": "lifting",
     "MICLClassifier": "classification",
     "NearestSubspaceClassifier": "classification",
+    "PolarTransformer": "lifting",
     "ReduNetClassifier": "redunet",
     "ReduNetTransformer": "redunet",
 }

@@ -16,8 +16,10 @@ import skredu
 
 NAMES = [
     "CompressionClustering",
+    "ConvolutionalLifting",
     "MICLClassifier",
     "NearestSubspaceClassifier",
+    "PolarTransformer",
     "ReduNetClassifier",
     "ReduNetTransformer",
     "__version__",
@@ -62,6 +64,13 @@ def methods():
 
 
 METHODS = sorted(set(methods()))
+# Parameters that may come by position, where they are not just one.
+LEADING = {
+    "ConvolutionalLifting": 2,  # n_filters, kernel_size
+    "PolarTransformer": 3,  # image_shape, n_radii, n_angles
+    "ReduNetClassifier": 3,  # n_layers, epsilon, eta
+    "ReduNetTransformer": 3,
+}
 # What numpydoc may not ask for, as in pyproject.toml: an extended summary, text on a
 # line of its own, "See Also" and its descriptions, unnamed results. Examples are
 # asked for below, of what stands alone.
@@ -147,7 +156,7 @@ def test_parameters_are_documented_in_their_order_and_validated(name):
 
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_only_leading_parameters_of_an_estimator_may_come_by_position(name):
-    leading = 3 if name.startswith("ReduNet") else 1  # n_layers, epsilon, eta
+    leading = LEADING.get(name, 1)
     kinds = [p.kind for p in inspect.signature(find(name)).parameters.values()]
     assert set(kinds[:leading]) == {inspect.Parameter.POSITIONAL_OR_KEYWORD}
     assert set(kinds[leading:]) == {inspect.Parameter.KEYWORD_ONLY}
@@ -160,7 +169,8 @@ def test_fitted_attributes_are_documented_and_documented_ones_exist(name):
     X = pd.DataFrame({"a": [0.0, 1.0, 5.0, 7.0], "b": [1.0, 0.0, 5.0, 4.0]})
     public = set()
     for settings in ({}, {"kernel": "rbf"}) if name == "MICLClassifier" else ({},):
-        model = find(name)(**settings).fit(X, [0, 0, 1, 1])
+        seed = {"random_state": 0} if "random_state" in parameters(name) else {}
+        model = find(name)(**settings, **seed).fit(X, [0, 0, 1, 1])
         properties = inspect.getmembers(type(model), lambda v: isinstance(v, property))
         keys = [*vars(model), *dict(properties)]
         public |= {key for key in keys if key.endswith("_") and key[0] != "_"}

@@ -1,0 +1,123 @@
+"""Banks of filters: random, given by a formula, or learned from patches.
+
+All have the shape (n_filters, channels, *kernel) and filters of norm one, in double
+precision.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from scipy import fft
+from scipy.linalg import eigh
+from sklearn.cluster import MiniBatchKMeans
+from sklearn.utils import gen_batches
+
+from skredu.lifting._grid import rows_at_a_time
+
+Shape = tuple[int, ...]
+
+# Patches to cluster, and numbers that they may hold, but for ten patches a filter.
+MOST_PATCHES, MOST_NUMBERS = 50_000, 2**23
+# A patch with less than this share of the largest norm is flat.
+FLAT = 1e-3
+
+
+def gaussian(rng: np.random.RandomState, n_filters: int, shape: Shape) -> Any:
+    """Directions of independent normal numbers; fewer are the first of more."""
+    return unit(rng.standard_normal((n_filters, *shape)))
+
+
+def dct(n_filters: int, shape: Shape) -> Any:
+    """Cosines, the smoothest first."""
+    _enough(n_filters, shape, "dct")
+    frequencies = np.indices(shape).reshape(len(shape), -1)
+    roughness = np.sum((frequencies / np.array(shape)[:, None]) ** 2, axis=0)
+    order = np.argsort(roughness, kind="stable")[:n_filters]
+    spectra = np.eye(math.prod(shape))[order].reshape(n_filters, *shape)
+    return fft.idctn(spectra, axes=range(1, spectra.ndim), norm="ortho")
+
+
+def pca(X: Any, n_filters: int, kernel: Shape) -> Any:
+    """Principal directions of all patches of the signals, about the origin.
+
+    The second moments of all patches of a cyclic signal are its autocorrelation, so
+    that no patch is made.
+    """
+    n_channels, grid = X.shape[1], X.shape[2:]
+    _enough(n_filters, (n_channels, *kernel), "pca")
+    lags = np.indices(kernel).reshape(len(kernel), -1)
+    differences = (lags[:, None, :] - lags[:, :, None]) % np.array(grid)[:, None, None]
+    moments = autocorrelation(X)[(slice(None), slice(None), *differences)]
+    size = n_channels * math.prod(kernel)
+    moments = np.reshape(np.moveaxis(moments, 1, 2), (size, size))
+    first = [size - n_filters, size - 1]
+    V = eigh(moments, subset_by_index=first)[1][:, ::-1].T
+    largest = np.take_along_axis(V, np.argmax(np.abs(V), axis=1)[:, None], axis=1)
+    return np.reshape(V * np.sign(largest), (n_filters, n_channels, *kernel))
+
+
+def autocorrelation(X: Any) -> Any:
+    """Sum x_c[t] x_c'[t + lag] over rows and points, (channels, channels, *grid)."""
+    n_channels, grid = X.shape[1], X.shape[2:]
+    axes = tuple(range(2, X.ndim))
+    half = (*grid[:-1], grid[-1] // 2 + 1)
+    power = np.zeros((math.prod(half), n_channels, n_channels), dtype=complex)
+    for block in gen_batches(len(X), rows_at_a_time(2 * X[0].size)):
+        spectra = fft.rfftn(X[block].astype(float), axes=axes)
+        columns = np.moveaxis(np.reshape(spectra, (*spectra.shape[:2], -1)), -1, 0)
+        power += np.conj(np.moveaxis(columns, 1, 2)) @ columns
+    power = np.reshape(np.moveaxis(power, 0, -1), (n_channels, n_channels, *half))
+    return fft.irfftn(power, s=grid, axes=axes)
+
+
+def kmeans(X: Any, n_filters: int, kernel: Shape, rng: np.random.RandomState) -> Any:
+    """Directions of the centres of clusters of patches of norm one."""
+    taps = X.shape[1] * math.prod(kernel)
+    most = max(10 * n_filters, min(MOST_PATCHES, MOST_NUMBERS // taps))
+    rows = some_patches(X, kernel, most, rng)
+    if len(rows) < n_filters:
+        raise ValueError(
+            f"Bad n_filters: n_filters={n_filters} filters cannot be made by "
+            f"filters='kmeans' from {len(rows)} patches that are not flat."
+        )
+    model = MiniBatchKMeans(n_filters, n_init=3, random_state=rng)
+    centres = model.fit(rows).cluster_centers_
+    return np.reshape(unit(centres), (n_filters, X.shape[1], *kernel))
+
+
+def some_patches(X: Any, kernel: Shape, most: int, rng: np.random.RandomState) -> Any:
+    """Patches of norm one at random points, as rows, those that are flat left out."""
+    grid = X.shape[2:]
+    n = len(X) * math.prod(grid)
+    places = rng.randint(0, n, most) if n > most else np.arange(n)
+    row, *start = np.unravel_index(places, (len(X), *grid))
+    taps = np.indices(kernel).reshape(len(kernel), -1)
+    index = [
+        (s[:, None] + tap) % size
+        for s, tap, size in zip(start, taps, grid, strict=True)
+    ]
+    found = X[(row[:, None], slice(None), *index)]  # (patches, taps, channels)
+    found = np.reshape(np.swapaxes(found, 1, 2), (len(places), -1)).astype(float)
+    norms = np.linalg.norm(found, axis=1)
+    kept = norms > FLAT * np.max(norms)
+    return found[kept] / norms[kept, None]
+
+
+def unit(filters: Any) -> Any:
+    """Scale filters to norm one."""
+    flat = np.reshape(filters, (len(filters), -1))
+    norms = np.linalg.norm(flat, axis=1, keepdims=True)
+    return np.reshape(flat / norms, filters.shape)
+
+
+def _enough(n_filters: int, shape: Shape, name: str) -> None:
+    """Refuse more filters than there are orthogonal ones."""
+    most = math.prod(shape)
+    if n_filters > most:
+        raise ValueError(
+            f"Bad n_filters: filters={name!r} has {most} orthogonal filters of shape "
+            f"{shape} (channels first), n_filters={n_filters} are too many."
+        )

@@ -1,0 +1,289 @@
+"""ConvolutionalLifting against loops over every point and tap."""
+
+import itertools
+import tracemalloc
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+
+from skredu import ConvolutionalLifting
+from skredu.datasets import make_shifted_signals
+from skredu.lifting import _correlate, _filters
+
+GRIDS = {  # grid, channels, kernel
+    "line": ((7,), 1, (3,)),
+    "channels": ((6,), 3, (6,)),
+    "image": ((5, 4), 2, (3, 2)),
+    "point": ((1, 1), 2, (1, 1)),
+    "volume": ((3, 4, 2), 1, (2, 3, 1)),
+}
+
+
+def signals(name, n=4, dtype=float, seed=0):
+    grid, channels, _ = GRIDS[name]
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(n, channels, *grid)).astype(dtype)
+
+
+def flat(X):
+    return X.reshape(len(X), -1)
+
+
+def slow(X, filters):
+    """Cyclic cross-correlation, point by point and tap by tap."""
+    grid = X.shape[2:]
+    Y = np.zeros((len(X), len(filters), *grid))
+    for t in np.ndindex(grid):
+        for s in np.ndindex(filters.shape[2:]):
+            place = tuple((a + b) % size for a, b, size in zip(t, s, grid, strict=True))
+            at = (slice(None), slice(None), *place)
+            Y[(slice(None), slice(None), *t)] += (
+                X[at] @ filters[(slice(None), slice(None), *s)].T
+            )
+    return Y
+
+
+def slow_patches(X, kernel):
+    """All patches of all signals as rows, taps of one channel after the other."""
+    grid, rows = X.shape[2:], []
+    for x in X:
+        for t in np.ndindex(grid):
+            index = [
+                np.arange(a, a + k) % g for a, k, g in zip(t, kernel, grid, strict=True)
+            ]
+            rows.append(x[(slice(None), *np.ix_(*index))].ravel())
+    return np.array(rows)
+
+
+# -- responses ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_products_and_fourier_transforms_are_the_sums_of_the_definition(name):
+    X, kernel = signals(name), GRIDS[name][2]
+    filters = np.random.default_rng(1).normal(size=(3, X.shape[1], *kernel))
+    expected = slow(X, filters)
+    assert_allclose(_correlate.by_products(X, filters), expected, atol=1e-13)
+    spectra = _correlate.spectra_of(filters, X.shape[2:])
+    assert_allclose(_correlate.by_fourier(X, spectra), expected, atol=1e-13)
+
+
+def test_large_filters_go_through_fourier_transforms_and_small_ones_do_not():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(2, 1, 300))
+    for size, way in ((3, "by_products"), (300, "by_fourier")):
+        filters = rng.normal(size=(4, 1, size))
+        respond, _ = _correlate.correlator(filters, (300,))
+        assert way in respond.__code__.co_names
+        assert_allclose(respond(X), slow(X, filters), atol=1e-11)
+    # patches of one row would not fit into the memory that is promised
+    filters = rng.normal(size=(1, 16, 4, 4, 4))
+    respond, _ = _correlate.correlator(filters, (32, 32, 16))
+    assert "by_fourier" in respond.__code__.co_names
+
+
+ACTIVATIONS = {
+    None: lambda y, t: y,
+    "relu": lambda y, t: np.where(y > t, y - t, 0),
+    "soft": lambda y, t: np.where(y > t, y - t, np.where(y < -t, y + t, 0)),
+    "split": lambda y, t: np.concatenate(
+        [np.where(y > t, y - t, 0), np.where(y < -t, -y - t, 0)], axis=1
+    ),
+}
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.7])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_nonlinearity_of_responses(activation, threshold, dtype):
+    X = signals("image", dtype=dtype)
+    model = ConvolutionalLifting(
+        3,
+        (3, 2),
+        signal_shape=(5, 4),
+        activation=activation,
+        threshold=threshold,
+        random_state=0,
+    )
+    Z = model.fit_transform(flat(X))
+    Y = slow(X, model.filters_)
+    level = threshold * np.sqrt(np.mean(Y**2, axis=(1, 2, 3), keepdims=True))
+    assert Z.dtype == dtype
+    tol = 1e-13 if dtype == "float64" else 1e-5
+    assert_allclose(Z, flat(ACTIVATIONS[activation](Y, level)), atol=tol)
+    assert Z.shape[1] == model.n_channels_ * 20
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("name", GRIDS)
+def test_shifts_go_through_and_so_do_lengths(name, activation):
+    X = signals(name)
+    grid = GRIDS[name][0]
+    axes = tuple(range(2, X.ndim))
+    model = ConvolutionalLifting(
+        4, 3, signal_shape=grid, activation=activation, threshold=0.3, random_state=0
+    ).fit(flat(X))
+    Z = model.transform(flat(X)).reshape(len(X), -1, *grid)
+    for shift in itertools.product((0, 1, 2), repeat=len(grid)):
+        moved = model.transform(flat(np.roll(X, shift, axes)))
+        assert_allclose(moved, flat(np.roll(Z, shift, axes)), atol=1e-13)
+    assert_allclose(model.transform(7 * flat(X)), 7 * flat(Z), rtol=1e-12, atol=1e-13)
+
+
+def test_rows_alone_give_what_they_give_in_company(monkeypatch):
+    monkeypatch.setattr("skredu.lifting._grid.BLOCK", 2**10)
+    X = flat(signals("image", n=30))
+    for kernel in (2, (5, 4)):
+        model = ConvolutionalLifting(3, kernel, signal_shape=(5, 4), random_state=0)
+        Z = model.fit(X[:2]).transform(X)
+        alone = np.vstack([model.transform(row[None]) for row in X])
+        assert_allclose(Z, alone, rtol=1e-13, atol=1e-14)
+
+
+@pytest.mark.parametrize("size", [3, 24])
+def test_memory_beside_input_and_result_does_not_grow_with_the_rows(size):
+    rng = np.random.default_rng(0)
+    model = ConvolutionalLifting(4, size, signal_shape=(24, 24), random_state=0)
+    model.fit(rng.normal(size=(1, 576)))
+    peaks = []
+    for n in (400, 1600):
+        X = rng.normal(size=(n, 576))
+        tracemalloc.start()
+        size_out = model.transform(X).nbytes
+        peaks.append(tracemalloc.get_traced_memory()[1] - size_out)
+        tracemalloc.stop()
+    assert peaks[1] < 1.1 * peaks[0]
+    width = max(4 * 2**20, 8 * 8 * 576 * max(size**2 + 4 if size == 3 else 0, 2 * 5))
+    assert peaks[1] < 1.5 * width
+
+
+# -- filters --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("filters", ["gaussian", "pca", "kmeans", "dct"])
+@pytest.mark.parametrize("name", ["channels", "image", "volume"])
+def test_filters_have_norm_one_and_no_more_taps_than_the_grid(name, filters):
+    X = signals(name, n=20)
+    grid, channels, _ = GRIDS[name]
+    model = ConvolutionalLifting(
+        4, 5, signal_shape=grid, filters=filters, random_state=0
+    ).fit(flat(X))
+    assert model.filters_.shape == (4, channels, *(min(5, size) for size in grid))
+    assert_allclose(np.linalg.norm(flat(model.filters_), axis=1), 1)
+    again = ConvolutionalLifting(
+        4, 5, signal_shape=grid, filters=filters, random_state=0
+    ).fit(flat(X))
+    assert_array_equal(model.filters_, again.filters_)
+
+
+@pytest.mark.parametrize("name", ["line", "channels", "image", "volume"])
+def test_principal_filters_are_those_of_all_patches(name):
+    X, kernel = signals(name, n=10), GRIDS[name][2]
+    expected = np.linalg.svd(slow_patches(X, kernel), full_matrices=False)[2][:2]
+    found = flat(_filters.pca(X, 2, kernel))
+    assert_allclose(np.abs(np.sum(found * expected, axis=1)), 1, rtol=1e-10)
+    assert np.all(np.max(found, axis=1) == np.max(np.abs(found), axis=1))
+
+
+def test_cosines_are_orthogonal_and_begin_with_a_constant():
+    bank = flat(_filters.dct(24, (2, 3, 4)))
+    assert_allclose(bank @ bank.T, np.eye(24), atol=1e-14)
+    assert_allclose(bank[0], 24**-0.5)
+    slopes = np.abs(np.diff(bank.reshape(24, 2, 3, 4), axis=3)).sum(axis=(1, 2, 3))
+    assert slopes[1] < slopes[-1]
+
+
+def test_patches_to_cluster_are_patches_scaled_to_norm_one():
+    X = signals("image", n=3)
+    rng = np.random.RandomState(0)
+    rows = slow_patches(X, (3, 2))
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    assert_allclose(_filters.some_patches(X, (3, 2), len(rows), rng), rows)
+    some = _filters.some_patches(X, (3, 2), 10, rng)
+    assert len(some) == 10
+    assert_allclose(np.max(some @ rows.T, axis=1), 1)
+
+
+def test_clustered_filters_find_the_shapes_that_signals_are_made_of():
+    rng = np.random.default_rng(0)
+    shapes = np.array([[1.0, 2.0, -1.0], [2.0, -2.0, 1.0]])
+    X = np.zeros((60, 30))
+    for row in X:
+        row[4:7] = rng.uniform(1, 9) * shapes[rng.integers(2)]
+    model = ConvolutionalLifting(10, 3, filters="kmeans", random_state=0).fit(X)
+    cosines = shapes @ model.filters_[:, 0].T / np.linalg.norm(shapes, axis=1)[:, None]
+    assert_allclose(np.max(cosines, axis=1), 1)
+
+
+def test_fewer_random_filters_are_the_first_of_more():
+    X = flat(signals("image"))
+    few, many = (
+        ConvolutionalLifting(n, 3, signal_shape=(5, 4), random_state=3).fit(X).filters_
+        for n in (2, 5)
+    )
+    assert_array_equal(few, many[:2])
+
+
+@pytest.mark.parametrize("axis", [False, True])
+def test_given_filters_are_used_as_they_are(axis):
+    X = signals("line")
+    filters = np.array([[1.0, -2.0], [0.0, 3.0], [1.0, 1.0]])
+    given = filters[:, None] if axis else filters
+    model = ConvolutionalLifting(filters=given, activation=None).fit(flat(X))
+    assert_array_equal(model.filters_, filters[:, None])
+    assert_allclose(model.transform(flat(X)), flat(slow(X, filters[:, None])))
+
+
+# -- errors and use -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"signal_shape": 5}, "Bad signal_shape: a grid of shape .* 5 points, .* 12 f"),
+        ({"signal_shape": (4, 6)}, "24 points"),
+        ({"signal_shape": (4, -3)}, "Bad signal_shape: must be one positive integer"),
+        ({"signal_shape": ()}, "Bad signal_shape"),
+        ({"signal_shape": (4, 3), "kernel_size": (2, 2, 2)}, "Bad kernel_size: 3 num"),
+        ({"kernel_size": (2.5,)}, "Bad kernel_size: must be one positive integer"),
+        ({"kernel_size": 3, "filters": "dct", "n_filters": 4}, "3 orthogonal filters"),
+        ({"kernel_size": 3, "filters": "pca", "n_filters": 4}, "3 orthogonal filters"),
+        ({"filters": "kmeans", "n_filters": 99}, "Bad n_filters: .* from 24 patches"),
+        ({"filters": np.ones((2, 13))}, r"Bad filters: filters of shape \(2, 1, 13\)"),
+        ({"filters": np.ones((2, 3)), "signal_shape": (4, 3)}, "Bad filters"),
+        ({"filters": [["a"]]}, "Bad filters"),
+        ({"filters": np.full((2, 3), np.nan)}, "Bad filters"),
+        ({"n_filters": 0}, "n_filters"),
+        ({"threshold": -1.0}, "threshold"),
+    ],
+)
+def test_errors_name_the_parameter(parameters, message):
+    X = np.arange(1.0, 25).reshape(2, 12)
+    with pytest.raises(ValueError, match=message):
+        ConvolutionalLifting(**parameters).fit(X)
+
+
+def test_signals_without_patches_that_are_not_flat_are_refused_by_clusters_only():
+    X = np.zeros((3, 6))
+    with pytest.raises(ValueError, match="from 0 patches that are not flat"):
+        ConvolutionalLifting(1, 2, filters="kmeans").fit(X)
+    for filters in ("gaussian", "pca", "dct"):
+        model = ConvolutionalLifting(
+            1, 2, filters=filters, threshold=1.0, random_state=0
+        )
+        assert_array_equal(model.fit_transform(X), 0)
+
+
+def test_number_of_filters_can_be_searched_in_a_pipeline():
+    X, y = make_shifted_signals(15, n_timesteps=24, random_state=0)
+    lifting = ConvolutionalLifting(kernel_size=5, random_state=0)
+    model = make_pipeline(lifting, LogisticRegression())
+    grid = {"convolutionallifting__n_filters": [1, 4]}
+    search = GridSearchCV(model, grid, cv=3).fit(X, y)
+    lifted = search.best_estimator_[0]
+    assert lifted.n_filters in (1, 4)
+    assert lifted.get_feature_names_out()[0] == "convolutionallifting0"
+    assert len(lifted.get_feature_names_out()) == 24 * lifted.n_filters

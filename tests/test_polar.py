@@ -1,0 +1,130 @@
+"""PolarTransformer against loops over points, and on images that turn."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy.ndimage import map_coordinates
+
+from skredu import PolarTransformer
+
+
+def keys(x):
+    """Keys' cubic kernel, as printed."""
+    x, a = abs(x), -0.5
+    if x <= 1:
+        return (a + 2) * x**3 - (a + 3) * x**2 + 1
+    return a * x**3 - 5 * a * x**2 + 8 * a * x - 4 * a if x < 2 else 0.0
+
+
+def slow(image, radii, angles, kernel):
+    """Values on circles, point by point and pixel by pixel."""
+    h, w = image.shape
+    Z = np.zeros((len(radii), len(angles)))
+    for i, r in enumerate(radii):
+        for k, angle in enumerate(angles):
+            row = (h - 1) / 2 - r * np.sin(angle)
+            column = (w - 1) / 2 + r * np.cos(angle)
+            for p in range(-2, h + 2):
+                for q in range(-2, w + 2):
+                    pixel = image[np.clip(p, 0, h - 1), np.clip(q, 0, w - 1)]
+                    Z[i, k] += kernel(row - p) * kernel(column - q) * pixel
+    return Z
+
+
+def bumps(turn=0.0, size=24, n=5):
+    """Smooth images, turned counterclockwise by an angle."""
+    rng = np.random.default_rng(0)
+    c = (size - 1) / 2
+    y, x = c - np.arange(size)[:, None], np.arange(size)[None] - c
+    images = np.zeros((n, size, size))
+    for i in np.repeat(np.arange(n), 3):
+        radius, angle = rng.uniform(0, 0.6 * c), rng.uniform(0, 2 * np.pi) + turn
+        at = radius * np.cos(angle), radius * np.sin(angle)
+        images[i] += np.exp(-((x - at[0]) ** 2 + (y - at[1]) ** 2) / (2 * 2.5**2))
+    return images.reshape(n, -1)
+
+
+@pytest.mark.parametrize("shape", [(5, 5), (4, 6), (6, 5)])
+@pytest.mark.parametrize("interpolation", ["linear", "cubic"])
+def test_points_are_interpolated_between_pixels(shape, interpolation, dtype):
+    image = np.random.default_rng(0).normal(size=shape).astype(dtype)
+    model = PolarTransformer(shape, 3, 7, interpolation=interpolation)
+    Z = model.fit_transform(image.reshape(1, -1))
+    kernel = keys if interpolation == "cubic" else lambda x: max(0.0, 1 - abs(x))
+    expected = slow(image, model.radii_, model.angles_, kernel)
+    assert Z.dtype == dtype
+    atol = 1e-13 if dtype == "float64" else 1e-5
+    assert_allclose(Z.reshape(3, 7), expected, atol=atol)
+
+
+def test_linear_interpolation_is_that_of_scipy():
+    images = bumps()
+    model = PolarTransformer(n_radii=6, n_angles=20, interpolation="linear")
+    Z = model.fit_transform(images).reshape(5, 6, 20)
+    r, angle = np.meshgrid(model.radii_, model.angles_, indexing="ij")
+    at = [11.5 - r * np.sin(angle), 11.5 + r * np.cos(angle)]
+    for image, z in zip(images, Z, strict=True):
+        assert_allclose(z, map_coordinates(image.reshape(24, 24), at, order=1))
+
+
+def test_circles_are_the_middles_of_rings_and_angles_have_no_second_end():
+    model = PolarTransformer((9, 7), n_radii=3, n_angles=8).fit(np.zeros((1, 63)))
+    assert_allclose(model.radii_, [0.5, 1.5, 2.5])
+    assert_allclose(model.angles_, np.arange(8) * np.pi / 4)
+
+
+@pytest.mark.parametrize("size", [6, 7])
+@pytest.mark.parametrize("interpolation", ["linear", "cubic"])
+def test_quarter_turns_are_shifts_to_rounding(size, interpolation):
+    images = np.random.default_rng(0).normal(size=(4, size, size))
+    model = PolarTransformer(n_radii=4, n_angles=20, interpolation=interpolation).fit(
+        images.reshape(4, -1)
+    )
+    Z = model.transform(images.reshape(4, -1)).reshape(4, 4, 20)
+    for turns in range(4):
+        turned = np.rot90(images, turns, axes=(1, 2)).reshape(4, -1)
+        moved = model.transform(turned).reshape(4, 4, 20)
+        assert_allclose(moved, np.roll(Z, 5 * turns, axis=2), atol=1e-13)
+
+
+@pytest.mark.parametrize(("interpolation", "most"), [("linear", 0.04), ("cubic", 8e-3)])
+def test_any_turn_of_a_smooth_image_is_a_shift(interpolation, most):
+    model = PolarTransformer(n_radii=8, n_angles=36, interpolation=interpolation)
+    Z = model.fit_transform(bumps()).reshape(5, 8, 36)
+    for steps in (1, 5, 17):
+        moved = model.transform(bumps(steps * np.pi / 18)).reshape(5, 8, 36)
+        assert np.abs(moved - np.roll(Z, steps, axis=2)).max() < most
+
+
+def test_channels_come_first_and_rows_in_blocks(monkeypatch):
+    monkeypatch.setattr("skredu.lifting._grid.BLOCK", 2**10)
+    X = np.random.default_rng(0).normal(size=(9, 3 * 20))
+    model = PolarTransformer((4, 5), 2, 6).fit(X)
+    single = PolarTransformer((4, 5), 2, 6).fit(X[:, :20])
+    parts = [single.transform(X[:, 20 * c : 20 * c + 20]) for c in range(3)]
+    assert_allclose(model.transform(X), np.hstack(parts), rtol=1e-14)
+    assert model.get_feature_names_out()[-1] == "polartransformer35"
+
+
+@pytest.mark.parametrize(
+    ("d", "shape"), [(1, (1, 1)), (12, (3, 4)), (7, (1, 7)), (784, (28, 28))]
+)
+def test_shape_is_the_most_nearly_square_one(d, shape):
+    model = PolarTransformer(n_radii=2, n_angles=4).fit(np.ones((2, d)))
+    assert model.image_shape_ == shape
+    assert_allclose(model.transform(np.ones((2, d))), 1)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"image_shape": (5, 3)}, "Bad image_shape: a grid of shape .* 15 points"),
+        ({"image_shape": (12,)}, "Bad image_shape: must be height and width"),
+        ({"image_shape": (3, 0)}, "Bad image_shape: must be one positive integer"),
+        ({"n_radii": 0}, "n_radii"),
+        ({"interpolation": "nearest"}, "interpolation"),
+    ],
+)
+def test_errors_name_the_parameter(parameters, message):
+    with pytest.raises(ValueError, match=message):
+        PolarTransformer(**parameters).fit(np.ones((2, 12)))
