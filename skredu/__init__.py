@@ -4,17 +4,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from skredu import datasets, metrics, rates
+    from skredu import datasets, metrics, plotting, rates
     from skredu.classification import MICLClassifier, NearestSubspaceClassifier
     from skredu.clustering import CompressionClustering
     from skredu.lifting import ConvolutionalLifting, PolarTransformer
     from skredu.redunet import ReduNetClassifier, ReduNetTransformer
+    from skredu.representation import MCR2Transformer
 
 __version__ = "0.1.0"
 
 __all__ = [
     "CompressionClustering",
     "ConvolutionalLifting",
+    "MCR2Transformer",
     "MICLClassifier",
     "NearestSubspaceClassifier",
     "PolarTransformer",
@@ -23,6 +25,7 @@ __all__ = [
     "__version__",
     "datasets",
     "metrics",
+    "plotting",
     "rates",
 ]
 
@@ -31,13 +34,14 @@ __all__ = [
 _HOMES = {
     "CompressionClustering": "clustering",
     "ConvolutionalLifting": "lifting",
+    "MCR2Transformer": "representation",
     "MICLClassifier": "classification",
     "NearestSubspaceClassifier": "classification",
     "PolarTransformer": "lifting",
     "ReduNetClassifier": "redunet",
     "ReduNetTransformer": "redunet",
 }
-_MODULES = {"datasets", "metrics", "rates"}
+_MODULES = {"datasets", "metrics", "plotting", "rates"}
 
 
 def __getattr__(name: str) -> Any:

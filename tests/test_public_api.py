@@ -17,6 +17,7 @@ import skredu
 NAMES = [
     "CompressionClustering",
     "ConvolutionalLifting",
+    "MCR2Transformer",
     "MICLClassifier",
     "NearestSubspaceClassifier",
     "PolarTransformer",
@@ -25,6 +26,7 @@ NAMES = [
     "__version__",
     "datasets",
     "metrics",
+    "plotting",
     "rates",
 ]
 MODULE_NAMES = {
@@ -34,6 +36,15 @@ MODULE_NAMES = {
         "clustering_accuracy",
         "coding_length_score",
         "rate_reduction_score",
+    ],
+    "plotting": [
+        "EpsilonPathDisplay",
+        "FilterDisplay",
+        "MergeTreeDisplay",
+        "PrincipalSamplesDisplay",
+        "RateReductionDisplay",
+        "SimilarityDisplay",
+        "SubspaceSpectrumDisplay",
     ],
     "rates": [
         "class_coding_rate",
@@ -45,8 +56,12 @@ MODULE_NAMES = {
     ],
 }
 ESTIMATORS = [name for name in NAMES if inspect.isclass(getattr(skredu, name, None))]
+DISPLAYS = [f"plotting.{name}" for name in MODULE_NAMES["plotting"]]
 FUNCTIONS = [
-    f"{module}.{name}" for module, names in MODULE_NAMES.items() for name in names
+    f"{module}.{name}"
+    for module, names in MODULE_NAMES.items()
+    for name in names
+    if module != "plotting"
 ]
 
 
@@ -64,6 +79,12 @@ def methods():
 
 
 METHODS = sorted(set(methods()))
+DISPLAY_METHODS = [
+    f"{display}.{method}"
+    for display in DISPLAYS
+    for method in ("from_estimator", "from_predictions", "plot", "frame")
+    if hasattr(getattr(skredu.plotting, display.partition(".")[2]), method)
+]
 # Parameters that may come by position, where they are not just one.
 LEADING = {
     "ConvolutionalLifting": 2,  # n_filters, kernel_size
@@ -112,7 +133,8 @@ def test_package_exports_these_names():
 def test_module_exports_these_names(module):
     found = getattr(skredu, module)
     assert sorted(found.__all__) == sorted(MODULE_NAMES[module])
-    assert all(inspect.isfunction(getattr(found, name)) for name in found.__all__)
+    kind = inspect.isclass if module == "plotting" else inspect.isfunction
+    assert all(kind(getattr(found, name)) for name in found.__all__)
 
 
 def test_every_estimator_of_the_package_is_exported():
@@ -177,9 +199,18 @@ def test_fitted_attributes_are_documented_and_documented_ones_exist(name):
     assert public == set(documented(name, "Attributes"))
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", [*FUNCTIONS, *DISPLAYS, *DISPLAY_METHODS])
 def test_parameters_of_functions_are_documented_in_their_order(name):
-    assert documented(name) == parameters(name)
+    signature = inspect.signature(find(name)).parameters.values()
+    stars = {"VAR_KEYWORD": "**"}
+    names = [stars.get(p.kind.name, "") + p.name for p in signature]
+    assert documented(name) == [found for found in names if found != "self"]
+
+
+@pytest.mark.parametrize("name", DISPLAYS)
+def test_displays_document_their_attributes(name):
+    attributes = set(find(name).__annotations__) | {"ax_", "figure_"}
+    assert set(documented(name, "Attributes")) == attributes
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -191,7 +222,7 @@ def test_options_of_functions_come_by_keyword(name):
         required = parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
 
 
-@pytest.mark.parametrize("name", [*FUNCTIONS, *METHODS])
+@pytest.mark.parametrize("name", [*FUNCTIONS, *METHODS, *DISPLAY_METHODS])
 def test_everything_has_type_hints(name):
     signature = inspect.signature(find(name))
     assert signature.return_annotation is not inspect.Signature.empty
@@ -203,7 +234,9 @@ def test_everything_has_type_hints(name):
 # -- docstrings -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [*ESTIMATORS, *METHODS, *FUNCTIONS])
+@pytest.mark.parametrize(
+    "name", [*ESTIMATORS, *METHODS, *FUNCTIONS, *DISPLAYS, *DISPLAY_METHODS]
+)
 def test_docstring_has_the_form_of_numpydoc(name):
     report = validate(f"skredu.{name}")
     assert [error for error in report["errors"] if error[0] not in LENIENT] == []
@@ -214,19 +247,21 @@ def test_modules_have_a_docstring(name):
     assert len((find(name) if name else skredu).__doc__) > 20
 
 
-@pytest.mark.parametrize("name", [*ESTIMATORS, *FUNCTIONS])
+@pytest.mark.parametrize("name", [*ESTIMATORS, *FUNCTIONS, *DISPLAYS])
 def test_what_stands_alone_has_an_example_that_imports_it(name):
     example = "\n".join(doc_of(name)["Examples"])
     assert ">>>" in example
     assert re.search(rf"import .*{name.rsplit('.')[-1]}", example)
 
 
-@pytest.mark.parametrize("name", [*METHODS, *FUNCTIONS])
+@pytest.mark.parametrize(
+    "name", [*METHODS, *FUNCTIONS, *(n for n in DISPLAY_METHODS if ".from_" in n)]
+)
 def test_what_validates_says_what_it_raises(name):
     assert [entry.type for entry in doc_of(name)["Raises"]][:1] == ["ValueError"]
 
 
-@pytest.mark.parametrize("name", [*ESTIMATORS, *FUNCTIONS])
+@pytest.mark.parametrize("name", [*ESTIMATORS, *FUNCTIONS, *DISPLAY_METHODS])
 def test_distortion_is_said_to_be_a_length_where_published_code_has_its_square(name):
     if "epsilon" in parameters(name):
         (entry,) = [e for e in doc_of(name)["Parameters"] if e.name == "epsilon"]
@@ -281,7 +316,7 @@ def test_names_are_loaded_on_first_use_and_listed_before():
 def test_import_loads_no_plotting_and_no_data_frames():
     # but for those that scikit-learn loads
     code = "import sklearn.neighbors, sklearn.datasets; before = set(sys.modules)\n"
-    code += "import skredu; print(*(set(sys.modules) - before))"
+    code += "import skredu.plotting; print(*(set(sys.modules) - before))"
     loaded = {name.split(".")[0] for name in run(code)}
     assert "skredu" in loaded
     assert not loaded & {"matplotlib", "pandas", "polars", "torch", "hypothesis"}

@@ -1,0 +1,242 @@
+"""EpsilonPathDisplay: groups and bits over the distortion."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.utils import check_array
+
+from skredu.plotting._support import (
+    PALETTE,
+    Display,
+    data_frame,
+    ink,
+    last_step,
+    pyplot,
+    require,
+    whole_numbers,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+COLUMNS = ("epsilon", "n_clusters", "coding_length", "penalised_length")
+BITS = {
+    "penalised_length": r"bits $+\ n\,d\,\log_2\epsilon$",
+    "coding_length": "bits",
+}
+# Numbers of groups that differ by more than this factor get a logarithmic axis.
+WIDE = 20.0
+
+
+class EpsilonPathDisplay(Display):
+    r"""Number of groups and bits over the distortion.
+
+    A number of groups that stays the same over decades of :math:`\epsilon` is that of
+    the data. The bits fall with :math:`\epsilon`, because details are given up; after
+    adding :math:`n d \log_2 \epsilon`, what it takes to write these down, they have a
+    minimum, which is what ``epsilon="auto"`` looks for.
+
+    Parameters
+    ----------
+    epsilon : array-like of shape (n_epsilons,)
+        Distortions.
+    n_clusters : array-like of shape (n_epsilons,)
+        Numbers of groups.
+    coding_length : array-like of shape (n_epsilons,)
+        Bits of the partitions.
+    penalised_length : array-like of shape (n_epsilons,)
+        Bits and :math:`n d \log_2 \epsilon`.
+    chosen : float, default=None
+        A distortion to mark.
+
+    Attributes
+    ----------
+    line_ : matplotlib Line2D
+        The numbers of groups.
+    bits_line_ : matplotlib Line2D
+        The bits.
+    chosen_line_ : matplotlib Line2D or None
+        The mark of the chosen distortion.
+    ax_ : matplotlib Axes
+        The axes of the numbers of groups.
+    bits_ax_ : matplotlib Axes
+        The axes of the bits, with a scale on the right.
+    figure_ : matplotlib Figure
+        The figure with the axes.
+
+    See Also
+    --------
+    skredu.CompressionClustering : Its method ``epsilon_path`` computes the numbers.
+
+    References
+    ----------
+    Ma, Derksen, Hong and Wright, "Segmentation of multivariate mixed data via lossy
+    data coding and compression", IEEE TPAMI 29(9), 2007, for figures of this kind.
+
+    Examples
+    --------
+    >>> from skredu import CompressionClustering
+    >>> from skredu.datasets import make_subspaces
+    >>> from skredu.plotting import EpsilonPathDisplay
+    >>> X, _ = make_subspaces(40, dimensions=(1, 1), noise=0.01, random_state=0)
+    >>> model = CompressionClustering(0.02, assume_centered=True).fit(X)
+    >>> display = EpsilonPathDisplay.from_estimator(model, X, [0.005, 0.02, 0.05, 1.0])
+    >>> display.frame().n_clusters.tolist()
+    [2, 2, 2, 1]
+    """
+
+    line_: Any
+    bits_line_: Any
+    chosen_line_: Any
+    bits_ax_: Any
+
+    def __init__(
+        self,
+        *,
+        epsilon: Any,
+        n_clusters: Any,
+        coding_length: Any,
+        penalised_length: Any,
+        chosen: float | None = None,
+    ) -> None:
+        self.epsilon = epsilon
+        self.n_clusters = n_clusters
+        self.coding_length = coding_length
+        self.penalised_length = penalised_length
+        self.chosen = chosen
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        epsilons: Any = None,
+        *,
+        sample_weight: Any = None,
+        bits: str = "penalised_length",
+        ax: Axes | None = None,
+        **kwargs: Any,
+    ) -> EpsilonPathDisplay:
+        """Cluster rows with every distortion, and draw.
+
+        Parameters
+        ----------
+        estimator : estimator instance
+            `skredu.CompressionClustering`, or a pipeline that ends with it. If it is
+            fitted, its distortion is marked.
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+        epsilons : array-like of shape (n_epsilons,), default=None
+            Distortions. None: 16 from 0.001 to 1 times the root mean square distance of
+            the rows to their mean, or to the origin if centred rows are assumed.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Number of copies of each row.
+        bits : {"penalised_length", "coding_length"}, default="penalised_length"
+            Which bits to draw.
+        ax : matplotlib Axes, default=None
+            Axes to draw on; None: those of a new figure.
+        **kwargs : dict
+            Properties of both lines.
+
+        Returns
+        -------
+        display : EpsilonPathDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        ValueError
+            If the estimator has no such path, or an array is out of range.
+        """
+        pyplot(cls, "from_estimator")
+        model, X = last_step(estimator, X, fitted=False)
+        require(model, ["epsilon_path"], cls, "paths over the distortion")
+        if epsilons is None:
+            epsilons = _grid(X, bool(model.assume_centered))
+        path = model.epsilon_path(X, epsilons, sample_weight)
+        chosen = getattr(model, "epsilon_", None)
+        return cls(**path, chosen=chosen).plot(ax, bits=bits, **kwargs)
+
+    def plot(
+        self,
+        ax: Axes | None = None,
+        *,
+        bits: str = "penalised_length",
+        **kwargs: Any,
+    ) -> EpsilonPathDisplay:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to draw on; None: those of a new figure.
+        bits : {"penalised_length", "coding_length"}, default="penalised_length"
+            Which bits to draw.
+        **kwargs : dict
+            Properties of both lines.
+
+        Returns
+        -------
+        display : EpsilonPathDisplay
+            The display itself.
+
+        Raises
+        ------
+        ValueError
+            If ``bits`` is none of the two.
+        """
+        if bits not in BITS:
+            raise ValueError(f"Bad bits: must be one of {[*BITS]}, found {bits!r}.")
+        ax = self._open(ax)
+        self.bits_ax_ = ax.twinx()
+        self.bits_line_ = self._line(self.bits_ax_, bits, 1, BITS[bits], kwargs)
+        self.line_ = self._line(ax, "n_clusters", 0, "number of groups", kwargs)
+        # groups in front of bits
+        ax.set_zorder(self.bits_ax_.get_zorder() + 1)
+        ax.patch.set_visible(False)
+        groups = np.asarray(self.n_clusters)
+        ax.set(xscale="log", xlabel=r"distortion $\epsilon$")
+        if groups.max() > WIDE * max(1, groups.min()):
+            ax.set_yscale("log")
+        else:
+            whole_numbers(ax.yaxis)
+            ax.set_ylim(bottom=min(0.5, groups.min() - 0.5))
+        self.chosen_line_ = None
+        if self.chosen is not None:
+            self.chosen_line_ = ax.axvline(self.chosen, color=ink(ax), ls=":", lw=1)
+            name = rf"$\epsilon$ = {self.chosen:.3g}"
+            place: dict[str, Any] = {"textcoords": "offset points", "xytext": (3, 3)}
+            where = (self.chosen, 1.0)
+            ax.annotate(name, where, xycoords=ax.get_xaxis_transform(), **place)
+        return self
+
+    def frame(self) -> Any:
+        """Return the numbers.
+
+        Returns
+        -------
+        frame : pandas.DataFrame of shape (n_epsilons, 4)
+            ``epsilon``, ``n_clusters``, ``coding_length`` and ``penalised_length``.
+        """
+        return data_frame(self, {name: getattr(self, name) for name in COLUMNS})
+
+    def _line(self, ax: Any, name: str, number: int, label: str, options: Any) -> Any:
+        """One line, in the colour of its axis."""
+        color = PALETTE[number]
+        style = {"marker": "os"[number], "markersize": 4, "color": color, **options}
+        order = np.argsort(self.epsilon)
+        x, y = np.asarray(self.epsilon)[order], np.asarray(getattr(self, name))[order]
+        (line,) = ax.plot(x, y, **style)
+        ax.set_ylabel(label, color=color)
+        ax.tick_params(axis="y", labelcolor=color)
+        return line
+
+
+def _grid(X: Any, assume_centered: bool) -> Any:
+    """Distortions relative to the spread of rows."""
+    X = check_array(X, dtype=[np.float64, np.float32])
+    X = X if assume_centered else X - X.mean(axis=0)
+    spread = float(np.mean(np.sum(np.square(X, dtype=float), axis=1))) ** 0.5
+    return np.logspace(-3.0, 0.0, 16) * (spread or 1.0)
