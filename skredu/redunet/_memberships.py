@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from skredu._compat import namespace
 from skredu.redunet._forms import Form
+
+if TYPE_CHECKING:
+    from skredu.redunet._protocols import Operator
 
 KINDS = ("coding", "residual", "weighted_residual")
 
@@ -49,7 +52,9 @@ def log_memberships(
     return namespace(Z).stack(columns, axis=1)
 
 
-def score(form: Form, size: Any, total: float, kind: str, temperature: float) -> Any:
+def score(
+    form: Operator, size: Any, total: float, kind: str, temperature: float
+) -> Any:
     """Score of rows in a class from their extra nats or the norms of residuals."""
     code = form.code
     if kind == "coding":

@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from skredu.coding._incremental import Code
 
 Rates = tuple[float, float, float]
+
+
+class Operator(Protocol):
+    """Operator of one group of rows."""
+
+    @property
+    def code(self) -> Code:
+        """Count, and dimension that lengths count."""
+
+    @property
+    def epsilon(self) -> float:
+        """Distortion."""
 
 
 class Layer(Protocol):

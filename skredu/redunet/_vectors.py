@@ -111,14 +111,16 @@ class VectorRule:
             rows = Z[block, :]
             prepared = layer.prepare(rows)
             scores = layer.log_memberships(rows, prepared)
-            for j, there, here in self._parts(block):
+            for j, there, here in parts_of(self.slices, block):
                 scores[here, j] = layer.left_out_scores(
                     j, Z[there, :], nats[there], projected[there, :]
                 )
             parts.append(scores)
         scores = xp.concat(parts)
         if self.membership == "coding":
-            layer = replace(layer, label_code=self._label_code(scores))
+            layer = replace(
+                layer, label_code=label_code(scores, self.slices, self.weights)
+            )
             scores = layer.corrected(scores)
         Pi = softmax(scores)
         change = -built.whole.left_out()[1]
@@ -126,33 +128,31 @@ class VectorRule:
             if len(blocks) > 1:
                 prepared = layer.prepare(Z[block, :])
             shares, part = Pi[block, :], change[block, :]
-            for j, there, here in self._parts(block):
+            for j, there, here in parts_of(self.slices, block):
                 share = xp.astype(shares[here, j], Z.dtype)
                 part[here, :] += share[:, None] * projected[there, :]
                 shares[here, j] = xp.zeros_like(shares[here, j])
             change[block, :] = layer.add_projections(part, prepared, shares)
         return layer, change
 
-    def _label_code(self, scores: Any) -> list[float]:
-        """Fit a label code to the scores of rows left out, as MICL does."""
-        scores = to_numpy(scores)
-        y = np.repeat(
-            np.arange(len(self.slices)), [p.stop - p.start for p in self.slices]
-        )
-        weights = (
-            np.ones(len(y)) if self.weights is None else to_numpy(widen(self.weights))
-        )
-        _, _, code, _ = select(scores[:, :, None], y, weights, fit_labels=True)
-        return code.tolist()
-
-    def _parts(self, block: slice) -> Iterator[tuple[int, slice, slice]]:
-        """Classes with rows in a block: where these are among all, and in the block."""
-        for j, part in enumerate(self.slices):
-            start, stop = max(part.start, block.start), min(part.stop, block.stop)
-            if start < stop:
-                here = slice(start - block.start, stop - block.start)
-                yield j, slice(start, stop), here
-
     def moved(self, Z: Any, change: Any, step: float) -> Any:
         """Training rows after a step."""
         return normalised(Z + step * change)
+
+
+def label_code(scores: Any, slices: list[slice], weights: Any) -> list[float]:
+    """Fit a label code to the scores of rows left out, (n, k), as MICL does."""
+    scores = to_numpy(scores)
+    y = np.repeat(np.arange(len(slices)), [p.stop - p.start for p in slices])
+    weights = np.ones(len(y)) if weights is None else to_numpy(widen(weights))
+    _, _, code, _ = select(scores[:, :, None], y, weights, fit_labels=True)
+    return code.tolist()
+
+
+def parts_of(slices: list[slice], block: slice) -> Iterator[tuple[int, slice, slice]]:
+    """Classes with rows in a block: where these are among all, and in the block."""
+    for j, part in enumerate(slices):
+        start, stop = max(part.start, block.start), min(part.stop, block.stop)
+        if start < stop:
+            here = slice(start - block.start, stop - block.start)
+            yield j, slice(start, stop), here

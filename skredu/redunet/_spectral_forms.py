@@ -1,0 +1,393 @@
+r"""The operators of one group of rows and all of their shifts, in two forms.
+
+With the scatter :math:`S(p)` of the spectra of a group at a frequency, its operator is
+:math:`\alpha M(p)^{-1}` with :math:`M(p) = I + \alpha T S(p)` and
+:math:`\alpha = C/(n\epsilon^2)`: the factor ``T`` makes it that of the scatter of all
+shifts. `Factored` keeps eigenvectors, `Dense` square matrices, as in
+`skredu.redunet._forms`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from skredu._compat import at_least, at_most, namespace
+from skredu.coding._incremental import Code
+from skredu.redunet._hermitian import inverses
+from skredu.redunet._spectrum import Frequencies, adjoint, squared_norms, squares, widen
+
+# Beyond this the inverse of ``I + c S`` loses too many digits of weak directions.
+MAX_SCALE = 1e7
+# Up to this the eigenvectors of the smaller side are precise enough.
+MAX_GRAM = 1e5
+# Up to this, forms of a row in single precision are summed in single precision.
+MAX_SINGLE = 1e3
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Factored:
+    """Eigenvectors of the scatters.
+
+    Parameters
+    ----------
+    code : Code
+        Count and log-determinants.
+    epsilon : float
+        Distortion.
+    frequencies : Frequencies
+    eigenvalues : array of shape (F, r)
+        In double precision.
+    basis : array of shape (F, C, r)
+        Eigenvectors as columns, zero for directions that have none.
+    """
+
+    code: Code
+    epsilon: float
+    frequencies: Frequencies
+    eigenvalues: Any
+    basis: Any
+
+    def quadratic(self, norms: Any, prepared: Any, scale: Any) -> Any:
+        """Forms of ``(I + c S)^{-1}`` at rows, (F, b), from their coordinates."""
+        rest = self._shrunk(norms, prepared, scale, 1)
+        return at_least(rest, 0.0)
+
+    def residual(self, norms: Any, prepared: Any) -> Any:
+        """Squared norms of ``M^{-1} z``, of shape (b,)."""
+        xp = namespace(norms)
+        scale = self.frequencies.scale(self.code.count, self.epsilon)
+        return at_least(xp.sum(self._shrunk(norms, prepared, scale, 2), axis=0), 0.0)
+
+    def project(self, prepared: Any) -> Any:
+        """Rows ``(I - M^{-1}) z``, of shape (F, C, b)."""
+        xp = namespace(prepared)
+        scale = self.frequencies.scale(self.code.count, self.epsilon)
+        scaled = scale[:, None] * self.eigenvalues
+        shares = xp.astype(scaled / (1.0 + scaled), xp.real(prepared).dtype, copy=False)
+        return self.basis @ (shares[:, :, None] * prepared)
+
+    def matrix(self) -> Any:
+        """``I - M^{-1}`` at all frequencies, (F, C, C)."""
+        return self.project(adjoint(self.basis))
+
+    def _shrunk(self, norms: Any, prepared: Any, scale: Any, power: int) -> Any:
+        xp, coordinates = namespace(norms), squares(prepared)
+        shrink = (1.0 + scale[:, None] * self.eigenvalues) ** -power
+        outside = norms - xp.astype(xp.sum(coordinates, axis=1), norms.dtype)
+        shrink = xp.astype(shrink, coordinates.dtype, copy=False)
+        inside = (shrink[:, None, :] @ coordinates)[:, 0, :]
+        return at_least(outside, 0.0) + xp.astype(inside, norms.dtype)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Dense:
+    """Square matrices.
+
+    Parameters
+    ----------
+    code : Code
+        Count and log-determinants.
+    epsilon : float
+        Distortion.
+    frequencies : Frequencies
+    ridge : array of shape (F, C, C)
+        The matrices ``I - M^{-1}``.
+    """
+
+    code: Code
+    epsilon: float
+    frequencies: Frequencies
+    ridge: Any
+
+    def project(self, prepared: Any) -> Any:
+        """Rows ``(I - M^{-1}) z``, of shape (F, C, b)."""
+        return self.ridge @ prepared
+
+    def matrix(self) -> Any:
+        """``I - M^{-1}`` at all frequencies, (F, C, C)."""
+        return self.ridge
+
+
+Form = Factored | Dense
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Group:
+    """Training rows of a group and what is made from them.
+
+    Parameters
+    ----------
+    Z : array of shape (F, C, b)
+        Their spectra.
+    weights : array of shape (b,) or None
+        Number of copies of each row, in double precision.
+    form : Factored or Dense
+    inverse : array of shape (F, C, C) or None
+        What forms of the dense form are made from: of ``I + c S`` with one more row,
+        or the square of ``M^{-1}``.
+    scatter : array of shape (F, C, C) or None
+        Of the dense form.
+    leverages : array of shape (F, r, b) or None
+        Squared left singular vectors of the rows, of the factored form.
+    """
+
+    Z: Any
+    weights: Any
+    form: Form
+    inverse: Any = None
+    scatter: Any = None
+    leverages: Any = None
+
+    @property
+    def steepness(self) -> float:
+        """Largest factor by which a scatter exceeds the unit matrix."""
+        form = self.form
+        return _steepness(self.Z, self.weights, form.frequencies, form.epsilon)
+
+
+def extra(form: Form, m: Any) -> Any:
+    """Extra nats, label not included, (b,), of rows that join the group.
+
+    ``m`` of shape (F, b) holds the forms of ``(I + c S)^{-1}`` at the rows, with one
+    more row in the scale ``c``.
+    """
+    xp, code = namespace(m), form.code
+    before, after = code.volumes  # type: ignore[misc]
+    scale = form.frequencies.scale(code.count + 1.0, form.epsilon)
+    scale = xp.astype(scale, m.dtype, copy=False)
+    volume = after + form.frequencies.total(xp.log1p(scale[:, None] * m))
+    n, C = code.count, code.n_features
+    return (n + 1.0 + C) / 2.0 * volume - (n + C) / 2.0 * before
+
+
+def weighted(Z: Any, weights: Any) -> Any:
+    """Rows times the square roots of their weights."""
+    xp = namespace(Z)
+    if weights is None:
+        return Z
+    return Z * xp.astype(xp.sqrt(weights), xp.real(Z).dtype, copy=False)
+
+
+def count_of(Z: Any, weights: Any) -> float:
+    """Weight of all rows."""
+    return float(Z.shape[2] if weights is None else namespace(Z).sum(weights))
+
+
+def _steepness(Z: Any, weights: Any, frequencies: Frequencies, epsilon: float) -> float:
+    xp = namespace(Z)
+    traces = xp.sum(squared_norms(weighted(Z, weights)), axis=1)
+    scale = frequencies.scale(count_of(Z, weights), epsilon)
+    return float(xp.max(scale * traces))
+
+
+def group_of(
+    Z: Any,
+    weights: Any,
+    frequencies: Frequencies,
+    epsilon: float,
+    *,
+    left_out: bool,
+    form: str | None = None,
+    scatter: Any = None,
+) -> Group:
+    """Choose a form for a group; `complete` makes dense ones.
+
+    Factored with fewer rows than channels, or where square matrices would lose digits.
+    """
+    xp = namespace(Z)
+    steepness = _steepness(Z, weights, frequencies, epsilon)
+    if form is None:
+        form = "factored" if Z.shape[2] < Z.shape[1] else "dense"
+    # A fraction of a row that is left out leaves a scale of its own behind.
+    fractions = left_out and weights is not None and bool(xp.any(weights < 1.0))
+    code = Code(count_of(Z, weights), float(Z.shape[1]), None, 0.0, True, None)
+    if form == "dense" and not fractions and steepness <= MAX_SCALE:
+        if scatter is None:
+            root = widen(weighted(Z, weights))
+            scatter = root @ adjoint(root)
+        empty = Dense(code, epsilon, frequencies, None)
+        return Group(Z, weights, empty, scatter=scatter)
+    found, leverages = factored(Z, weights, frequencies, epsilon, steepness)
+    return Group(Z, weights, found, leverages=leverages)
+
+
+def factored(
+    Z: Any,
+    weights: Any,
+    frequencies: Frequencies,
+    epsilon: float,
+    steepness: float = 0.0,
+) -> tuple[Factored, Any]:
+    """Eigenvectors of a group, and squared left singular vectors of its rows."""
+    xp, (_, C, b) = namespace(Z), Z.shape
+    root = widen(weighted(Z, weights))
+    if steepness > MAX_GRAM:
+        V, sigma, Ut = xp.linalg.svd(root, full_matrices=False)
+        eigenvalues, U = sigma * sigma, xp.matrix_transpose(Ut)
+    elif b < C:
+        eigenvalues, U = xp.linalg.eigh(adjoint(root) @ root)
+        V, eigenvalues = _other_side(root, U, eigenvalues)
+        U = xp.conj(U)
+    else:
+        eigenvalues, V = xp.linalg.eigh(root @ adjoint(root))
+        U, eigenvalues = _other_side(adjoint(root), V, eigenvalues)
+    code = Code(count_of(Z, weights), float(C), None, 0.0, True)
+    volumes = [
+        float(xp.sum(frequencies.counts * xp.sum(xp.log1p(c * eigenvalues), axis=1)))
+        for c in (
+            frequencies.scale(code.count + change, epsilon)[:, None]
+            for change in (0.0, 1.0)
+        )
+    ]
+    code = replace(code, volumes=(volumes[0], volumes[1]))
+    basis = xp.astype(V, Z.dtype, copy=False)
+    leverages = xp.matrix_transpose(squares(U))
+    return Factored(code, epsilon, frequencies, eigenvalues, basis), leverages
+
+
+def _other_side(root: Any, vectors: Any, eigenvalues: Any) -> tuple[Any, Any]:
+    """Singular vectors of the other side; zero where rounding drowns the value."""
+    xp = namespace(root)
+    top = xp.max(eigenvalues, axis=1, keepdims=True)
+    floor = max(root.shape[1:]) * float(xp.finfo(xp.float64).eps) * top
+    real = eigenvalues > floor
+    eigenvalues = xp.where(real, eigenvalues, xp.zeros_like(eigenvalues))
+    sigma = xp.sqrt(xp.where(real, eigenvalues, xp.ones_like(eigenvalues)))
+    keep = xp.astype(real, xp.float64) / sigma
+    return (root @ vectors) * keep[:, None, :], eigenvalues
+
+
+def complete(groups: Sequence[Group], kind: str | None) -> list[Group]:
+    """Invert the scatters of the dense groups, all at once.
+
+    Parameters
+    ----------
+    groups : sequence of Group
+    kind : str or None
+        Rule for memberships, None for a group that needs none.
+    """
+    dense = [group for group in groups if isinstance(group.form, Dense)]
+    changes = (0.0, 1.0) if kind == "coding" else (0.0,)
+    found = inverses([_pair(g, change) for change in changes for g in dense])
+    made = iter(
+        _completed(group, found[i :: len(dense)], kind) for i, group in enumerate(dense)
+    )
+    return [next(made) if isinstance(g.form, Dense) else g for g in groups]
+
+
+def _pair(group: Group, change: float) -> tuple[Any, Any]:
+    form = group.form
+    scale = form.frequencies.scale(form.code.count + change, form.epsilon)
+    return group.scatter, scale
+
+
+def _completed(group: Group, found: list[tuple[Any, Any]], kind: str | None) -> Group:
+    """Group with its inverses and log-determinants, for no change and one more row."""
+    xp, form = namespace(group.Z), group.form
+    counts = form.frequencies.counts
+    volumes = [float(xp.sum(counts * logs)) for _, logs in found]
+    inverse = found[0][0]
+    eye = xp.eye(inverse.shape[1], dtype=inverse.dtype, device=inverse.device)
+    ridge = xp.astype(eye - inverse, group.Z.dtype, copy=False)
+    code = replace(form.code, volumes=(volumes[0], volumes[-1]))
+    dense = Dense(code, form.epsilon, form.frequencies, ridge)
+    second = None
+    if kind is not None:
+        second = found[1][0] if kind == "coding" else inverse @ inverse
+    return replace(group, form=dense, inverse=second)
+
+
+def left_out(groups: Sequence[Group]) -> list[tuple[Any, Any]]:
+    """Extra nats (b,) and projections (F, C, b) of the rows, each by the others.
+
+    A row that is left out takes all of its shifts along.
+    """
+    dense = [g for g in groups if g.scatter is not None and g.form.code.count > 1.0]
+    found = iter(inverses([_pair(group, -1.0) for group in dense]))
+    results = []
+    for group in groups:
+        if isinstance(group.form, Factored):
+            results.append(_factored_left_out(group.form, group))
+        elif group.form.code.count > 1.0:
+            results.append(_dense_left_out(group, *next(found)))
+        else:
+            results.append(_alone(group))
+    return results
+
+
+def _alone(group: Group) -> tuple[Any, Any]:
+    form = group.form
+    nats = form.frequencies.alone(squared_norms(group.Z), form.epsilon)
+    return nats, namespace(group.Z).zeros_like(group.Z)
+
+
+def _dense_left_out(group: Group, inverse: Any, logs: Any) -> tuple[Any, Any]:
+    xp, form, Z = namespace(group.Z), group.form, group.Z
+    n, C = form.code.count - 1.0, form.code.n_features
+    c = form.frequencies.scale(n, form.epsilon)[:, None]
+    wide = widen(Z)
+    rest = inverse @ wide
+    m = xp.sum(xp.real(xp.conj(wide) * rest), axis=1)
+    remainder = xp.maximum(1.0 - c * m, float(xp.finfo(xp.float64).eps) / (1.0 + c * m))
+    nats = _left_nats(form, n, C, xp.log(remainder) + logs[:, None])
+    return nats, Z - xp.astype(rest / remainder[:, None, :], Z.dtype, copy=False)
+
+
+def _left_nats(form: Form, n: Any, C: float, logs: Any) -> Any:
+    """Extra nats of rows in what is left, from its log-determinants (F, b)."""
+    before, _ = form.code.volumes  # type: ignore[misc]
+    volume = form.frequencies.total(logs)
+    return (n + 1.0 + C) / 2.0 * before - (n + C) / 2.0 * volume
+
+
+def _factored_left_out(form: Factored, group: Group) -> tuple[Any, Any]:
+    xp, Z, lev = namespace(group.Z), group.Z, group.leverages
+    weights = group.weights
+    if weights is None:
+        weights = xp.ones(Z.shape[2], dtype=xp.float64, device=Z.device)
+    copies = at_most(weights, 1.0)
+    left = at_least(form.code.count - copies, 0.0)
+    alone = left <= 1e-12 * form.code.count
+    safe = xp.where(alone, xp.ones_like(left), left)
+    unit = form.frequencies.scale(1.0, form.epsilon)
+    c = unit[:, None] / safe[None, :]
+    scaled = c[:, None, :] * form.eigenvalues[:, :, None]
+    shrink = 1.0 / (1.0 + scaled)
+    inner = xp.sum(lev * shrink, axis=1)
+    if Z.shape[2] >= Z.shape[1]:  # otherwise the vectors are a complete basis
+        inner = inner + at_least(1.0 - xp.sum(lev, axis=1), 0.0)
+    remainder = (weights - copies + copies * inner) / weights
+    prepared = adjoint(form.basis) @ Z
+    small = xp.astype(shrink, xp.real(Z).dtype, copy=False)
+    rest = form.basis @ ((small - 1.0) * prepared) + Z
+    projected = Z - rest / xp.astype(remainder, small.dtype, copy=False)[:, None, :]
+    logs = xp.sum(xp.log1p(scaled), axis=1) + xp.log(remainder)
+    nats = _coded_again(form, Z, prepared, logs, copies, left)
+    lone = form.frequencies.alone(squared_norms(Z), form.epsilon)
+    return (
+        xp.where(alone, lone, nats),
+        xp.where(alone, xp.zeros_like(Z), projected),
+    )
+
+
+def _coded_again(
+    form: Factored, Z: Any, prepared: Any, logs: Any, copies: Any, left: Any
+) -> Any:
+    """Nats of whole rows that join what is left without ``copies`` of them."""
+    xp, code, C = namespace(Z), form.code, form.code.n_features
+    norms, counts = squared_norms(Z), form.frequencies.counts
+    totals = xp.zeros_like(left)
+    for copy in xp.unique_values(copies):
+        change = 1.0 - float(copy)
+        n = code.count + change
+        scale = form.frequencies.scale(n, form.epsilon)
+        m = form.quadratic(norms, prepared, scale)
+        volume = float(
+            xp.sum(counts[:, None] * xp.log1p(scale[:, None] * form.eigenvalues))
+        )
+        joined = form.frequencies.total(xp.log1p(change * scale[:, None] * m))
+        length = (n + C) / 2.0 * (volume + joined)
+        totals = xp.where(copies == copy, length, totals)
+    return totals - (left + C) / 2.0 * form.frequencies.total(logs)

@@ -1,0 +1,172 @@
+r"""Signals on a cyclic grid and their spectra, where a class of all shifts is simple.
+
+Rows are signals with channels first: all grid points of the first channel, then of the
+second, and so on. The set of all shifts of some rows has a block circulant scatter: in
+the orthonormal discrete Fourier transform it is one ``C x C`` Hermitian matrix a
+frequency. Rows are real, so half of the frequencies tell everything: those of the
+interior, along the last axis of the grid, stand for two.
+
+Spectra have frequencies first and rows last, shape (F, C, n), and are multiplied by the
+square roots of the counts of their frequencies: the sum of the squares is that of the
+row.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from scipy import fft
+
+from skredu._compat import namespace
+from skredu.redunet._sphere import on_sphere
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """A cyclic grid of any dimension with channels.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Points along each axis.
+    n_channels : int
+        Channels ``C``.
+    """
+
+    shape: tuple[int, ...]
+    n_channels: int
+
+    @property
+    def n_points(self) -> int:
+        """Points ``T`` of the grid."""
+        return math.prod(self.shape)
+
+    @property
+    def half(self) -> tuple[int, ...]:
+        """Frequencies kept along each axis."""
+        return (*self.shape[:-1], self.shape[-1] // 2 + 1)
+
+    @property
+    def n_frequencies(self) -> int:
+        """Frequencies ``F`` kept."""
+        return math.prod(self.half)
+
+    @cached_property
+    def counts(self) -> Any:
+        """For how many frequencies of the whole spectrum each stands, ndarray (F,)."""
+        last = np.full(self.half[-1], 2.0)
+        last[0] = 1.0
+        if self.shape[-1] % 2 == 0:
+            last[-1] = 1.0
+        return np.broadcast_to(last, self.half).reshape(-1)
+
+    def frequencies(self, like: Any) -> Frequencies:
+        """Return the frequencies where an array lives."""
+        xp = namespace(like)
+        counts = xp.asarray(self.counts.tolist(), dtype=xp.float64, device=like.device)
+        return Frequencies(self.n_channels, self.n_points, counts)
+
+    def enter(self, X: Any) -> Any:
+        """Spectra, of shape (F, C, n), of rows (n, C * T) put on the sphere."""
+        xp = namespace(X)
+        signals = xp.reshape(on_sphere(X), (X.shape[0], self.n_channels, *self.shape))
+        rfftn = fft.rfftn if xp is np else xp.fft.rfftn
+        spectra = rfftn(signals, axes=self._axes, norm="ortho")
+        spectra = xp.reshape(spectra, (X.shape[0], self.n_channels, -1))
+        spectra = _contiguous(xp.permute_dims(spectra, (2, 1, 0)))
+        return spectra * self._roots(X)
+
+    def leave(self, Z: Any, dtype: Any) -> Any:
+        """Rows (n, C * T) of a real type from their spectra."""
+        xp = namespace(Z)
+        n = Z.shape[2]
+        spectra = Z / self._roots(xp.real(Z))
+        spectra = xp.permute_dims(spectra, (2, 1, 0))
+        spectra = xp.reshape(spectra, (n, self.n_channels, *self.half))
+        irfftn = fft.irfftn if xp is np else xp.fft.irfftn
+        signals = irfftn(spectra, s=self.shape, axes=self._axes, norm="ortho")
+        return xp.astype(xp.reshape(signals, (n, -1)), dtype, copy=False)
+
+    @property
+    def _axes(self) -> tuple[int, ...]:
+        return tuple(range(2, 2 + len(self.shape)))
+
+    def _roots(self, like: Any) -> Any:
+        """Square roots of the counts, (F, 1, 1), in the real type of an array."""
+        xp = namespace(like)
+        roots = np.sqrt(self.counts).tolist()
+        return xp.asarray(roots, dtype=like.dtype, device=like.device)[:, None, None]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Frequencies:
+    """What formulas need to know of a grid.
+
+    Parameters
+    ----------
+    n_channels : int
+        Channels ``C``.
+    n_points : int
+        Points ``T``.
+    counts : array of shape (F,)
+        For how many frequencies each stands, in double precision.
+    """
+
+    n_channels: int
+    n_points: int
+    counts: Any
+
+    def scale(self, count: float, epsilon: float) -> Any:
+        r"""Factor :math:`\alpha T` before the scatters of spectra, of shape (F,)."""
+        alpha = self.n_channels / count / epsilon**2
+        return alpha * self.n_points / self.counts
+
+    def total(self, values: Any) -> Any:
+        """Sum over all frequencies of values of shape (F, m), of shape (m,)."""
+        xp = namespace(values)
+        return xp.astype(values, xp.float64, copy=False).T @ self.counts
+
+    def alone(self, norms: Any, epsilon: float) -> Any:
+        """Nats of rows, with squared norms (F, b), in a class empty without them."""
+        xp = namespace(norms)
+        volumes = self.total(xp.log1p(self.scale(1.0, epsilon)[:, None] * norms))
+        return (1.0 + self.n_channels) / 2.0 * volumes
+
+
+def squared_norms(Z: Any) -> Any:
+    """Squared norms of spectra at each frequency, (F, b), in double precision."""
+    xp = namespace(Z)
+    return xp.astype(xp.sum(squares(Z), axis=1), xp.float64, copy=False)
+
+
+def squares(Z: Any) -> Any:
+    """Squared absolute values."""
+    xp = namespace(Z)
+    return xp.real(Z) ** 2 + xp.imag(Z) ** 2
+
+
+def normalised(Z: Any) -> Any:
+    """Spectra whose rows have norm one; rows of zeros stay."""
+    xp = namespace(Z)
+    norms = xp.sqrt(xp.sum(squares(Z), axis=(0, 1)))
+    return Z / xp.where(norms > 0, norms, xp.ones_like(norms))
+
+
+def adjoint(A: Any) -> Any:
+    """Conjugate transpose of stacked matrices."""
+    xp = namespace(A)
+    return xp.conj(xp.matrix_transpose(A))
+
+
+def widen(Z: Any) -> Any:
+    """Spectra in double precision."""
+    xp = namespace(Z)
+    return xp.astype(Z, xp.complex128, copy=False)
+
+
+def _contiguous(Z: Any) -> Any:
+    return np.ascontiguousarray(Z) if namespace(Z) is np else Z

@@ -1,0 +1,173 @@
+"""A ReduNet for signals the slow, obviously right ways.
+
+Every row is written out with all of its cyclic shifts, and the oracle for vectors sees
+these as so many rows: there are no Fourier transforms. Beside it, the dynamics as they
+were published: a full complex transform, one inverse a frequency.
+"""
+
+from itertools import product
+
+import numpy as np
+from oracle_redunet import length, operators
+
+
+def orbit(x, n_channels, shape):
+    """All cyclic shifts of a row with channels first, (T, d)."""
+    signal = np.reshape(x, (n_channels, *shape))
+    axes = tuple(range(1, signal.ndim))
+    steps = product(*(range(size) for size in shape))
+    return np.array([np.roll(signal, step, axes).ravel() for step in steps])
+
+
+def family(X, n_channels, shape):
+    """Shifts of all rows, (n T, d)."""
+    return np.concatenate([orbit(x, n_channels, shape) for x in X])
+
+
+class Family:
+    """Rows with all of their shifts, in the hands of the oracle for vectors."""
+
+    def __init__(self, Z, y, n_channels, shape, epsilon, weights=None):
+        self.T, self.epsilon = int(np.prod(shape)), epsilon
+        self.orbits = [orbit(z, n_channels, shape) for z in Z]
+        self.y = np.asarray(y)
+        self.w = np.ones(len(Z)) if weights is None else np.asarray(weights, float)
+        self.d = n_channels * self.T
+        self.make = lambda z: orbit(z, n_channels, shape)
+        self.Z = np.concatenate(self.orbits)
+        self.labels = np.repeat(self.y, self.T)
+        self.weights = np.repeat(self.w, self.T)
+
+    def operators(self):
+        return operators(self.Z, self.labels, self.epsilon, self.weights)
+
+    def scatter(self, mask, w):
+        rows = np.concatenate(self.orbits)
+        return rows.T @ np.diag(np.repeat(mask * w, self.T)) @ rows
+
+    def rates(self):
+        """Coding rates of all shifts, a point of the grid."""
+        n = self.w.sum()
+
+        def rate(mask):
+            m = (self.w * mask).sum()
+            S = self.d / (m * self.T * self.epsilon**2) * self.scatter(mask, self.w)
+            return 0.5 * np.linalg.slogdet(np.eye(self.d) + S)[1] / self.T
+
+        masks = [self.y == label for label in np.unique(self.y)]
+        R = rate(np.ones(len(self.y), dtype=bool))
+        Rc = sum((self.w * mask).sum() / n * rate(mask) for mask in masks)
+        return R, Rc, R - Rc
+
+    def extra(self, z, mask, w):
+        """Nats that all shifts of a row add to those of some rows, a shift."""
+        S, n = self.scatter(mask, w), (w * mask).sum()
+        before = length(S, n * self.T, self.d, self.epsilon) if n > 1e-12 else 0.0
+        row = self.make(z)
+        S = S + row.T @ row
+        after = length(S, (n + 1) * self.T, self.d, self.epsilon)
+        return (after - before) / self.T
+
+    def memberships(self, z, kind, temperature):
+        _, C, gamma = self.operators()
+        scores = []
+        for j, label in enumerate(np.unique(self.y)):
+            if kind == "coding":
+                nats = self.extra(z, self.y == label, self.w)
+                scores.append(np.log(gamma[j]) - nats)
+            else:
+                factor = 1.0 if kind == "residual" else gamma[j]
+                scores.append(-temperature * factor * np.linalg.norm(C[j] @ z))
+        return softmax(np.array(scores))
+
+    def layer(self, rows, eta, kind, temperature):
+        E, C, gamma = self.operators()
+        moved = []
+        for z in rows:
+            pi = self.memberships(z, kind, temperature)
+            pull = sum(gamma[j] * pi[j] * C[j] @ z for j in range(len(C)))
+            moved.append(z + eta * (E @ z - pull))
+            moved[-1] = moved[-1] / np.linalg.norm(moved[-1])
+        return np.array(moved)
+
+    def left_out_change(self, i, Z, kind, temperature, label_code):
+        """Change of a training row by operators without one copy of its shifts."""
+        z, rest = Z[i], self.w.copy()
+        copy = min(rest[i], 1.0)
+        rest[i] -= copy
+
+        def inverse(mask):
+            n = (rest * mask).sum()
+            if n <= 1e-12:
+                return np.eye(self.d)
+            S = self.scatter(mask, rest)
+            c = self.d / (n * self.T * self.epsilon**2)
+            return np.linalg.inv(np.eye(self.d) + c * S)
+
+        scores, projected = [], []
+        for label in np.unique(self.y):
+            mask = self.y == label
+            n, M = (self.w * mask).sum(), inverse(mask)
+            projected.append(z - M @ z)
+            if kind == "coding":
+                nats = self.extra(z, mask, rest)
+                scores.append(np.log(n / self.w.sum()) - nats)
+            else:
+                share = n if kind == "residual" else self.w.sum()
+                scale = self.d / (share * self.T * self.epsilon**2)
+                scores.append(-temperature * scale * np.linalg.norm(M @ z))
+        pi = softmax(np.array(scores) + label_code)
+        ridge = z - inverse(np.ones(len(self.y), dtype=bool)) @ z
+        return sum(p * v for p, v in zip(pi, projected, strict=True)) - ridge
+
+
+def softmax(scores):
+    shares = np.exp(scores - scores.max())
+    return shares / shares.sum()
+
+
+def published_network(X, y, new, n_channels, shape, *, n_layers, eps, eta, temperature):
+    """Rows after published layers (Chan et al., JMLR 2022, Algorithms 1 and 2).
+
+    Spectra are complex and whole, alpha is ``C / (m eps)``, and every frequency has an
+    inverse of its own.
+    """
+    axes = tuple(range(2, 2 + len(shape)))
+
+    def spectrum(rows):
+        signals = np.reshape(rows, (len(rows), n_channels, *shape))
+        V = np.fft.fftn(signals, axes=axes, norm="ortho")
+        return V.reshape(len(rows), n_channels, -1)
+
+    def inverse(V, p):
+        M = np.eye(n_channels, dtype=complex)
+        for v in V[:, :, p]:
+            M += n_channels / (len(V) * eps) * np.outer(v, v.conj())
+        return n_channels / (len(V) * eps) * np.linalg.inv(M)
+
+    V, W = spectrum(X), spectrum(new)
+    for _ in range(n_layers):
+        frequencies = range(V.shape[2])
+        E = [inverse(V, p) for p in frequencies]
+        C = [[inverse(V[y == j], p) for p in frequencies] for j in np.unique(y)]
+        gamma = [np.mean(y == j) for j in np.unique(y)]
+        V, W = (
+            np.array([_published_row(v, E, C, gamma, eta, temperature) for v in rows])
+            for rows in (V, W)
+        )
+    back = []
+    for spectra in (V, W):
+        full = spectra.reshape(len(spectra), n_channels, *shape)
+        back.append(np.fft.ifftn(full, axes=axes, norm="ortho").real)
+    return [rows.reshape(len(rows), -1) for rows in back]
+
+
+def _published_row(v, E, C, gamma, eta, temperature):
+    frequencies = range(v.shape[1])
+    expand = np.stack([E[p] @ v[:, p] for p in frequencies], axis=1)
+    compress = [np.stack([Cj[p] @ v[:, p] for p in frequencies], axis=1) for Cj in C]
+    norms = np.array([np.linalg.norm(c) for c in compress])
+    pi = softmax(-temperature * norms)
+    pull = sum(g * p * c for g, p, c in zip(gamma, pi, compress, strict=True))
+    moved = v + eta * (expand - pull)
+    return moved / np.linalg.norm(moved)
