@@ -22,6 +22,7 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 from skredu import (
     CompressionClustering,
     ConvolutionalLifting,
+    MCR2Transformer,
     MICLClassifier,
     NearestSubspaceClassifier,
     PolarTransformer,
@@ -86,6 +87,8 @@ ESTIMATORS = [
     ReduNetTransformer(epsilon=0.5, membership="residual", construction="estimated"),
     ReduNetTransformer(membership="weighted_residual", construction="labels"),
     ReduNetTransformer(n_layers=2, fit_intercept=False),
+    MCR2Transformer(),
+    MCR2Transformer(2, n_layers=2, activation="relu", init="lda"),
     ConvolutionalLifting(4),
     ConvolutionalLifting(1, 2, filters="pca", activation="split", threshold=0.5),
     ConvolutionalLifting(1, 2, filters="kmeans", activation="soft"),

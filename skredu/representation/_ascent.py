@@ -1,0 +1,81 @@
+"""Raise the rate reduction of the normalised rows of a linear map by L-BFGS."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from scipy.optimize import minimize
+
+from skredu.representation._objective import Reduction
+
+# Relative to the most that a rate reduction can be: smaller ones have no digits, and
+# gains are not measured against them.
+LEAST_REDUCTION = 1e-6
+# Evaluations that an iteration may take, on average.
+MAX_EVALUATIONS = 20
+
+
+def ascend(
+    W: Any,
+    rows: Any,
+    reduction: Reduction,
+    *,
+    max_iter: int,
+    tol: float,
+    watch: Callable[[], bool],
+) -> tuple[Any, int, bool]:
+    """Improve a map (m, r) of rows (n, r).
+
+    Parameters
+    ----------
+    W : ndarray of shape (m, r)
+        Where to start; only its direction matters.
+    rows : ndarray of shape (n, r)
+    reduction : Reduction
+        The objective.
+    max_iter : int
+        Most iterations.
+    tol : float
+        Stop where an iteration gains less than this share.
+    watch : callable
+        Called after every iteration; says whether to stop.
+
+    Returns
+    -------
+    W : ndarray of shape (m, r)
+        Of unit Frobenius norm: mapped rows have the root mean square norm one.
+    n_iter : int
+    enough : bool
+        Whether ``max_iter`` was enough.
+    """
+    size = math.sqrt(float((W * W).sum()))
+    if size == 0.0:
+        return W, 0, True
+    unit = LEAST_REDUCTION * reduction.ceiling
+
+    def loss(w: Any) -> tuple[float, Any]:
+        value, gradient = reduction.of_map(w.reshape(W.shape), rows)
+        return -value / unit, -gradient.ravel() / unit
+
+    def callback(_: Any) -> None:
+        if watch():
+            raise StopIteration
+
+    found = minimize(
+        loss,
+        (W / size).ravel() * len(W) ** 0.5,
+        jac=True,
+        method="L-BFGS-B",
+        callback=callback,
+        options={
+            "maxiter": max_iter,
+            "maxfun": MAX_EVALUATIONS * max_iter,
+            "ftol": tol,
+            "gtol": 0.0,
+        },
+    )
+    W = found.x.reshape(W.shape)
+    W = W / math.sqrt(float((W * W).sum()))
+    return W, int(found.nit), found.status != 1

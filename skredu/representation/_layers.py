@@ -1,0 +1,108 @@
+"""Layers: what one does to features, and how it is made from those of its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from skredu.redunet._sphere import normalised, on_sphere
+from skredu.representation._ascent import ascend
+from skredu.representation._coordinates import Coordinates
+from skredu.representation._objective import Reduction
+
+ACTIVATIONS: dict[str | None, Callable[[Any], Any]] = {
+    None: lambda Z: Z,
+    "relu": lambda Z: np.maximum(Z, 0.0),
+    "tanh": np.tanh,
+}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Search:
+    """How the map of a layer is looked for; see `MCR2Transformer`."""
+
+    reduction: Reduction
+    scaling: float | None
+    max_iter: int
+    tol: float
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Layer:
+    """A layer, with what is known of its making.
+
+    Parameters
+    ----------
+    components : ndarray of shape (m, d)
+    intercept : ndarray of shape (m,)
+    start, Z : ndarrays of shape (n, m)
+        Features of the training rows by the map that it started from, and by its own.
+    n_iter : int
+        Iterations.
+    enough : bool
+        Whether these were enough.
+    """
+
+    components: Any
+    intercept: Any
+    start: Any
+    Z: Any
+    n_iter: int
+    enough: bool
+
+
+def build(
+    X: Any,
+    search: Search,
+    start: Callable[[Coordinates], Any],
+    watch: Callable[[], bool],
+) -> Layer:
+    """Make a layer for rows X (n, d), starting from ``start(coordinates)``."""
+    reduction = search.reduction
+    m = reduction.n_features
+    place = Coordinates.of(X, reduction.weights, search.scaling)
+    W = start(place)
+    first = _features(place.rows, W, m)
+    W, n_iter, enough = ascend(
+        W,
+        place.rows,
+        reduction,
+        max_iter=search.max_iter,
+        tol=search.tol,
+        watch=watch,
+    )
+    maps = place.leave(W, m)
+    return Layer(*maps, first, _features(place.rows, W, m), n_iter, enough)
+
+
+def through(layers: list[dict[str, Any]], activation: str | None, X: Any) -> Any:
+    """Features (n, m) of rows (n, d) behind the last layer."""
+    for i, layer in enumerate(layers):
+        rows = ACTIVATIONS[activation](X) if i else X
+        X = on_sphere(rows @ layer["components"].T + layer["intercept"])
+    return X
+
+
+def _features(rows: Any, W: Any, n_components: int) -> Any:
+    """Rows mapped and put on the sphere; columns that W lacks are zero."""
+    Z = np.zeros((len(rows), n_components))
+    Z[:, : len(W)] = normalised(rows @ W.T)
+    return Z
+
+
+class Iterations:
+    """Iterations of one layer as tasks; ``stopped`` where a callback asks for it."""
+
+    def __init__(self, task: Any, data: dict[str, Any]) -> None:
+        self._task, self._data = task, data
+        self.stopped = False
+
+    def __call__(self) -> bool:
+        """Report an iteration that has just been made; say whether to stop."""
+        task = self._task.subcontext(task_name="iteration")
+        task.call_on_fit_task_begin(**self._data)
+        self.stopped = bool(task.call_on_fit_task_end(**self._data))
+        return self.stopped

@@ -1,0 +1,121 @@
+"""The rate reduction of features and its gradient, in one pass over the rows."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from skredu.coding._linalg import log_volume, volume_gradient
+from skredu.rates import class_coding_rate, coding_rate
+
+# Where alpha Z^T Z has a larger trace, I + alpha Z^T Z loses more than half of the
+# digits of what lies in null directions: singular values of the rows take over.
+MAX_TRACE = 1e8
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Reduction:
+    r"""Rate reduction of rows on the sphere as a function of the rows.
+
+    Parameters
+    ----------
+    slices : list of slice
+        Where each class stands.
+    weights : ndarray of shape (n,)
+        Number of copies of each row.
+    n_features : int
+        The dimension that ``alpha`` is made from; rows may have fewer columns, the
+        others being zero.
+    epsilon : float
+        Distortion.
+    """
+
+    slices: list[slice]
+    weights: Any
+    n_features: int
+    epsilon: float
+
+    @property
+    def ceiling(self) -> float:
+        """The most that the rate of rows on the sphere can be."""
+        return 0.5 * self.n_features * math.log1p(self.epsilon**-2)
+
+    def of_rows(self, Z: Any) -> tuple[float, Any]:
+        r"""Rate reduction of rows of shape (n, m), and its gradient by the rows.
+
+        Every class has :math:`\gamma_j \alpha_j = \alpha`, so that a row of class j
+        has the gradient :math:`\alpha w (M^{-1} - M_j^{-1}) z` with
+        :math:`M = I + \alpha Z^T Z` and :math:`M_j` alike.
+        """
+        roots = np.sqrt(self.weights)[:, None]
+        V = roots * Z
+        scale = self.n_features / self.epsilon**2
+        n = float(np.sum(self.weights))
+        if scale > MAX_TRACE:
+            value, gradient = self._of_steep_rows(V, n)
+        else:
+            value, gradient = self._of_weighted_rows(V, n, scale)
+        return value, roots * gradient
+
+    def rates(self, Z: Any) -> dict[str, float]:
+        """Rates of rows of shape (n, n_features), exact whatever the distortion."""
+        of = {"epsilon": self.epsilon, "weights": self.weights}
+        y = np.repeat(
+            np.arange(len(self.slices)), [p.stop - p.start for p in self.slices]
+        )
+        R, Rc = coding_rate(Z, **of), class_coding_rate(Z, y, **of)
+        return {"R": R, "Rc": Rc, "delta_R": R - Rc}
+
+    def of_map(self, W: Any, X: Any) -> tuple[float, Any]:
+        """Rate reduction of the normalised rows of ``X W^T``, and its gradient by W."""
+        Y = X @ W.T
+        norms = np.sqrt(np.sum(Y * Y, axis=1, keepdims=True))
+        inverse = 1.0 / np.where(norms > 0.0, norms, np.inf)
+        Z = Y * inverse
+        value, G = self.of_rows(Z)
+        G -= np.sum(G * Z, axis=1, keepdims=True) * Z  # what changes the length only
+        G *= inverse
+        return value, G.T @ X
+
+    def _of_weighted_rows(self, V: Any, n: float, scale: float) -> tuple[float, Any]:
+        """Value and gradient from the inverses of the smaller sides."""
+        m = V.shape[1]
+        total, within = np.zeros((m, m)), 0.0
+        gradient = np.empty_like(V)
+        for part in self.slices:
+            rows = V[part]
+            n_j = float(np.sum(self.weights[part]))
+            S = rows.T @ rows
+            total += S
+            side = rows @ rows.T if len(rows) < m else S
+            inverse, volume = _inverse_and_volume(side, scale / n_j)
+            within += n_j / n * volume
+            gradient[part] = inverse @ rows if len(rows) < m else rows @ inverse
+        inverse, volume = _inverse_and_volume(total, scale / n)
+        np.subtract(V @ inverse, gradient, out=gradient)
+        gradient *= scale / n
+        return 0.5 * (volume - within), gradient
+
+    def _of_steep_rows(self, V: Any, n: float) -> tuple[float, Any]:
+        """Value and gradient from singular values where there is no other way."""
+        log_scale = 0.5 * math.log(self.n_features) - math.log(self.epsilon)
+        s = log_scale - 0.5 * math.log(n)
+        value, gradient = log_volume(V, log_scale=s), volume_gradient(V, log_scale=s)
+        for part in self.slices:
+            n_j = float(np.sum(self.weights[part]))
+            s = log_scale - 0.5 * math.log(n_j)
+            value -= n_j / n * log_volume(V[part], log_scale=s)
+            gradient[part] -= n_j / n * volume_gradient(V[part], log_scale=s)
+        return 0.5 * value, gradient
+
+
+def _inverse_and_volume(S: Any, alpha: float) -> tuple[Any, float]:
+    """Inverse of ``I + alpha S``, and the logarithm of its determinant."""
+    M = alpha * S
+    M[np.diag_indices_from(M)] += 1.0
+    L = np.linalg.cholesky(M)
+    volume = 2.0 * float(np.sum(np.log(np.diagonal(L))))
+    return np.linalg.inv(M), volume

@@ -1,0 +1,406 @@
+"""MCR2Transformer: the objective, what it promises, and what it refuses."""
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import oracle
+import pytest
+import skops.io
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.datasets import load_digits, load_wine
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_score
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skredu import MCR2Transformer
+from skredu.datasets import make_subspaces
+from skredu.rates import class_coding_rate, coding_rate, rate_reduction
+from skredu.representation._coordinates import Coordinates
+from skredu.representation._objective import Reduction
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+SETTINGS = {
+    "default": {},
+    "lda": {"init": "lda"},
+    "random": {"init": "random", "random_state": 0},
+    "origin": {"fit_intercept": False, "n_components": 4},
+    "deep": {"n_layers": 2, "activation": "relu", "n_components": 4},
+}
+# Rounding grows along the path of a search (measured: to 6e-8 in 80 iterations).
+PATH = 1e-5
+
+
+@pytest.fixture(params=list(SETTINGS))
+def make(request):
+    """Constructor of a transformer with some of its settings."""
+    return lambda **options: MCR2Transformer(**SETTINGS[request.param] | options)
+
+
+@pytest.fixture(scope="module")
+def wine():
+    """Standardised table and classes."""
+    X, y = load_wine(return_X_y=True)
+    return StandardScaler().fit_transform(X), y
+
+
+# -- the objective --------------------------------------------------------------------
+
+
+def small_problem(n=9, d=3, m=4, seed=0):
+    """Rows of three classes, one with a single row, their weights and a map."""
+    rng = np.random.default_rng(seed)
+    slices = [slice(0, 5), slice(5, 8), slice(8, 9)]
+    return slices, rng.uniform(0.5, 2, n), rng.normal(size=(n, d)), rng, m
+
+
+# the last one is beyond what inverses can do, and taken by singular values
+@pytest.mark.parametrize("epsilon", [2.0, 0.3, 1e-3, 1e-5])
+def test_value_and_gradient_of_a_map_are_those_of_the_formula(epsilon):
+    slices, weights, X, rng, m = small_problem()
+    W = rng.normal(size=(m, X.shape[1]))
+    reduction = Reduction(slices, weights, m, epsilon)
+    y = np.repeat([0, 1, 2], [5, 3, 1])
+
+    def exact(W):
+        Y = X @ W.T
+        Z = Y / np.linalg.norm(Y, axis=1, keepdims=True)
+        return float(
+            oracle.rate_reduction(Z, y, epsilon=epsilon, weights=weights, digits=30)
+        )
+
+    value, gradient = reduction.of_map(W, X)
+    assert value == pytest.approx(exact(W), rel=1e-7)
+    step = 1e-5
+    for i in np.ndindex(3, 3):
+        change = np.zeros_like(W)
+        change[i] = step
+        slope = (exact(W + change) - exact(W - change)) / (2 * step)
+        assert gradient[i] == pytest.approx(slope, rel=1e-5, abs=1e-5)
+    # the length of a map does not matter, so no way leads along it
+    assert np.sum(gradient * W) == pytest.approx(0.0, abs=1e-8)
+    rates = reduction.rates(X @ W.T / np.linalg.norm(X @ W.T, axis=1)[:, None])
+    assert rates["delta_R"] == pytest.approx(exact(W), rel=1e-9)
+
+
+def test_rows_that_a_map_takes_to_the_origin_have_no_part():
+    slices, weights, X, rng, m = small_problem()
+    X[[2, 6]] = 0.0
+    W = rng.normal(size=(m, 3))
+    value, gradient = Reduction(slices, weights, m, 0.5).of_map(W, X)
+    assert np.isfinite(value)
+    assert np.all(np.isfinite(gradient))
+
+
+@pytest.mark.parametrize("shape", [(30, 4), (6, 20)])
+@pytest.mark.parametrize("scaling", [None, 0.7])
+def test_coordinates_hold_the_rows_and_are_uncorrelated(shape, scaling):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=shape) @ np.diag(np.geomspace(1e-4, 1e4, shape[1]))
+    weights = rng.uniform(1, 2, size=shape[0])
+    place = Coordinates.of(X, weights, scaling)
+    moments = place.rows.T @ (place.shares[:, None] * place.rows)
+    assert_allclose(moments, np.eye(len(place.scales)), atol=1e-10)
+    components, intercept = place.leave(np.eye(len(place.scales)), X.shape[1] + 1)
+    rank = len(place.scales)
+    mapped = X @ components.T + intercept
+    assert_allclose(mapped[:, :rank], place.rows, atol=1e-6)
+    assert_allclose(mapped[:, rank:], 0.0)
+    assert_allclose(place.enter(components, intercept)[:rank], np.eye(rank), atol=1e-6)
+
+
+# -- what is learned ------------------------------------------------------------------
+
+
+def test_rates_are_those_of_the_features_of_training_rows(make, wine):
+    X, y = wine
+    model = make(epsilon=0.7).fit(X, y)
+    Z = model.transform(X)
+    assert_allclose(np.linalg.norm(Z, axis=1), 1.0)
+    assert model.rate_reduction_ == pytest.approx(rate_reduction(Z, y, epsilon=0.7))
+    assert model.rates_["R"][-1] == pytest.approx(coding_rate(Z, epsilon=0.7))
+    within = class_coding_rate(Z, y, epsilon=0.7)
+    assert model.rates_["Rc"][-1] == pytest.approx(within)
+    assert np.all(np.diff(model.rates_["delta_R"]) > 0.0)
+    assert len(model.rates_["R"]) == len(model.layers_) + 1
+    assert model.n_iter_ > 0
+
+
+def test_map_can_be_applied_by_hand(wine):
+    X, y = wine
+    model = MCR2Transformer().fit(X, y)
+    mapped = X @ model.components_.T + model.intercept_
+    assert mapped.shape == (len(X), 6)  # twice the number of classes
+    assert np.mean(np.sum(mapped**2, axis=1)) == pytest.approx(1.0)
+    Z = mapped / np.linalg.norm(mapped, axis=1, keepdims=True)
+    assert_allclose(model.transform(X), Z, atol=1e-12)
+
+
+@pytest.mark.parametrize("init", ["pca", "lda", "random"])
+def test_subspaces_become_orthogonal(init):
+    # three planes in general position in R^6 can be made orthogonal by a linear map
+    X, y = make_subspaces(
+        60, n_features=6, dimensions=(2, 2, 2), noise=0.0, random_state=0
+    )
+    settings = {"epsilon": 0.5, "tol": 1e-9, "max_iter": 1000, "fit_intercept": False}
+    model = MCR2Transformer(6, init=init, random_state=0, **settings).fit(X, y)
+    Z = model.transform(X)
+    assert np.max(np.abs((Z @ Z.T)[y[:, None] != y])) < 0.02
+    # R of an even spread over six directions, less that over two of them
+    best = 3 * np.log(1 + 1 / 0.25) - np.log(1 + 3 / 0.25)
+    assert model.rate_reduction_ == pytest.approx(best, rel=0.02)
+    assert model.rate_reduction_ < best
+
+
+def test_features_are_better_for_neighbours_than_principal_components():
+    X, y = load_digits(return_X_y=True)
+    X, y = X[:700] / 16, y[:700]
+    folds = StratifiedKFold(3, shuffle=True, random_state=0)
+    model = make_pipeline(MCR2Transformer(10), KNeighborsClassifier())
+    assert cross_val_score(model, X, y, cv=folds).mean() > 0.93
+
+
+def test_layers_are_kept_while_the_rate_reduction_rises(wine):
+    X, y = wine
+    one = MCR2Transformer(4).fit(X, y)
+    deep = MCR2Transformer(4, n_layers=40).fit(X, y)
+    assert 1 < len(deep.layers_) < 40
+    assert_allclose(deep.components_, one.components_)
+    gains = np.diff(deep.rates_["delta_R"]) / deep.rates_["delta_R"][:-1]
+    assert np.all(gains[1:] > deep.tol)
+    # without a constant a second map adds to the first no more than iterations
+    flat = MCR2Transformer(4, n_layers=2, fit_intercept=False, tol=1e-6, max_iter=999)
+    assert flat.fit(X, y).rate_reduction_ < 1.001 * flat.rates_["delta_R"][1]
+    assert_array_equal(flat.intercept_, np.zeros(4))
+    assert deep.rate_reduction_ > 1.05 * one.rate_reduction_
+
+
+def test_given_init_is_where_the_search_starts(wine):
+    X, y = wine
+    init = np.random.default_rng(0).normal(size=(2, 13))
+    model = MCR2Transformer(init=init, epsilon=0.7).fit(X, y)
+    start = X @ init.T
+    start /= np.linalg.norm(start, axis=1, keepdims=True)
+    first = rate_reduction(start, y, epsilon=0.7)
+    assert model.rates_["delta_R"][0] == pytest.approx(first)
+    assert model.components_.shape == (2, 13)
+
+
+# -- weights, order, scale, rotations, few rows ---------------------------------------
+
+
+def test_weights_are_copies(make, wine):
+    X, y = wine
+    weights = np.random.default_rng(0).integers(0, 3, size=len(X))
+    model = make().fit(X, y, sample_weight=weights)
+    copies = make().fit(np.repeat(X, weights, axis=0), np.repeat(y, weights))
+    assert_allclose(model.transform(X), copies.transform(X), atol=PATH)
+    assert_allclose(model.rates_["delta_R"], copies.rates_["delta_R"])
+
+
+@pytest.mark.parametrize("scale", [1e-8, 1e8])
+def test_another_unit_changes_nothing(make, scale, wine):
+    X, y = wine
+    model, scaled = make().fit(X, y), make().fit(scale * X, y)
+    assert_allclose(scaled.transform(scale * X), model.transform(X), atol=PATH)
+
+
+def test_order_of_rows_and_a_rotation_change_nothing(make, wine):
+    X, y = wine
+    rng = np.random.default_rng(0)
+    Q, order = np.linalg.qr(rng.normal(size=(13, 13)))[0], rng.permutation(len(X))
+    model, turned = make().fit(X, y), make().fit(X[order] @ Q, y[order])
+    assert_allclose(turned.transform(X @ Q), model.transform(X), atol=PATH)
+
+
+def test_fewer_rows_than_features_are_those_of_their_span(make):
+    rng = np.random.default_rng(0)
+    low, y = rng.normal(size=(18, 17)), np.arange(18) % 3
+    basis = np.linalg.qr(rng.normal(size=(300, 17)))[0].T
+    X = low @ basis
+    model, small = make().fit(X, y), make().fit(low, y)
+    # as many rows as dimensions: all directions of the class means are alike, so that
+    # "lda" starts with any rotation of them, and features are the same but for it
+    Z, low = model.transform(X), small.transform(low)
+    assert_allclose(Z @ Z.T, low @ low.T, atol=PATH)
+    # what a row has outside the span of the training rows has no part
+    outside = rng.normal(size=300)
+    outside -= basis.T @ (basis @ outside)
+    assert_allclose(model.transform(X + outside), model.transform(X), atol=PATH)
+
+
+def test_hard_rows_give_finite_features(make):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(12, 6)) @ np.diag([1, 1, 1e-8, 1e8, 0, 0])
+    X[3], X[5] = X[2], 0.0
+    y = np.array([0] * 6 + [1] * 5 + [2])
+    tables = [X, X.astype(np.float32), X[:, :4] + 7, 0 * X, X[:, [0, 0, 1, 1]]]
+    for rows, labels in [*((rows, y) for rows in tables), (X, np.arange(12))]:
+        model = make(max_iter=1000).fit(rows, labels)
+        Z = model.transform(rows)
+        assert Z.dtype == model.components_.dtype == rows.dtype
+        assert np.all(np.isfinite(Z))
+        assert np.all(np.isfinite(model.rates_["delta_R"]))
+
+
+def test_one_class_has_no_rate_reduction(make, wine):
+    model = make().fit(wine[0], np.zeros(178))
+    assert model.rate_reduction_ == pytest.approx(0.0, abs=1e-12)
+    assert np.all(np.isfinite(model.transform(wine[0])))
+
+
+def test_components_beyond_the_rank_are_zero(wine):
+    rows = wine[0][:, [0, 1, 0, 1]]
+    Z = MCR2Transformer(5).fit(rows, wine[1]).transform(rows)
+    assert Z.shape[1] == 5
+    assert_allclose(Z[:, 3:], 0.0)
+
+
+def test_a_row_alone_gives_what_it_gives_in_company(make, wine, monkeypatch):
+    model = make().fit(*wine)
+    whole = model.transform(wine[0])
+    assert_allclose(model.transform(wine[0][7:8]), whole[7:8], atol=1e-12)
+    monkeypatch.setattr("skredu.representation._mcr2.BLOCK", 2**6)
+    assert_allclose(model.transform(wine[0]), whole, atol=1e-12)
+
+
+# -- going on, stopping, watching -----------------------------------------------------
+
+
+def test_warm_start_goes_on_from_the_maps_of_the_call_before(wine):
+    X, y = wine
+    model = MCR2Transformer(4, warm_start=True, n_layers=2).fit(X, y)
+    before, n_iter = model.rates_["delta_R"], model.n_iter_
+    model.set_params(n_layers=3).fit(X, y)
+    assert model.rates_["delta_R"][0] == pytest.approx(before[1])
+    assert np.all(model.rates_["delta_R"][1:] >= before[1] - 1e-12)
+    assert len(model.layers_) == 3
+    first = MCR2Transformer(4, warm_start=True).fit(X, y)
+    cold = first.n_iter_
+    assert first.fit(X[::2] * 1.01, y[::2]).n_iter_ < cold < n_iter
+    with pytest.raises(ValueError, match=r"n_components=3 must be 4 as in the call"):
+        first.set_params(n_components=3).fit(X, y)
+
+
+def test_too_few_iterations_are_said(wine):
+    with pytest.warns(ConvergenceWarning, match=r"not converged in max_iter=2"):
+        model = MCR2Transformer(max_iter=2, tol=0.0).fit(*wine)
+    assert model.n_iter_ == 2
+
+
+class Watcher:
+    """Notes tasks that end, and may ask to stop after one of a name."""
+
+    def __init__(self, stop_after=None):
+        self.stop_after, self.ended, self.widths = stop_after, [], []
+
+    def setup(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context):
+        pass
+
+    def on_fit_task_end(self, estimator, context, *, X, fitted_estimator):
+        self.ended.append(context.task_name)
+        if context.task_name == "layer":
+            self.widths.append(fitted_estimator.transform(X).shape[1])
+        return context.task_name == self.stop_after
+
+    def teardown(self, estimator, context):
+        pass
+
+
+@pytest.mark.parametrize("stop_after", [None, "layer", "iteration"])
+def test_callbacks_see_layers_and_iterations_and_may_stop(stop_after, wine):
+    pytest.importorskip("sklearn.callback")
+    watcher = Watcher(stop_after)
+    model = MCR2Transformer(4, n_layers=2).set_callbacks(watcher).fit(*wine)
+    n_layers = 1 if stop_after else 2
+    assert watcher.widths == [4] * n_layers == [4] * len(model.layers_)
+    assert watcher.ended.count("iteration") == model.n_iter_
+    assert (model.n_iter_ == 1) == (stop_after == "iteration")
+    assert watcher.ended[-1] == "fit"
+
+
+# -- bad input, state -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"n_components": 15}, r"n_components=15 must be at most 14.* n_features=13"),
+        ({"n_components": 14, "fit_intercept": False}, "must be at most 13"),
+        ({"init": np.ones((2, 12))}, r"init has shape \(2, 12\)"),
+        ({"init": np.ones((2, 13)), "n_components": 3}, "n_components=3"),
+        ({"init": np.zeros((2, 13))}, "no way leads up"),
+        ({"init": np.full((2, 13), np.nan)}, "init contains NaN"),
+        ({"init": "ica"}, "'init' parameter"),
+        ({"epsilon": 0.0}, "'epsilon' parameter"),
+        ({"n_layers": 0}, "'n_layers' parameter"),
+        ({"activation": "gelu"}, "'activation' parameter"),
+    ],
+)
+def test_bad_parameters_are_named_and_leave_nothing_behind(parameters, message, wine):
+    model = MCR2Transformer().fit(*wine)
+    with pytest.raises(ValueError, match=message):
+        model.set_params(**parameters).fit(*wine)
+    for name in ("components_", "intercept_", "rate_reduction_"):
+        assert not hasattr(model, name)
+    with pytest.raises(ValueError, match="not fitted"):
+        model.transform(wine[0])
+
+
+def test_fitted_state_is_plain(make, wine):
+    X, y = wine
+    model = make().fit(X, y)
+    again = pickle.loads(pickle.dumps(model))
+    assert_array_equal(again.transform(X), model.transform(X))
+    data = skops.io.dumps(model)
+    restored = skops.io.loads(data, trusted=skops.io.get_untrusted_types(data=data))
+    assert_array_equal(restored.transform(X), model.transform(X))
+    assert not hasattr(clone(model), "layers_")
+
+
+def test_grid_search_in_a_pipeline_with_names(wine):
+    grid = {"mcr2transformer__epsilon": [0.5, 1.0]}
+    model = make_pipeline(MCR2Transformer(3), KNeighborsClassifier())
+    search = GridSearchCV(model, grid, cv=3).fit(*wine)
+    assert search.best_score_ > 0.95
+    names = search.best_estimator_[0].get_feature_names_out()
+    assert names.tolist() == [f"mcr2transformer{i}" for i in range(3)]
+
+
+def test_few_rows_of_many_features_make_no_square_matrix():
+    rng = np.random.default_rng(0)
+    y = np.arange(30) % 3
+    X = (rng.normal(size=(30, 20_000)) + y[:, None]).astype(np.float32)
+    model = MCR2Transformer().fit(X, y)  # a square matrix would take 1.6 GB
+    assert model.transform(X[:2]).dtype == np.float32
+    numbers = sum(part.size for layer in model.layers_ for part in layer.values())
+    assert numbers == 6 * 20_001
+
+
+# -- the benchmark, on little data ----------------------------------------------------
+
+
+@pytest.mark.skipif(not BENCHMARKS.exists(), reason="needs a checkout")
+def test_benchmark_script_and_its_place(module, monkeypatch, tmp_path):
+    script, out = module("mcr2"), tmp_path / "out.md"
+    monkeypatch.setattr(script, "SETS", {"wine": load_wine})
+    monkeypatch.setattr(script, "FOLDS", 2)
+    rows = [f"{i % 7},{'ab'[i % 2]},{'xy'[i % 2]}" for i in range(30)]
+    csv = "\n".join(["size,colour,target", *rows]) + "\n"
+    (tmp_path / "titanic.csv").write_text(csv, encoding="utf-8")
+    options = ["--components", "5", "--data", str(tmp_path), "--output", str(out)]
+    script.main(options)
+    text = out.read_text(encoding="utf-8")
+    for name in ("raw", "PCA", "NCA", "LDA", "MCR2"):
+        assert f"| wine | {name} " in text
+    assert "| MCR2, 2k, no intercept" in text
+    place = (BENCHMARKS / "README.md").read_text(encoding="utf-8")
+    assert "python -m benchmarks.mcr2" in place
+    for word in ("begin", "end"):
+        assert place.count(f"<!-- {word}: mcr2 -->\n") == 1
