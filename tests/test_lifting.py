@@ -200,6 +200,7 @@ def test_patches_to_cluster_are_patches_scaled_to_norm_one():
     X = signals("image", n=3)
     rng = np.random.RandomState(0)
     rows = slow_patches(X, (3, 2))
+    rows -= rows.mean(axis=1, keepdims=True)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     assert_allclose(_filters.some_patches(X, (3, 2), len(rows), rng), rows)
     some = _filters.some_patches(X, (3, 2), 10, rng)
@@ -209,7 +210,7 @@ def test_patches_to_cluster_are_patches_scaled_to_norm_one():
 
 def test_clustered_filters_find_the_shapes_that_signals_are_made_of():
     rng = np.random.default_rng(0)
-    shapes = np.array([[1.0, 2.0, -1.0], [2.0, -2.0, 1.0]])
+    shapes = np.array([[1.0, 2.0, -3.0], [2.0, -3.0, 1.0]])
     X = np.zeros((60, 30))
     for row in X:
         row[4:7] = rng.uniform(1, 9) * shapes[rng.integers(2)]
@@ -268,8 +269,9 @@ def test_errors_name_the_parameter(parameters, message):
 
 def test_signals_without_patches_that_are_not_flat_are_refused_by_clusters_only():
     X = np.zeros((3, 6))
-    with pytest.raises(ValueError, match="from 0 patches that are not flat"):
-        ConvolutionalLifting(1, 2, filters="kmeans").fit(X)
+    for constant in (X, X + 0.1):
+        with pytest.raises(ValueError, match="from 0 patches that are not flat"):
+            ConvolutionalLifting(1, 3, filters="kmeans", random_state=0).fit(constant)
     for filters in ("gaussian", "pca", "dct"):
         model = ConvolutionalLifting(
             1, 2, filters=filters, threshold=1.0, random_state=0

@@ -55,7 +55,7 @@ class ConvolutionalLifting(
         ``"gaussian"``: random directions; those of fewer filters are the first of more,
         for one ``random_state``. ``"pca"``: principal directions, about the origin, of
         all patches of the training rows. ``"kmeans"``: directions of the centres of
-        clusters of patches that have been scaled to norm one, at random points.
+        clusters of patches, at random points, without their mean and of norm one.
         ``"dct"``: cosines, the smoothest first. An array of shape (n_filters, *kernel)
         or (n_filters, n_channels, *kernel) is used as it is, and ``n_filters`` and
         ``kernel_size`` are not.

@@ -21,7 +21,7 @@ Shape = tuple[int, ...]
 
 # Patches to cluster, and numbers that they may hold, but for ten patches a filter.
 MOST_PATCHES, MOST_NUMBERS = 50_000, 2**23
-# A patch with less than this share of the largest norm is flat.
+# A patch is flat whose norm is less than this share of the largest.
 FLAT = 1e-3
 
 
@@ -74,7 +74,7 @@ def autocorrelation(X: Any) -> Any:
 
 
 def kmeans(X: Any, n_filters: int, kernel: Shape, rng: np.random.RandomState) -> Any:
-    """Directions of the centres of clusters of patches of norm one."""
+    """Directions of the centres of clusters of patches, see `some_patches`."""
     taps = X.shape[1] * math.prod(kernel)
     most = max(10 * n_filters, min(MOST_PATCHES, MOST_NUMBERS // taps))
     rows = some_patches(X, kernel, most, rng)
@@ -89,7 +89,7 @@ def kmeans(X: Any, n_filters: int, kernel: Shape, rng: np.random.RandomState) ->
 
 
 def some_patches(X: Any, kernel: Shape, most: int, rng: np.random.RandomState) -> Any:
-    """Patches of norm one at random points, as rows, those that are flat left out."""
+    """Patches at random points, without their mean and of norm one, but flat ones."""
     grid = X.shape[2:]
     n = len(X) * math.prod(grid)
     places = rng.randint(0, n, most) if n > most else np.arange(n)
@@ -101,8 +101,11 @@ def some_patches(X: Any, kernel: Shape, most: int, rng: np.random.RandomState) -
     ]
     found = X[(row[:, None], slice(None), *index)]  # (patches, taps, channels)
     found = np.reshape(np.swapaxes(found, 1, 2), (len(places), -1)).astype(float)
+    largest = np.max(np.linalg.norm(found, axis=1))
+    if found.shape[1] > 1:
+        found -= np.mean(found, axis=1, keepdims=True)
     norms = np.linalg.norm(found, axis=1)
-    kept = norms > FLAT * np.max(norms)
+    kept = norms > FLAT * largest
     return found[kept] / norms[kept, None]
 
 
