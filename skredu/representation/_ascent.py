@@ -45,7 +45,7 @@ def ascend(
     Returns
     -------
     W : ndarray of shape (m, r)
-        Of unit Frobenius norm: mapped rows have the root mean square norm one.
+        Of any length.
     n_iter : int
     enough : bool
         Whether ``max_iter`` was enough.
@@ -76,6 +76,4 @@ def ascend(
             "gtol": 0.0,
         },
     )
-    W = found.x.reshape(W.shape)
-    W = W / math.sqrt(float((W * W).sum()))
-    return W, int(found.nit), found.status != 1
+    return found.x.reshape(W.shape), int(found.nit), found.status != 1

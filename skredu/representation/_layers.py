@@ -74,7 +74,7 @@ def build(
         tol=search.tol,
         watch=watch,
     )
-    maps = place.leave(W, m)
+    maps = place.leave(place.scaled(W), m)
     return Layer(*maps, first, _features(place.rows, W, m), n_iter, enough)
 
 

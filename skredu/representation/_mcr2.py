@@ -89,9 +89,10 @@ class MCR2Transformer(
     init : {"pca", "lda", "random"} or array of shape (n_components, n_features), \
             default="pca"
         Where the search starts. ``"pca"``: principal components of the rows around the
-        origin. ``"lda"``: directions of the class means among rows without correlation,
-        then principal components; starts higher, and ends as high. ``"random"``:
-        independent normal numbers.
+        origin, for which features should have been standardised. ``"lda"``: directions
+        of the class means among rows without correlation, then principal components;
+        it starts higher, but among few rows of many features it starts in their noise.
+        ``"random"``: independent normal numbers.
     max_iter : int, default=200
         Most iterations for a layer.
     tol : float, default=1e-3
@@ -134,20 +135,24 @@ class MCR2Transformer(
     Notes
     -----
     The gradient is that of the formula, through the projection to the sphere, and the
-    search is L-BFGS in coordinates of the span of the training rows in which they are
-    uncorrelated. With ``r`` the rank, at most ``min(n, d + 1)``, a fit costs one
-    singular value decomposition of the rows, :math:`O(n d \min(n, d))`, and an
-    iteration about :math:`4nrm + 4nm^2 + 2km^3` operations; a class with
-    :math:`n_j < m` rows is handled on its own side, by :math:`4 n_j^2 m` of them.
-    Beside the rows, ``n (r + 4 m) + r d`` numbers in double precision are held during
-    a fit, and ``m (d + 1)`` a layer after it. No ``d x d`` array is made where
-    ``n < d``.
+    search is L-BFGS in coordinates along the principal axes of the training rows. The
+    axes are stretched further, each by the root of its length, so that the search
+    comes to short ones late: few rows of many features can be separated along these by
+    any labels. (On 1500 images of MNIST, 20 components, 5 nearest neighbours of 1000
+    others: accuracy 0.887; 0.855 with the axes as they are, 0.67 with all of one
+    length, 0.876 with principal components.)
 
-    The rate reduction is not concave: other starts can end elsewhere, though those
-    offered end within a few per cent of each other (measured). More layers raise the
-    rate reduction of the training rows; classifiers on features of held-out rows gain
-    next to nothing by them, and lose by an activation (measured, see the benchmarks of
-    the project): one layer is the default.
+    With ``r`` the rank, at most ``min(n, d + 1)``, a fit costs one singular value
+    decomposition of the rows, :math:`O(n d \min(n, d))`, and an iteration about
+    :math:`4nrm + 4nm^2 + 2km^3` operations; a class with :math:`n_j < m` rows is
+    handled on its own side, by :math:`4 n_j^2 m` of them. Beside the rows, about
+    ``n (2 d + 2 r + 4 m) + r d`` numbers in double precision are held during a fit,
+    and ``m (d + 1)`` a layer after it. No ``d x d`` array is made where ``n < d``.
+
+    The rate reduction is not concave: other starts can end elsewhere. More layers raise
+    the rate reduction of the training rows; classifiers on features of held-out rows
+    gain next to nothing by them (measured, see the benchmarks of the project), so that
+    one layer is the default.
 
     References
     ----------
