@@ -140,7 +140,8 @@ class FilterDisplay(Display):
         names = ["$E$", *names_of(to_numpy(model.classes_), display_labels)]
         operators = _operators(model, layer)
         if image_shape is not None:
-            filters = _directions(operators, image_shape, n_columns)
+            shape = image_shape_of(image_shape, model.n_features_in_, colors=False)
+            filters = _directions(operators, shape, n_columns)
             return cls(filters, names=names).plot(ax, **kwargs)
         columns = math.ceil(len(names) ** 0.5)
         titles = _in_lines(np.array(names, dtype=object), columns, None)
@@ -256,15 +257,13 @@ def _operators(network: Any, number: int) -> Any:
     return np.stack([to_numpy(operator) for operator in operators]).astype(float)
 
 
-def _directions(operators: Any, image_shape: Any, n_columns: int) -> Any:
+def _directions(operators: Any, shape: tuple[int, ...], n_columns: int) -> Any:
     """Directions in which operators are smallest, as pictures (k + 1, c, h, w).
 
-    Beyond the span of its rows an operator is the same in all directions, and there are
-    no pictures to show.
+    A constant behind the pixels is left out. Beyond the span of its rows an operator is
+    the same in all directions, and there are no pictures to show.
     """
-    d = operators.shape[1]
-    pixels = math.prod(np.atleast_1d(image_shape).tolist())
-    shape = image_shape_of(image_shape, pixels if pixels == d - 1 else d)
+    pixels = math.prod(shape)
     values, vectors = np.linalg.eigh(operators[:, :pixels, :pixels])
     flat = values > (1.0 - FLAT) * values[:, -1:]
     flat &= np.sum(flat, axis=1, keepdims=True) > 1

@@ -12,15 +12,16 @@ import numpy as np
 PIXEL, PAGE, LINE, HIGHEST = 0.25, 9.0, 0.22, 40.0
 
 
-def image_shape_of(image_shape: Any, n_features: int) -> tuple[int, ...]:
+def image_shape_of(
+    image_shape: Any, n_features: int, *, colors: bool = True
+) -> tuple[int, ...]:
     """Height, width and, for colours, 3 channels, of rows of pixels."""
     shape = tuple(np.atleast_1d(np.asarray(image_shape, dtype=object)))
     whole = all(isinstance(size, numbers.Integral) and int(size) > 0 for size in shape)
-    if len(shape) not in {2, 3} or not whole or shape[2:] not in {(), (3,)}:
-        raise ValueError(
-            "Bad image_shape: must be (height, width) or (height, width, 3), found "
-            f"{image_shape!r}."
-        )
+    gray, colored = len(shape) == 2, len(shape) == 3 and shape[2] == 3 and colors
+    if not whole or not (gray or colored):
+        wanted = "(height, width)" + colors * " or (height, width, 3)"
+        raise ValueError(f"Bad image_shape: must be {wanted}, found {image_shape!r}.")
     if math.prod(shape) != n_features:
         raise ValueError(
             f"Bad image_shape: {image_shape!r} has {math.prod(shape)} values, the rows "

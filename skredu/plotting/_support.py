@@ -222,7 +222,7 @@ def features_of(estimator: Any, X: Any, y: Any, display: type) -> Any:
     unknown = np.setdiff1d(classes, estimator.classes_)
     if len(unknown):
         raise ValueError(
-            f"Bad y: class {unknown[0]!r} was not there when the estimator was fitted."
+            f"Bad y: class {unknown[0]} was not there when the estimator was fitted."
         )
     means = to_numpy(estimator.means_)
     return rows - means[np.searchsorted(estimator.classes_, classes)[codes]]

@@ -1,0 +1,662 @@
+"""Displays: the data in them, and the names beside it, not their pixels."""
+
+import sys
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import BaseEstimator, clone
+from sklearn.datasets import load_digits, load_wine
+from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skredu import (
+    CompressionClustering,
+    ConvolutionalLifting,
+    NearestSubspaceClassifier,
+    ReduNetTransformer,
+)
+from skredu.datasets import make_subspaces
+from skredu.metrics import class_similarity
+from skredu.plotting import (
+    EpsilonPathDisplay,
+    FilterDisplay,
+    MergeTreeDisplay,
+    PrincipalSamplesDisplay,
+    RateReductionDisplay,
+    SimilarityDisplay,
+    SubspaceSpectrumDisplay,
+)
+from skredu.rates import class_coding_rate, coding_rate, rate_reduction
+
+LONG = ["Barolo from the Langhe hills", "Grignolino of Asti, dry and pale", "Barbera"]
+
+
+@pytest.fixture(autouse=True)
+def _figures():
+    """Draw in memory, and leave no figure open."""
+    with plt.style.context("default"):
+        plt.switch_backend("Agg")
+        yield
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def wine():
+    data = load_wine(as_frame=True)
+    return data.data, data.target
+
+
+@pytest.fixture(scope="module")
+def net(wine):
+    """Pipeline that ends with a network."""
+    network = ReduNetTransformer(3, 0.5, 0.5, fit_intercept=True)
+    return make_pipeline(StandardScaler(), network).fit(*wine)
+
+
+@pytest.fixture(scope="module")
+def lines():
+    """Rows on two lines, mixed, and their clustering."""
+    X, y = make_subspaces(20, dimensions=(1, 1), noise=0.01, random_state=0)
+    return X, y, CompressionClustering(0.02, assume_centered=True).fit(X)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load_digits(n_class=3, return_X_y=True)
+
+
+def texts(labels):
+    return [label.get_text() for label in labels]
+
+
+def legend(display):
+    return texts(display.ax_.get_legend().get_texts())
+
+
+def many(k):
+    """Four rows of each of many classes."""
+    rng = np.random.default_rng(0)
+    names = np.repeat([f"class number {j:03d}" for j in range(k)], 4)
+    return rng.standard_normal((4 * k, 6)), names
+
+
+class Stranger(BaseEstimator):
+    """Fitted, but nothing that a display shows; rates on demand."""
+
+    def __init__(self, rates=None):
+        self.rates = rates
+
+    def fit(self, X, y=None):
+        self.n_features_in_ = 1
+        if self.rates:
+            self.rates_ = self.rates
+        return self
+
+
+# -- all of them ----------------------------------------------------------------------
+
+FROM_ESTIMATOR = {
+    EpsilonPathDisplay: ("clustering", "X"),
+    FilterDisplay: ("net",),
+    MergeTreeDisplay: ("clustering",),
+    PrincipalSamplesDisplay: ("net", "X", "y"),
+    RateReductionDisplay: ("net",),
+    SimilarityDisplay: ("net", "X", "y"),
+    SubspaceSpectrumDisplay: ("net", "X", "y"),
+}
+
+
+@pytest.fixture(scope="module")
+def arguments(net, wine, lines):
+    X, y = wine
+    values = {"net": net, "X": X, "y": y, "clustering": lines[2]}
+    found = {
+        display: [values[name] for name in names]
+        for display, names in FROM_ESTIMATOR.items()
+    }
+    found[EpsilonPathDisplay] = [lines[2], lines[0], [0.02, 1.0]]
+    return found
+
+
+@pytest.fixture(params=list(FROM_ESTIMATOR))
+def display(request):
+    return request.param
+
+
+def test_display_draws_on_given_axes_and_again_on_new_ones(display, arguments):
+    figure, (left, right) = plt.subplots(1, 2)
+    drawn = display.from_estimator(*arguments[display], ax=right)
+    assert drawn.ax_ is right
+    assert drawn.figure_ is figure
+    assert not left.has_data()
+    assert drawn.plot() is drawn
+    assert drawn.figure_ is not figure
+    assert drawn.ax_ in drawn.figure_.axes
+    drawn.figure_.canvas.draw()  # the layout finds room for everything
+
+
+def test_display_refuses_what_is_not_fitted_or_has_nothing_to_show(display, arguments):
+    rest = arguments[display][1:]
+    with pytest.raises(ValueError, match=f"{display.__name__}.*Stranger has no "):
+        display.from_estimator(Stranger().fit(None), *rest)
+    if display is not EpsilonPathDisplay:  # it fits anew
+        with pytest.raises(NotFittedError):
+            display.from_estimator(ReduNetTransformer(), *rest)
+
+
+def test_display_says_how_to_install_what_is_missing(display, arguments, monkeypatch):
+    drawn = display.from_estimator(*arguments[display])
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ImportError, match=f"{display.__name__}.frame .* pip install"):
+        drawn.frame()
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    with pytest.raises(ImportError, match=r'plot needs .* install "skredu\[plot\]"'):
+        drawn.plot()
+    with pytest.raises(ImportError, match=f"{display.__name__}.from_estimator needs"):
+        display.from_estimator(*arguments[display])
+
+
+def test_search_and_pipeline_stand_for_their_last_step(net, wine):
+    X, y = wine
+    scoring = {"scoring": lambda model, X, y: 1.0, "cv": 2}
+    model = make_pipeline(make_pipeline(StandardScaler(), PCA(3)))
+    search = GridSearchCV(model, {"pipeline__pca__whiten": [True]}, **scoring)
+    search.fit(X, y)
+    drawn = SimilarityDisplay.from_estimator(search, X, y)
+    Z = search.transform(X)
+    assert_allclose(
+        drawn.similarity, SimilarityDisplay.from_predictions(Z, y).similarity
+    )
+
+
+@pytest.mark.parametrize("style", ["default", "dark_background"])
+def test_neutral_colours_are_those_of_the_paper(style, lines, wine):
+    with plt.style.context(style):
+        ink = mpl.rcParams["text.color"]
+        tree = MergeTreeDisplay.from_estimator(lines[2])
+        path = EpsilonPathDisplay.from_estimator(lines[2], lines[0], [0.02])
+        spectrum = SubspaceSpectrumDisplay.from_predictions(*many(9), before=many(9)[0])
+    assert tree.cut_line_.get_color() == path.chosen_line_.get_color() == ink
+    assert {line.get_color() for line in spectrum.before_lines_} == {ink}
+
+
+# -- rates ----------------------------------------------------------------------------
+
+
+def test_rates_are_those_of_the_network(net):
+    drawn = RateReductionDisplay.from_estimator(net, name="training", linestyle=":")
+    for key, line in drawn.lines_.items():
+        assert_allclose(line.get_ydata(), net[-1].rates_[key])
+        assert_allclose(line.get_xdata(), np.arange(4))
+        assert line.get_linestyle() == ":"
+    expected = ["$R$, training", "$R_c$, training", r"$\Delta R$, training"]
+    assert legend(drawn) == expected
+    assert legend(drawn.plot(name="again"))[0] == "$R$, again"
+    assert_allclose(drawn.frame()["delta_R"], net[-1].rates_["delta_R"])
+    assert drawn.frame().index.name == "layer"
+
+
+def test_rates_of_other_rows_are_those_of_their_features(net, wine):
+    X, y = wine[0][::3], wine[1][::3]
+    frame = RateReductionDisplay.from_estimator(net, X, y).frame()
+    stages = list(net[-1].staged_transform(net[0].transform(X)))
+    assert len(frame) == len(stages) == 4
+    for i, Z in enumerate(stages):
+        expected = [f(Z, y, epsilon=0.5) for f in (class_coding_rate, rate_reduction)]
+        assert_allclose(frame.loc[i, ["Rc", "delta_R"]], expected)
+        assert frame.loc[i, "R"] == pytest.approx(coding_rate(Z, epsilon=0.5))
+    with pytest.raises(ValueError, match="Stranger has no staged_transform"):
+        RateReductionDisplay.from_estimator(Stranger({"R": []}).fit(None), X, y)
+
+
+def test_rates_of_many_layers_have_no_marks():
+    for n, mark in ((41, ""), (40, "o")):
+        rates = dict.fromkeys(["R", "Rc", "delta_R"], np.arange(n))
+        drawn = RateReductionDisplay(**rates).plot()
+        assert drawn.lines_["R"].get_marker() == mark
+        assert legend(drawn) == ["$R$", "$R_c$", r"$\Delta R$"]
+
+
+# -- similarity -----------------------------------------------------------------------
+
+
+def test_similarity_is_sorted_by_class_and_means_of_blocks_are_class_similarity(
+    net, wine
+):
+    X, y = wine[0][::-1], wine[1][::-1].to_numpy()
+    drawn = SimilarityDisplay.from_estimator(net, X, y)
+    S = drawn.im_.get_array()
+    assert_allclose(np.diag(S), 1.0)
+    labels = np.sort(y)
+    means = [
+        [S[np.ix_(labels == i, labels == j)].mean() for j in range(3)] for i in range(3)
+    ]
+    assert_allclose(means, class_similarity(net.transform(X), y), atol=1e-12)
+    frame = drawn.frame()
+    assert_array_equal(frame.index.get_level_values("class"), labels)
+    rows = frame.columns.get_level_values("row").to_numpy()
+    assert_array_equal(y[rows], labels)
+    plain = SimilarityDisplay(S, labels=labels).plot().frame()
+    assert_array_equal(plain.index.get_level_values("row"), np.arange(len(S)))
+
+
+def test_names_stand_in_the_middle_of_their_blocks_and_only_once_if_long(wine):
+    X, y = wine
+    drawn = SimilarityDisplay.from_predictions(X, y)
+    edges = np.cumsum([0, *np.bincount(y)]) - 0.5
+    for axis in (drawn.ax_.xaxis, drawn.ax_.yaxis):
+        assert_allclose(axis.get_ticklocs(), (edges[:-1] + edges[1:]) / 2)
+        assert texts(axis.get_ticklabels()) == ["0", "1", "2"]
+    assert [line.get_ydata()[0] for line in drawn.ax_.lines[::2]] == [*edges[1:-1]]
+    drawn = SimilarityDisplay.from_predictions(X, y, display_labels=LONG)
+    shown = texts(drawn.ax_.get_yticklabels())
+    assert shown == ["Barolo from the L…", "Grignolino of Ast…", "Barbera"]
+    assert texts(drawn.ax_.get_xticklabels()) == []
+    assert set(drawn.labels) == set(LONG)
+
+
+def test_many_classes_have_as_many_names_as_there_is_room_for():
+    drawn = SimilarityDisplay.from_predictions(*many(100), colorbar=False)
+    assert len(drawn.figure_.axes) == 1
+    assert len(drawn.ax_.lines) == 0
+    shown = texts(drawn.ax_.get_yticklabels())
+    assert 10 < len(shown) < 40
+    assert shown[0] == "class number 000"
+
+
+def test_of_too_many_rows_an_even_choice_with_all_classes_is_shown():
+    X = np.random.default_rng(0).standard_normal((1000, 3))
+    y = np.zeros(1000, dtype=int)
+    y[500] = 1
+    y[501:] = 2
+    drawn = SimilarityDisplay.from_predictions(X, y, max_samples=10)
+    assert 10 <= len(drawn.labels) <= 13
+    assert_array_equal(np.unique(drawn.labels), [0, 1, 2])
+    assert max(np.diff(drawn.rows)) < 150
+    assert np.shape(drawn.similarity) == (len(drawn.rows),) * 2
+
+
+def test_features_may_be_arrays_of_any_namespace(xp, net, wine):
+    X, y = wine
+    Z = net.transform(X)
+    expected = SimilarityDisplay.from_predictions(Z, y).similarity
+    arrays = xp.asarray(Z), xp.asarray(y.to_numpy())
+    assert_allclose(SimilarityDisplay.from_predictions(*arrays).similarity, expected)
+
+
+def test_features_may_be_frames(net, wine):
+    framed = clone(net).set_output(transform="pandas").fit(*wine)
+    assert hasattr(framed.transform(wine[0]), "columns")
+    drawn = SimilarityDisplay.from_estimator(framed, *wine)
+    expected = SimilarityDisplay.from_estimator(net, *wine)
+    assert_allclose(drawn.similarity, expected.similarity, atol=1e-10)
+    spectrum = SubspaceSpectrumDisplay.from_estimator(framed, *wine)
+    assert len(spectrum.before_lines_) == 3
+
+
+def test_rows_labels_and_names_have_to_fit(wine):
+    X, y = wine
+    draw = SimilarityDisplay.from_predictions
+    with pytest.raises(ValueError, match=r"Bad y: .*inconsistent"):
+        draw(X, y[:-1])
+    with pytest.raises(ValueError, match=r"Bad y: .*NaN"):
+        draw(X, np.where(y == 0, np.nan, y))
+    with pytest.raises(ValueError, match="Bad Z"):
+        draw(X * np.nan, y)
+    with pytest.raises(ValueError, match="Bad display_labels: must be 3 names"):
+        draw(X, y, display_labels=["a", "b"])
+
+
+# -- spectra --------------------------------------------------------------------------
+
+
+def test_spectra_are_relative_singular_values_before_and_after(net, wine):
+    X, y = wine
+    drawn = SubspaceSpectrumDisplay.from_estimator(net, X, y, display_labels=LONG)
+    stages = list(net[-1].staged_transform(net[0].transform(X)))
+    for j in range(3):
+        before, after = stages[0][y == j], stages[-1][y == j]
+        for line, Z in ((drawn.before_lines_[j], before), (drawn.lines_[j], after)):
+            sigma = np.linalg.svd(Z, compute_uv=False)
+            expected = sigma / np.sqrt(np.sum(sigma**2))
+            assert_allclose(line.get_ydata(), expected, atol=1e-12)
+            assert_array_equal(line.get_xdata(), np.arange(1, 15))
+    assert legend(drawn) == [*LONG, "before"]
+    assert {line.get_linestyle() for line in drawn.before_lines_} == {"--"}
+    frame = drawn.frame()
+    assert frame.groupby(["stage", "class"]).size().tolist() == [14] * 6
+    squares = frame.value**2
+    assert_allclose(squares.groupby([frame.stage, frame["class"]]).sum(), 1.0)
+
+
+def test_spectra_of_another_transformer_stand_beside_its_rows(wine):
+    X, y = wine
+    drawn = SubspaceSpectrumDisplay.from_estimator(PCA(2).fit(X), X, y)
+    assert [len(line.get_ydata()) for line in drawn.before_lines_] == [13] * 3
+    assert [len(line.get_ydata()) for line in drawn.lines_] == [2] * 3
+
+
+@pytest.mark.parametrize("assume_centered", [True, False])
+def test_dimensions_of_nearest_subspaces_are_marked_on_their_spectra(
+    wine, assume_centered
+):
+    X, y = StandardScaler().fit_transform(wine[0]), wine[1].to_numpy()
+    model = NearestSubspaceClassifier(0.8, assume_centered=assume_centered).fit(X, y)
+    some = y > 0  # one class need not be shown
+    drawn = SubspaceSpectrumDisplay.from_estimator(model, X[some], y[some])
+    marks = drawn.marks_.get_offsets()
+    assert_array_equal(marks[:, 0], [len(basis) for basis in model.components_[1:]])
+    for (x, height), line in zip(marks, drawn.lines_, strict=True):
+        squares = line.get_ydata() ** 2
+        assert height == line.get_ydata()[int(x) - 1]
+        assert squares[: int(x)].sum() >= 0.8 > squares[: int(x) - 1].sum()
+    assert legend(drawn) == ["1", "2", "dimension"]
+    with pytest.raises(ValueError, match="Bad y: class 7 was not there"):
+        SubspaceSpectrumDisplay.from_estimator(model, X, np.where(some, y, 7))
+
+
+def test_many_classes_have_a_scale_instead_of_a_legend():
+    X, y = many(10)
+    drawn = SubspaceSpectrumDisplay.from_predictions(X, y)
+    assert drawn.ax_.get_legend() is None
+    assert drawn.before_lines_ == []
+    (scale,) = [ax for ax in drawn.figure_.axes if ax is not drawn.ax_]
+    assert texts(scale.get_yticklabels()) == list(np.unique(y))
+    assert len({tuple(line.get_color()) for line in drawn.lines_}) == 10
+    drawn = SubspaceSpectrumDisplay.from_predictions(X, y, before=X)
+    assert legend(drawn) == ["before", "after"]
+
+
+def test_a_class_of_zeros_has_no_direction():
+    model = NearestSubspaceClassifier().fit([[1.0, 0.0], [0.0, 0.0]], [0, 1])
+    drawn = SubspaceSpectrumDisplay.from_estimator(
+        model, [[1.0, 0.0], [0.0, 0.0]], [0, 1]
+    )
+    assert_array_equal(drawn.marks_.get_offsets(), [[1, 1], [0, 0]])
+    spectra = [np.array([0.8, 0.6]), np.array([1.0])]
+    frame = SubspaceSpectrumDisplay(spectra).plot().frame()
+    assert frame["class"].tolist() == [0, 0, 1]
+
+
+# -- the tree -------------------------------------------------------------------------
+
+
+def test_links_are_merges_with_colours_of_their_groups(lines):
+    model = lines[2]
+    drawn = MergeTreeDisplay.from_estimator(model, max_leaves=40)
+    heights = [line.get_ydata()[1] for line in drawn.links_]
+    assert_allclose(np.sort(heights), model.linkage()[:, 2])
+    colors = [line.get_color() for line in drawn.links_]
+    assert drawn.n_groups == 2
+    cut = drawn.cut_line_.get_ydata()[0]
+    ink = drawn.ax_.xaxis.label.get_color()
+    assert_array_equal(np.array(heights) > cut, [color == ink for color in colors])
+    assert len(set(colors)) == 3
+    assert np.sum(np.array(heights) > cut) == 1
+    low, high = drawn.ax_.get_ylim()
+    assert low == 0.0
+    assert high > max(heights)
+    assert model.merge_costs_[np.cumsum(model.merge_costs_).argmin() + 1] > 0
+
+
+def test_leaves_have_names_or_the_number_of_their_rows(lines):
+    model = lines[2]
+    names = [f"row {i}" for i in range(40)]
+    drawn = MergeTreeDisplay.from_estimator(
+        model, display_labels=names, max_leaves=6, n_groups=3
+    )
+    shown = texts(drawn.ax_.get_xticklabels())
+    assert len(shown) == 6
+    assert len(drawn.links_) == 5
+    sizes = [int(name[1:-1]) if name[0] == "(" else 1 for name in shown]
+    assert sum(sizes) == 40
+    assert all(name[0] == "(" or name in names for name in shown)
+    assert drawn.ax_.get_ylim()[0] > 0.0
+
+
+def test_tree_of_one_group_or_of_rows_alone(lines):
+    model = lines[2]
+    whole = MergeTreeDisplay.from_estimator(model, n_groups=1)
+    assert whole.cut_line_ is None
+    assert len({line.get_color() for line in whole.links_}) == 1
+    alone = MergeTreeDisplay.from_estimator(model, n_groups=40)
+    ink = alone.ax_.xaxis.label.get_color()
+    assert {line.get_color() for line in alone.links_} == {ink}
+    assert 0.0 < alone.cut_line_.get_ydata()[0] < model.linkage()[0, 2]
+
+
+def test_tree_as_numbers_and_what_is_no_tree(lines):
+    model = lines[2]
+    frame = MergeTreeDisplay.from_estimator(model).frame()
+    assert_array_equal(frame[["left", "right"]], model.children_)
+    assert_allclose(frame.cost, model.merge_costs_)
+    assert frame["size"].iloc[-1] == 40
+    plain = MergeTreeDisplay(model.linkage()).plot().frame()
+    assert_allclose(plain.cost, np.abs(model.merge_costs_), rtol=1e-9, atol=1e-9)
+    with pytest.raises(ValueError, match="Bad linkage"):
+        MergeTreeDisplay(np.zeros((0, 4))).plot()
+    with pytest.raises(ValueError, match="Bad display_labels: must be 40 names"):
+        MergeTreeDisplay.from_estimator(model, display_labels=["a"])
+
+
+# -- the path -------------------------------------------------------------------------
+
+
+def test_path_is_that_of_the_clustering_in_order(lines):
+    X, _, model = lines
+    epsilons = [0.05, 0.005, 1.0]
+    path = model.epsilon_path(X, epsilons)
+    drawn = EpsilonPathDisplay.from_estimator(model, X, epsilons)
+    assert_allclose(drawn.line_.get_xdata(), [0.005, 0.05, 1.0])
+    assert_array_equal(drawn.line_.get_ydata(), path["n_clusters"][[1, 0, 2]])
+    assert_allclose(drawn.bits_line_.get_ydata(), path["penalised_length"][[1, 0, 2]])
+    assert drawn.chosen_line_.get_xdata()[0] == model.epsilon_
+    frame = drawn.frame()
+    assert_allclose(frame.coding_length, path["coding_length"])
+    drawn.plot(bits="coding_length", linestyle=":")
+    assert_allclose(drawn.bits_line_.get_ydata(), path["coding_length"][[1, 0, 2]])
+    assert drawn.bits_line_.get_linestyle() == ":"
+    assert drawn.ax_.get_yscale() == "linear"
+    with pytest.raises(ValueError, match=r"Bad bits: must be one of .*'nats'"):
+        drawn.plot(bits="nats")
+
+
+@pytest.mark.parametrize("assume_centered", [True, False])
+def test_path_without_distortions_takes_those_of_auto(lines, assume_centered):
+    X = lines[0][:12] + 1.0
+    model = CompressionClustering(assume_centered=assume_centered, refine=False)
+    drawn = EpsilonPathDisplay.from_estimator(model, X)
+    assert drawn.chosen is None
+    assert drawn.chosen_line_ is None
+    assert len(drawn.epsilon) == 16
+    auto = model.fit(X).epsilon_
+    assert np.min(np.abs(drawn.epsilon - auto)) < 1e-12
+    best = drawn.epsilon[np.argmin(drawn.penalised_length)]
+    assert best == pytest.approx(auto)
+
+
+def test_numbers_of_groups_of_many_sizes_have_a_logarithmic_axis():
+    path = {"epsilon": [0.1, 1.0], "n_clusters": [60, 1]}
+    bits = {"coding_length": [9.0, 8.0], "penalised_length": [7.0, 8.0]}
+    drawn = EpsilonPathDisplay(**path, **bits).plot()
+    assert drawn.ax_.get_yscale() == "log"
+
+
+# -- filters --------------------------------------------------------------------------
+
+
+def test_operators_are_those_of_the_layer(net):
+    drawn = FilterDisplay.from_estimator(net, layer=-1, display_labels=LONG)
+    layer = net[-1].layers_[-1]
+    expected = [layer.expansion, *(layer.compression(j) for j in range(3))]
+    assert_allclose(drawn.filters.reshape(4, 14, 14), expected)
+    frame = drawn.frame()
+    assert frame.index.tolist() == ["$E$", *LONG]
+    assert_allclose(frame.to_numpy().reshape(4, 14, 14), expected)
+    assert len(drawn.texts_) == 4
+    off = expected[0] - np.diag(np.diag(expected[0]))
+    shown = drawn.im_.get_array()[:14, :14]
+    assert_allclose(shown, expected[0] / np.abs(off).max())
+    with pytest.raises(ValueError, match="Bad layer: the network has 3 layers"):
+        FilterDisplay.from_estimator(net, layer=3)
+
+
+def test_operators_whose_names_do_not_fit_have_symbols():
+    X, y = many(100)
+    net = ReduNetTransformer(1, 0.5, fit_intercept=False).fit(X, y)
+    drawn = FilterDisplay.from_estimator(net)
+    assert texts(drawn.texts_)[:2] == ["$E$", "$C_{0}$"]
+    assert texts(drawn.texts_)[-1] == "$C_{99}$"
+    assert drawn.filters.shape == (10, 11, 6, 6)
+    assert len(drawn.frame()) == 101
+
+
+@pytest.mark.parametrize("intercept", [True, False])
+def test_directions_are_those_in_which_operators_are_smallest(digits, intercept):
+    X, y = digits
+    net = ReduNetTransformer(1, 0.5, fit_intercept=intercept).fit(X, y)
+    drawn = FilterDisplay.from_estimator(net, image_shape=(8, 8), n_columns=5)
+    assert drawn.filters.shape == (4, 5, 8, 8)
+    assert texts(drawn.ax_.get_yticklabels()) == ["$E$", "0", "1", "2"]
+    U = drawn.filters[2].reshape(5, 64)
+    C = net.layers_[0].compression(1)[:64, :64]
+    assert_allclose(U @ U.T, np.eye(5), atol=1e-8)
+    values = np.diag(U @ C @ U.T)
+    assert_allclose(C @ U.T, U.T * values, atol=1e-8 * np.abs(C).max())
+    assert_allclose(values, np.linalg.eigvalsh(C)[:5], rtol=1e-6)
+    assert np.all(U.max(axis=1) == np.abs(U).max(axis=1))
+    assert len(drawn.frame()) == 20
+    for shape in ((8, 9), (8, 8, 3), "8x8"):
+        with pytest.raises(ValueError, match="Bad image_shape"):
+            FilterDisplay.from_estimator(net, image_shape=shape)
+
+
+def test_directions_outside_the_span_of_a_class_are_left_empty():
+    X = np.eye(4)[[0, 1, 2, 3, 0, 1]]
+    net = ReduNetTransformer(1, 0.5, fit_intercept=False).fit(X, [0, 0, 1, 1, 2, 2])
+    drawn = FilterDisplay.from_estimator(net, image_shape=(2, 2), n_columns=4)
+    empty = np.isnan(drawn.filters).all(axis=(2, 3)).sum(axis=1)
+    assert empty.tolist()[1:] == [2, 2, 2]
+
+
+def test_filters_of_a_lifting_are_in_lines(digits):
+    X, _ = digits
+    flat = ConvolutionalLifting(5, 3, signal_shape=(8, 8), random_state=0).fit(X)
+    drawn = FilterDisplay.from_estimator(flat, n_columns=4)
+    assert drawn.filters.shape == (2, 4, 3, 3)
+    assert_allclose(drawn.filters[1, 0], flat.filters_[4, 0])
+    assert len(drawn.frame()) == 5
+    assert drawn.texts_ == []
+    colored = flat.fit(np.hstack([X, X]))
+    assert_allclose(FilterDisplay.from_estimator(colored).filters, colored.filters_)
+    signals = ConvolutionalLifting(5, 3, random_state=0).fit(X)
+    drawn = FilterDisplay.from_estimator(signals)
+    sizes = np.abs(signals.filters_[:, 0]).max(axis=1, keepdims=True)
+    assert_allclose(drawn.im_.get_array(), signals.filters_[:, 0] / sizes)
+    cubes = ConvolutionalLifting(2, 3, signal_shape=(4, 4, 4), random_state=0).fit(X)
+    with pytest.raises(ValueError, match="of one or two dimensions"):
+        FilterDisplay.from_estimator(cubes)
+
+
+# -- principal samples ----------------------------------------------------------------
+
+
+def test_samples_are_the_rows_along_the_components_of_each_class(digits):
+    X, y = digits
+    model = NearestSubspaceClassifier(4).fit(X, y)
+    drawn = PrincipalSamplesDisplay.from_estimator(
+        model, X, y, image_shape=(8, 8), n_components=2, n_samples=3
+    )
+    frame = drawn.frame()
+    assert frame.groupby(["class", "component"]).place.agg(list).tolist() == [
+        [1, 2, 3]
+    ] * len(frame.groupby(["class", "component"]))
+    assert len(frame) == 18
+    Z = X / np.linalg.norm(X, axis=1, keepdims=True)
+    for (label, component), found in frame.groupby(["class", "component"]):
+        u = np.linalg.svd(Z[y == label])[2][component - 1]
+        cosines = np.where(y == label, np.abs(Z @ u), 0.0)
+        assert_allclose(found.cosine, np.sort(cosines)[::-1][:3])
+        assert_allclose(cosines[found.row], found.cosine)
+    # class 1, component 2, place 1: fourth picture of the second line
+    image = np.asarray(drawn.im_.get_array())
+    row = frame[(frame["class"] == 1) & (frame.component == 2)].row.iloc[0]
+    left = 3 * 9 + 2
+    assert_array_equal(image[9:17, left : left + 8], X[row].reshape(8, 8))
+    assert np.isnan(image[8]).all()
+    assert texts(drawn.ax_.get_yticklabels()) == ["0", "1", "2"]
+    assert texts(drawn.ax_.get_xticklabels()) == ["1", "2"]
+
+
+def test_a_class_with_few_directions_leaves_places_empty():
+    X = np.array([[1.0, 0, 0, 0], [2.0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 1]])
+    drawn = PrincipalSamplesDisplay.from_predictions(
+        X, ["a", "a", "b", "b"], image_shape=(2, 2), n_components=2
+    )
+    assert len(drawn.samples) == 3
+    assert np.isnan(np.asarray(drawn.im_.get_array())[:2, 3:]).all()
+
+
+@pytest.mark.parametrize("brightest", [1.0, 255.0])
+def test_pictures_in_colour(brightest):
+    X = np.random.default_rng(0).uniform(0, brightest, (6, 12))
+    X[0, 0], X[1, 0] = 0.0, brightest
+    drawn = PrincipalSamplesDisplay.from_predictions(
+        X, [0, 0, 0, 1, 1, 1], image_shape=(2, 2, 3), n_components=3
+    )
+    image = np.asarray(drawn.im_.get_array())
+    assert image.shape == (5, 8, 4)
+    picture = X[drawn.rows[0]].reshape(2, 2, 3)
+    low, high = (0.0, 1.0) if brightest == 1.0 else (X[drawn.rows].min(), X.max())
+    if brightest == 1.0:
+        assert_allclose(image[:2, :2, :3], picture)
+    else:
+        high = X[drawn.rows].max()
+        assert_allclose(image[:2, :2, :3], (picture - low) / (high - low))
+    assert_array_equal(image[2], 0.0)
+    assert_array_equal(image[:2, :2, 3], 1.0)
+
+
+def test_rows_of_a_table_become_lines_with_the_names_of_features(net, wine):
+    X, y = wine
+    drawn = PrincipalSamplesDisplay.from_estimator(
+        net, X, y, n_components=2, display_labels=LONG
+    )
+    rows = X.to_numpy()[drawn.rows]
+    low, high = rows.min(axis=0), rows.max(axis=0)
+    assert_allclose(drawn.im_.get_array(), (rows - low) / (high - low))
+    names = texts(drawn.ax_.get_xticklabels())
+    assert names[:2] == ["alcohol", "malic_acid"]
+    lines = texts(drawn.ax_.get_yticklabels())
+    assert lines[:2] == ["Barolo from the L…, 1", "Barolo from the L…, 2"]
+    assert len(drawn.ax_.lines) == 2
+    plain = PrincipalSamplesDisplay.from_predictions(X.to_numpy(), y)
+    assert texts(plain.ax_.get_xticklabels())[:2] == ["0", "1"]
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((8,), "must be"),
+        ((8, 8, 2), "must be"),
+        ((8.0, 8), "must be"),
+        ((-8, -8), "must be"),
+        ((8, 9), "72 values, the rows have 64"),
+    ],
+)
+def test_shape_of_pictures_has_to_fit(digits, shape, message):
+    with pytest.raises(ValueError, match=f"Bad image_shape: .*{message}"):
+        PrincipalSamplesDisplay.from_predictions(*digits, image_shape=shape)
+
+
+def test_tall_figures_hold_many_classes():
+    X, y = many(100)
+    drawn = PrincipalSamplesDisplay.from_predictions(X, y, image_shape=(2, 3))
+    assert len(drawn.ax_.get_yticklabels()) == 100
+    assert drawn.figure_.get_figheight() > 20
