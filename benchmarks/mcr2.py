@@ -32,6 +32,7 @@ from benchmarks._harness import Report, limit_threads, parser, progress
 from skredu import MCR2Transformer
 
 COMPONENTS = (2, 5, 10, 20)
+PARTS = ("features", "layers", "settings")
 FOLDS, TABLE_FOLDS, TABLE_ROWS = 5, 3, 500
 SETS: dict[str, Callable[..., Any]] = {
     "digits": load_digits,
@@ -60,7 +61,7 @@ SETTINGS = (
 def scaler_of(name: str) -> Any:
     """What rows of a set go through first."""
     if name == "digits":
-        return FunctionTransformer(np.divide, kw_args={"x2": 16.0})
+        return FunctionTransformer(lambda X: X / 16.0)
     return StandardScaler()
 
 
@@ -245,14 +246,17 @@ def main(arguments: list[str] | None = None) -> None:
     options.add_argument(
         "--components", type=int, nargs="+", default=list(COMPONENTS), metavar="M"
     )
+    options.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     args: argparse.Namespace = options.parse_args(arguments)
     limit_threads(args.threads)
     # searches of other settings than the default may end early; that is in the tables
     warnings.simplefilter("ignore", ConvergenceWarning)
     report = Report("mcr2", "MCR2Transformer")
-    compare(report, args.components)
-    depth(report)
-    if args.data is not None:
+    if "features" in args.parts:
+        compare(report, args.components)
+    if "layers" in args.parts:
+        depth(report)
+    if "settings" in args.parts and args.data is not None:
         settings(report, args.data)
     report.save(args.output)
 

@@ -15,6 +15,9 @@ from skredu.representation._objective import Reduction
 LEAST_REDUCTION = 1e-6
 # Evaluations that an iteration may take, on average.
 MAX_EVALUATIONS = 20
+# Iterations over which a gain is taken: single ones can be short by chance, the first
+# ones most of all.
+WINDOW = 3
 
 
 def ascend(
@@ -38,7 +41,7 @@ def ascend(
     max_iter : int
         Most iterations.
     tol : float
-        Stop where an iteration gains less than this share.
+        Stop where iterations gain less than this share each.
     watch : callable
         Called after every iteration; says whether to stop.
 
@@ -59,8 +62,11 @@ def ascend(
         value, gradient = reduction.of_map(w.reshape(W.shape), rows)
         return -value / unit, -gradient.ravel() / unit
 
-    def callback(_: Any) -> None:
-        if watch():
+    losses: list[float] = []
+
+    def callback(intermediate_result: Any) -> None:
+        losses.append(float(intermediate_result.fun))
+        if watch() or _little(losses, tol):
             raise StopIteration
 
     found = minimize(
@@ -72,8 +78,16 @@ def ascend(
         options={
             "maxiter": max_iter,
             "maxfun": MAX_EVALUATIONS * max_iter,
-            "ftol": tol,
+            "ftol": 0.0,
             "gtol": 0.0,
         },
     )
     return found.x.reshape(W.shape), int(found.nit), found.status != 1
+
+
+def _little(losses: list[float], tol: float) -> bool:
+    """Whether the last iterations have gained too little."""
+    if len(losses) <= WINDOW:
+        return False
+    gain = losses[-1 - WINDOW] - losses[-1]
+    return gain < tol * WINDOW * max(1.0, -losses[-1])
