@@ -115,7 +115,7 @@ def label_axis(
     across = axis.axis_name == "x"
     axis.axes.apply_aspect()
     box = axis.axes.get_window_extent()
-    em = _font_size(axis.axis_name)
+    em = _font_size(across)
     length = (box.width if across else box.height) / axis.axes.figure.dpi * 72 / em
     shown = np.arange(0, len(names), -(-len(names) // max(2, int(length / 1.25))))
     texts = [short(names[i], longest) for i in shown]
@@ -127,12 +127,12 @@ def label_axis(
     axis.set_tick_params(length=0, rotation=90 if crowded else 0)
 
 
-def _font_size(axis_name: str) -> float:
-    """Size of the labels at ticks, in points."""
+def _font_size(across: bool) -> float:
+    """Size of the labels at the ticks of an axis, in points."""
     from matplotlib import rcParams
     from matplotlib.font_manager import FontProperties
 
-    size = rcParams[f"{axis_name}tick.labelsize"]
+    size = rcParams["xtick.labelsize" if across else "ytick.labelsize"]
     return float(FontProperties(size=size).get_size_in_points())
 
 
