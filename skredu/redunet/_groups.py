@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from scipy.linalg import lapack
+
 from skredu._compat import at_least, namespace
 from skredu.coding import _group
 from skredu.coding._group import left_and_right
@@ -19,6 +22,9 @@ CHOLESKY = 2.0
 # Beyond this ``I + alpha S`` loses too many digits of weak directions (it is factored
 # in double precision), and singular vectors take over.
 MAX_SCALE = 1e7
+# Up to this ``alpha tr(S)`` the products of rows resolve their singular vectors: what
+# rounding does to the operators is this times the unit of rounding.
+GRAM_SCALE = 1e5
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -158,24 +164,30 @@ def _factored_group(
 def _singular_vectors(root: Any, alpha: float) -> tuple[Any, Any, Any]:
     """Singular vectors and values of rows in double precision, the largest first.
 
-    Rows in single precision have their products taken in double precision, where that
-    resolves all that matters: several times faster.
+    Of few rows the matrix of products is decomposed where that resolves all that
+    matters: several times faster.
     """
     xp = namespace(root)
     b, r = root.shape
-    eps = float(xp.finfo(xp.float64).eps)
-    if b < r and root.dtype != xp.float64:
+    if b < r:
         rows = widen(root)
         G = rows @ rows.T
-        floor = b * eps * float(xp.sum(xp.linalg.diagonal(G)))
-        if alpha * floor < float(xp.finfo(root.dtype).eps) / 4.0:
-            eigenvalues, U = xp.linalg.eigh(G)
-            start = int(xp.count_nonzero(eigenvalues <= floor))
-            U, sigma = xp.flip(U[:, start:], axis=1), xp.sqrt(eigenvalues[start:])
-            sigma = xp.flip(sigma)
-            return U, sigma, (rows.T @ U) / sigma
+        trace = float(xp.sum(xp.linalg.diagonal(G)))
+        if alpha * trace < GRAM_SCALE:
+            return _by_products(rows, G, trace)
     U, sigma, Vt = left_and_right(root)
     return U, sigma, Vt.T
+
+
+def _by_products(rows: Any, G: Any, trace: float) -> tuple[Any, Any, Any]:
+    """Singular vectors from those of ``G = rows @ rows.T``."""
+    xp = namespace(rows)
+    floor = rows.shape[0] * float(xp.finfo(xp.float64).eps) * trace
+    eigenvalues, U = xp.linalg.eigh(G)
+    start = int(xp.count_nonzero(eigenvalues <= floor))
+    U = xp.flip(U[:, start:], axis=1)
+    sigma = xp.sqrt(xp.flip(eigenvalues[start:]))
+    return U, sigma, (rows.T @ U) / sigma
 
 
 def _dense_group(
@@ -186,9 +198,7 @@ def _dense_group(
     n, d = code.count, code.n_features
     L = _cholesky(scatter, d / n / epsilon**2)
     volumes = (_log_det(L), 0.0)
-    inverse = _group._inverse(L)
-    eye = xp.eye(L.shape[0], dtype=L.dtype, device=L.device)
-    ridge = xp.astype(eye - inverse.T @ inverse, Z.dtype)
+    ridge = xp.astype(_complement(L), Z.dtype)
     whitening = None
     if lengths:
         L = _cholesky(scatter, d / (n + 1.0) / epsilon**2)
@@ -205,6 +215,18 @@ def _cholesky(scatter: Any, scale: float) -> Any:
     return xp.linalg.cholesky(
         xp.eye(S.shape[0], dtype=S.dtype, device=S.device) + scale * S
     )
+
+
+def _complement(L: Any) -> Any:
+    """``I - (L L^T)^-1`` of a lower-triangular factor; NumPy overwrites it."""
+    xp = namespace(L)
+    if xp is np:  # a third of the operations
+        inverse = lapack.dpotri(L.T, lower=0, overwrite_c=1)[0]
+        ridge = -(np.triu(inverse) + np.triu(inverse, 1).T)
+        ridge.reshape(-1)[:: len(ridge) + 1] += 1.0
+        return ridge
+    inverse = _group._inverse(L)
+    return xp.eye(L.shape[0], dtype=L.dtype, device=L.device) - inverse.T @ inverse
 
 
 def _log_det(L: Any) -> float:
