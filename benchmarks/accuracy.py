@@ -32,7 +32,7 @@ from sklearn.svm import SVC
 
 from benchmarks import _data
 from benchmarks._harness import Report, limit_threads, parser, progress
-from skredu import MICLClassifier, NearestSubspaceClassifier
+from skredu import MICLClassifier, NearestSubspaceClassifier, ReduNetClassifier
 
 PROTOCOL = f"""\
 Accuracy, mean of StratifiedKFold(5, shuffle=True, random_state=0). Of longer tables
@@ -54,6 +54,8 @@ def classifiers() -> dict[str, BaseEstimator]:
         "MICL, rbf": MICLClassifier(kernel="rbf"),
         "MICL, 20 neighbours": MICLClassifier(n_neighbors=20),
         "MICL, Nyström": make_pipeline(features, MICLClassifier()),
+        "ReduNet": ReduNetClassifier(),
+        "ReduNet, Nyström": make_pipeline(features, ReduNetClassifier()),
         "nearest subspace": NearestSubspaceClassifier(),
         "nearest affine subspace": NearestSubspaceClassifier(assume_centered=False),
         "SVC, rbf, grid": GridSearchCV(SVC(), svc, cv=3),
