@@ -8,7 +8,12 @@ if TYPE_CHECKING:
     from skredu.classification import MICLClassifier, NearestSubspaceClassifier
     from skredu.clustering import CompressionClustering
     from skredu.lifting import ConvolutionalLifting, PolarTransformer
-    from skredu.redunet import ReduNetClassifier, ReduNetTransformer
+    from skredu.redunet import (
+        InvariantReduNetClassifier,
+        InvariantReduNetTransformer,
+        ReduNetClassifier,
+        ReduNetTransformer,
+    )
     from skredu.representation import MCR2Transformer
 
 __version__ = "0.1.0"
@@ -16,6 +21,8 @@ __version__ = "0.1.0"
 __all__ = [
     "CompressionClustering",
     "ConvolutionalLifting",
+    "InvariantReduNetClassifier",
+    "InvariantReduNetTransformer",
     "MCR2Transformer",
     "MICLClassifier",
     "NearestSubspaceClassifier",
@@ -34,6 +41,8 @@ __all__ = [
 _HOMES = {
     "CompressionClustering": "clustering",
     "ConvolutionalLifting": "lifting",
+    "InvariantReduNetClassifier": "redunet",
+    "InvariantReduNetTransformer": "redunet",
     "MCR2Transformer": "representation",
     "MICLClassifier": "classification",
     "NearestSubspaceClassifier": "classification",

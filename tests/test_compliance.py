@@ -22,6 +22,8 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 from skredu import (
     CompressionClustering,
     ConvolutionalLifting,
+    InvariantReduNetClassifier,
+    InvariantReduNetTransformer,
     MCR2Transformer,
     MICLClassifier,
     NearestSubspaceClassifier,
@@ -87,6 +89,11 @@ ESTIMATORS = [
     ReduNetTransformer(epsilon=0.5, membership="residual", construction="estimated"),
     ReduNetTransformer(membership="weighted_residual", construction="labels"),
     ReduNetTransformer(n_layers=2, fit_intercept=False),
+    InvariantReduNetClassifier(n_layers=2),
+    InvariantReduNetTransformer(n_layers=1, output="invariant"),
+    InvariantReduNetTransformer(
+        n_layers=1, epsilon=0.5, signal_shape=1, membership="residual"
+    ),
     MCR2Transformer(),
     MCR2Transformer(2, n_layers=2, activation="relu", init="lda"),
     ConvolutionalLifting(4),

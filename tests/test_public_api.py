@@ -17,6 +17,8 @@ import skredu
 NAMES = [
     "CompressionClustering",
     "ConvolutionalLifting",
+    "InvariantReduNetClassifier",
+    "InvariantReduNetTransformer",
     "MCR2Transformer",
     "MICLClassifier",
     "NearestSubspaceClassifier",
@@ -88,6 +90,8 @@ DISPLAY_METHODS = [
 # Parameters that may come by position, where they are not just one.
 LEADING = {
     "ConvolutionalLifting": 2,  # n_filters, kernel_size
+    "InvariantReduNetClassifier": 3,  # as without shifts
+    "InvariantReduNetTransformer": 3,
     "PolarTransformer": 3,  # image_shape, n_radii, n_angles
     "ReduNetClassifier": 3,  # n_layers, epsilon, eta
     "ReduNetTransformer": 3,

@@ -1,7 +1,8 @@
-"""What both vector networks share: parameters, fit and transform."""
+"""What all networks share: parameters, fit and transform."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -27,27 +28,25 @@ from skredu._compat import (
 )
 from skredu.classification._training import Training
 from skredu.coding._linalg import BLOCK
-from skredu.redunet._entry import enter
-from skredu.redunet._layer import Layer
 from skredu.redunet._memberships import KINDS
 from skredu.redunet._network import Grown, Step, grow, staged, through
-from skredu.redunet._sphere import Frame, on_sphere
-from skredu.redunet._vectors import VectorRule
-from skredu.redunet._view import ReduNetLayer
 
 if TYPE_CHECKING:
-    from skredu.redunet._protocols import Built
+    from skredu.redunet._protocols import Built, Rule
 
 RATES = ("R", "Rc", "delta_R")
 
 
-class BaseReduNet(
+class BaseNet(
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     SkreduEstimator,
 ):
-    """A network for plain vectors, built forward."""
+    """A network that is built forward.
+
+    Subclasses say how rows enter it and leave it, and by which rule layers are made.
+    """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "n_layers": [Interval(Integral, 0, None, closed="left")],
@@ -57,39 +56,54 @@ class BaseReduNet(
         "membership": [StrOptions(set(KINDS))],
         "inverse_temperature": [Interval(Real, 0, None, closed="neither")],
         "construction": [StrOptions({"left_out", "estimated", "labels"})],
-        "fit_intercept": ["boolean", StrOptions({"auto"})],
-        "intercept_scaling": [Interval(Real, 0, None, closed="neither")],
         "tol": [Interval(Real, 0, None, closed="left")],
         "warm_start": ["boolean"],
     }
     _reference: ClassVar[str] = "class_count_"
 
-    def __init__(
-        self,
-        n_layers: int = 20,
-        epsilon: float | str = "auto",
-        eta: float = 0.1,
-        *,
-        step: str = "relative",
-        membership: str = "coding",
-        inverse_temperature: float = 500.0,
-        construction: str = "left_out",
-        fit_intercept: bool | str = "auto",
-        intercept_scaling: float = 1.0,
-        tol: float = 0.0,
-        warm_start: bool = False,
-    ) -> None:
-        self.n_layers = n_layers
-        self.epsilon = epsilon
-        self.eta = eta
-        self.step = step
-        self.membership = membership
-        self.inverse_temperature = inverse_temperature
-        self.construction = construction
-        self.fit_intercept = fit_intercept
-        self.intercept_scaling = intercept_scaling
-        self.tol = tol
-        self.warm_start = warm_start
+    n_layers: int
+    epsilon: float | str
+    eta: float
+    step: str
+    membership: str
+    inverse_temperature: float
+    construction: str
+    tol: float
+    warm_start: bool
+    _n_features_out: int
+
+    @abstractmethod
+    def _enter(self, X: Any) -> tuple[Any, Any]:
+        """Return rows as they leave again without layers, and as layers take them."""
+
+    @abstractmethod
+    def _leave(self, start: Any, Z: Any, stage: int = -1) -> Any:
+        """Features (n, n_features_out) of rows behind a layer, the last by default."""
+
+    @abstractmethod
+    def _steps(self) -> list[tuple[Any, float]]:
+        """Layers and their steps."""
+
+    @abstractmethod
+    def _place(self, rows: Training) -> Any:
+        """Prepare the training rows for layers, and choose the distortion."""
+
+    @abstractmethod
+    def _rule(self, rows: Training) -> Rule:
+        """By which rule layers are made."""
+
+    @abstractmethod
+    def _fit_decision(self, rows: Training, Z: Any) -> dict[str, Any]:
+        """Fit a decision to features; its state as arrays, numbers and containers."""
+
+    @abstractmethod
+    def _decision_scores(self, decision: dict[str, Any], Z: Any) -> Any:
+        """Minus the extra bits of features in every class, label included, (n, k)."""
+
+    @property
+    def _width(self) -> int:
+        """Entries that one row takes on its way."""
+        return 8 * self._n_features_out
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -144,8 +158,8 @@ class BaseReduNet(
 
         Returns
         -------
-        Z : ndarray of shape (n_samples, n_features) or (n_samples, n_features + 1)
-            Features on the unit sphere; one more column with an intercept.
+        Z : ndarray of shape (n_samples, n_features_out)
+            Features.
 
         Raises
         ------
@@ -154,13 +168,11 @@ class BaseReduNet(
         """
         X = self._check_rows(X, "transform")
         xp, n = namespace(X), X.shape[0]
-        layers, frame = self._steps(), self._frame
-        shape = (n, self._n_features_out)
+        layers, shape = self._steps(), (n, self._n_features_out)
         features = xp.empty(shape, dtype=X.dtype, device=X.device)
-        for block in gen_batches(n, max(1, BLOCK // (8 * shape[1]))):
-            start = on_sphere(X[block, :], self._constant)
-            moved = through(layers, frame.enter(start))
-            features[block, :] = frame.leave(start, moved)
+        for block in self._blocks(n):
+            start, Z = self._enter(X[block, :])
+            features[block, :] = self._leave(start, through(layers, Z))
         return features
 
     def staged_transform(self, X: Any) -> Iterator[Any]:
@@ -173,8 +185,8 @@ class BaseReduNet(
 
         Yields
         ------
-        Z : ndarray of shape (n_samples, n_features) or (n_samples, n_features + 1)
-            Features on the unit sphere, before the first layer and after each.
+        Z : ndarray of shape (n_samples, n_features_out)
+            Features, before the first layer and after each.
 
         Raises
         ------
@@ -182,15 +194,13 @@ class BaseReduNet(
             If ``X`` does not fit the training rows.
         """
         X = self._check_rows(X, "staged_transform")
-        start = on_sphere(X, self._constant)
-        for moved in staged(self._steps(), self._frame.enter(start)):
-            yield self._frame.leave(start, moved)
+        start, Z = self._enter(X)
+        for stage, moved in enumerate(staged(self._steps(), Z)):
+            yield self._leave(start, moved, stage)
 
-    @property
-    def layers_(self) -> list[ReduNetLayer]:
-        """Layers with their operators, one object each."""
-        check_is_fitted(self)
-        return [ReduNetLayer(layer, self._frame, step) for layer, step in self._steps()]
+    def _blocks(self, n: int) -> Any:
+        """Slices of rows of which one at a time is in work."""
+        return gen_batches(n, max(1, BLOCK // self._width))
 
     @property
     def n_iter_(self) -> int:
@@ -203,14 +213,6 @@ class BaseReduNet(
     @property
     def _continues(self) -> bool:
         return bool(self.warm_start) and hasattr(self, "_features")
-
-    @property
-    def _frame(self) -> Frame:
-        return Frame(self._basis)
-
-    def _steps(self) -> list[tuple[Layer, float]]:
-        """Layers and their steps."""
-        return [(Layer.of_plain(s["layer"]), s["step"]) for s in self._layers]
 
     def _training_rows(self, X: Any, y: Any, sample_weight: Any) -> Training:
         """Rows known to be good, sorted by class."""
@@ -228,24 +230,16 @@ class BaseReduNet(
         return X
 
     def _begin(self, rows: Training) -> Any:
-        """Put the training rows on the sphere, and choose the distortion."""
-        entry = enter(
-            rows,
-            fit_intercept=self.fit_intercept,
-            intercept_scaling=float(self.intercept_scaling),
-            epsilon=self.epsilon,
-        )
-        self._constant, self._basis = entry.constant, entry.frame.basis
-        self.intercept_ = entry.constant or 0.0
-        self._n_features_out = entry.n_features
-        self.epsilon_ = entry.epsilon
+        """Place the training rows, and forget the layers of another fit."""
+        Z = self._place(rows)
+        self._n_rows = rows.X.shape[0]
         self.classes_ = rows.classes
         xp, device = namespace(rows.source), rows.source.device
         counts = [float(np.sum(to_numpy(w))) for w in rows.class_weights()]
         self.class_count_ = xp.asarray(counts, dtype=xp.float64, device=device)
         self.rates_ = {name: np.empty(0) for name in RATES}
         self._layers: list[dict[str, Any]] = []
-        return entry.Z
+        return Z
 
     def _forget(self) -> None:
         """Be as if never fitted."""
@@ -260,7 +254,7 @@ class BaseReduNet(
                 "when warm_start=True."
             )
         same = np.array_equal(rows.classes, self.classes_)
-        if not same or rows.X.shape[0] != self._features.shape[0]:
+        if not same or rows.X.shape[0] != self._n_rows:
             raise ValueError(
                 "X and y must be the training rows of the last call when "
                 "warm_start=True."
@@ -290,15 +284,7 @@ class BaseReduNet(
 
     def _network(self, rows: Training, Z: Any) -> Iterator[Grown]:
         """Layers that are built from the training features, one after the other."""
-        rule = VectorRule(
-            rows.slices,
-            rows.weights,
-            self._n_features_out,
-            self.epsilon_,
-            self.membership,
-            self.inverse_temperature,
-            self.construction,
-        )
+        rule = self._rule(rows)
         built = rule.build(Z)
         if not self._layers:
             self._start(built, Z, rows)

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from skredu._compat import namespace
-from skredu.redunet._forms import Form
 
 if TYPE_CHECKING:
+    from skredu.redunet._forms import Form
     from skredu.redunet._protocols import Operator
 
 KINDS = ("coding", "residual", "weighted_residual")

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from skredu._compat import namespace
 from skredu.coding._linalg import widen
+from skredu.redunet._left_out import label_code, parts_of
 from skredu.redunet._memberships import softmax
 from skredu.redunet._spectral_forms import Group, complete, group_of, left_out
 from skredu.redunet._spectral_layer import SpectralLayer
 from skredu.redunet._spectrum import Frequencies, normalised
-from skredu.redunet._vectors import label_code, parts_of
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class BuiltSpectralLayer:
+class BuiltSpectralLayer(NamedTuple):
     """Operators of a layer and the groups of rows that they are made from."""
 
     layer: SpectralLayer
@@ -23,7 +22,7 @@ class BuiltSpectralLayer:
     classes: list[Group]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class SignalRule:
     r"""Layers for spectra of rows that are sorted by class.
 

@@ -26,7 +26,7 @@ MAX_GRAM = 1e5
 MAX_SINGLE = 1e3
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class Factored:
     """Eigenvectors of the scatters.
 
@@ -81,7 +81,7 @@ class Factored:
         return at_least(outside, 0.0) + xp.astype(inside, norms.dtype)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class Dense:
     """Square matrices.
 
@@ -113,7 +113,7 @@ class Dense:
 Form = Factored | Dense
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class Group:
     """Training rows of a group and what is made from them.
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.utils import gen_batches
@@ -39,8 +39,7 @@ from skredu.redunet._spectrum import (
 )
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Prepared:
+class Prepared(NamedTuple):
     """Spectra of rows, and what all classes have made of them.
 
     Parameters
@@ -60,7 +59,7 @@ class Prepared:
     forms: Any
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class SpectralLayer:
     """Operators of a layer at all frequencies.
 

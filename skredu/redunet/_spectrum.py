@@ -25,7 +25,7 @@ from skredu._compat import namespace
 from skredu.redunet._sphere import on_sphere
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, repr=False)
 class Grid:
     """A cyclic grid of any dimension with channels.
 
@@ -102,7 +102,7 @@ class Grid:
         return xp.asarray(roots, dtype=like.dtype, device=like.device)[:, None, None]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class Frequencies:
     """What formulas need to know of a grid.
 

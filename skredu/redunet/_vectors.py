@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
-from skredu._compat import namespace, to_numpy
-from skredu.classification._selection import select
+from skredu._compat import namespace
 from skredu.coding._linalg import widen
 from skredu.redunet._groups import Group, group_of
 from skredu.redunet._layer import Layer
+from skredu.redunet._left_out import label_code, parts_of
 from skredu.redunet._memberships import softmax
 from skredu.redunet._sphere import normalised
 
@@ -138,21 +135,3 @@ class VectorRule:
     def moved(self, Z: Any, change: Any, step: float) -> Any:
         """Training rows after a step."""
         return normalised(Z + step * change)
-
-
-def label_code(scores: Any, slices: list[slice], weights: Any) -> list[float]:
-    """Fit a label code to the scores of rows left out, (n, k), as MICL does."""
-    scores = to_numpy(scores)
-    y = np.repeat(np.arange(len(slices)), [p.stop - p.start for p in slices])
-    weights = np.ones(len(y)) if weights is None else to_numpy(widen(weights))
-    _, _, code, _ = select(scores[:, :, None], y, weights, fit_labels=True)
-    return code.tolist()
-
-
-def parts_of(slices: list[slice], block: slice) -> Iterator[tuple[int, slice, slice]]:
-    """Classes with rows in a block: where these are among all, and in the block."""
-    for j, part in enumerate(slices):
-        start, stop = max(part.start, block.start), min(part.stop, block.stop)
-        if start < stop:
-            here = slice(start - block.start, stop - block.start)
-            yield j, slice(start, stop), here

@@ -1,0 +1,190 @@
+"""What both networks for signals share: the grid, and how rows enter and leave."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any, ClassVar
+
+from sklearn.utils.validation import check_is_fitted
+
+from skredu._compat import Interval, StrOptions, namespace
+from skredu.classification._training import Training
+from skredu.lifting._grid import channels_of, shape_of
+from skredu.redunet._base import BaseNet
+from skredu.redunet._invariant_features import invariant_features, n_invariant_features
+from skredu.redunet._signals import SignalRule
+from skredu.redunet._spectral_decision import decision_scores, fit_decision
+from skredu.redunet._spectral_forms import Form
+from skredu.redunet._spectral_layer import SpectralLayer
+from skredu.redunet._spectrum import Grid
+
+NAME = "signal_shape"
+
+
+@dataclass(eq=False, repr=False)
+class InvariantReduNetLayer:
+    r"""A layer with its operators as filters, made on demand.
+
+    A signal ``z`` becomes :math:`z + \eta (Ez - \sum_j \gamma_j \pi_j(z) C_j z)`,
+    divided by its norm, where operators are circular convolutions.
+
+    Parameters
+    ----------
+    layer : SpectralLayer
+        Operators at every frequency.
+    grid : Grid
+        The grid of the signals.
+    step : float
+        Step of the layer, relative to ``1 / alpha``.
+
+    Attributes
+    ----------
+    eta : float
+        Step size in the units of the paper, on all shifts of the rows.
+    gamma : list of float
+        Share of each class.
+    """
+
+    layer: SpectralLayer
+    grid: Grid
+    step: float
+
+    @property
+    def eta(self) -> float:
+        """Step size in the units of the paper, on all shifts of the rows."""
+        return self.step / self.layer.alpha
+
+    @property
+    def gamma(self) -> list[float]:
+        """Share of each class."""
+        total = self.layer.whole.code.count
+        return [form.code.count / total for form in self.layer.classes]
+
+    @property
+    def expansion(self) -> Any:
+        """Filters of ``E``, (C, C, *signal_shape): to a channel, from a channel."""
+        return self._filters(self.layer.whole)
+
+    def compression(self, j: int) -> Any:
+        """Return the filters of ``C_j``, (C, C, *signal_shape), of class index j."""
+        return self._filters(self.layer.classes[j])
+
+    def _filters(self, form: Form) -> Any:
+        P = form.matrix()
+        xp, code, grid = namespace(P), form.code, self.grid
+        alpha = code.n_features / form.epsilon**2 / code.count
+        eye = xp.eye(P.shape[1], dtype=P.dtype, device=P.device)
+        spectra = xp.permute_dims(alpha * (eye - P), (1, 2, 0))
+        spectra = xp.reshape(spectra, (*P.shape[1:], *grid.half))
+        axes = tuple(range(2, 2 + len(grid.shape)))
+        return xp.fft.irfftn(spectra, s=grid.shape, axes=axes)
+
+
+class BaseInvariantReduNet(BaseNet):
+    """A network for signals."""
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaseNet._parameter_constraints,
+        "signal_shape": [Interval(Integral, 1, None, closed="left"), tuple, list, None],
+        "output": [StrOptions({"equivariant", "invariant"})],
+    }
+
+    def __init__(
+        self,
+        n_layers: int = 20,
+        epsilon: float | str = "auto",
+        eta: float = 0.1,
+        *,
+        signal_shape: int | Sequence[int] | None = None,
+        output: str = "equivariant",
+        step: str = "relative",
+        membership: str = "coding",
+        inverse_temperature: float = 500.0,
+        construction: str = "left_out",
+        tol: float = 0.0,
+        warm_start: bool = False,
+    ) -> None:
+        self.n_layers = n_layers
+        self.epsilon = epsilon
+        self.eta = eta
+        self.signal_shape = signal_shape
+        self.output = output
+        self.step = step
+        self.membership = membership
+        self.inverse_temperature = inverse_temperature
+        self.construction = construction
+        self.tol = tol
+        self.warm_start = warm_start
+
+    signal_shape_: tuple[int, ...]
+    n_channels_: int
+    _invariant: bool
+    _decisions: list[dict[str, Any]]
+
+    @property
+    def layers_(self) -> list[InvariantReduNetLayer]:
+        """Layers with their operators, one object each."""
+        check_is_fitted(self)
+        grid = self._grid
+        return [
+            InvariantReduNetLayer(layer, grid, step) for layer, step in self._steps()
+        ]
+
+    @property
+    def _grid(self) -> Grid:
+        return Grid(self.signal_shape_, self.n_channels_)
+
+    @property
+    def _width(self) -> int:
+        return 8 * self.n_channels_ * self._grid.n_points
+
+    @property
+    def _n_features_out(self) -> int:  # type: ignore[override]
+        grid = self._grid
+        if not self._invariant:
+            return grid.n_channels * grid.n_points
+        return n_invariant_features(
+            grid.n_frequencies, grid.n_channels, len(self.classes_)
+        )
+
+    def _enter(self, X: Any) -> tuple[Any, Any]:
+        return X, self._grid.enter(X)
+
+    def _leave(self, start: Any, Z: Any, stage: int = -1) -> Any:
+        if self._invariant:
+            return invariant_features(Z, self._decisions[stage])
+        return self._grid.leave(Z, start.dtype)
+
+    def _steps(self) -> list[tuple[SpectralLayer, float]]:
+        return [(SpectralLayer.of_plain(s["layer"]), s["step"]) for s in self._layers]
+
+    def _place(self, rows: Training) -> Any:
+        d = rows.X.shape[1]
+        shape = shape_of(d if self.signal_shape is None else self.signal_shape, NAME)
+        self.n_channels_ = channels_of(shape, d, NAME)
+        self.signal_shape_, self._invariant = shape, self.output == "invariant"
+        Z = self._grid.enter(rows.X)
+        epsilon = self.epsilon
+        if isinstance(epsilon, str):
+            epsilon = self._fit_decision(rows, Z)["epsilon"]
+        self.epsilon_ = float(epsilon)
+        return Z
+
+    def _rule(self, rows: Training) -> SignalRule:
+        return SignalRule(
+            rows.slices,
+            rows.weights,
+            self._grid.frequencies(rows.X),
+            self.epsilon_,
+            self.membership,
+            self.inverse_temperature,
+            self.construction,
+        )
+
+    def _fit_decision(self, rows: Training, Z: Any) -> dict[str, Any]:
+        return fit_decision(rows, Z, self._grid.frequencies(rows.X))
+
+    def _decision_scores(self, decision: dict[str, Any], Z: Any) -> Any:
+        return decision_scores(decision, Z)

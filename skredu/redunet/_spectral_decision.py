@@ -1,0 +1,214 @@
+"""What a network for signals decides by: coding lengths pooled over frequencies.
+
+Classes are all shifts of their rows and linear subspaces at every frequency; affine
+ones would differ at frequency zero only, where a mean over all shifts is.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from skredu._compat import at_least, at_most, namespace
+from skredu.classification._coders import Coder, Prepared
+from skredu.classification._selection import N_EPSILONS, choose_codes
+from skredu.classification._training import Training
+from skredu.coding._linalg import widen
+from skredu.redunet._spectral_forms import factored
+from skredu.redunet._spectrum import Frequencies, adjoint, squared_norms, squares
+
+
+class SpectralCoder(Coder):
+    """Classes by the eigenvectors of their scatters at every frequency.
+
+    Rows come as `rows_of` flattens their spectra.
+
+    Parameters
+    ----------
+    frequencies : Frequencies
+    classes : list of dict
+        Count, eigenvalues (F, r) and eigenvectors (F, C, r) of each class.
+    leverages : list of arrays of shape (F, r, b), default=None
+        Of the training rows of each class; only leave-one-out needs them.
+    """
+
+    def __init__(
+        self,
+        frequencies: Frequencies,
+        classes: list[dict[str, Any]],
+        leverages: list[Any] | None = None,
+    ) -> None:
+        self.frequencies = frequencies
+        self.classes, self.leverages = classes, leverages
+        self.n_classes = len(classes)
+        self.n_features = float(frequencies.n_channels)
+        self.counts = [part["count"] for part in classes]
+
+    @classmethod
+    def of(
+        cls, Z: Any, slices: list[slice], weights: Any, frequencies: Frequencies
+    ) -> SpectralCoder:
+        """Factor the classes of training features (F, C, n)."""
+        classes, leverages = [], []
+        for part in slices:
+            w = None if weights is None else widen(weights[part])
+            form, found = factored(Z[:, :, part], w, frequencies, 1.0)
+            leverages.append(found)
+            classes.append(
+                {
+                    "count": form.code.count,
+                    "eigenvalues": form.eigenvalues,
+                    "basis": form.basis,
+                }
+            )
+        return cls(frequencies, classes, leverages)
+
+    def plain(self) -> dict[str, Any]:
+        """Return the state as arrays, numbers and containers."""
+        return {"frequencies": vars(self.frequencies), "classes": self.classes}
+
+    @classmethod
+    def of_plain(cls, state: dict[str, Any]) -> SpectralCoder:
+        """Restore the coder from its plain state."""
+        return cls(Frequencies(**state["frequencies"]), state["classes"])
+
+    @property
+    def width(self) -> int:
+        """Entries that one row takes: spectrum, coordinates, all distortions."""
+        F = int(self.frequencies.counts.shape[0])
+        return F * (6 * int(self.n_features) + 3 * N_EPSILONS)
+
+    def spread(self, rows: Training) -> float:
+        """Root mean square norm of the rows, which are on the sphere."""
+        return 1.0
+
+    def prepare(self, X: Any) -> Prepared:
+        """Every class needs the rows themselves."""
+        return (X,)
+
+    def joined(self, j: int, prepared: Prepared, epsilons: Any) -> Any:
+        """Extra nats (b, e) of rows that are not in class ``j``."""
+        before = self._length(j, self._volumes(j, epsilons, 0.0), 0.0)
+        return self._joined(j, self._spectra(prepared), epsilons, 1.0) - before
+
+    def left(
+        self, j: int, rows: Training, index: Any, prepared: Prepared, epsilons: Any
+    ) -> Any:
+        """Extra nats (b, e) of rows ``index``, all of class ``j``, when left out."""
+        xp, Z = namespace(prepared[0]), self._spectra(prepared)
+        assert self.leverages is not None
+        positions = xp.take(rows.positions, index)
+        leverages = xp.take(self.leverages[j], positions, axis=2)
+        weights = rows.weights_of(index)
+        if weights is None:
+            weights = xp.ones(Z.shape[2], dtype=xp.float64, device=Z.device)
+        copies, parts, order = at_most(weights, 1.0), [], []
+        for copy in xp.unique_values(copies):
+            some = xp.nonzero(copies == copy)[0]
+            spectra, levers = (xp.take(a, some, axis=2) for a in (Z, leverages))
+            w = xp.take(weights, some)
+            parts.append(self._left(j, spectra, levers, w, epsilons, float(copy)))
+            order.append(some)
+        return xp.take(xp.concat(parts), xp.argsort(xp.concat(order)), axis=0)
+
+    def lengths(self, epsilons: Any) -> Any:
+        """Nats of each class itself, of shape (k, e)."""
+        every = range(self.n_classes)
+        lengths = [self._length(j, self._volumes(j, epsilons, 0.0), 0.0) for j in every]
+        return namespace(epsilons).stack(lengths)
+
+    def _left(
+        self, j: int, Z: Any, levers: Any, weights: Any, epsilons: Any, copy: float
+    ) -> Any:
+        xp, count = namespace(Z), self.counts[j]
+        if count <= copy:
+            shape = (Z.shape[2], epsilons.shape[0])
+            return xp.full(shape, xp.inf, dtype=xp.float64, device=Z.device)
+        shrink = 1.0 / (1.0 + self._scaled(j, epsilons, -copy))
+        inner = shrink @ levers
+        rest = at_least(1.0 - xp.sum(levers, axis=1), 0.0)[:, None, :]
+        remainder = (weights - copy + copy * (inner + rest)) / weights
+        tiny = float(xp.finfo(xp.float64).smallest_normal)
+        logs = self._pooled(xp.log(at_least(remainder, tiny)))
+        volumes = self._volumes(j, epsilons, -copy)
+        after = self._joined(j, Z, epsilons, 1.0 - copy)
+        return after - self._length(j, volumes[None, :] + logs, -copy)
+
+    def _joined(self, j: int, Z: Any, epsilons: Any, change: float) -> Any:
+        """Length of a class with ``change`` more copies of each row, (b, e)."""
+        xp = namespace(Z)
+        coordinates = squares(adjoint(self.classes[j]["basis"]) @ Z)
+        outside = squared_norms(Z) - xp.astype(xp.sum(coordinates, axis=1), xp.float64)
+        shrink = 1.0 / (1.0 + self._scaled(j, epsilons, change))
+        forms = xp.astype(shrink, coordinates.dtype, copy=False) @ coordinates
+        rest = xp.astype(at_least(outside, 0.0), forms.dtype, copy=False)
+        scale = change * self._scale(j, epsilons, change)[:, :, None]
+        joined = xp.astype(scale, forms.dtype, copy=False) * (forms + rest[:, None, :])
+        volumes = self._volumes(j, epsilons, change)[None, :]
+        return self._length(j, volumes + self._pooled(xp.log1p(joined)), change)
+
+    def _pooled(self, values: Any) -> Any:
+        """Sum values (F, e, b) over frequencies, (b, e)."""
+        xp, (F, e, b) = namespace(values), values.shape
+        sums = self.frequencies.total(xp.reshape(values, (F, e * b)))
+        return xp.reshape(sums, (e, b)).T
+
+    def _scale(self, j: int, epsilons: Any, change: float) -> Any:
+        """Factors before the scatters, of shape (F, e)."""
+        unit = self.frequencies.scale(self.counts[j] + change, 1.0)
+        return unit[:, None] / (epsilons * epsilons)[None, :]
+
+    def _scaled(self, j: int, epsilons: Any, change: float) -> Any:
+        """Eigenvalues with their factors, of shape (F, e, r)."""
+        eigenvalues = self.classes[j]["eigenvalues"][:, None, :]
+        return self._scale(j, epsilons, change)[:, :, None] * eigenvalues
+
+    def _volumes(self, j: int, epsilons: Any, change: float) -> Any:
+        """Log-determinants over all frequencies, of shape (e,)."""
+        xp = namespace(epsilons)
+        scaled = self._scaled(j, epsilons, change)
+        return self.frequencies.total(xp.sum(xp.log1p(scaled), axis=2))
+
+    def _spectra(self, prepared: Prepared) -> Any:
+        """Spectra (F, C, b) of prepared rows."""
+        xp, (rows,) = namespace(prepared[0]), prepared
+        spectra = xp.reshape(rows, (rows.shape[0], -1, self.frequencies.n_channels))
+        return xp.permute_dims(spectra, (1, 2, 0))
+
+    def _length(self, j: int, volumes: Any, change: float) -> Any:
+        return (self.counts[j] + change + self.n_features) / 2.0 * volumes
+
+
+def rows_of(Z: Any) -> Any:
+    """Spectra (F, C, n) as rows of shape (n, F * C)."""
+    xp = namespace(Z)
+    return xp.reshape(xp.permute_dims(Z, (2, 0, 1)), (Z.shape[2], -1))
+
+
+def fit_decision(rows: Training, Z: Any, frequencies: Frequencies) -> dict[str, Any]:
+    """Fit a decision to features; its state as arrays, numbers and containers."""
+    coder = SpectralCoder.of(Z, rows.slices, rows.weights, frequencies)
+    n = Z.shape[2]
+    placed = replace(rows, source=rows_of(Z), index=np.arange(n))
+    codes = choose_codes(coder, placed, None, "auto")
+    xp = namespace(Z)
+    place = {"dtype": xp.float64, "device": Z.device}
+    return {
+        "coder": coder.plain(),
+        "epsilon": codes.epsilon,
+        "log_priors": xp.asarray(codes.log_priors, **place),
+        "temperature": codes.temperature,
+        "loss": codes.loss,
+    }
+
+
+def decision_scores(decision: dict[str, Any], Z: Any) -> Any:
+    """Minus the extra bits of features in every class, label included, (n, k)."""
+    xp = namespace(Z)
+    epsilons = xp.asarray([decision["epsilon"]], dtype=xp.float64, device=Z.device)
+    coder = SpectralCoder.of_plain(decision["coder"])
+    extra = coder.extra(rows_of(Z), epsilons)[:, :, 0]
+    return (decision["log_priors"] - extra) / math.log(2.0)

@@ -1,0 +1,355 @@
+"""Networks for signals: shifts, the published network, rates, weights, state."""
+
+import pickle
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import skops.io
+from numpy.testing import assert_allclose, assert_array_equal
+from oracle_redunet import on_sphere
+from oracle_spectral import Family, family, published_network
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+
+from skredu import (
+    InvariantReduNetClassifier,
+    InvariantReduNetTransformer,
+    ReduNetTransformer,
+)
+from skredu.classification._training import Training
+from skredu.redunet._spectral_decision import SpectralCoder, rows_of
+from skredu.redunet._spectrum import Grid
+
+ESTIMATORS = [InvariantReduNetTransformer, InvariantReduNetClassifier]
+
+
+def signals(shape=(8,), n_channels=2, n=24, seed=0):
+    """Noisy patterns of three classes, each shifted at random."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % 3
+    patterns = rng.normal(size=(3, n_channels * int(np.prod(shape))))
+    X = []
+    for label in y:
+        shifts = family(patterns[label][None], n_channels, shape)
+        X.append(shifts[rng.integers(len(shifts))])
+    return np.array(X) + 0.3 * rng.normal(size=(n, len(patterns[0]))), y
+
+
+def every_layer(estimator, *args, **settings):
+    """Estimator that keeps all of its layers."""
+    if estimator is InvariantReduNetClassifier:
+        settings["n_iter_no_change"] = None
+    return estimator(*args, **settings)
+
+
+# -- shifts ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(
+    ("shape", "n_channels"), [(8, 1), ((7,), 2), ((3, 4), 2), ((2, 3, 2), 1)]
+)
+def test_all_shifts_of_a_row_are_alike(shape, n_channels, dtype):
+    grid = (shape,) if isinstance(shape, int) else shape
+    X, y = signals(grid, n_channels)
+    X = X.astype(dtype)
+    model = every_layer(InvariantReduNetClassifier, 3, signal_shape=shape).fit(X, y)
+    assert model.n_iter_ == 3
+    assert (model.signal_shape_, model.n_channels_) == (grid, n_channels)
+    shifted = family(X[:4], n_channels, grid)
+    T = int(np.prod(grid))
+    labels = model.predict(shifted).reshape(4, T)
+    assert_array_equal(labels, np.repeat(model.predict(X[:4])[:, None], T, axis=1))
+    Z = model.transform(shifted)
+    assert Z.dtype == dtype
+    atol = 1e-13 if dtype == np.float64 else 1e-5
+    assert_allclose(Z, family(model.transform(X[:4]), n_channels, grid), atol=atol)
+    invariant = clone(model).set_params(output="invariant").fit(X, y)
+    features = invariant.transform(shifted).reshape(4, T, -1)
+    assert features.dtype == dtype
+    assert_allclose(features, features[:, :1] + 0 * features, atol=10 * atol)
+
+
+def test_invariant_features_are_magnitudes_and_probabilities():
+    X, y = signals((6,), 2)
+    settings = {"signal_shape": 6, "output": "invariant"}
+    net = InvariantReduNetTransformer(2, **settings).fit(X, y)
+    Z = net.transform(X)
+    assert Z.shape == (24, 2 * 4 + 3)
+    assert len(net.get_feature_names_out()) == 11
+    assert_allclose(np.sum(Z[:, :8] ** 2, axis=1), 1.0)
+    assert_allclose(np.sum(Z[:, 8:], axis=1), 1.0)
+    stages = list(net.staged_transform(X))
+    assert len(stages) == 3
+    assert_allclose(stages[-1], Z)
+    magnitudes = np.abs(np.fft.rfft(on_sphere(X).reshape(-1, 2, 6), norm="ortho"))
+    magnitudes[:, :, 1:3] *= 2**0.5
+    assert_allclose(stages[0][:, :8], magnitudes.reshape(24, -1), atol=1e-14)
+    model = every_layer(InvariantReduNetClassifier, 2, **settings).fit(X, y)
+    assert_allclose(model.transform(X), Z)
+    assert_allclose(model.predict_proba(X), Z[:, 8:], atol=1e-12)
+
+
+def test_without_shifts_it_is_the_network_for_vectors():
+    X, y = signals((5,), 1)
+    settings = {"n_layers": 3, "epsilon": 0.5}
+    for construction in ("left_out", "estimated", "labels"):
+        settings["construction"] = construction
+        net = InvariantReduNetTransformer(signal_shape=1, **settings).fit(X, y)
+        plain = ReduNetTransformer(fit_intercept=False, **settings).fit(X, y)
+        assert_allclose(net.transform(X), plain.transform(X), atol=1e-10)
+        assert_allclose(net.rates_["delta_R"], plain.rates_["delta_R"], atol=1e-10)
+
+
+# -- the published network, rates, operators ------------------------------------------
+
+
+@pytest.mark.parametrize(("shape", "n_channels"), [((6,), 2), ((3, 4), 1)])
+def test_published_network_is_reproduced(shape, n_channels):
+    X, y = signals(shape, n_channels)
+    T = int(np.prod(shape))
+    net = InvariantReduNetTransformer(
+        5, (0.1 * T) ** 0.5, 0.5 * T, signal_shape=shape, step="published",
+        membership="residual", inverse_temperature=500.0 * T, construction="estimated",
+    ).fit(X[::2], y[::2])  # fmt: skip
+    expected = published_network(
+        on_sphere(X[::2]), y[::2], on_sphere(X[1::2]), n_channels, shape, n_layers=5,
+        eps=0.1, eta=0.5, temperature=500.0,
+    )  # fmt: skip
+    assert_allclose(net.transform(X[::2]), expected[0], atol=1e-10)
+    assert_allclose(net.transform(X[1::2]), expected[1], atol=1e-10)
+    assert_allclose([layer.eta for layer in net.layers_], 0.5 * T)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_rates_are_those_of_all_shifts_of_the_features(estimator):
+    X, y = signals((5,), 2, n=9)
+    settings = {"signal_shape": 5, "construction": "estimated"}
+    net = every_layer(estimator, 2, 0.5, **settings).fit(X, y)
+    for i, Z in enumerate(net.staged_transform(X)):
+        expected = Family(Z, y, 2, (5,), 0.5).rates()
+        found = [net.rates_[name][i] for name in ("R", "Rc", "delta_R")]
+        assert_allclose(found, expected, rtol=1e-10)
+    assert i == 2
+    assert_allclose(Z, net.transform(X), atol=1e-14)
+
+
+def test_operators_on_demand_are_the_filters_of_the_formula():
+    X, y = signals((2, 3), 2, n=9)
+    net = InvariantReduNetTransformer(1, 0.5, signal_shape=(2, 3)).fit(X, y)
+    E, C, gamma = Family(on_sphere(X), y, 2, (2, 3), 0.5).operators()
+    (layer,) = net.layers_
+    for found, operator in [
+        (layer.expansion, E),
+        *((layer.compression(j), C[j]) for j in range(3)),
+    ]:
+        assert found.shape == (2, 2, 2, 3)
+        first = operator.reshape(2, 6, 2, 6)[:, :, :, 0].transpose(0, 2, 1)
+        assert_allclose(found.reshape(2, 2, 6), first, atol=1e-10)
+    assert_allclose(layer.gamma, gamma)
+    assert layer.eta == pytest.approx(0.1 / (2 / (9 * 0.5**2)))
+
+
+@pytest.mark.parametrize("eta", [0.1, 1.0])
+def test_default_step_never_lowers_the_rate_reduction(eta):
+    X, y = signals()
+    net = InvariantReduNetTransformer(10, eta=eta, signal_shape=8).fit(X, y)
+    assert net.n_iter_ > 0
+    assert np.all(np.diff(net.rates_["delta_R"]) >= 0.0)
+
+
+# -- the decision ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_channels", [1, 5])
+@pytest.mark.parametrize("weights", [None, "copies", "fractions"])
+def test_lengths_are_those_of_all_shifts(n_channels, weights):
+    rng = np.random.default_rng(0)
+    X, y = signals((4,), n_channels, n=8)
+    w = np.array([1.0, 2, 1, 3, 1, 1, 2, 1]) if weights else None
+    if weights == "fractions":
+        w = rng.uniform(0.2, 2.0, 8)
+    order = np.argsort(y, kind="stable")
+    rows = Training.of(X, y, w)
+    grid, epsilons = Grid((4,), n_channels), np.array([0.3, 1.0])
+    Z, frequencies = grid.enter(rows.X), grid.frequencies(X)
+    coder = SpectralCoder.of(Z, rows.slices, rows.weights, frequencies)
+    new = rng.normal(size=(2, X.shape[1]))
+    extra = coder.extra(rows_of(grid.enter(new)), epsilons)
+    left = coder.left_out(
+        replace(rows, source=rows_of(Z), index=np.arange(8)),
+        np.arange(8),
+        epsilons,
+    )
+    assert coder.lengths(epsilons).shape == (3, 2)
+    for e, epsilon in enumerate(epsilons):
+        slow = Family(on_sphere(X), y, n_channels, (4,), epsilon, w)
+        for j in range(3):
+            expected = [slow.extra(z, y == j, slow.w) for z in on_sphere(new)]
+            assert_allclose(extra[:, j, e], expected, rtol=1e-9)
+        for i in range(8):
+            rest = slow.w.copy()
+            rest[order[i]] -= min(rest[order[i]], 1.0)
+            mask = y == y[order[i]]
+            expected = slow.extra(on_sphere(X)[order[i]], mask, rest)
+            if (rest * mask).sum() < 1e-12:
+                expected = np.inf
+            assert_allclose(left[i, y[order[i]], e], expected, rtol=1e-9)
+
+
+def test_stages_end_in_the_prediction():
+    X, y = signals()
+    model = every_layer(InvariantReduNetClassifier, 3, signal_shape=8).fit(X, y)
+    stages = list(model.staged_predict(X))
+    assert len(stages) == 4
+    assert_array_equal(stages[-1], model.predict(X))
+    *_, proba = model.staged_predict_proba(X)
+    assert_allclose(proba, model.predict_proba(X), atol=1e-10)
+    kept = InvariantReduNetClassifier(9, signal_shape=8).fit(X, y)
+    assert kept.n_iter_ < 9
+    assert kept.score(X, y) == 1.0
+
+
+def test_shifted_digits():
+    X, y = load_digits(return_X_y=True)
+    X_train, X_test, y_train, y_test = train_test_split(
+        X[:600], y[:600], train_size=300, random_state=0
+    )
+    model = InvariantReduNetClassifier(2, signal_shape=(8, 8)).fit(X_train, y_train)
+    scores = []
+    for shift in ((0, 0), (3, 5)):
+        images = np.roll(X_test.reshape(-1, 8, 8), shift, (1, 2))
+        scores.append(model.score(images.reshape(-1, 64), y_test))
+    assert scores[0] == scores[1] > 0.4  # spectra of single pixels: magnitudes only
+
+
+# -- weights, company, hard rows ------------------------------------------------------
+
+
+@pytest.mark.parametrize("construction", ["estimated", "left_out"])
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_weights_are_copies(estimator, construction):
+    X, y = signals()
+    weights = np.random.default_rng(0).integers(0, 3, size=len(X))
+    settings = {"construction": construction, "signal_shape": 8}
+    net = every_layer(estimator, 2, **settings).fit(X, y, sample_weight=weights)
+    copies = every_layer(estimator, 2, **settings)
+    copies.fit(np.repeat(X, weights, axis=0), np.repeat(y, weights))
+    assert_allclose(net.transform(X), copies.transform(X), atol=1e-8)
+    assert_allclose(net.rates_["delta_R"], copies.rates_["delta_R"], atol=1e-8)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_a_row_alone_gives_what_it_gives_in_company(estimator, monkeypatch):
+    X, y = signals()
+    net = estimator(3, signal_shape=8, output="invariant").fit(X, y)
+    whole = net.transform(X)
+    assert_allclose(net.transform(X[7:8]), whole[7:8], atol=1e-12)
+    monkeypatch.setattr("skredu.redunet._base.BLOCK", 2**10)
+    assert_allclose(net.transform(X), whole, atol=1e-12)
+    assert_allclose(net.transform(1e8 * X), whole, atol=1e-12)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_hard_rows_give_finite_features(estimator):
+    X, _ = signals((6,), 1, n=12)
+    X[3], X[5] = X[2], 0.0
+    X[6] = 1e8
+    y = np.array([0] * 6 + [1] * 5 + [2])
+    for rows, shape in ((X, None), (X.astype(np.float32), (2, 3)), (X[:, :1], None)):
+        net = estimator(3, signal_shape=shape).fit(rows, y)
+        assert net.transform(rows).dtype == rows.dtype
+        assert np.all(np.isfinite(net.transform(rows)))
+        assert np.all(np.isfinite(net.rates_["delta_R"]))
+    net = estimator(2).fit(X, np.zeros(12))
+    assert_allclose(net.rates_["delta_R"], 0.0, atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [5, (2, 2), 0, (), (2.0, 4), "line"])
+def test_bad_grids_are_named_and_leave_nothing_behind(shape):
+    X, y = signals((8,), 1)
+    net = InvariantReduNetTransformer(1).fit(X, y)
+    with pytest.raises(ValueError, match="signal_shape"):
+        net.set_params(signal_shape=shape).fit(X[:, :7], y)
+    with pytest.raises(ValueError, match="not fitted"):
+        net.transform(X)
+
+
+# -- going on, watching, state --------------------------------------------------------
+
+
+@pytest.mark.parametrize("output", ["equivariant", "invariant"])
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_warm_start_adds_layers(estimator, output):
+    X, y = signals()
+    settings = {"epsilon": 0.5, "signal_shape": 8, "output": output}
+    cold = every_layer(estimator, 4, **settings).fit(X, y)
+    warm = every_layer(estimator, 2, warm_start=True, **settings).fit(X, y)
+    warm.set_params(n_layers=4).fit(X, y)
+    assert warm.n_iter_ == 4
+    assert_allclose(warm.transform(X), cold.transform(X), atol=1e-10)
+    assert_allclose(warm.rates_["delta_R"], cold.rates_["delta_R"])
+    with pytest.raises(ValueError, match="must be the training rows of the last call"):
+        warm.set_params(n_layers=8).fit(X[:-1], y[:-1])
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_callbacks_see_layers_and_may_stop(estimator):
+    pytest.importorskip("sklearn.callback")
+    X, y = signals()
+
+    class Stop:
+        def __init__(self):
+            self.widths = []
+
+        def setup(self, estimator, context):
+            pass
+
+        def on_fit_task_begin(self, estimator, context):
+            pass
+
+        def on_fit_task_end(self, estimator, context, *, X, fitted_estimator):
+            if context.task_name == "layer":
+                self.widths.append(fitted_estimator.transform(X).shape[1])
+            return len(self.widths) == 2
+
+        def teardown(self, estimator, context):
+            pass
+
+    stop = Stop()
+    net = every_layer(estimator, 9, 0.5, signal_shape=8, output="invariant")
+    net.set_callbacks(stop).fit(X, y)
+    assert net.n_iter_ == len(stop.widths) == 2
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_fitted_state_is_plain(estimator):
+    X, y = signals()
+    net = estimator(2, signal_shape=8, output="invariant").fit(X, y)
+    again = pickle.loads(pickle.dumps(net))
+    assert_array_equal(again.transform(X), net.transform(X))
+    data = skops.io.dumps(net)
+    untrusted = skops.io.get_untrusted_types(data=data)
+    assert len(untrusted) == 1
+    restored = skops.io.loads(data, trusted=untrusted)
+    assert_array_equal(restored.transform(X), net.transform(X))
+
+
+@pytest.mark.parametrize(("n_channels", "n"), [(2, 24), (9, 24)])
+def test_a_layer_holds_what_its_documentation_says(n_channels, n):
+    X, y = signals((8,), n_channels, n=n)
+    net = InvariantReduNetTransformer(1, 1.0, signal_shape=8).fit(X, y)
+    layer = net._layers[0]["layer"]
+    F, C, n_j = 5, n_channels, n // 3
+    bytes_of = {"complex128": 16, "float64": 8}
+    found = sum(
+        a.size * bytes_of[a.dtype.name]
+        for state in (layer, layer["whole"], *layer["classes"])
+        for a in state.values()
+        if isinstance(a, np.ndarray)
+    )
+    dense = n_j >= C
+    a_class = F * C * C * (16 + 8) if dense else F * C * n_j * 16 + F * n_j * 8
+    assert found == F * C * C * 16 + 3 * a_class
