@@ -18,6 +18,8 @@ from sklearn.preprocessing import StandardScaler
 from skredu import (
     CompressionClustering,
     ConvolutionalLifting,
+    InvariantReduNetTransformer,
+    MCR2Transformer,
     NearestSubspaceClassifier,
     ReduNetTransformer,
 )
@@ -562,6 +564,52 @@ def test_filters_of_a_lifting_are_in_lines(digits):
     cubes = ConvolutionalLifting(2, 3, signal_shape=(4, 4, 4), random_state=0).fit(X)
     with pytest.raises(ValueError, match="of one or two dimensions"):
         FilterDisplay.from_estimator(cubes)
+
+
+@pytest.fixture(scope="module")
+def signals(digits):
+    """Network for pictures with two channels."""
+    X, y = digits[0][:60], digits[1][:60]
+    net = InvariantReduNetTransformer(1, 0.5, signal_shape=(8, 8))
+    return net.fit(np.hstack([X, X[:, ::-1]]), y)
+
+
+def test_filters_of_a_network_for_signals_have_the_origin_in_the_middle(signals):
+    drawn = FilterDisplay.from_estimator(signals, channel=1)
+    layer = signals.layers_[0]
+    for j, name in enumerate(["$E$", "0", "1", "2"]):
+        expected = (layer.compression(j - 1) if j else layer.expansion)[1]
+        assert_allclose(drawn.filters[j], np.roll(expected, (4, 4), axis=(1, 2)))
+        off = np.abs(expected)
+        off[:, 0, 0] = 0.0
+        assert_allclose(drawn.sizes[j], off.max(axis=(1, 2)))
+        assert drawn.ax_.get_yticklabels()[j].get_text() == name
+    picture = np.asarray(drawn.im_.get_array())[:8, :8]
+    assert_allclose(picture, drawn.filters[0, 0] / drawn.sizes[0, 0])
+    with pytest.raises(ValueError, match="Bad channel: the network has 2 channels"):
+        FilterDisplay.from_estimator(signals, channel=2)
+
+
+def test_filters_on_grids_of_other_dimensions(digits):
+    X, y = digits[0][:60], digits[1][:60]
+    line = InvariantReduNetTransformer(1, 0.5).fit(X, y)
+    assert FilterDisplay.from_estimator(line).filters.shape == (4, 1, 1, 64)
+    cube = InvariantReduNetTransformer(1, 0.5, signal_shape=(4, 4, 4)).fit(X, y)
+    with pytest.raises(ValueError, match=r"found a grid of shape \(4, 4, 4\)"):
+        FilterDisplay.from_estimator(cube)
+
+
+def test_what_other_networks_do_not_have_is_said(signals, digits):
+    rates = RateReductionDisplay.from_estimator(signals)
+    assert_allclose(rates.lines_["R"].get_ydata(), signals.rates_["R"])
+    X = np.hstack([digits[0][:60]] * 2)
+    with pytest.raises(ValueError, match="InvariantReduNetTransformer are of all sh"):
+        RateReductionDisplay.from_estimator(signals, X, digits[1][:60])
+    linear = MCR2Transformer(2, max_iter=1000).fit(digits[0][:60], digits[1][:60])
+    drawn = RateReductionDisplay.from_estimator(linear)
+    assert drawn.lines_["delta_R"].get_ydata()[-1] == linear.rate_reduction_
+    with pytest.raises(ValueError, match="layers of MCR2Transformer have none"):
+        FilterDisplay.from_estimator(linear)
 
 
 # -- principal samples ----------------------------------------------------------------

@@ -36,7 +36,8 @@ class FilterDisplay(Display):
     Of a layer of a ReduNet, either the expansion operator :math:`E` and the compression
     operators :math:`C_j` themselves or, with ``image_shape``, the directions in which
     each of them is smallest: for :math:`C_j` those that span class j, which it leaves
-    alone, for :math:`E` those of all rows.
+    alone, for :math:`E` those of all rows. Of a layer of a network for signals, the
+    filters that make one channel, with the origin in the middle.
 
     Parameters
     ----------
@@ -46,12 +47,16 @@ class FilterDisplay(Display):
         What the lines are.
     titles : array-like of shape (n_lines, n_columns), default=None
         What each picture is, written above it; None where there is no picture.
+    sizes : array-like of shape (n_lines, n_columns), default=None
+        Value of each picture that gets the strongest colour; None: the largest absolute
+        value.
 
     Attributes
     ----------
     im_ : matplotlib AxesImage
-        All pictures in one. Each is relative to its largest absolute value, operators
-        to the largest one off the diagonal.
+        All pictures in one. Operators are relative to their largest absolute value off
+        the diagonal, filters of networks to that off the origin, which would hide all
+        else.
     texts_ : list of matplotlib Text
         The titles.
     ax_ : matplotlib Axes
@@ -83,10 +88,18 @@ class FilterDisplay(Display):
     im_: Any
     texts_: list[Any]
 
-    def __init__(self, filters: Any, *, names: Any = None, titles: Any = None) -> None:
+    def __init__(
+        self,
+        filters: Any,
+        *,
+        names: Any = None,
+        titles: Any = None,
+        sizes: Any = None,
+    ) -> None:
         self.filters = filters
         self.names = names
         self.titles = titles
+        self.sizes = sizes
 
     @classmethod
     def from_estimator(
@@ -95,6 +108,7 @@ class FilterDisplay(Display):
         *,
         layer: int = 0,
         image_shape: Any = None,
+        channel: int = 0,
         n_columns: int = 8,
         display_labels: Any = None,
         ax: Axes | None = None,
@@ -112,8 +126,11 @@ class FilterDisplay(Display):
         image_shape : tuple, default=None
             (height, width) of the pictures in the rows of a network, for directions
             instead of operators. A constant that was appended to the rows is left out.
+        channel : int, default=0
+            Of a network for signals, the channel that the filters make, one from every
+            channel.
         n_columns : int, default=8
-            Directions of an operator, or filters in a line.
+            Directions of an operator, or filters in a line, at most.
         display_labels : array-like of shape (n_classes,), default=None
             Names to show for the classes, which are in sorted order.
         ax : matplotlib Axes, default=None
@@ -129,8 +146,8 @@ class FilterDisplay(Display):
         Raises
         ------
         ValueError
-            If the estimator has no filters, is not fitted, or has no such layer, or
-            the shape does not fit.
+            If the estimator has no filters, is not fitted, or has no such layer or
+            channel, or the shape does not fit.
         """
         pyplot(cls, "from_estimator")
         model, _ = last_step(estimator)
@@ -139,6 +156,9 @@ class FilterDisplay(Display):
         require(model, ["layers_"], cls, "layers or filters")
         names = ["$E$", *names_of(to_numpy(model.classes_), display_labels)]
         operators = _operators(model, layer)
+        if operators.ndim > 3:
+            filters, sizes = _of_channel(operators, channel, n_columns)
+            return cls(filters, names=names, sizes=sizes).plot(ax, **kwargs)
         if image_shape is not None:
             shape = image_shape_of(image_shape, model.n_features_in_, colors=False)
             filters = _directions(operators, shape, n_columns)
@@ -146,7 +166,8 @@ class FilterDisplay(Display):
         columns = math.ceil(len(names) ** 0.5)
         titles = _in_lines(np.array(names, dtype=object), columns, None)
         filters = _in_lines(operators, columns, np.nan)
-        return cls(filters, titles=titles).plot(ax, **kwargs)
+        sizes = _largest_but(filters, *np.diag_indices(filters.shape[3]))
+        return cls(filters, titles=titles, sizes=sizes).plot(ax, **kwargs)
 
     def plot(self, ax: Axes | None = None, **kwargs: Any) -> FilterDisplay:
         """Draw.
@@ -164,12 +185,9 @@ class FilterDisplay(Display):
             The display itself.
         """
         pictures = np.asarray(self.filters, dtype=float)
-        sizes = np.abs(np.nan_to_num(pictures))
-        if self.titles is not None:
-            # the diagonal of an operator would hide all else
-            sizes[..., *np.diag_indices(sizes.shape[3])] = 0.0
-        sizes = np.max(sizes, axis=(2, 3), keepdims=True)
-        image, y, x = mosaic(pictures / np.where(sizes > 0, sizes, 1.0))
+        sizes = _largest_but(pictures) if self.sizes is None else np.asarray(self.sizes)
+        sizes = np.where(sizes > 0.0, sizes, 1.0)[:, :, None, None]
+        image, y, x = mosaic(pictures / sizes)
         ax = self._open(ax, fitting(image, len(y)))
         style = {"cmap": SIGNED_SCALE, "vmin": -1.0, "vmax": 1.0, **kwargs}
         self.im_ = ax.imshow(image, interpolation="nearest", **style)
@@ -244,14 +262,46 @@ def _in_lines(things: Any, n_columns: int, missing: Any) -> Any:
     return filled.reshape(n_lines, columns, *things.shape[1:])
 
 
+def _largest_but(pictures: Any, *left_out: Any) -> Any:
+    """Largest absolute value of each picture, but for some places."""
+    sizes = np.abs(np.nan_to_num(pictures))
+    if left_out:
+        sizes[:, :, *left_out] = 0.0
+    return np.max(sizes, axis=(2, 3))
+
+
+def _of_channel(operators: Any, channel: int, n_columns: int) -> tuple[Any, Any]:
+    """Choose filters to a channel, from the first ones; and their sizes."""
+    if operators.ndim > 5:
+        raise ValueError(
+            "FilterDisplay.from_estimator shows filters of one or two dimensions, "
+            f"found a grid of shape {operators.shape[3:]}."
+        )
+    if not 0 <= channel < operators.shape[1]:
+        raise ValueError(
+            f"Bad channel: the network has {operators.shape[1]} channels, found "
+            f"{channel!r}."
+        )
+    filters = operators[:, channel, :n_columns]
+    if filters.ndim == 3:
+        filters = filters[:, :, None, :]
+    sizes = _largest_but(filters, 0, 0)
+    return np.fft.fftshift(filters, axes=(2, 3)), sizes
+
+
 def _operators(network: Any, number: int) -> Any:
-    """Expansion operator and compression operators of a layer, (k + 1, d, d)."""
+    """Operators of a layer, E first: (k + 1, d, d), or filters (k + 1, C, C, *grid)."""
     layers = network.layers_
     if not -len(layers) <= number < len(layers):
         raise ValueError(
             f"Bad layer: the network has {len(layers)} layers, found {number!r}."
         )
     layer = layers[number]
+    if not hasattr(layer, "compression"):
+        raise ValueError(
+            "FilterDisplay.from_estimator shows operators; layers of "
+            f"{type(network).__name__} have none."
+        )
     every = range(len(network.classes_))
     operators = [layer.expansion, *(layer.compression(j) for j in every)]
     return np.stack([to_numpy(operator) for operator in operators]).astype(float)

@@ -126,7 +126,8 @@ class RateReductionDisplay(Display):
         Raises
         ------
         ValueError
-            If the estimator has no rates, is not fitted, or the rows do not fit it.
+            If the estimator has no rates, is not fitted, or the rows do not fit it; if
+            rows are given to a network for signals.
         """
         pyplot(cls, "from_estimator")
         network, X = last_step(estimator, X)
@@ -134,6 +135,12 @@ class RateReductionDisplay(Display):
         if X is None:
             return cls(**network.rates_, name=name).plot(ax, **kwargs)
         require(network, ["staged_transform"], cls, "features along layers")
+        if hasattr(network, "signal_shape_"):
+            raise ValueError(
+                f"{cls.__name__}.from_estimator shows rates of X for networks of plain "
+                f"vectors; those of {type(network).__name__} are of all shifts of the "
+                "rows. Leave X out for those of the training rows."
+            )
         return cls.from_predictions(
             network.staged_transform(X),
             y,
