@@ -516,6 +516,12 @@ def test_operators_whose_names_do_not_fit_have_symbols():
     assert texts(drawn.texts_)[:2] == ["$E$", "$C_{0}$"]
     assert texts(drawn.texts_)[-1] == "$C_{99}$"
     assert drawn.filters.shape == (10, 11, 6, 6)
+    # titles stand in gaps between the lines of pictures
+    drawn.figure_.canvas.draw()
+    box = drawn.texts_[11].get_window_extent()
+    heights = drawn.ax_.transData.inverted().transform([box.p0, box.p1])[:, 1]
+    gap = np.flatnonzero(np.isnan(np.asarray(drawn.im_.get_array())[:12, 0]))
+    assert gap.min() - 0.5 <= heights.min() < heights.max() <= gap.max() + 0.5
     assert len(drawn.frame()) == 101
 
 

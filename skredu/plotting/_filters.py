@@ -187,7 +187,7 @@ class FilterDisplay(Display):
         pictures = np.asarray(self.filters, dtype=float)
         sizes = _largest_but(pictures) if self.sizes is None else np.asarray(self.sizes)
         sizes = np.where(sizes > 0.0, sizes, 1.0)[:, :, None, None]
-        image, y, x = mosaic(pictures / sizes)
+        image, y, x = mosaic(pictures / sizes, titled=self.titles is not None)
         ax = self._open(ax, fitting(image, len(y)))
         style = {"cmap": SIGNED_SCALE, "vmin": -1.0, "vmax": 1.0, **kwargs}
         self.im_ = ax.imshow(image, interpolation="nearest", **style)

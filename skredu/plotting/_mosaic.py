@@ -10,6 +10,8 @@ import numpy as np
 
 # Inches: a pixel and a page at most, a line of pictures at least, and the highest page.
 PIXEL, PAGE, LINE, HIGHEST = 0.25, 9.0, 0.22, 40.0
+# Inches between lines of pictures for titles.
+TITLE = 0.2
 
 
 def image_shape_of(
@@ -30,7 +32,9 @@ def image_shape_of(
     return shape
 
 
-def mosaic(pictures: Any, group: int = 0) -> tuple[Any, Any, Any]:
+def mosaic(
+    pictures: Any, group: int = 0, *, titled: bool = False
+) -> tuple[Any, Any, Any]:
     """One picture of many in a grid, with gaps that nothing is drawn in.
 
     Parameters
@@ -39,6 +43,8 @@ def mosaic(pictures: Any, group: int = 0) -> tuple[Any, Any, Any]:
         Pictures; NaN is left empty.
     group : int, default=0
         A wider gap follows every so many columns; 0: none does.
+    titled : bool, default=False
+        Leave room for titles above the pictures.
 
     Returns
     -------
@@ -51,7 +57,11 @@ def mosaic(pictures: Any, group: int = 0) -> tuple[Any, Any, Any]:
     """
     rows, columns, height, width = pictures.shape[:4]
     gap = max(1, min(width, height if height > 1 else width) // 6)
-    tops = np.arange(rows) * (height + (gap if height > 1 else 0))
+    between = gap if height > 1 else 0
+    if titled:
+        pixel = min(PIXEL, PAGE / (1.3 * max(rows * height, columns * width)))
+        between = max(between, math.ceil(TITLE / pixel))
+    tops = np.arange(rows) * (height + between)
     lefts = np.arange(columns) * (width + gap)
     if group:
         lefts = lefts + 2 * gap * (np.arange(columns) // group)
