@@ -123,7 +123,7 @@ def compare(report: Report, components: list[int]) -> None:
         k, d = len(np.unique(rows[0][1])), rows[0][0].shape[1]
         raw = measured(FunctionTransformer(), rows)
         table.append([name, "raw", d, *map("{:.3f}".format, raw[:2]), "–"])
-        for m in (m for m in [k - 1, *components] if m <= d):
+        for m in sorted(m for m in {k - 1, *components} if m <= d):
             for label, model in features(m, k).items():
                 found = measured(model, rows)
                 cells = [f"{a:.3f}" for a in found]

@@ -66,9 +66,10 @@ class MCR2Transformer(
     ----------
     n_components : int, default=None
         Number of features. None: twice the number of classes, or all that the rows
-        have (``n_features``, and one with an intercept) if these are fewer. Beyond the
-        rank of the training rows features are zero. One alone is a sign on the sphere,
-        and cannot be improved.
+        have (``n_features``, and one with an intercept) if these are fewer. With fewer
+        than there are classes these cannot be orthogonal, and features are poor; a
+        single one is a sign, and cannot be improved. Beyond the rank of the training
+        rows features are zero.
     epsilon : float, default=1.0
         Distortion, a length on the unit sphere; published code passes its square, so
         that its ``eps=0.5`` is ``epsilon=0.5**0.5`` here. A smaller one asks for more
