@@ -1,20 +1,25 @@
-"""Classify real data by compression, beside the classifiers you know.
+"""Classify and cluster real data by compression, beside the methods you know.
 
-Run it with ``python examples/quickstart.py`` (``--fast`` for two folds instead of
-five). It needs nothing but skredu and scikit-learn, downloads nothing, and takes well
-under a minute.
+Run it with ``python examples/quickstart.py`` (``--fast`` for two folds instead of five,
+and small tables only to cluster). It needs nothing but skredu and scikit-learn,
+downloads nothing, and takes about a minute.
 """
 
 import argparse
+import time
 from typing import Any
 
-from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.datasets import load_breast_cancer, load_digits, load_wine
+from sklearn.base import BaseEstimator, ClusterMixin, TransformerMixin
+from sklearn.cluster import HDBSCAN, AgglomerativeClustering, KMeans
+from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
+from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import (
     LinearDiscriminantAnalysis,
     QuadraticDiscriminantAnalysis,
 )
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import adjusted_rand_score
+from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_validate
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -22,7 +27,13 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC
 
 import skredu
-from skredu import MICLClassifier, NearestSubspaceClassifier
+from skredu import (
+    CompressionClustering,
+    MICLClassifier,
+    NearestSubspaceClassifier,
+    ReduNetClassifier,
+    ReduNetTransformer,
+)
 
 # Each data set with the preprocessing that opens its pipelines: pixels of digits
 # already share one unit and go to [0, 1], columns of tables are standardised.
@@ -37,6 +48,14 @@ DATASETS = {
 # "auto" finds it by leave-one-out in closed form, without fitting a model again; a grid
 # search gets there too, the long way round.
 EPSILONS = {"miclclassifier__epsilon": [0.5, 1.0, 1.5, 2.0, 3.0, 5.0]}
+
+# The same to cluster. On many rows the choice of epsilon takes long: for digits take
+# the noise, which PCA estimates from the components that it leaves out.
+GROUPS = {
+    "iris": (load_iris, FunctionTransformer()),
+    "wine, 5 components": (load_wine, make_pipeline(StandardScaler(), PCA(5))),
+    "digits, 10 components": (load_digits, PCA(10, random_state=0)),
+}
 
 
 def models(scale: TransformerMixin) -> dict[str, BaseEstimator]:
@@ -54,6 +73,8 @@ def models(scale: TransformerMixin) -> dict[str, BaseEstimator]:
         "MICL, rbf": pipe(MICLClassifier(kernel="rbf")),
         # ... or only the rows of each class around the row that is coded.
         "MICL, local": pipe(MICLClassifier(n_neighbors=20)),
+        # A network built layer by layer without back-propagation, as long as it helps.
+        "ReduNet": pipe(ReduNetClassifier()),
         # Simpler: subspaces of fixed dimensions, and the distance to them.
         "nearest subspace": pipe(NearestSubspaceClassifier(0.8, assume_centered=False)),
         # Those of scikit-learn.
@@ -78,11 +99,45 @@ def compare(X: Any, y: Any, scale: TransformerMixin, folds: StratifiedKFold) -> 
         )
 
 
+def peers(k: int) -> dict[str, ClusterMixin]:
+    """Clusterings of scikit-learn."""
+    return {
+        "KMeans, k given": KMeans(k, n_init=10, random_state=0),
+        "Ward, k given": AgglomerativeClustering(k),
+        "GaussianMixture, k given": GaussianMixture(k, n_init=3, random_state=0),
+        "HDBSCAN": HDBSCAN(copy=True),
+    }
+
+
+def cluster(name: str, model: ClusterMixin, X: Any, y: Any) -> None:
+    """Print a line for one clustering of the rows."""
+    start = time.perf_counter()
+    labels = model.fit_predict(X)
+    milliseconds = 1e3 * (time.perf_counter() - start)
+    groups, score = labels.max() + 1, adjusted_rand_score(y, labels)
+    print(f"{name:32} {groups:6} {score:6.3f} {milliseconds:6.0f} ms", flush=True)
+
+
+def compare_groups(X: Any, y: Any, epsilon: float | str) -> None:
+    """Cluster the rows by every method."""
+    print(f"{'':32} {'groups':>6} {'ARI':>6} {'time':>9}")
+    # Groups of any shape, as many as take the fewest bits ...
+    model = CompressionClustering(epsilon, n_jobs=2)
+    cluster("CompressionClustering", model, X, y)
+    # ... or, at the same distortion, as many as you wish.
+    k = y.max() + 1
+    wish = CompressionClustering(model.epsilon_, n_clusters=k)
+    cluster("CompressionClustering, k given", wish, X, y)
+    for name, peer in peers(k).items():
+        cluster(name, peer, X, y)
+
+
 def main() -> None:
     """Go through the data sets."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--fast", action="store_true", help="two folds, not five")
-    n_folds = 2 if parser.parse_args().fast else 5
+    fast = parser.parse_args().fast
+    n_folds = 2 if fast else 5
     folds = StratifiedKFold(n_folds, shuffle=True, random_state=0)
     print(f"skredu {skredu.__version__}: {n_folds}-fold accuracy, mean times of a fold")
 
@@ -94,6 +149,21 @@ def main() -> None:
         micl = make_pipeline(scale, MICLClassifier()).fit(X, y)[-1]
         bits = micl.class_coding_length_.sum() / n
         print(f'epsilon="auto" chose {micl.epsilon_:.2f}: {bits:.0f} bits code a row')
+        net = make_pipeline(scale, ReduNetTransformer(10, eta=0.5)).fit(X, y)[-1]
+        first, *_, last = net.rates_["delta_R"]
+        print(f"ReduNetTransformer: rate reduction {first:.1f} nats,", end=" ")
+        print(f"{last:.1f} after {net.n_iter_} layers")
+
+    print("\nGroups without labels; ARI is the adjusted Rand index with the classes")
+    for name, (load, prepare) in GROUPS.items():
+        if fast and load is load_digits:
+            continue
+        X, y = load(return_X_y=True)
+        X = prepare.fit_transform(X)
+        n, d = X.shape
+        print(f"\n{name}: {n} rows to cluster, {d} features, {y.max() + 1} classes")
+        noise = (d * prepare.noise_variance_) ** 0.5 if load is load_digits else "auto"
+        compare_groups(X, y, epsilon=noise)
 
 
 if __name__ == "__main__":

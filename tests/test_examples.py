@@ -12,17 +12,32 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 ROW = re.compile(
     r"^(?P<name>\S.*?) +(?P<mean>[01]\.\d{4}) ± \d\.\d{4} +\d+ ms +\d+ ms$"
 )
+GROUPS = re.compile(
+    r"^(?P<name>\S.*?) +(?P<groups>\d+) +(?P<ari>-?[01]\.\d{3}) +\d+ ms$"
+)
+GAIN = re.compile(
+    r"^ReduNetTransformer: rate reduction (\d+\.\d) nats, (\d+\.\d) after 10 layers$"
+)
 MODELS = [
     "MICL",
     "MICL, grid search",
     "MICL, rbf",
     "MICL, local",
+    "ReduNet",
     "nearest subspace",
     "LDA",
     "QDA, reg_param=0.1",
     "logistic regression",
     "k-nearest neighbours",
     "SVC, rbf",
+]
+CLUSTERINGS = [
+    "CompressionClustering",
+    "CompressionClustering, k given",
+    "KMeans, k given",
+    "Ward, k given",
+    "GaussianMixture, k given",
+    "HDBSCAN",
 ]
 
 
@@ -58,11 +73,28 @@ def test_quickstart_prints_a_row_for_every_model_on_every_data_set(tmp_path):
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    rows = [found for line in done.stdout.splitlines() if (found := ROW.match(line))]
+    lines = done.stdout.splitlines()
+    rows = [found for line in lines if (found := ROW.match(line))]
     assert [row["name"] for row in rows] == MODELS * 3
     micl = [float(row["mean"]) for row in rows if row["name"].startswith("MICL")]
     assert min(micl) > 0.95
+    assert min(float(row["mean"]) for row in rows if row["name"] == "ReduNet") > 0.95
     for name in ("digits: 1797 rows", "breast cancer: 569 rows", "wine: 178 rows"):
         assert f"\n{name}" in done.stdout
+    gains = [found for line in lines if (found := GAIN.match(line))]
+    assert len(gains) == 3
+    assert all(float(found[1]) < float(found[2]) for found in gains)
+    check_groups([found for line in lines if (found := GROUPS.match(line))])
     assert done.stdout.count('epsilon="auto" chose') == 3
     assert not list(tmp_path.iterdir())
+
+
+def check_groups(rows):
+    """Six lines each for iris and wine, which have three classes."""
+    assert [row["name"] for row in rows] == CLUSTERINGS * 2
+    given = [row["groups"] for row in rows if row["name"].endswith("k given")]
+    assert given == ["3"] * 8
+    wine = {row["name"]: float(row["ari"]) for row in rows[len(CLUSTERINGS) :]}
+    assert wine["CompressionClustering"] > 0.75
+    assert wine["CompressionClustering, k given"] > 0.75
+    assert wine["HDBSCAN"] < wine["CompressionClustering"]
