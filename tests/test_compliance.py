@@ -95,7 +95,7 @@ ESTIMATORS = [
         n_layers=1, epsilon=0.5, signal_shape=1, membership="residual"
     ),
     MCR2Transformer(),
-    MCR2Transformer(2, n_layers=2, activation="relu", init="lda"),
+    MCR2Transformer(2, n_layers=2, activation="relu", init="lda", tol=0.01),
     ConvolutionalLifting(4),
     ConvolutionalLifting(1, 2, filters="pca", activation="split", threshold=0.5),
     ConvolutionalLifting(1, 2, filters="kmeans", activation="soft"),
