@@ -1,0 +1,320 @@
+"""Nets that are indifferent to shifts: rotated and translated digits.
+
+Run ``python -m benchmarks.shifts --data FOLDER``; the folder holds mnist.npz. Without
+it generated rows of the same shape take the place of MNIST. The experiments are those
+of the ReduNet paper: images on circles, whose rotations are cyclic shifts, and images
+on a torus, with their cyclic translations.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.svm import SVC
+
+from benchmarks import _data
+from benchmarks._harness import Report, limit_threads, parser, progress, seconds_of
+from skredu import (
+    ConvolutionalLifting,
+    InvariantReduNetClassifier,
+    PolarTransformer,
+    ReduNetClassifier,
+)
+
+SIDE, ANGLES = 28, 200
+PROTOCOL = (
+    "Leading rows of each class of MNIST, pixels in [0, 1], float32. Rotations: images "
+    f"on circles of {ANGLES} points, and their {ANGLES} cyclic shifts. Translations: "
+    f"the {SIDE}^2 = {SIDE**2} cyclic shifts of the image. *Original*: the test set as "
+    "it is; *shifted once*: each row of it by a random shift of its own; *all shifts*: "
+    "the mean over every single shift of the first rows of each class, {rows} in all "
+    "({net_rows} for the nets), and in brackets of these rows as they are. *Changed*: "
+    "predictions for shifted rows, of all these, that are not the one for the row as "
+    "it is, in per mille. Beside the nets: scikit-learn's classifiers with default "
+    "settings, on the rows as they are and with {copies} random shifts of each "
+    "training row added. Settings of lifting and nets were chosen on other rows of "
+    "the training set; the test set played no part."
+)
+
+
+@dataclass
+class Experiment:
+    """Which digits, how many, on which grid, and what has been published.
+
+    Parameters
+    ----------
+    title : str
+    digits : int
+        The first so many classes.
+    train, test : int
+        Training and test rows of each class; None: all.
+    radii : int
+        Circles; 0: translations of the images themselves.
+    nets : dict of str to pipeline
+        Invariant nets behind their lifting.
+    published : list of (method, accuracy on original rows, on all shifts)
+    """
+
+    title: str
+    digits: int
+    train: int
+    test: int | None
+    radii: int
+    nets: dict[str, Callable[[], BaseEstimator]]
+    published: list[tuple[str, str, str]] = field(default_factory=list)
+
+    @property
+    def grid(self) -> tuple[int, ...]:
+        """Shape of the grid that rows are shifted on."""
+        return (ANGLES,) if self.radii else (SIDE, SIDE)
+
+
+def net(grid: tuple[int, ...], n_filters: int, **options: Any) -> BaseEstimator:
+    """Lifting and an invariant net; options with ``net_`` are those of the net."""
+    inner = {k[4:]: v for k, v in options.items() if k.startswith("net_")}
+    outer = {k: v for k, v in options.items() if not k.startswith("net_")}
+    outer = {"filters": "kmeans", "random_state": 0} | outer
+    return make_pipeline(
+        ConvolutionalLifting(n_filters, signal_shape=grid, **outer),
+        InvariantReduNetClassifier(signal_shape=grid, **inner),
+    )
+
+
+def leading(X: Any, y: Any, digits: int, n: int | None) -> tuple[Any, Any]:
+    """First n rows of every class, in their order; None: all."""
+    kept = np.sort(np.concatenate([np.flatnonzero(y == j)[:n] for j in range(digits)]))
+    return X[kept], y[kept]
+
+
+def rows_of(experiment: Experiment, data: Path | None) -> _data.Split:
+    """Training and test rows, on circles for rotations."""
+    sizes = (60_000, 10_000)
+    if data is None:  # generated: so many that there are enough of each class
+        sizes = (30 * experiment.train, 30 * (experiment.test or 50))
+    rows = _data.mnist(data, "float32", *sizes)
+    X, y = leading(rows.X_train, rows.y_train, experiment.digits, experiment.train)
+    X_test, y_test = leading(
+        rows.X_test, rows.y_test, experiment.digits, experiment.test
+    )
+    if experiment.radii:
+        polar = PolarTransformer(n_radii=experiment.radii, n_angles=ANGLES).fit(X)
+        X, X_test = polar.transform(X), polar.transform(X_test)
+    return _data.Split(X, y, X_test, y_test)
+
+
+def shifted(X: Any, grid: tuple[int, ...], shift: tuple[int, ...]) -> Any:
+    """Rows shifted along the axes of the grid."""
+    signals = X.reshape(len(X), -1, *grid)
+    return np.roll(signals, shift, range(2, signals.ndim)).reshape(X.shape)
+
+
+def shifts_of(grid: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """Every shift, none first."""
+    return itertools.product(*map(range, grid))
+
+
+def moved_once(X: Any, grid: tuple[int, ...], rng: np.random.Generator) -> Any:
+    """Every row by a random shift of its own."""
+    moves = rng.integers(0, grid, (len(X), len(grid)))
+    pairs = zip(X, moves.tolist(), strict=True)
+    return np.concatenate([shifted(x[None], grid, tuple(move)) for x, move in pairs])
+
+
+def with_copies(X: Any, y: Any, grid: tuple[int, ...], copies: int) -> tuple[Any, Any]:
+    """Rows and randomly shifted copies of each."""
+    rng = np.random.default_rng(0)
+    parts = [X, *(moved_once(X, grid, rng) for _ in range(copies))]
+    return np.concatenate(parts), np.tile(y, copies + 1)
+
+
+def models(experiment: Experiment) -> Iterator[tuple[str, BaseEstimator, bool]]:
+    """Names, estimators, and whether they get shifted copies of the training rows."""
+    for name, make in experiment.nets.items():
+        yield name, make(), False
+    for copies in (False, True):
+        others = {
+            "plain ReduNet": ReduNetClassifier(),
+            "5-NN": KNeighborsClassifier(),
+            "SVC": SVC(),
+            "logistic regression": LogisticRegression(max_iter=300),
+        }
+        for name, model in others.items():
+            yield f"{name}, shifted copies" if copies else name, model, copies
+
+
+@dataclass
+class Scores:
+    """Accuracies, the share of predictions that shifts change, and seconds."""
+
+    original: float
+    once: float
+    part: float
+    shifted: float
+    changed: float
+    seconds: float
+
+    def cells(self) -> list[str]:
+        """As text."""
+        every = f"{self.shifted:.4f} ({self.part:.4f})"
+        share = f"{1000 * self.changed:.2f}"
+        cells = [f"{self.original:.4f}", f"{self.once:.4f}", every, share]
+        return [*cells, f"{self.seconds:.1f}"]
+
+
+def scored(
+    model: BaseEstimator, rows: _data.Split, grid: tuple[int, ...], n: int
+) -> Scores:
+    """Scores of a fitted model, with all shifts of n test rows."""
+    X, y = rows.X_test, rows.y_test
+    start = time.perf_counter()
+    still = model.predict(X)
+    seconds = time.perf_counter() - start
+    once = model.predict(moved_once(X, grid, np.random.default_rng(1)))
+    digits = int(y.max()) + 1
+    index = leading(np.arange(len(y)), y, digits, max(1, n // digits))[0]
+    part, right = still[index], y[index]
+    moved = (shifted(X[index], grid, shift) for shift in shifts_of(grid))
+    every = np.stack([model.predict(Z) for Z in moved])
+    changed = np.sum(once != still) + np.sum(every != part)
+    return Scores(
+        float(np.mean(still == y)),
+        float(np.mean(once == y)),
+        float(np.mean(part == right)),
+        float(np.mean(every == right)),
+        float(changed / (once.size + every.size)),
+        seconds,
+    )
+
+
+def run(report: Report, experiment: Experiment, args: argparse.Namespace) -> None:
+    """One experiment and its table."""
+    rows, grid = rows_of(experiment, args.data), experiment.grid
+    sizes = f"{len(rows.X_train)} rows to fit, {len(rows.X_test)} to test"
+    report.say(f"### {experiment.title}\n\n{sizes}.")
+    table = []
+    for name, model, copies in models(experiment):
+        if args.models and name not in args.models:
+            continue
+        X, y = rows.X_train, rows.y_train
+        if copies:
+            X, y = with_copies(X, y, grid, args.copies)
+        fit = seconds_of(partial(model.fit, X, y))
+        n = args.net_rows if name in experiment.nets else args.rows
+        table.append([name, *scored(model, rows, grid, n).cells()])
+        table[-1].insert(-1, f"{fit:.1f}")
+        progress(f"{experiment.title}: {' | '.join(table[-1])}")
+    for name, original, every in experiment.published:
+        table.append([f"published: {name}", original, "–", every, "–", "–", "–"])
+    header = ["method", "original", "shifted once", "all shifts (as they are)"]
+    report.table([*header, "changed", "fit, s", "predict, s"], table)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the experiments that are asked for."""
+    args = _arguments(arguments)
+    limit_threads(args.threads)
+    report = Report("shifts", "Shifts and rotations")
+    name = "" if args.data else " **Generated rows of the shape of MNIST, not MNIST.**"
+    report.say(PROTOCOL.format(**vars(args)) + name)
+    for key in args.experiments:
+        run(report, EXPERIMENTS[key], args)
+    report.save(args.output)
+
+
+def _arguments(arguments: list[str] | None) -> argparse.Namespace:
+    options = parser("Accuracy on all shifts of rows.")
+    options.add_argument("--data", type=Path, help="folder with mnist.npz")
+    options.add_argument(
+        "--experiments", nargs="+", choices=EXPERIMENTS, default=list(EXPERIMENTS)
+    )
+    options.add_argument("--models", nargs="+", help="names as printed; default: all")
+    options.add_argument(
+        "--rows", type=int, default=100, help="test rows of which all shifts are taken"
+    )
+    options.add_argument("--net-rows", type=int, default=20, help="the same for nets")
+    options.add_argument(
+        "--copies", type=int, default=10, help="shifted copies of each training row"
+    )
+    return options.parse_args(arguments)
+
+
+EXPERIMENTS = {
+    "rotations of 0/1": Experiment(
+        "Rotations of 0 and 1",
+        2,
+        1000,
+        1000,
+        5,
+        {
+            "invariant net, 5 filters": partial(net, (ANGLES,), 5),
+        },
+        [
+            ("invariant ReduNet, 5 filters", "0.996", "0.993"),
+            ("plain ReduNet", "0.983", "0.707"),
+        ],
+    ),
+    "translations of 0/1": Experiment(
+        "Translations of 0 and 1",
+        2,
+        500,
+        250,
+        0,
+        {
+            "invariant net, 5 filters": partial(net, (SIDE, SIDE), 5),
+        },
+        [
+            ("invariant ReduNet, 5 filters", "0.975", "0.909"),
+            ("plain ReduNet", "0.980", "0.540"),
+        ],
+    ),
+    "rotations": Experiment(
+        "Rotations of ten digits",
+        10,
+        10,
+        10,
+        15,
+        {
+            "invariant net, 20 filters": partial(net, (ANGLES,), 20),
+        },
+        [("figures only", "–", "–")],
+    ),
+    "translations": Experiment(
+        "Translations of ten digits",
+        10,
+        10,
+        10,
+        0,
+        {
+            "invariant net, 16 filters": partial(net, (SIDE, SIDE), 16),
+        },
+        [("figures only", "–", "–")],
+    ),
+    "translations, full": Experiment(
+        "Translations of ten digits, full test set",
+        10,
+        50,
+        None,
+        0,
+        {
+            "invariant net, 16 filters": partial(net, (SIDE, SIDE), 16),
+            "invariant net, 48 filters": partial(net, (SIDE, SIDE), 48),
+        },
+        [("ReduNet, 16 channels, 30 layers, no back-propagation", "0.898", "–")],
+    ),
+}
+
+
+if __name__ == "__main__":
+    main()
