@@ -7,7 +7,7 @@ from oracle_redunet import on_sphere
 from oracle_spectral import Family, family, published_network
 
 from skredu.redunet import _hermitian
-from skredu.redunet._hermitian import forms, inverses, packed
+from skredu.redunet._hermitian import forms, inverses, mixed, mixing_pays, packed
 from skredu.redunet._memberships import KINDS
 from skredu.redunet._network import Step, grow, staged
 from skredu.redunet._signals import SignalRule
@@ -185,19 +185,27 @@ def test_half_a_spectrum_tells_everything(shape):
 @pytest.mark.parametrize("size", [1, 3, 12])
 def test_inverses_and_forms(size, monkeypatch):
     rng = np.random.default_rng(0)
-    A = rng.normal(size=(5, size, size + 2)) + 1j * rng.normal(size=(5, size, size + 2))
-    S, c = A @ A.conj().swapaxes(1, 2), rng.uniform(size=5)
-    monkeypatch.setattr(_hermitian, "BLOCK", 5 * size**2)  # a pair at a time
+    A = rng.normal(size=(2, 5, size, 14)) + 1j * rng.normal(size=(2, 5, size, 14))
+    S, c = A @ A.conj().swapaxes(2, 3), rng.uniform(size=(2, 5))
+    monkeypatch.setattr(_hermitian, "BLOCK", 5 * size**2)  # one at a time
     monkeypatch.setattr(_hermitian, "PRODUCTS", 1)
-    for M_inv, logs in inverses([(S, c), (S, c)]):
-        M = np.eye(size) + c[:, None, None] * S
-        assert_allclose(M_inv, np.linalg.inv(M), atol=1e-13)
-        assert_allclose(logs, np.linalg.slogdet(M)[1], rtol=1e-13)
+    inverse, logs = inverses(S, c)
+    M = np.eye(size) + c[:, :, None, None] * S
+    assert_allclose(inverse, np.linalg.inv(M), atol=1e-13)
+    assert_allclose(logs, np.linalg.slogdet(M)[1], rtol=1e-13)
     Z = rng.normal(size=(5, size, 4)) + 1j * rng.normal(size=(5, size, 4))
-    expected = np.einsum("pab,pan,pbn->pn", M_inv, Z.conj(), Z).real
-    found = forms(packed(M_inv)[:, None, :], Z)
-    assert_allclose(found[:, 0], expected, rtol=1e-12)
-    assert inverses([]) == []
+    expected = np.einsum("mpab,pan,pbn->pmn", inverse, Z.conj(), Z).real
+    assert_allclose(forms(packed(inverse), Z), expected, rtol=1e-12)
+    shares = rng.uniform(size=(2, 4))
+    expected = np.einsum("mpab,mn,pbn->pan", inverse, shares, Z)
+    found = mixed(inverse.swapaxes(0, 1), shares, Z)
+    assert_allclose(found, expected, atol=1e-12)
+
+
+def test_sums_of_matrices_where_they_are_cheaper():
+    assert mixing_pays(50, (420, 4, 50), 10)
+    assert not mixing_pays(500, (420, 16, 500), 10)  # sharp memberships
+    assert mixing_pays(5000, (420, 16, 500), 10)
 
 
 @pytest.mark.parametrize("epsilon", [1e-8, 1e-3, 1e3, 1e8])

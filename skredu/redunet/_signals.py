@@ -11,7 +11,7 @@ from skredu.redunet._left_out import label_code, parts_of
 from skredu.redunet._memberships import softmax
 from skredu.redunet._spectral_forms import Group, complete, group_of, left_out
 from skredu.redunet._spectral_layer import SpectralLayer
-from skredu.redunet._spectrum import Frequencies, normalised
+from skredu.redunet._spectrum import Frequencies, normalised, squared_norms
 
 
 class BuiltSpectralLayer(NamedTuple):
@@ -57,20 +57,25 @@ class SignalRule:
 
     def build(self, Z: Any) -> BuiltSpectralLayer:
         """Operators of a layer from training features."""
-        classes = [self._group(Z, part) for part in self.slices]
+        norms = squared_norms(Z)
+        classes = [self._group(Z, norms, part) for part in self.slices]
         scatters = [group.scatter for group in classes]
         total = None
         if all(scatter is not None for scatter in scatters):
             total = sum(scatters[1:], scatters[0])
-        (whole,) = complete([self._group(Z, slice(None), total)], None)
-        classes = complete(classes, self.membership)
-        layer = SpectralLayer.of(whole, classes, self.membership, self.temperature)
+        whole = self._group(Z, norms, slice(None), total)
+        (whole,), _ = complete([whole], None)
+        classes, matrices = complete(classes, self.membership)
+        layer = SpectralLayer.of(
+            whole, classes, matrices, self.membership, self.temperature
+        )
         return BuiltSpectralLayer(layer, whole, classes)
 
-    def _group(self, Z: Any, part: slice, scatter: Any = None) -> Group:
+    def _group(self, Z: Any, norms: Any, part: slice, scatter: Any = None) -> Group:
         weights = None if self.weights is None else widen(self.weights[part])
         return group_of(
             Z[:, :, part],
+            norms[:, part],
             weights,
             self.frequencies,
             self.epsilon,

@@ -124,27 +124,20 @@ class Group:
     weights : array of shape (b,) or None
         Number of copies of each row, in double precision.
     form : Factored or Dense
-    inverse : array of shape (F, C, C) or None
-        What forms of the dense form are made from: of ``I + c S`` with one more row,
-        or the square of ``M^{-1}``.
     scatter : array of shape (F, C, C) or None
         Of the dense form.
     leverages : array of shape (F, r, b) or None
         Squared left singular vectors of the rows, of the factored form.
+    steepness : float
+        Largest factor by which a scatter exceeds the unit matrix.
     """
 
     Z: Any
     weights: Any
     form: Form
-    inverse: Any = None
     scatter: Any = None
     leverages: Any = None
-
-    @property
-    def steepness(self) -> float:
-        """Largest factor by which a scatter exceeds the unit matrix."""
-        form = self.form
-        return _steepness(self.Z, self.weights, form.frequencies, form.epsilon)
+    steepness: float = 0.0
 
 
 def extra(form: Form, m: Any) -> Any:
@@ -175,15 +168,9 @@ def count_of(Z: Any, weights: Any) -> float:
     return float(Z.shape[2] if weights is None else namespace(Z).sum(weights))
 
 
-def _steepness(Z: Any, weights: Any, frequencies: Frequencies, epsilon: float) -> float:
-    xp = namespace(Z)
-    traces = xp.sum(squared_norms(weighted(Z, weights)), axis=1)
-    scale = frequencies.scale(count_of(Z, weights), epsilon)
-    return float(xp.max(scale * traces))
-
-
 def group_of(
     Z: Any,
+    norms: Any,
     weights: Any,
     frequencies: Frequencies,
     epsilon: float,
@@ -195,22 +182,24 @@ def group_of(
     """Choose a form for a group; `complete` makes dense ones.
 
     Factored with fewer rows than channels, or where square matrices would lose digits.
+    The norms, of shape (F, b), are squared.
     """
-    xp = namespace(Z)
-    steepness = _steepness(Z, weights, frequencies, epsilon)
+    xp, count = namespace(Z), count_of(Z, weights)
+    traces = xp.sum(norms, axis=1) if weights is None else norms @ weights
+    steepness = float(xp.max(frequencies.scale(count, epsilon) * traces))
     if form is None:
         form = "factored" if Z.shape[2] < Z.shape[1] else "dense"
     # A fraction of a row that is left out leaves a scale of its own behind.
     fractions = left_out and weights is not None and bool(xp.any(weights < 1.0))
-    code = Code(count_of(Z, weights), float(Z.shape[1]), None, 0.0, True, None)
+    code = Code(count, float(Z.shape[1]), None, 0.0, True, None)
     if form == "dense" and not fractions and steepness <= MAX_SCALE:
         if scatter is None:
             root = widen(weighted(Z, weights))
             scatter = root @ adjoint(root)
         empty = Dense(code, epsilon, frequencies, None)
-        return Group(Z, weights, empty, scatter=scatter)
+        return Group(Z, weights, empty, scatter, steepness=steepness)
     found, leverages = factored(Z, weights, frequencies, epsilon, steepness)
-    return Group(Z, weights, found, leverages=leverages)
+    return Group(Z, weights, found, None, leverages, steepness)
 
 
 def factored(
@@ -259,44 +248,59 @@ def _other_side(root: Any, vectors: Any, eigenvalues: Any) -> tuple[Any, Any]:
     return (root @ vectors) * keep[:, None, :], eigenvalues
 
 
-def complete(groups: Sequence[Group], kind: str | None) -> list[Group]:
+def complete(groups: Sequence[Group], kind: str | None) -> tuple[list[Group], Any]:
     """Invert the scatters of the dense groups, all at once.
 
     Parameters
     ----------
     groups : sequence of Group
     kind : str or None
-        Rule for memberships, None for a group that needs none.
+        Rule for memberships, None for groups that need none.
+
+    Returns
+    -------
+    groups : list of Group
+    matrices : array of shape (m, F, C, C) or None
+        Of which memberships take the forms, for each dense group: the inverses of
+        ``I + c S`` with one more row, or the squares of ``M^{-1}``.
     """
     dense = [group for group in groups if isinstance(group.form, Dense)]
+    if not dense:
+        return list(groups), None
+    xp, m = namespace(dense[0].Z), len(dense)
     changes = (0.0, 1.0) if kind == "coding" else (0.0,)
-    found = inverses([_pair(g, change) for change in changes for g in dense])
-    made = iter(
-        _completed(group, found[i :: len(dense)], kind) for i, group in enumerate(dense)
-    )
-    return [next(made) if isinstance(g.form, Dense) else g for g in groups]
+    found, logs = _inverses(dense, changes)
+    volumes = xp.reshape(logs @ dense[0].form.frequencies.counts, (len(changes), m))
+    inverse = found[:m, ...]
+    eye = xp.eye(inverse.shape[-1], dtype=inverse.dtype, device=inverse.device)
+    ridges = xp.astype(eye - inverse, dense[0].Z.dtype, copy=False)
+    made = []
+    for i, group in enumerate(dense):
+        pair = float(volumes[0, i]), float(volumes[-1, i])
+        code = replace(group.form.code, volumes=pair)
+        form = Dense(code, group.form.epsilon, group.form.frequencies, ridges[i, ...])
+        made.append(replace(group, form=form))
+    if kind is None:
+        matrices = None
+    else:
+        matrices = found[m:, ...] if kind == "coding" else inverse @ inverse
+    rest = iter(made)
+    every = [next(rest) if isinstance(g.form, Dense) else g for g in groups]
+    return every, matrices
 
 
-def _pair(group: Group, change: float) -> tuple[Any, Any]:
-    form = group.form
-    scale = form.frequencies.scale(form.code.count + change, form.epsilon)
-    return group.scatter, scale
-
-
-def _completed(group: Group, found: list[tuple[Any, Any]], kind: str | None) -> Group:
-    """Group with its inverses and log-determinants, for no change and one more row."""
-    xp, form = namespace(group.Z), group.form
-    counts = form.frequencies.counts
-    volumes = [float(xp.sum(counts * logs)) for _, logs in found]
-    inverse = found[0][0]
-    eye = xp.eye(inverse.shape[1], dtype=inverse.dtype, device=inverse.device)
-    ridge = xp.astype(eye - inverse, group.Z.dtype, copy=False)
-    code = replace(form.code, volumes=(volumes[0], volumes[-1]))
-    dense = Dense(code, form.epsilon, form.frequencies, ridge)
-    second = None
-    if kind is not None:
-        second = found[1][0] if kind == "coding" else inverse @ inverse
-    return replace(group, form=dense, inverse=second)
+def _inverses(dense: Sequence[Group], changes: tuple[float, ...]) -> tuple[Any, Any]:
+    """Inverses with the scales of changed counts, change by change."""
+    xp = namespace(dense[0].Z)
+    scales = [
+        g.form.frequencies.scale(g.form.code.count + change, g.form.epsilon)
+        for change in changes
+        for g in dense
+    ]
+    scatters = xp.stack([g.scatter for g in dense])
+    if len(changes) > 1:
+        scatters = xp.concat([scatters] * len(changes))
+    return inverses(scatters, xp.stack(scales))
 
 
 def left_out(groups: Sequence[Group]) -> list[tuple[Any, Any]]:
@@ -305,7 +309,8 @@ def left_out(groups: Sequence[Group]) -> list[tuple[Any, Any]]:
     A row that is left out takes all of its shifts along.
     """
     dense = [g for g in groups if g.scatter is not None and g.form.code.count > 1.0]
-    found = iter(inverses([_pair(group, -1.0) for group in dense]))
+    matrices, logs = _inverses(dense, (-1.0,)) if dense else (None, None)
+    found = iter([(matrices[i, ...], logs[i, :]) for i in range(len(dense))])
     results = []
     for group in groups:
         if isinstance(group.form, Factored):

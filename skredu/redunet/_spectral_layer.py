@@ -21,7 +21,7 @@ from sklearn.utils import gen_batches
 from skredu._compat import namespace
 from skredu.coding._incremental import Code
 from skredu.coding._linalg import BLOCK, split
-from skredu.redunet._hermitian import forms, packed
+from skredu.redunet._hermitian import forms, mixed, mixing_pays, packed
 from skredu.redunet._memberships import score, softmax
 from skredu.redunet._spectral_forms import (
     MAX_SINGLE,
@@ -91,19 +91,22 @@ class SpectralLayer:
 
     @classmethod
     def of(
-        cls, whole: Group, classes: Sequence[Group], kind: str, temperature: float
+        cls,
+        whole: Group,
+        classes: Sequence[Group],
+        matrices: Any,
+        kind: str,
+        temperature: float,
     ) -> SpectralLayer:
-        """Put the operators of the groups together."""
+        """Put the operators of the groups together; see `complete` for the matrices."""
         xp = namespace(whole.Z)
         bases = [g.form.basis for g in classes if isinstance(g.form, Factored)]
         stack = xp.concat(bases, axis=2) if bases else None
-        dense = [g for g in classes if isinstance(g.form, Dense)]
         coefficients = None
-        if dense:
-            steep = any(g.steepness > MAX_SINGLE for g in dense)
+        if matrices is not None:
+            steep = max(g.steepness for g in classes) > MAX_SINGLE
             dtype = xp.float64 if steep else xp.real(whole.Z).dtype
-            parts = [xp.astype(packed(g.inverse), dtype, copy=False) for g in dense]
-            coefficients = xp.stack(parts, axis=1)
+            coefficients = xp.astype(packed(matrices), dtype, copy=False)
         found = _from_stack([g.form for g in classes], stack)
         return cls(whole.form, found, stack, coefficients, kind, temperature)
 
@@ -220,8 +223,14 @@ class SpectralLayer:
         Memberships are sharp: only those above rounding cost a product.
         """
         xp, dtype = namespace(total), namespace(total).real(total).dtype
+        members = Pi > float(xp.finfo(dtype).eps)
+        ridges = [form.ridge for form in self.classes if isinstance(form, Dense)]
+        if len(ridges) == Pi.shape[1] and mixing_pays(
+            int(xp.count_nonzero(members)), total.shape, len(ridges)
+        ):
+            return total + mixed(xp.stack(ridges, axis=1), Pi.T, rows.Z)
         for j, form in enumerate(self.classes):
-            index, rest = split(Pi[:, j] > float(xp.finfo(dtype).eps))
+            index, rest = split(members[:, j])
             if index.shape[0]:
                 source = rows.Z
                 if isinstance(form, Factored):

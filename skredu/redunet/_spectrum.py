@@ -85,7 +85,7 @@ class Grid:
         xp = namespace(Z)
         n = Z.shape[2]
         spectra = Z / self._roots(xp.real(Z))
-        spectra = xp.permute_dims(spectra, (2, 1, 0))
+        spectra = _contiguous(xp.permute_dims(spectra, (2, 1, 0)))
         spectra = xp.reshape(spectra, (n, self.n_channels, *self.half))
         irfftn = fft.irfftn if xp is np else xp.fft.irfftn
         signals = irfftn(spectra, s=self.shape, axes=self._axes, norm="ortho")

@@ -1,0 +1,227 @@
+"""Invariant ReduNet: time of a layer against its plain form, growth, memory.
+
+Run ``python -m benchmarks.invariant``; the signals are generated. The plain form is the
+layer as it is written in the paper: a full complex Fourier transform, one inverse a
+frequency and operator, one product a class.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from functools import partial
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from benchmarks._harness import (
+    MEMORY_NOTE,
+    Report,
+    limit_threads,
+    median_times,
+    parser,
+    peak_memory,
+)
+from skredu import InvariantReduNetTransformer
+
+EPSILON, ETA, TEMPERATURE = 0.1**0.5, 0.5, 500.0  # of the published experiments
+GRID, CLASSES = (28, 28), 10
+POINTS = GRID[0] * GRID[1]
+DTYPES = ("float32", "float64")
+# channels, rows
+SIZES = ((4, 50), (16, 500), (75, 100))
+GROWTH = {
+    "channels": [((28, 28), c, 200, 10) for c in (4, 8, 16, 32)],
+    "points": [((s, s), 8, 200, 10) for s in (14, 28, 56)],
+    "rows": [((28, 28), 8, n, 10) for n in (100, 200, 400, 800)],
+    "classes": [((28, 28), 8, 400, k) for k in (5, 10, 20, 40)],
+}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the parts that are asked for."""
+    args = _arguments(arguments)
+    limit_threads(args.threads)
+    report = Report("invariant", "Invariant ReduNet")
+    for part in args.parts:
+        PARTS[part](report, args)
+    report.save(args.output)
+
+
+def _arguments(arguments: list[str] | None) -> argparse.Namespace:
+    options = parser("Invariant ReduNet: time and memory of a layer.")
+    options.add_argument("--runs", type=int, default=5, help="runs of each task")
+    options.add_argument("--layers", type=int, default=2, help="layers that are timed")
+    options.add_argument(
+        "--dtypes", nargs="+", choices=DTYPES, default=list(DTYPES), help="of the rows"
+    )
+    options.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    return options.parse_args(arguments)
+
+
+def signals(
+    grid: tuple[int, ...], n_channels: int, n: int, n_classes: int, dtype: str
+) -> tuple[Any, Any]:
+    """Noisy patterns, one a class: rows and labels."""
+    rng = np.random.default_rng(0)
+    y = np.sort(np.arange(n) % n_classes)
+    patterns = rng.standard_normal((n_classes, n_channels * int(np.prod(grid))))
+    X = patterns[y] + rng.standard_normal((n, patterns.shape[1]))
+    return X.astype(dtype), y
+
+
+# -- a layer against its plain form ---------------------------------------------------
+
+
+def plain_operator(V: Any) -> Any:
+    """``alpha (I + alpha V V^H)^{-1}`` at every frequency, one after the other."""
+    n, C, H, W = V.shape
+    alpha = C / (n * EPSILON**2)
+    M = alpha * np.einsum("bihw,bjhw->ijhw", V, V.conj(), optimize=True)
+    M += np.eye(C, dtype=V.dtype)[:, :, None, None]
+    operator = np.empty_like(M)
+    for h, w in product(range(H), range(W)):
+        operator[:, :, h, w] = alpha * np.linalg.inv(M[:, :, h, w])
+    return operator
+
+
+def plain_network(X: Any, y: Any, n_layers: int) -> Any:
+    """Signals behind published layers."""
+    n = len(X)
+    X = X / np.linalg.norm(X, axis=1, keepdims=True)
+    V = np.fft.fft2(np.reshape(X, (n, -1, *GRID)), norm="ortho")
+    for _ in range(n_layers):
+        V = plain_layer(V, y)
+    return np.fft.ifft2(V, norm="ortho").real.reshape(n, -1)
+
+
+def plain_layer(V: Any, y: Any) -> Any:
+    """Spectra behind a published layer."""
+    n = len(V)
+    apply = partial(np.einsum, "ijhw,bjhw->bihw", optimize=True)
+    change = apply(plain_operator(V), V)
+    labels, counts = np.unique(y, return_counts=True)
+    products = [apply(plain_operator(V[y == j]), V) for j in labels]
+    norms = np.array([np.linalg.norm(P.reshape(n, -1), axis=1) for P in products])
+    Pi = np.exp(TEMPERATURE * (norms.min(axis=0) - norms))
+    Pi /= Pi.sum(axis=0)
+    for share, pi, P in zip(counts / n, Pi, products, strict=True):
+        change -= (share * pi).astype(norms.dtype)[:, None, None, None] * P
+    V = V + ETA * change
+    return V / np.linalg.norm(V.reshape(n, -1), axis=1)[:, None, None, None]
+
+
+def published(n_layers: int) -> InvariantReduNetTransformer:
+    """Layers of the published network."""
+    return InvariantReduNetTransformer(
+        n_layers,
+        EPSILON * POINTS**0.5,
+        ETA * POINTS,
+        signal_shape=GRID,
+        step="published",
+        membership="residual",
+        inverse_temperature=TEMPERATURE * POINTS,
+        construction="estimated",
+    )
+
+
+def default(n_layers: int, **settings: Any) -> InvariantReduNetTransformer:
+    """Layers with the memberships and the construction of the default."""
+    return InvariantReduNetTransformer(n_layers, EPSILON, **settings)
+
+
+def layers(report: Report, args: argparse.Namespace) -> None:
+    """Time of a layer, ours and plain."""
+    report.say(
+        "### A layer against its plain form\n\n"
+        f"Signals on a grid of {GRID[0]} x {GRID[1]} points, {CLASSES} classes. "
+        f"Seconds for {args.layers} layers, medians of {args.runs} runs in turns. "
+        "*plain*: the published formulas as they are written, in the precision of the "
+        "rows: full complex transform, one inverse a frequency, one product a class, "
+        "no rates. *skredu*: `fit` with the same rule, which also takes the rates, "
+        "those behind the last layer too, for which operators are built once more. "
+        "*default*: `fit` with coding memberships, rows left out, and the safe step. "
+        "*difference*: largest, of the features of training rows."
+    )
+    rows = [_compare(*size, dtype, args) for dtype in args.dtypes for size in SIZES]
+    header = ["channels x rows", "dtype", "plain", "skredu", "ratio", "default"]
+    report.table([*header, "ratio", "difference"], rows)
+
+
+def _compare(n_channels: int, n: int, dtype: str, args: argparse.Namespace) -> Any:
+    X, y = signals(GRID, n_channels, n, CLASSES, dtype)
+    L = args.layers
+    tasks = {
+        "plain": lambda: plain_network(X, y, L),
+        "skredu": lambda: published(L).fit(X, y),
+        "default": lambda: default(L, signal_shape=GRID).fit(X, y),
+    }
+    slow, fast, usual = median_times(tasks, args.runs).values()
+    Z = published(L).fit(X, y).transform(X)
+    error = float(np.max(np.abs(Z - plain_network(X, y, L))))
+    cells = [f"{slow:.4g}", f"{fast:.4g}", f"{slow / fast:.1f}"]
+    cells += [f"{usual:.4g}", f"{slow / usual:.1f}", f"{error:.0e}"]
+    return [f"{n_channels} x {n}", dtype, *cells]
+
+
+# -- growth ---------------------------------------------------------------------------
+
+
+def growth(report: Report, args: argparse.Namespace) -> None:
+    """Time of a layer as sizes grow, and the exponent."""
+    report.say(
+        "### Growth\n\nSeconds to `fit` one layer with the default memberships, "
+        "float32, one size at a time. *exponent*: slope of the logarithms between the "
+        "last two."
+    )
+    rows = []
+    for name, sizes in GROWTH.items():
+        tasks = {str(size): partial(_one_layer, *size) for size in sizes}
+        times = list(median_times(tasks, args.runs).values())
+        values = [_varying(name, size) for size in sizes]
+        slope = np.log(times[-1] / times[-2]) / np.log(values[-1] / values[-2])
+        cells = [f"{v}: {t:.3g}" for v, t in zip(values, times, strict=True)]
+        rows.append([name, ", ".join(cells), f"{slope:.2f}"])
+    report.table(["what grows", "seconds", "exponent"], rows)
+
+
+def _varying(name: str, size: tuple[Any, ...]) -> int:
+    grid, n_channels, n, k = size
+    points = int(np.prod(grid))
+    return {"channels": n_channels, "points": points, "rows": n, "classes": k}[name]
+
+
+def _one_layer(grid: tuple[int, ...], n_channels: int, n: int, k: int) -> object:
+    X, y = signals(grid, n_channels, n, k, "float32")
+    return default(1, signal_shape=grid).fit(X, y)
+
+
+# -- memory ---------------------------------------------------------------------------
+
+
+def memory(report: Report, args: argparse.Namespace) -> None:
+    """Peak memory of a layer, ours and plain."""
+    report.say(f"### Memory\n\n{MEMORY_NOTE} MiB, one layer, float32.")
+    rows = []
+    for n_channels, n in SIZES:
+        for name, prepare in (("plain", _plain_work), ("skredu", _our_work)):
+            cells = peak_memory(prepare, n_channels, n).cells()
+            rows.append([f"{n_channels} x {n}", name, *cells])
+    report.table(["channels x rows", "form", "arrays", "process"], rows)
+
+
+def _plain_work(n_channels: int, n: int) -> Callable[[], object]:
+    X, y = signals(GRID, n_channels, n, CLASSES, "float32")
+    return partial(plain_network, X, y, 1)
+
+
+def _our_work(n_channels: int, n: int) -> Callable[[], object]:
+    return partial(published(1).fit, *signals(GRID, n_channels, n, CLASSES, "float32"))
+
+
+PARTS = {"layers": layers, "growth": growth, "memory": memory}
+
+
+if __name__ == "__main__":
+    main()
