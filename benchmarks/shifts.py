@@ -34,18 +34,19 @@ from skredu import (
 )
 
 SIDE, ANGLES = 28, 200
+ONCE = 1000  # rows that are shifted once
 PROTOCOL = (
     "Leading rows of each class of MNIST, pixels in [0, 1], float32. Rotations: images "
     f"on circles of {ANGLES} points, and their {ANGLES} cyclic shifts. Translations: "
     f"the {SIDE}^2 = {SIDE**2} cyclic shifts of the image. *Original*: the test set as "
-    "it is; *shifted once*: each row of it by a random shift of its own; *all shifts*: "
-    "the mean over every single shift of the first rows of each class, {rows} in all "
-    "({net_rows} for the nets), and in brackets of these rows as they are. *Changed*: "
-    "predictions for shifted rows, of all these, that are not the one for the row as "
-    "it is, in per mille. Beside the nets: scikit-learn's classifiers with default "
-    "settings, on the rows as they are and with {copies} random shifts of each "
-    "training row added. Settings of lifting and nets were chosen on other rows of "
-    "the training set; the test set played no part."
+    f"it is; *shifted once*: its first {ONCE} rows, each by a random shift; *all "
+    "shifts*: the mean over every single shift of the first rows of each class, {rows} "
+    "in all ({net_rows} for invariant nets), and in brackets of these rows as they "
+    "are. *Changed*: predictions for shifted rows, of all these, that are not the one "
+    "for the row as it is, in per mille. Beside the nets: scikit-learn's classifiers "
+    "with default settings, on the rows as they are and with {copies} random shifts of "
+    "each training row added. Settings of lifting and nets were chosen on other rows "
+    "of the training set; the test set played no part."
 )
 
 
@@ -143,9 +144,9 @@ def models(experiment: Experiment) -> Iterator[tuple[str, BaseEstimator, bool]]:
     """Names, estimators, and whether they get shifted copies of the training rows."""
     for name, make in experiment.nets.items():
         yield name, make(), False
+    yield "plain ReduNet", ReduNetClassifier(), False
     for copies in (False, True):
         others = {
-            "plain ReduNet": ReduNetClassifier(),
             "5-NN": KNeighborsClassifier(),
             "SVC": SVC(),
             "logistic regression": LogisticRegression(max_iter=300),
@@ -181,16 +182,16 @@ def scored(
     start = time.perf_counter()
     still = model.predict(X)
     seconds = time.perf_counter() - start
-    once = model.predict(moved_once(X, grid, np.random.default_rng(1)))
+    once = model.predict(moved_once(X[:ONCE], grid, np.random.default_rng(1)))
     digits = int(y.max()) + 1
     index = leading(np.arange(len(y)), y, digits, max(1, n // digits))[0]
     part, right = still[index], y[index]
     moved = (shifted(X[index], grid, shift) for shift in shifts_of(grid))
     every = np.stack([model.predict(Z) for Z in moved])
-    changed = np.sum(once != still) + np.sum(every != part)
+    changed = np.sum(once != still[:ONCE]) + np.sum(every != part)
     return Scores(
         float(np.mean(still == y)),
-        float(np.mean(once == y)),
+        float(np.mean(once == y[:ONCE])),
         float(np.mean(part == right)),
         float(np.mean(every == right)),
         float(changed / (once.size + every.size)),
@@ -250,66 +251,73 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     return options.parse_args(arguments)
 
 
+ROTATIONS, TRANSLATIONS = partial(net, (ANGLES,)), partial(net, (SIDE, SIDE))
+# No layer lowers the loss of training rows that are left out by enough to be kept.
+ALONE: dict[str, Any] = {"kernel_size": 11, "net_n_layers": 0}
 EXPERIMENTS = {
-    "rotations of 0/1": Experiment(
-        "Rotations of 0 and 1",
+    "rotations-2": Experiment(
+        "Rotations of 0 and 1 (8 circles; published: 5)",
         2,
         1000,
         1000,
-        5,
+        8,
         {
-            "invariant net, 5 filters": partial(net, (ANGLES,), 5),
+            "invariant net, 5 cosines": partial(ROTATIONS, 5, filters="dct"),
+            "invariant net, 5 principal filters, both signs": partial(
+                ROTATIONS, 5, filters="pca", activation="split"
+            ),
         },
         [
             ("invariant ReduNet, 5 filters", "0.996", "0.993"),
             ("plain ReduNet", "0.983", "0.707"),
         ],
     ),
-    "translations of 0/1": Experiment(
+    "translations-2": Experiment(
         "Translations of 0 and 1",
         2,
         500,
         250,
         0,
         {
-            "invariant net, 5 filters": partial(net, (SIDE, SIDE), 5),
+            "invariant net, 5 cosines": partial(TRANSLATIONS, 5, filters="dct"),
+            "invariant net, 5 principal filters, both signs": partial(
+                TRANSLATIONS, 5, kernel_size=11, filters="pca", activation="split"
+            ),
         },
         [
             ("invariant ReduNet, 5 filters", "0.975", "0.909"),
             ("plain ReduNet", "0.980", "0.540"),
         ],
     ),
-    "rotations": Experiment(
-        "Rotations of ten digits",
+    "rotations-10": Experiment(
+        "Rotations of ten digits (15 circles)",
         10,
         10,
         10,
         15,
-        {
-            "invariant net, 20 filters": partial(net, (ANGLES,), 20),
-        },
+        {"invariant net, 20 cosines": partial(ROTATIONS, 20, filters="dct")},
         [("figures only", "–", "–")],
     ),
-    "translations": Experiment(
-        "Translations of ten digits",
+    "translations-10": Experiment(
+        "Translations of ten digits, 100 rows to fit",
         10,
         10,
         10,
         0,
-        {
-            "invariant net, 16 filters": partial(net, (SIDE, SIDE), 16),
-        },
+        {"invariant net, 16 clustered filters": partial(TRANSLATIONS, 16, **ALONE)},
         [("figures only", "–", "–")],
     ),
-    "translations, full": Experiment(
-        "Translations of ten digits, full test set",
+    "translations-10-full": Experiment(
+        "Translations of ten digits, 500 rows to fit, full test set",
         10,
         50,
         None,
         0,
         {
-            "invariant net, 16 filters": partial(net, (SIDE, SIDE), 16),
-            "invariant net, 48 filters": partial(net, (SIDE, SIDE), 48),
+            "invariant net, 16 clustered filters": partial(TRANSLATIONS, 16, **ALONE),
+            "invariant net, 48 clustered filters": partial(
+                TRANSLATIONS, 48, threshold=1.0, **ALONE
+            ),
         },
         [("ReduNet, 16 channels, 30 layers, no back-propagation", "0.898", "–")],
     ),
