@@ -57,6 +57,15 @@ def mutation(session):
 
 
 @nox.session(default=False)
+def docs(session):
+    """Build the documentation site, run its examples, and check its links."""
+    session.install(".[doc]")
+    site = "doc/_build/html"
+    session.run("sphinx-build", "-W", "--keep-going", "-n", "doc", site)
+    session.run("python", "doc/check_links.py", site)
+
+
+@nox.session(default=False)
 def build(session):
     """Build the source distribution and the wheel."""
     session.install("build")

@@ -13,9 +13,9 @@ class SkreduEstimator(BaseEstimator):
     """Documentation link and version check of pickles; think twice before adding."""
 
     _doc_link_module = "skredu"
+    # Not {estimator_module}: pages are named after the package, not its folders.
     _doc_link_template = (
-        "https://skredu.readthedocs.io/en/stable/generated/"
-        "{estimator_module}.{estimator_name}.html"
+        "https://skredu.readthedocs.io/en/stable/generated/skredu.{estimator_name}.html"
     )
 
     def __getstate__(self) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 Greater is better in all scores, and a sample weight is a number of copies.
 
 `clustering_accuracy` compares labels with labels, so
-``make_scorer(clustering_accuracy)`` is a scorer for every clusterer with a `predict`
+``make_scorer(clustering_accuracy)`` is a scorer for every clusterer with a ``predict``
 method. The other scores look at rows and labels, like
 `sklearn.metrics.silhouette_score`. As scorers they go into a function of an estimator
 and data. Of the features that a transformer or pipeline learns::

@@ -56,9 +56,9 @@ class ConvolutionalLifting(
         for one ``random_state``. ``"pca"``: principal directions, about the origin, of
         all patches of the training rows. ``"kmeans"``: directions of the centres of
         clusters of patches, at random points, without their mean and of norm one.
-        ``"dct"``: cosines, the smoothest first. An array of shape (n_filters, *kernel)
-        or (n_filters, n_channels, *kernel) is used as it is, and ``n_filters`` and
-        ``kernel_size`` are not.
+        ``"dct"``: cosines, the smoothest first. An array of shape
+        ``(n_filters, *kernel)`` or ``(n_filters, n_channels, *kernel)`` is used as it
+        is, and ``n_filters`` and ``kernel_size`` are not.
     activation : {"relu", "soft", "split"} or None, default="relu"
         The nonlinearity :math:`\sigma`. ``"relu"``: what is above the threshold,
         :math:`\max(x - \tau, 0)`. ``"soft"``: both signs,

@@ -1,0 +1,103 @@
+"""Settings of the documentation site; how to build it is in CONTRIBUTING.md."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import skredu
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE / "_extensions"))
+
+project = "skredu"
+author = "skredu developers"
+project_copyright = "skredu developers, BSD-3-Clause licence"
+version = release = skredu.__version__
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "docstring_types",
+    "numpydoc",
+    "myst_parser",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "sphinx_gallery.gen_gallery",
+    "external_links",
+]
+# "generated/backreferences" and the gallery hold pieces that other pages include.
+exclude_patterns = ["_build", "_templates", "generated/backreferences", "**/README.rst"]
+templates_path = ["_templates"]
+nitpicky = True
+# In single backquotes, and nothing else: a name of this package.
+default_role = "py:obj"
+add_function_parentheses = False
+# Pages are short enough not to number their equations.
+math_number_all = False
+
+# -- reference ------------------------------------------------------------------------
+
+autosummary_generate = True
+autodoc_typehints = "none"  # numpydoc has the types, in words
+autodoc_default_options = {"members": True, "inherited-members": True}
+numpydoc_class_members_toctree = False
+# Parameters may be numbers or arrays of many kinds, said in words: no links.
+numpydoc_xref_param_type = False
+
+# -- markdown -------------------------------------------------------------------------
+
+# CHANGELOG.md and CONTRIBUTING.md are included; they are read on GitHub as well.
+myst_heading_anchors = 3
+
+# -- gallery --------------------------------------------------------------------------
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "auto_examples",
+    "filename_pattern": r"plot_",
+    "ignore_pattern": r"quickstart\.py|__init__\.py",
+    "backreferences_dir": "generated/backreferences",
+    "doc_module": ("skredu",),
+    "reference_url": {"skredu": None},
+    "within_subsection_order": "gallery_order.Order",
+    "remove_config_comments": True,
+    "show_memory": False,
+    "show_signature": False,
+    "min_reported_time": 1,
+    "download_all_examples": False,
+}
+# "sphinx-build -t text_only" runs no example; "-D plot_gallery=0" does not either, but
+# with a warning about the type of the value.
+plot_gallery = not tags.has("text_only")  # noqa: F821
+
+# -- pages ----------------------------------------------------------------------------
+
+html_theme = "pydata_sphinx_theme"
+html_title = "skredu"
+html_static_path = ["_static"]
+html_css_files = ["skredu.css"]
+html_copy_source = False
+html_show_sourcelink = False
+html_sidebars = {
+    "install": [],
+    "tour": [],
+    "whats_new": [],
+    "references": [],
+}
+html_theme_options = {
+    "logo": {"text": "skredu"},
+    "github_url": "https://github.com/skredu/skredu",
+    "header_links_before_dropdown": 6,
+    "navbar_align": "left",
+    "navigation_with_keys": False,
+    "show_prev_next": True,
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": ["copyright"],
+    "footer_end": ["theme-version"],
+    "pygments_light_style": "a11y-high-contrast-light",
+    "pygments_dark_style": "a11y-high-contrast-dark",
+}
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
