@@ -2,11 +2,11 @@ r"""
 Digits anywhere in the picture
 ==============================
 
-A digit that moves stays the same digit. A classifier of pixels does not know: trained on
-digits in the middle, it fails when they move, and trained on moved copies as well, it
-gets better, but not as good as it was. :class:`skredu.InvariantReduNetClassifier` codes
-all cyclic shifts of a picture at once, in the Fourier domain. It needs no copies, and
-what it says is the same for every shift, exactly.
+A digit that moves stays the same digit. A classifier of pixels does not know: trained
+on digits in the middle, it fails when they move, and trained on moved copies as well,
+it gets better, but not as good as it was. :class:`skredu.InvariantReduNetClassifier`
+codes all cyclic shifts of a picture at once, in the Fourier domain. It needs no copies,
+and what it says is the same for every shift, exactly.
 """
 
 # %%
@@ -86,9 +86,9 @@ print(f"{'accuracy on test pictures':34}{'as they are':>12}{'all shifts':>12}", 
 print(f"{'changed':>9}")
 accuracies = {}
 for name, found in predictions.items():
-    found = found.reshape(64, -1)
-    accuracies[name] = np.mean(found == y_test, axis=1)
-    changed = np.mean(found != found[0])
+    table = found.reshape(64, -1)  # shifts, pictures
+    accuracies[name] = np.mean(table == y_test, axis=1)
+    changed = np.mean(table != table[0])
     print(f"{name:34}{accuracies[name][0]:12.3f}", end="")
     print(f"{accuracies[name].mean():12.3f}{changed:9.3f}")
 print(f"the network kept {net[-1].n_iter_} layers")

@@ -18,6 +18,7 @@ GROUPS = re.compile(
 GAIN = re.compile(
     r"^ReduNetTransformer: rate reduction (\d+\.\d) nats, (\d+\.\d) after 10 layers$"
 )
+SHIFTS = re.compile(r"^(?P<name>\S.*?) +(?P<here>[01]\.\d{3}) +(?P<all>[01]\.\d{3})$")
 MODELS = [
     "MICL",
     "MICL, grid search",
@@ -85,6 +86,7 @@ def test_quickstart_prints_a_row_for_every_model_on_every_data_set(tmp_path):
     assert len(gains) == 3
     assert all(float(found[1]) < float(found[2]) for found in gains)
     check_groups([found for line in lines if (found := GROUPS.match(line))])
+    check_shifts([found for line in lines if (found := SHIFTS.match(line))])
     assert done.stdout.count('epsilon="auto" chose') == 3
     assert not list(tmp_path.iterdir())
 
@@ -98,3 +100,12 @@ def check_groups(rows):
     assert wine["CompressionClustering"] > 0.75
     assert wine["CompressionClustering, k given"] > 0.75
     assert wine["HDBSCAN"] < wine["CompressionClustering"]
+
+
+def check_shifts(rows):
+    """What the network says does not change; the accuracy of pixels is lost."""
+    assert [row["name"] for row in rows] == ["invariant ReduNet", "SVC, rbf"]
+    net, pixels = rows
+    assert net["here"] == net["all"]
+    assert float(net["here"]) > 0.9
+    assert float(pixels["all"]) < 0.5 < float(pixels["here"])
