@@ -169,6 +169,17 @@ def test_distortions_vote_for_blobs(blobs):
     assert adjusted_rand_score(y, model.labels_) > 0.9
 
 
+def test_distortions_without_as_many_large_groups_are_passed_over():
+    # At large distortions rows join one by one: two groups of ten are nowhere.
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(26, 2))
+    X[:12] += [9.0, 0.0]
+    model = CompressionClustering(n_clusters=2, min_cluster_size=10).fit(X)
+    assert model.n_clusters_ == 2
+    with pytest.raises(ValueError, match="are nowhere in the tree"):
+        CompressionClustering(n_clusters=3, min_cluster_size=10).fit(X)
+
+
 def test_small_groups_are_outliers_and_not_counted(blobs):
     X = np.concatenate([blobs[0], [[40.0, 40.0], [-50.0, 9.0]]])
     model = CompressionClustering(0.4, n_clusters=3, min_cluster_size=3).fit(X)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -74,36 +74,48 @@ def choose_epsilon(
     n_jobs: int | None,
     wish: Wish,
 ) -> float:
-    """Distortion with the fewest penalised bits, or elected for a number of groups.
-
-    For a given number of groups every distortion whose own partition has as many is a
-    candidate; each distortion votes for the candidate with the fewest bits at its own
-    value, and the most votes win (Rao, Tron, Vidal and Ma 2010). Without a candidate
-    the penalised bits decide.
-    """
+    """Distortion with the fewest penalised bits, or elected for a number of groups."""
     data = evenly(data)
-    spread = spread_of(data, assume_centered)
-    epsilons = EPSILONS * spread
-    find = partial(wish.find, trials=False)
-    found = path(data, epsilons, assume_centered, n_jobs, find)
+    epsilons = EPSILONS * spread_of(data, assume_centered)
+    solutions = Parallel(n_jobs)(
+        delayed(solve)(data, float(epsilon), assume_centered) for epsilon in epsilons
+    )
+    if wish.n_clusters is not None:
+        elected = _elected(solutions, wish)
+        if elected is not None:
+            return float(epsilons[elected])
+        possible = [wish.possible(solution) for solution in solutions]
+        if any(possible):  # otherwise the fit will say why none is
+            epsilons = epsilons[possible]
+            solutions = list(compress(solutions, possible))
+    partitions = Parallel(n_jobs)(
+        delayed(wish.find)(solution, trials=False) for solution in solutions
+    )
     scores = [
         penalised(data, total_bits(data, partition), epsilon)
-        for (_, partition), epsilon in zip(found, epsilons, strict=True)
+        for partition, epsilon in zip(partitions, epsilons, strict=True)
     ]
-    best = int(np.argmin(scores))
-    if wish.n_clusters is None:
-        return float(epsilons[best])
-    natural = [s.partition(s.n_merges, False, None)[0] for s, _ in found]
+    return float(epsilons[int(np.argmin(scores))])
+
+
+def _elected(solutions: list[Solution], wish: Wish) -> int | None:
+    """Distortion that is elected for a given number of groups, if there is one.
+
+    Every distortion at which greedy merging ends with as many groups is a candidate;
+    each distortion votes for the candidate with the fewest bits at its own value, and
+    the most votes win (Rao, Tron, Vidal and Ma 2010).
+    """
+    natural = [s.partition(s.n_merges, False, None)[0] for s in solutions]
     candidates = [
         i for i, p in enumerate(natural) if wish.n_large(p) == wish.n_clusters
     ]
     if not candidates:
-        return float(epsilons[best])
+        return None
     votes = dict.fromkeys(candidates, 0)
-    for (solution, _), own in zip(found, natural, strict=True):
+    for solution, own in zip(solutions, natural, strict=True):
         if len(own.groups) > 1:
             bits = {
                 i: Partition(solution.rows, natural[i].labels).bits for i in candidates
             }
             votes[min(candidates, key=bits.__getitem__)] += 1
-    return float(epsilons[max(candidates, key=votes.__getitem__)])
+    return max(candidates, key=votes.__getitem__)

@@ -53,6 +53,11 @@ class Wish:
             better = greedy
         return greedy, better
 
+    def possible(self, solution: Solution) -> bool:
+        """Whether the tree has as many groups that count anywhere."""
+        found = solution.tree.n_large(solution.data.leaves, self.least)
+        return bool(np.any(found == self.n_clusters))
+
     def cuts(self, tree: Tree, weights: Any, n_clusters: int) -> Any:
         """Numbers of merges after which there are so many groups that count."""
         found = tree.n_large(weights, self.least)
