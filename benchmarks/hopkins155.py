@@ -88,8 +88,8 @@ def sparsity_dimension(n_features: int, _: int = 1) -> int:
 
 SETTINGS = {
     "d = 5, auto": Setting(lambda *_: 5),
-    "d = d_sp, auto": Setting(sparsity_dimension),
     "d = 5, epsilon = 0.01": Setting(lambda *_: 5, epsilon=0.01),
+    "d = d_sp, epsilon = 0.01": Setting(sparsity_dimension, epsilon=0.01),
     "balanced, d = 8, epsilon = 0.07": Setting(
         lambda *_: 8, power=0.5, unit=True, epsilon=0.07
     ),
