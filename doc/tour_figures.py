@@ -1,0 +1,75 @@
+"""Draw the pictures of the tour, with the models that it fits.
+
+Run ``python doc/tour_figures.py`` after ``pip install ".[plot]" pandas``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+from sklearn.datasets import load_breast_cancer, load_iris
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skredu import CompressionClustering, MCR2Transformer, ReduNetTransformer
+from skredu.plotting import EpsilonPathDisplay, RateReductionDisplay
+
+COLORS = ["#2a6f97", "#e76f51"]
+SIZE = (9, 3.6)
+
+
+def groups() -> Figure:
+    """Flowers in two of their four measures, and the number of groups over epsilon."""
+    table = load_iris(as_frame=True).data
+    model = CompressionClustering().fit(table)
+    figure, (left, right) = plt.subplots(1, 2, figsize=SIZE, layout="constrained")
+    for group, color in enumerate(COLORS):
+        rows = table[model.labels_ == group]
+        left.scatter(
+            rows["petal length (cm)"],
+            rows["petal width (cm)"],
+            s=18,
+            color=color,
+            label=f"group {group}: {len(rows)} rows",
+        )
+    left.set(xlabel="petal length (cm)", ylabel="petal width (cm)")
+    left.legend(frameon=False)
+    epsilons = np.geomspace(0.01, 3, 12)
+    EpsilonPathDisplay.from_estimator(model, table, epsilons, ax=right)
+    return figure
+
+
+def network() -> Figure:
+    """Rates along the layers, and new rows in the plane of the best two features."""
+    table, target = load_breast_cancer(return_X_y=True, as_frame=True)
+    X_train, X_test, y_train, y_test = train_test_split(
+        table, target, stratify=target, random_state=0
+    )
+    figure, (left, right) = plt.subplots(1, 2, figsize=SIZE, layout="constrained")
+    deep = make_pipeline(StandardScaler(), ReduNetTransformer(n_layers=20))
+    RateReductionDisplay.from_estimator(deep.fit(X_train, y_train), ax=left)
+    left.set_title("20 layers of ReduNetTransformer, training rows", fontsize=11)
+    plane = make_pipeline(StandardScaler(), MCR2Transformer(2, random_state=0))
+    Z = plane.fit(X_train, y_train).transform(X_test)
+    for kind, color, name in zip((0, 1), COLORS, ("malignant", "benign"), strict=True):
+        right.scatter(*Z[y_test == kind].T, s=18, alpha=0.7, color=color, label=name)
+    right.set(xlabel="mcr2transformer0", ylabel="mcr2transformer1", aspect="equal")
+    right.set_xlim(-0.9, 1.15)
+    right.set_title("MCR2Transformer(2), new rows", fontsize=11)
+    right.legend(frameon=False, loc="center left")
+    return figure
+
+
+def main() -> None:
+    """Write both pictures."""
+    folder = Path(__file__).parent / "images"
+    for draw in (groups, network):
+        draw().savefig(folder / f"tour_{draw.__name__}.png", dpi=120)
+
+
+if __name__ == "__main__":
+    main()
