@@ -44,8 +44,9 @@ PROTOCOL = (
     "in all ({net_rows} for invariant nets), and in brackets of these rows as they "
     "are. *Changed*: predictions for shifted rows, of all these, that are not the one "
     "for the row as it is, in per mille. Beside the nets: scikit-learn's classifiers "
-    "with default settings, on the rows as they are and with {copies} random shifts of "
-    "each training row added. Settings of lifting and nets were chosen on other rows "
+    "with default settings (logistic regression: 300 iterations at most), on the rows "
+    "as they are and with {copies} random shifts of each row added. Settings of "
+    "lifting and nets were chosen on other rows "
     "of the training set; the test set played no part."
 )
 
@@ -252,7 +253,7 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
 
 
 ROTATIONS, TRANSLATIONS = partial(net, (ANGLES,)), partial(net, (SIDE, SIDE))
-# No layer lowers the loss of training rows that are left out by enough to be kept.
+# Three layers behind 16 filters changed no accuracy on other training rows.
 ALONE: dict[str, Any] = {"kernel_size": 11, "net_n_layers": 0}
 EXPERIMENTS = {
     "rotations-2": Experiment(
