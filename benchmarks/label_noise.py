@@ -50,7 +50,7 @@ def models(n_components: int) -> dict[str, BaseEstimator]:
         ],
         "MCR² + MICL": [MCR2Transformer(), MICLClassifier()],
         "logistic regression": [LogisticRegression(max_iter=2000)],
-        "SVC, rbf": [SVC()],
+        "SVC, rbf": [SVC(random_state=0)],
         "MLP": [MLPClassifier(max_iter=100, random_state=0)],
         "MLP, early stopping": [
             MLPClassifier(max_iter=100, early_stopping=True, random_state=0)

@@ -73,6 +73,9 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     options.add_argument("--rows", type=int, nargs="+", help="rows of MNIST")
     options.add_argument("--layers", type=int, default=5, help="layers that are timed")
     options.add_argument("--tables", nargs="+", help="tables for steps; default: all")
+    options.add_argument("--etas", type=float, nargs="+", help="steps that are tried")
+    options.add_argument("--epsilons", type=float, nargs="+", help="distortions, too")
+    options.set_defaults(etas=list(ETAS), epsilons=list(EPSILONS))
     options.set_defaults(rows=[1000, 10_000])
     return options.parse_args(arguments)
 
@@ -234,9 +237,9 @@ def steps(report: Report, args: argparse.Namespace) -> None:
         "ReduNet": ReduNetClassifier(),
         "all 20 layers": ReduNetClassifier(n_iter_no_change=None),
     }
-    models |= {f"eta {eta:g}": ReduNetClassifier(eta=eta) for eta in ETAS}
-    models |= {f"epsilon {e:g}": ReduNetClassifier(epsilon=e) for e in EPSILONS}
-    for eta in ETAS:
+    models |= {f"eta {eta:g}": ReduNetClassifier(eta=eta) for eta in args.etas}
+    models |= {f"epsilon {e:g}": ReduNetClassifier(epsilon=e) for e in args.epsilons}
+    for eta in args.etas:
         net = ReduNetClassifier(**published(20, eta), n_iter_no_change=None)
         models[f"published, eta {eta:g}"] = net
     report.say(
@@ -265,16 +268,14 @@ def steps(report: Report, args: argparse.Namespace) -> None:
                 progress(f"{table}: {name}: {tables[name][-1]:.4f}")
         for name in models:
             scores[name].append(np.mean(tables[name]))
-        report.say(_spread("eta", ETAS, tables))
-        report.say(_spread("epsilon", EPSILONS, tables))
-        report.say(_spread("published, eta", ETAS, tables))
+        report.say(_spread("eta", args.etas, tables))
+        report.say(_spread("epsilon", args.epsilons, tables))
+        report.say(_spread("published, eta", args.etas, tables))
     lines = [[name, *(f"{s:.4f}" for s in row)] for name, row in scores.items()]
     report.table(["model", *names], lines)
 
 
-def _spread(
-    name: str, values: tuple[float, ...], tables: dict[str, list[float]]
-) -> str:
+def _spread(name: str, values: list[float], tables: dict[str, list[float]]) -> str:
     rows = np.array([tables[f"{name} {value:g}"] for value in values])
     spread = 100 * np.ptp(rows, axis=0)
     return (
