@@ -34,8 +34,8 @@ nitpicky = True
 # In single backquotes, and nothing else: a name of this package.
 default_role = "py:obj"
 add_function_parentheses = False
-# Pages are short enough not to number their equations.
-math_number_all = False
+smartquotes_action = "De"  # dashes and dots; quotes around strings stay as they are
+toc_object_entries_show_parents = "hide"
 
 # -- reference ------------------------------------------------------------------------
 
@@ -68,9 +68,6 @@ sphinx_gallery_conf = {
     "min_reported_time": 1,
     "download_all_examples": False,
 }
-# "sphinx-build -t text_only" runs no example; "-D plot_gallery=0" does not either, but
-# with a warning about the type of the value.
-plot_gallery = not tags.has("text_only")  # noqa: F821
 
 # -- pages ----------------------------------------------------------------------------
 

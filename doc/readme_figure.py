@@ -1,5 +1,7 @@
 """Draw the picture of the README: what MICL does, and what epsilon means to it.
 
+The landing page of the documentation has its halves one by one, for narrow screens.
+
 Run ``python doc/readme_figure.py`` after ``pip install ".[plot]"``.
 """
 
@@ -83,11 +85,16 @@ def draw_path(axis: Axes) -> None:
 
 
 def main() -> None:
-    """Draw both panels."""
+    """Draw both panels together, and each by itself."""
+    folder = Path(__file__).parent / "images"
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
     draw_regions(left)
     draw_path(right)
-    figure.savefig(Path(__file__).parent / "images" / "epsilon.png", dpi=130)
+    figure.savefig(folder / "epsilon.png", dpi=130)
+    for draw, name in ((draw_regions, "regions"), (draw_path, "epsilon")):
+        figure, axis = plt.subplots(figsize=(5, 4.2), layout="constrained")
+        draw(axis)
+        figure.savefig(folder / f"landing_{name}.png", dpi=120)
 
 
 if __name__ == "__main__":

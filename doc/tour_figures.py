@@ -19,14 +19,15 @@ from skredu import CompressionClustering, MCR2Transformer, ReduNetTransformer
 from skredu.plotting import EpsilonPathDisplay, RateReductionDisplay
 
 COLORS = ["#2a6f97", "#e76f51"]
-SIZE = (9, 3.6)
+SIZE = (4.8, 3.8)  # of one picture: two side by side, or one on a phone
 
 
-def groups() -> Figure:
+def groups() -> tuple[Figure, Figure]:
     """Flowers in two of their four measures, and the number of groups over epsilon."""
     table = load_iris(as_frame=True).data
     model = CompressionClustering().fit(table)
-    figure, (left, right) = plt.subplots(1, 2, figsize=SIZE, layout="constrained")
+    first, left = plt.subplots(figsize=SIZE, layout="constrained")
+    second, right = plt.subplots(figsize=SIZE, layout="constrained")
     for group, color in enumerate(COLORS):
         rows = table[model.labels_ == group]
         left.scatter(
@@ -40,19 +41,20 @@ def groups() -> Figure:
     left.legend(frameon=False)
     epsilons = np.geomspace(0.01, 3, 12)
     EpsilonPathDisplay.from_estimator(model, table, epsilons, ax=right)
-    return figure
+    return first, second
 
 
-def network() -> Figure:
+def network() -> tuple[Figure, Figure]:
     """Rates along the layers, and new rows in the plane of the best two features."""
     table, target = load_breast_cancer(return_X_y=True, as_frame=True)
     X_train, X_test, y_train, y_test = train_test_split(
         table, target, stratify=target, random_state=0
     )
-    figure, (left, right) = plt.subplots(1, 2, figsize=SIZE, layout="constrained")
+    first, left = plt.subplots(figsize=SIZE, layout="constrained")
+    second, right = plt.subplots(figsize=SIZE, layout="constrained")
     deep = make_pipeline(StandardScaler(), ReduNetTransformer(n_layers=20))
     RateReductionDisplay.from_estimator(deep.fit(X_train, y_train), ax=left)
-    left.set_title("20 layers of ReduNetTransformer, training rows", fontsize=11)
+    left.set_title("ReduNetTransformer, training rows", fontsize=11)
     plane = make_pipeline(StandardScaler(), MCR2Transformer(2, random_state=0))
     Z = plane.fit(X_train, y_train).transform(X_test)
     for kind, color, name in zip((0, 1), COLORS, ("malignant", "benign"), strict=True):
@@ -61,14 +63,15 @@ def network() -> Figure:
     right.set_xlim(-0.9, 1.15)
     right.set_title("MCR2Transformer(2), new rows", fontsize=11)
     right.legend(frameon=False, loc="center left")
-    return figure
+    return first, second
 
 
 def main() -> None:
-    """Write both pictures."""
+    """Write all pictures."""
     folder = Path(__file__).parent / "images"
-    for draw in (groups, network):
-        draw().savefig(folder / f"tour_{draw.__name__}.png", dpi=120)
+    names = ("groups", "path", "layers", "plane")
+    for name, figure in zip(names, (*groups(), *network()), strict=True):
+        figure.savefig(folder / f"tour_{name}.png", dpi=120)
 
 
 if __name__ == "__main__":
