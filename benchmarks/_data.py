@@ -70,6 +70,25 @@ def microarray(data: Path, name: str) -> tuple[Any, Any]:
     return X[keep].astype(np.float32), y[keep]
 
 
+def ucr_sets(data: Path) -> list[str]:
+    """Names of the time series sets."""
+    with np.load(data / "ucr_time_series.npz", allow_pickle=False) as file:
+        return file["names"].tolist()
+
+
+def ucr(data: Path, name: str) -> Split:
+    """Training and test part of one time series set, as published.
+
+    The file has ``names``, and for each ``<name>/X_train``, ``<name>/y_train``,
+    ``<name>/X_test`` and ``<name>/y_test``.
+    """
+    with np.load(data / "ucr_time_series.npz", allow_pickle=False) as file:
+        X_train, X_test = (
+            file[f"{name}/{key}"].astype(np.float64) for key in ("X_train", "X_test")
+        )
+        return Split(X_train, file[f"{name}/y_train"], X_test, file[f"{name}/y_test"])
+
+
 class Sequence(NamedTuple):
     """Tracked points of one video: paths as rows, and the motion of each."""
 

