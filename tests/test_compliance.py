@@ -36,16 +36,6 @@ VERSION = tuple(int(part) for part in sklearn.__version__.split(".")[:2])
 SCIPY_VERSION = tuple(int(part) for part in scipy.__version__.split(".")[:2])
 
 
-class Laplacian:
-    """Kernel of two rows; a function would show its address in the test ids."""
-
-    def __call__(self, x, y, width=2.0):
-        return float(np.exp(-np.abs(x - y).sum() / width))
-
-    def __repr__(self):
-        return "Laplacian()"
-
-
 @contextmanager
 def own_random_state():
     """Some checks draw from NumPy's global generator, which tests must not touch."""
@@ -67,7 +57,6 @@ ESTIMATORS = [
     MICLClassifier(kernel="poly", degree=2),
     MICLClassifier(kernel="cosine"),
     MICLClassifier(kernel="precomputed"),
-    MICLClassifier(kernel=Laplacian(), kernel_params={"width": 30.0}),
     MICLClassifier(n_neighbors=5),
     MICLClassifier(epsilon=0.5, n_neighbors=3, assume_centered=True),
     NearestSubspaceClassifier(assume_centered=False),
