@@ -191,7 +191,7 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     options.add_argument("--sets", nargs="+", help="names of sets; default: all")
     options.add_argument("--models", nargs="+", help="names as printed; default: all")
     options.add_argument(
-        "--layers", type=int, default=3, help="most layers of nets in the search"
+        "--layers", type=int, default=0, help="most layers of nets in the search"
     )
     return options.parse_args(arguments)
 
