@@ -63,7 +63,9 @@ sphinx_gallery_conf = {
     "reference_url": {"skredu": None},
     "within_subsection_order": "gallery_order.Order",
     "remove_config_comments": True,
+    "capture_repr": ("_repr_html_",),  # tables, but not "Text(0.5, 0.99, ...)"
     "show_memory": False,
+    "write_computation_times": False,
     "show_signature": False,
     "min_reported_time": 1,
     "download_all_examples": False,
