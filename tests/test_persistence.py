@@ -13,7 +13,18 @@ from sklearn.base import clone
 from sklearn.exceptions import InconsistentVersionWarning, NotFittedError
 
 import skredu
-from skredu import MICLClassifier, NearestSubspaceClassifier
+from skredu import (
+    CompressionClustering,
+    ConvolutionalLifting,
+    InvariantReduNetClassifier,
+    InvariantReduNetTransformer,
+    MCR2Transformer,
+    MICLClassifier,
+    NearestSubspaceClassifier,
+    PolarTransformer,
+    ReduNetClassifier,
+    ReduNetTransformer,
+)
 
 
 def laplacian(x, y):
@@ -32,6 +43,17 @@ PLAIN = {
     "local": MICLClassifier(n_neighbors=3),
     "subspace": NearestSubspaceClassifier(),
     "subspace affine": NearestSubspaceClassifier(2, assume_centered=False),
+    "net": ReduNetClassifier(2, n_iter_no_change=None),
+    "invariant net": InvariantReduNetClassifier(1, signal_shape=2),
+}
+OTHERS = {
+    "clustering": CompressionClustering(0.5, min_cluster_size=2),
+    "net": ReduNetTransformer(2, 0.5),
+    "net in a span": ReduNetTransformer(2, 0.5, fit_intercept=False),
+    "invariant net": InvariantReduNetTransformer(1, 0.5, output="invariant"),
+    "maps": MCR2Transformer(2, n_layers=2),
+    "lifting": ConvolutionalLifting(2, 2, random_state=0),
+    "polar": PolarTransformer(n_radii=1, n_angles=4),
 }
 ESTIMATORS = PLAIN | {"callable": MICLClassifier(kernel=laplacian)}
 
@@ -99,6 +121,20 @@ def test_skops_needs_trust_in_the_estimator_alone(name, dtype):
     expected = [f"{kind.__module__}.{kind.__name__}"]
     assert skops.io.get_untrusted_types(data=data) == expected
     assert_same(skops.io.loads(data, trusted=expected), model, X)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_what_is_no_classifier_is_restored_too(name):
+    X, y = problem(OTHERS[name], n=30 if name != "net in a span" else 3)
+    model = clone(OTHERS[name]).fit(X, y)
+    kind = f"{type(model).__module__}.{type(model).__name__}"
+    data = skops.io.dumps(model)
+    assert skops.io.get_untrusted_types(data=data) == [kind]
+    answer = "transform" if hasattr(model, "transform") else "predict"
+    copies = pickle.loads(pickle.dumps(model)), skops.io.loads(data, trusted=[kind])
+    for copy in copies:
+        assert_array_equal(getattr(copy, answer)(X), getattr(model, answer)(X))
+        assert copy.get_params() == model.get_params()
 
 
 def test_partial_fit_goes_on_after_a_pickle_and_after_skops():
