@@ -112,9 +112,10 @@ figure.suptitle("The network is as good on every shift as on none")
 # ----------------------------------
 # Test pictures, each shifted at random, sorted by their digits. With
 # ``output="invariant"`` the network gives features that are the same for all shifts:
-# magnitudes of the spectra behind the last layer, and the probabilities of the classes
-# by their coding lengths. The magnitudes alone are all somewhat alike, which is the
-# ground of the second map; the blocks come from the probabilities.
+# magnitudes of the spectra behind the last layer, phases of their bispectra, and the
+# probabilities of the classes by their coding lengths. The magnitudes alone are all
+# somewhat alike, which is the ground of the second map; the blocks come mostly from the
+# probabilities.
 
 order = rng.integers(0, 64, len(X_test))
 moved = np.concatenate(

@@ -79,3 +79,20 @@ def test_script_prints_published_and_own_numbers(shifts, monkeypatch, tmp_path):
     assert [row[0] for row in cells[2:]] == [*names, "published: other"]
     assert cells[2][4] == "0.00"  # the net answers the same for all shifts
     assert "not MNIST" in out.read_text(encoding="utf-8")
+
+
+def test_features_are_read_in_parts(shifts, module, monkeypatch, tmp_path):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(30, 12)), np.arange(30) % 10
+    rows = module("_data").Split(X[:20], y[:20], X[20:], y[20:])
+    sets = [("little", rows, (3, 4), 2)]
+    monkeypatch.setattr(shifts, "feature_sets", lambda data: sets)
+    out = tmp_path / "out.md"
+    shifts.main(["--experiments", "features", "--output", str(out)])
+    lines = out.read_text(encoding="utf-8").splitlines()
+    cells = [line.split("|")[1:-1] for line in lines if line.startswith("| little")]
+    assert [row[0].strip() for row in cells] == ["little, no filters"] * 3 + [
+        "little, 16 filters"
+    ] * 3
+    assert all(0 <= float(a) <= 1 for row in cells for a in row[2:-1])
+    assert {row[-1].strip() for row in cells} == {"0.00"}

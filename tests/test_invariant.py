@@ -1,5 +1,6 @@
 """Networks for signals: shifts, the published network, rates, weights, state."""
 
+import itertools
 import pickle
 from dataclasses import replace
 
@@ -11,14 +12,25 @@ from oracle_redunet import on_sphere
 from oracle_spectral import Family, family, published_network
 from sklearn.base import clone
 from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from skredu import (
+    ConvolutionalLifting,
     InvariantReduNetClassifier,
     InvariantReduNetTransformer,
     ReduNetTransformer,
 )
 from skredu.classification._training import Training
+from skredu.redunet._invariant_features import (
+    LOWEST,
+    _lowest,
+    low_products,
+    triples,
+)
 from skredu.redunet._spectral_decision import SpectralCoder, rows_of
 from skredu.redunet._spectrum import Grid
 
@@ -72,15 +84,16 @@ def test_all_shifts_of_a_row_are_alike(shape, n_channels, dtype):
     assert_allclose(features, features[:, :1] + 0 * features, atol=10 * atol)
 
 
-def test_invariant_features_are_magnitudes_and_probabilities():
+def test_invariant_features_are_magnitudes_phases_and_probabilities():
     X, y = signals((6,), 2)
     settings = {"signal_shape": 6, "output": "invariant"}
     net = InvariantReduNetTransformer(2, **settings).fit(X, y)
     Z = net.transform(X)
-    assert Z.shape == (24, 2 * 4 + 3)
-    assert len(net.get_feature_names_out()) == 11
+    # three frequencies have six pairs
+    assert Z.shape == (24, 2 * 4 + 2 * 2 * 6 + 3)
+    assert len(net.get_feature_names_out()) == 35
     assert_allclose(np.sum(Z[:, :8] ** 2, axis=1), 1.0)
-    assert_allclose(np.sum(Z[:, 8:], axis=1), 1.0)
+    assert_allclose(np.sum(Z[:, -3:], axis=1), 1.0)
     stages = list(net.staged_transform(X))
     assert len(stages) == 3
     assert_allclose(stages[-1], Z)
@@ -89,7 +102,56 @@ def test_invariant_features_are_magnitudes_and_probabilities():
     assert_allclose(stages[0][:, :8], magnitudes.reshape(24, -1), atol=1e-14)
     model = every_layer(InvariantReduNetClassifier, 2, **settings).fit(X, y)
     assert_allclose(model.transform(X), Z)
-    assert_allclose(model.predict_proba(X), Z[:, 8:], atol=1e-12)
+    assert_allclose(model.predict_proba(X), Z[:, -3:], atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(1,), (2,), (7,), (8,), (4, 5), (5, 4), (3, 2, 4)])
+def test_phases_are_those_of_the_bispectrum(shape):
+    grid = Grid(shape, 2)
+    signal = np.random.default_rng(0).normal(size=(3, 2, *shape))
+    Z = grid.enter(signal.reshape(3, -1))
+    whole = np.fft.fftn(signal, axes=range(2, signal.ndim))
+    found = low_products(Z, grid)
+    waves = _lowest(grid).T
+    pairs = list(itertools.combinations_with_replacement(waves, 2))
+    points = np.prod(shape)
+    even = np.prod([2 if s % 2 == 0 else 1 for s in shape])  # their own negatives
+    assert len(waves) == min(LOWEST, (points - even) // 2 + even - 1)
+    assert found.shape == (len(pairs), 2, 3)
+    for (p, q), product in zip(pairs, found, strict=True):
+        a, b, c = (whole[:, :, *(w % shape)] for w in (p, q, p + q))
+        phase = a * b * c.conj()
+        assert_allclose((product / np.abs(product)).T, phase / np.abs(phase))
+    assert_allclose(np.abs(found), np.abs(Z)[triples(grid)[0]].min(axis=0))
+
+
+def test_features_of_symmetric_rows_are_invariant_to_rounding():
+    X, y = signals((16,), 1)
+    net = InvariantReduNetTransformer(0, output="invariant").fit(X, y)
+    waves = np.cos(np.arange(16) * np.pi / 8)[None]  # most frequencies vanish
+    shifted = np.concatenate([np.roll(waves, s, axis=1) for s in range(16)])
+    Z = net.transform(shifted)
+    assert_allclose(Z, Z[:1] + 0 * Z, atol=1e-13)
+
+
+def test_classifiers_on_invariant_features_beat_those_on_magnitudes():
+    X, y = load_digits(return_X_y=True)
+    shape = (8, 8)
+    lifting = ConvolutionalLifting(
+        8, 5, signal_shape=shape, filters="kmeans", random_state=0
+    )
+    X = lifting.fit(X[:300]).transform(X[:700])
+    moved = np.roll(X[300:].reshape(-1, 8, *shape), (3, 6), (2, 3)).reshape(400, -1)
+    net = InvariantReduNetTransformer(0, signal_shape=shape, output="invariant")
+    net.fit(X[:300], y[:300])
+    Z, Z_new, Z_moved = map(net.transform, (X[:300], X[300:], moved))
+    y, y_new, raw = y[:300], y[300:700], slice(8 * 40)
+    scaled = make_pipeline(StandardScaler(), LogisticRegression())
+    for model in (KNeighborsClassifier(), LogisticRegression(), scaled):
+        alone = model.fit(Z[:, raw], y).score(Z_new[:, raw], y_new)
+        score = model.fit(Z, y).score(Z_new, y_new)
+        assert score > alone + 0.01
+        assert model.score(Z_moved, y_new) == score
 
 
 def test_without_shifts_it_is_the_network_for_vectors():

@@ -48,9 +48,9 @@ class InvariantReduNetTransformer(BaseInvariantReduNet):
         None: the whole row is one channel on a line.
     output : {"equivariant", "invariant"}, default="equivariant"
         ``"equivariant"``: signals of the shape of the rows, which shift with them.
-        ``"invariant"``: features that are the same for all shifts of a row, the
-        magnitudes of the spectra and the probabilities of the classes by coding
-        lengths.
+        ``"invariant"``: features that are the same for all shifts of a row: magnitudes
+        of the spectra, phases of the bispectra at low frequencies, and probabilities of
+        the classes by coding lengths, see the notes.
     step : {"relative", "published"}, default="relative"
         ``"relative"``: the step of a layer is ``eta / alpha`` or, where
         :math:`\Delta R` of the training features would fall, half of that and so on.
@@ -115,6 +115,21 @@ class InvariantReduNetTransformer(BaseInvariantReduNet):
     ``F C n_j``. It takes about ``F C^3 k`` operations to build and, for every row that
     moves, ``F C^2`` and ``F C min(C, n_j)`` a class. Memory in work is that of the
     spectra, ``16 F C n`` bytes in double precision, several times over.
+
+    **Invariant features.** Equivariant features are no good for classifiers that know
+    nothing of shifts; with ``output="invariant"`` there are :math:`FC + 2BC + k` that
+    are the same for all shifts: the magnitudes :math:`|v_c(p)|`, together of norm one
+    (frequencies that stand for two times :math:`\sqrt 2`); for each channel, real and
+    then imaginary parts of
+
+    .. math::
+
+        \min(|v_c(p)|, |v_c(q)|, |v_c(p + q)|) \, e^{i\varphi}, \quad
+        \varphi = \arg v_c(p) v_c(q) \overline{v_c(p + q)}
+
+    for the ``B`` pairs, 55 on large grids, of the ten lowest frequencies but zero; and
+    the probabilities of the classes. On training rows the probabilities are sharper
+    than on new ones, since the classes know them.
 
     **The published network.** Published code has no factor ``T``: its ``eps`` is
     :math:`\epsilon^2/T`, its step is :math:`\eta/T` and its inverse temperature

@@ -1,23 +1,35 @@
-"""Features of signals that are the same for all shifts."""
+r"""Features of signals that are the same for all shifts.
+
+A shift turns the phase of a spectrum at each frequency by an angle proportional to the
+frequency. Magnitudes do not feel it, and neither does the phase of
+:math:`v(p) v(q) \overline{v(p + q)}`, the bispectrum: the three angles cancel.
+"""
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
+
+import numpy as np
 
 from skredu._compat import namespace
 from skredu.redunet._memberships import softmax
 from skredu.redunet._spectral_decision import decision_scores
-from skredu.redunet._spectrum import squares
+from skredu.redunet._spectrum import Grid, squares
+
+# Frequencies of the bispectrum: more lend weight to noise.
+LOWEST = 10
 
 
-def n_invariant_features(n_frequencies: int, n_channels: int, n_classes: int) -> int:
+def n_invariant_features(grid: Grid, n_classes: int) -> int:
     """How many features there are."""
-    return n_frequencies * n_channels + n_classes
+    n_products = triples(grid)[0].shape[1]
+    return (grid.n_frequencies + 2 * n_products) * grid.n_channels + n_classes
 
 
-def invariant_features(Z: Any, decision: dict[str, Any]) -> Any:
-    """Magnitudes of spectra and, class by class, what coding lengths say.
+def invariant_features(Z: Any, decision: dict[str, Any], grid: Grid) -> Any:
+    """Magnitudes of spectra, phases of their bispectra, and probabilities.
 
     Parameters
     ----------
@@ -25,15 +37,83 @@ def invariant_features(Z: Any, decision: dict[str, Any]) -> Any:
         Spectra, of which a shift changes only the phases.
     decision : dict
         A fitted decision: classes and the distortion and temperature for them.
+    grid : Grid
 
     Returns
     -------
-    features : array of shape (n, F * C + k)
-        Magnitudes, channels first, together of norm one, and the probabilities of the
-        classes by their extra bits.
+    features : array of shape (n, F * C + 2 * B * C + k)
+        Channels first: magnitudes, together of norm one; real and imaginary parts of
+        the ``B`` products of `low_products`; the probabilities of the classes by their
+        extra bits.
     """
-    xp, n = namespace(Z), Z.shape[2]
-    magnitudes = xp.permute_dims(xp.sqrt(squares(Z)), (2, 1, 0))
+    xp = namespace(Z)
+    magnitudes, products = xp.sqrt(squares(Z)), low_products(Z, grid)
     scores = decision_scores(decision, Z) * (math.log(2.0) / decision["temperature"])
     shares = xp.astype(softmax(scores), magnitudes.dtype, copy=False)
-    return xp.concat([xp.reshape(magnitudes, (n, -1)), shares], axis=1)
+    parts = xp.concat([xp.real(products), xp.imag(products)], axis=0)
+    return xp.concat([_rows(magnitudes), _rows(parts), shares], axis=1)
+
+
+def low_products(Z: Any, grid: Grid) -> Any:
+    r"""Phases of the bispectrum at low frequencies, of shape (B, C, n).
+
+    Each with the smallest of the three magnitudes, not their product: so that rounding
+    stays rounding where one of them vanishes and has no phase.
+    """
+    xp, phases, sizes = namespace(Z), [], []
+    for index, turned in zip(*triples(grid), strict=True):
+        place = xp.asarray(index.tolist(), dtype=xp.int64, device=Z.device)
+        turn = xp.asarray(turned.tolist(), dtype=xp.bool, device=Z.device)
+        part = xp.take(Z, place, axis=0)
+        part = xp.where(turn[:, None, None], xp.conj(part), part)
+        size = xp.sqrt(squares(part))
+        phases.append(part / xp.where(size > 0, size, xp.ones_like(size)))
+        sizes.append(size)
+    smallest = xp.minimum(xp.minimum(sizes[0], sizes[1]), sizes[2])
+    return phases[0] * phases[1] * phases[2] * smallest
+
+
+def triples(grid: Grid) -> tuple[Any, Any]:
+    """Frequencies p, q and p + q for all pairs of the lowest frequencies but zero.
+
+    Returns
+    -------
+    index : ndarray of shape (3, B)
+        Where they are in the half spectrum.
+    turned : ndarray of shape (3, B)
+        Whether the product takes what is there as its conjugate.
+    """
+    waves = _lowest(grid)
+    pairs = itertools.combinations_with_replacement(range(waves.shape[1]), 2)
+    first, second = np.array(list(pairs), dtype=int).reshape(-1, 2).T
+    p, q = waves[:, first], waves[:, second]
+    found = [_place(w, grid) for w in (p, q, p + q)]
+    index, turned = (np.stack(list(part)) for part in zip(*found, strict=True))
+    turned[2] = ~turned[2]
+    return index, turned
+
+
+def _lowest(grid: Grid) -> Any:
+    """Wave numbers (axes, m) of the lowest frequencies, one of each pair p, -p."""
+    shape = np.array(grid.shape)[:, None]
+    waves = np.indices(grid.half).reshape(len(grid.shape), -1)
+    there, turned = _place(-waves, grid)
+    own = np.arange(waves.shape[1])
+    kept = np.flatnonzero((turned | (own <= there)) & (own > 0))
+    squared = np.sum(np.minimum(waves, shape - waves) ** 2, axis=0)[kept]
+    return waves[:, kept[np.argsort(squared, kind="stable")[:LOWEST]]]
+
+
+def _place(waves: Any, grid: Grid) -> tuple[Any, Any]:
+    """Index of wave numbers in the half spectrum; whether it is that of ``-p``."""
+    shape = np.array(grid.shape)[:, None]
+    turned = (waves % shape)[-1] >= grid.half[-1]
+    waves = np.where(turned, -waves, waves) % shape
+    return np.ravel_multi_index(tuple(waves), grid.half), turned
+
+
+def _rows(values: Any) -> Any:
+    """Values (m, C, n) as rows, channels first."""
+    m, C, n = values.shape
+    xp = namespace(values)
+    return xp.reshape(xp.permute_dims(values, (2, 1, 0)), (n, C * m))

@@ -145,16 +145,14 @@ class BaseInvariantReduNet(BaseNet):
         grid = self._grid
         if not self._invariant:
             return grid.n_channels * grid.n_points
-        return n_invariant_features(
-            grid.n_frequencies, grid.n_channels, len(self.classes_)
-        )
+        return n_invariant_features(grid, len(self.classes_))
 
     def _enter(self, X: Any) -> tuple[Any, Any]:
         return X, self._grid.enter(X)
 
     def _leave(self, start: Any, Z: Any, stage: int = -1) -> Any:
         if self._invariant:
-            return invariant_features(Z, self._decisions[stage])
+            return invariant_features(Z, self._decisions[stage], self._grid)
         return self._grid.leave(Z, start.dtype)
 
     def _steps(self) -> list[tuple[SpectralLayer, float]]:
