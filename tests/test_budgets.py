@@ -6,7 +6,12 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from skredu import MICLClassifier, NearestSubspaceClassifier
+from skredu import (
+    MICLClassifier,
+    NearestSubspaceClassifier,
+    ReduNetClassifier,
+    ReduNetTransformer,
+)
 from skredu.classification._coders import BLOCK
 
 
@@ -39,6 +44,7 @@ def expression_like(n=60, d=5000, k=2, dtype=float):
         MICLClassifier(n_neighbors=5),
         NearestSubspaceClassifier(),
         NearestSubspaceClassifier(5, assume_centered=False),
+        ReduNetClassifier(n_iter_no_change=None),
     ],
     ids=str,
 )
@@ -102,3 +108,15 @@ def test_model_holds_what_its_documentation_says():
         if isinstance(part, np.ndarray)
     )
     assert numbers <= 2 * 300 * sum(rank + 2 for rank in ranks)
+
+
+def test_transform_of_a_network_takes_blocks_of_rows():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(120_000, 20))
+    net = ReduNetTransformer(3, 0.5).fit(X[:200], np.arange(200) % 2)
+    features = X.shape[0] * (X.shape[1] + 1) * 8
+    extra = [
+        peak_of(lambda rows=X[:n]: net.transform(rows)) - features * n // len(X)
+        for n in (60_000, 120_000)
+    ]
+    assert extra[1] < 1.05 * extra[0] + 8 * len(X)  # validation looks at each row
