@@ -1,5 +1,7 @@
 """Layers for signals against layers for vectors that see all shifts as rows."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -12,7 +14,7 @@ from skredu.redunet._memberships import KINDS
 from skredu.redunet._network import Step, grow, staged
 from skredu.redunet._signals import SignalRule
 from skredu.redunet._spectral_forms import Dense, Factored
-from skredu.redunet._spectral_layer import SpectralLayer
+from skredu.redunet._spectral_layer import SpectralLayer, runs_of
 from skredu.redunet._spectrum import Grid, squares
 
 # grid, channels, rows: even and odd, one and many channels, more rows than channels
@@ -148,6 +150,29 @@ def test_published_dynamics(shape):
     assert_allclose(grid.leave(layers[-1].Z, float), expected[0], atol=1e-10)
     *_, moved = staged([(g.layer, g.step) for g in layers], grid.enter(new))
     assert_allclose(grid.leave(moved, float), expected[1], atol=1e-10)
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+@pytest.mark.parametrize("shape", ["1-D odd", "2-D even"])
+def test_rows_of_one_class_each_move_as_all_rows_do(shape, ordered):
+    grid, Z, y, _, _ = problem(shape)
+    rule = rule_for(grid, y, Z, kind="residual", form="dense")
+    layer = replace(rule.build(grid.enter(Z)).layer, temperature=1e6)
+    order = np.argsort(layer.memberships(grid.enter(Z)).argmax(axis=1), kind="stable")
+    rows = Z[order if ordered else order[::-1]]
+    sharp = layer.memberships(grid.enter(rows)) > 1e-16
+    assert (runs_of(sharp) is not None) == ordered
+    slow = oracle(grid, Z, y)
+    expected = slow.layer(rows, 0.7 / layer.alpha, "residual", 1e6)
+    moved = grid.leave(layer.move(grid.enter(rows), 0.7), float)
+    assert_allclose(moved, expected, atol=1e-11)
+
+
+def test_runs_are_those_of_sorted_classes():
+    members = np.eye(3, dtype=bool)[[0, 0, 2]]
+    assert runs_of(members) == [slice(0, 2), slice(2, 2), slice(2, 3)]
+    members[0, 1] = True  # two classes
+    assert runs_of(members) is None
 
 
 # -- shifts ---------------------------------------------------------------------------

@@ -10,15 +10,24 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.utils import gen_batches
 
 from skredu._compat import namespace
 from skredu.coding._linalg import BLOCK
 
-# Up to this size a sweep over all matrices at once beats a call of LAPACK for each.
-MAX_SWEEP = 8
+# Up to this size sweeps over many matrices at once beat calls of LAPACK for each.
+MAX_SWEEP = 16
+# Matrices in a sweep, which stay in the cache.
+SWEPT = 1024
+# Up to this size matrices are summed for every row.
+MAX_SUMMED = 8
 # Entries of the products that are made at a time: they stay in the cache.
 PRODUCTS = 2**19
+
+
+def batches(n: int, size: int) -> list[slice]:
+    """Slices of at most ``size`` indices, and at least one; one call a layer counts."""
+    size = max(1, size)
+    return [slice(start, min(start + size, n)) for start in range(0, n, size)]
 
 
 def inverses(S: Any, c: Any) -> tuple[Any, Any]:
@@ -32,7 +41,7 @@ def inverses(S: Any, c: Any) -> tuple[Any, Any]:
         Factors before them.
     """
     xp, (m, F, C, _) = namespace(S), S.shape
-    blocks = list(gen_batches(m, max(1, BLOCK // (F * C * C))))
+    blocks = batches(m, BLOCK // (F * C * C))
     parts = [_inverses(S[block, ...], c[block, :]) for block in blocks]
     if len(parts) == 1:
         return parts[0]
@@ -42,37 +51,53 @@ def inverses(S: Any, c: Any) -> tuple[Any, Any]:
 
 def _inverses(S: Any, c: Any) -> tuple[Any, Any]:
     xp, (m, F, C, _) = namespace(S), S.shape
-    M = c[:, :, None, None] * S + xp.eye(C, dtype=S.dtype, device=S.device)
     invert = _sweep if xp is np and C <= MAX_SWEEP else _factor
-    inverse, logs = invert(xp.reshape(M, (m * F, C, C)))
+    inverse, logs = invert(xp.reshape(S, (m * F, C, C)), xp.reshape(c, (m * F,)))
     return xp.reshape(inverse, S.shape), xp.reshape(logs, (m, F))
 
 
-def _factor(M: Any) -> tuple[Any, Any]:
-    xp = namespace(M)
+def _factor(S: Any, c: Any) -> tuple[Any, Any]:
+    xp = namespace(S)
+    M = c[:, None, None] * S + xp.eye(S.shape[1], dtype=S.dtype, device=S.device)
     pivots = xp.real(xp.linalg.diagonal(xp.linalg.cholesky(M)))
     return xp.linalg.inv(M), 2.0 * xp.sum(xp.log(pivots), axis=1)
 
 
-def _sweep(M: Any) -> tuple[Any, Any]:
-    """Gauss-Jordan elimination, stable for positive definite matrices."""
-    A = np.ascontiguousarray(M.transpose(1, 2, 0))
-    logs = np.zeros(A.shape[2])
-    for i in range(len(A)):
-        pivot = A[i, i].real.copy()
-        logs += np.log(pivot)
-        A[i, i] = 1.0
-        A[i] /= pivot
-        for j in range(len(A)):
-            if j != i:
-                factor = A[j, i].copy()
-                A[j, i] = 0.0
-                A[j] -= factor * A[i]
-    return np.ascontiguousarray(A.transpose(2, 0, 1)), logs
+def _sweep(S: Any, c: Any) -> tuple[Any, Any]:
+    """Sweeps of upper triangles, stable for positive definite matrices.
+
+    A sweep over all pivots leaves the negative inverse.
+    """
+    N, C, _ = S.shape
+    inverse, logs = np.empty_like(S), np.zeros(N)
+    for block in batches(N, SWEPT):
+        A = np.multiply(S[block, ...].transpose(1, 2, 0), c[block], order="C")
+        for i in range(C):
+            A[i, i] += 1.0
+        for i in range(C):
+            logs[block] += np.log(A[i, i].real)
+            _pivot(A, i)
+        for a in range(C):
+            np.conj(A[:a, a], out=A[a, :a])
+        np.negative(A.transpose(2, 0, 1), out=inverse[block, ...])
+    return inverse, logs
+
+
+def _pivot(A: Any, i: int) -> None:
+    """Sweep on one entry of the diagonal; of Hermitian matrices, the upper triangle."""
+    factor = 1.0 / A[i, i].real
+    row = A[i].copy()
+    np.conj(A[:i, i], out=row[:i])
+    scaled = row * factor
+    column = np.conj(scaled)
+    for a in range(len(A)):
+        if a != i:
+            A[a, a:] -= column[a] * row[a:]
+    A[:i, i], A[i, i:], A[i, i] = column[:i], scaled[i:], -factor
 
 
 def packed(Q: Any) -> Any:
-    """Coefficients (F, m, C^2) of the forms of Hermitian matrices (m, F, C, C)."""
+    """Coefficients (F, m, C^2) of forms of Hermitian matrices (m, F, C, C)."""
     xp, (m, F, C, _) = namespace(Q), Q.shape
     pairs = [(a, b) for a in range(C) for b in range(a, C)]
     index = xp.asarray([a * C + b for a, b in pairs], device=Q.device)
@@ -87,9 +112,9 @@ def packed(Q: Any) -> Any:
 
 
 def forms(coefficients: Any, Z: Any) -> Any:
-    """Forms (F, m, b) of ``m`` matrices a frequency, packed (F, m, C^2), at rows."""
+    """Forms (F, m, b) of ``m`` matrices a frequency, `packed`, at rows."""
     xp, (F, C, n) = namespace(Z), Z.shape
-    blocks = list(gen_batches(F, max(1, PRODUCTS // (C * C * n))))
+    blocks = batches(F, PRODUCTS // (C * C * n))
     dtype = coefficients.dtype
     parts = [
         coefficients[block, :, :] @ _products(Z[block, :, :], dtype) for block in blocks
@@ -103,12 +128,12 @@ def mixed(matrices: Any, shares: Any, Z: Any) -> Any:
     Small matrices are summed for every row; of large ones, rows take all products.
     """
     xp, (F, C, b), m = namespace(Z), Z.shape, matrices.shape[1]
-    small = C <= MAX_SWEEP
+    small = C <= MAX_SUMMED
     if small:
         matrices = xp.permute_dims(matrices, (0, 2, 3, 1))
     shares = xp.astype(shares, Z.dtype if small else xp.real(Z).dtype)
     parts = []
-    for block in gen_batches(F, max(1, PRODUCTS // (C * b * (C if small else m)))):
+    for block in batches(F, PRODUCTS // (C * b * (C if small else m))):
         some, rows = matrices[block, ...], Z[block, :, :]
         if small:
             sums = xp.reshape(some, (-1, m)) @ shares
@@ -128,7 +153,7 @@ def mixing_pays(n_members: int, shape: tuple[int, int, int], m: int) -> bool:
     and ``C^2`` complex products in small calls, in large ones, and passes.
     """
     _, C, b = shape
-    if C <= MAX_SWEEP:
+    if C <= MAX_SUMMED:
         together = C * C * b * (0.5 * m + 3.0)
     else:
         together = m * C * b * (0.35 * C + 1.2)
@@ -136,22 +161,12 @@ def mixing_pays(n_members: int, shape: tuple[int, int, int], m: int) -> bool:
 
 
 def _products(Z: Any, dtype: Any) -> Any:
-    """Real parts of the products of channels, then imaginary parts, (F, C^2, b)."""
+    """Real and imaginary parts of the products of channels, (F, C^2, b)."""
     xp, C = namespace(Z), Z.shape[1]
-    real, imaginary = (
-        xp.astype(part, dtype, copy=False) for part in (xp.real(Z), xp.imag(Z))
-    )
-    products = xp.empty((Z.shape[0], C * C, Z.shape[2]), dtype=dtype, device=Z.device)
-    start, cross = 0, C * (C + 1) // 2
-    for a in range(C):
-        re, im = real[:, a : a + 1, :], imaginary[:, a : a + 1, :]
-        stop = start + C - a
-        part = re * real[:, a:, :]
-        part += im * imaginary[:, a:, :]
-        products[:, start:stop, :] = part
-        if a + 1 < C:
-            part = re * imaginary[:, a + 1 :, :]
-            part -= im * real[:, a + 1 :, :]
-            products[:, cross : cross + C - a - 1, :] = part
-        start, cross = stop, cross + C - a - 1
-    return products
+    Z = xp.permute_dims(Z, (1, 0, 2))
+    if dtype == xp.float64:
+        Z = xp.astype(Z, xp.complex128, copy=False)
+    products = [xp.conj(Z[a : a + 1, ...]) * Z[a:, ...] for a in range(C)]
+    parts = [xp.real(part) for part in products]
+    parts += [xp.imag(part[1:, ...]) for part in products]  # squares have none
+    return xp.permute_dims(xp.concat(parts), (1, 0, 2))

@@ -9,7 +9,7 @@ shifts. `Factored` keeps eigenvectors, `Dense` square matrices, as in
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -309,8 +309,10 @@ def left_out(groups: Sequence[Group]) -> list[tuple[Any, Any]]:
     A row that is left out takes all of its shifts along.
     """
     dense = [g for g in groups if g.scatter is not None and g.form.code.count > 1.0]
-    matrices, logs = _inverses(dense, (-1.0,)) if dense else (None, None)
-    found = iter([(matrices[i, ...], logs[i, :]) for i in range(len(dense))])
+    found: Iterator[tuple[Any, Any]] = iter(())
+    if dense:
+        matrices, logs = _inverses(dense, (-1.0,))
+        found = iter([(matrices[i, ...], logs[i, :]) for i in range(len(dense))])
     results = []
     for group in groups:
         if isinstance(group.form, Factored):

@@ -13,15 +13,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.utils import gen_batches
 
-from skredu._compat import namespace
+from skredu._compat import namespace, to_numpy
 from skredu.coding._incremental import Code
 from skredu.coding._linalg import BLOCK, split
-from skredu.redunet._hermitian import forms, mixed, mixing_pays, packed
+from skredu.redunet._hermitian import batches, forms, mixed, mixing_pays, packed
 from skredu.redunet._memberships import score, softmax
 from skredu.redunet._spectral_forms import (
     MAX_SINGLE,
@@ -45,18 +45,18 @@ class Prepared(NamedTuple):
     Parameters
     ----------
     Z : array of shape (F, C, b)
-    norms : array of shape (F, b)
-        Squared norms.
+    norms : array of shape (F, b) or None
+        Squared norms, for factored classes.
     coordinates : array of shape (F, r, b) or None
         Along the eigenvectors of all factored classes.
-    forms : array of shape (F, m, b) or None
-        Forms of all dense classes.
+    sizes : array of shape (m, b) or None
+        Extra nats or norms of residuals in all dense classes.
     """
 
     Z: Any
     norms: Any
     coordinates: Any
-    forms: Any
+    sizes: Any
 
 
 @dataclass(eq=False, repr=False)
@@ -128,9 +128,12 @@ class SpectralLayer:
 
     def prepare(self, Z: Any) -> Prepared:
         """Return what memberships and projections share."""
-        coordinates = None if self.stack is None else adjoint(self.stack) @ Z
-        found = None if self.coefficients is None else forms(self.coefficients, Z)
-        return Prepared(Z, squared_norms(Z), coordinates, found)
+        norms = coordinates = sizes = None
+        if self.stack is not None:
+            norms, coordinates = squared_norms(Z), adjoint(self.stack) @ Z
+        if self.coefficients is not None:
+            sizes = self._sizes(forms(self.coefficients, Z))
+        return Prepared(Z, norms, coordinates, sizes)
 
     def log_memberships(self, rows: Prepared) -> Any:
         """Logarithms of memberships of rows, not normalised, of shape (b, k)."""
@@ -141,7 +144,7 @@ class SpectralLayer:
             if isinstance(form, Factored):
                 size = self._factored_size(form, rows, j)
             else:
-                size = self._size(form, rows.forms[:, dense, :])
+                size = rows.sizes[dense, :]
                 dense += 1
             columns.append(score(form, size, total, self.kind, self.temperature))
         scores = xp.stack(columns, axis=1)
@@ -154,13 +157,14 @@ class SpectralLayer:
         scale = form.frequencies.scale(form.code.count + 1.0, form.epsilon)
         return extra(form, form.quadratic(rows.norms, coordinates, scale))
 
-    def _size(self, form: Form, found: Any) -> Any:
-        """Extra nats or norms of residuals, (b,), from the forms of a dense class."""
+    def _sizes(self, found: Any) -> Any:
+        """Extra nats or norms of residuals, (m, b), from forms (F, m, b)."""
         xp = namespace(found)
         found = xp.maximum(found, xp.zeros_like(found))
-        if self.kind == "coding":
-            return extra(form, found)
-        return xp.sqrt(xp.astype(xp.sum(found, axis=0), xp.float64, copy=False))
+        if self.kind != "coding":
+            return xp.sqrt(xp.astype(xp.sum(found, axis=0), xp.float64, copy=False))
+        dense = [form for form in self.classes if isinstance(form, Dense)]
+        return xp.stack([extra(form, found[:, i, :]) for i, form in enumerate(dense)])
 
     def coordinates(self, rows: Prepared, j: int) -> Any:
         """Coordinates of rows along the eigenvectors of a class, (F, r, b)."""
@@ -193,7 +197,7 @@ class SpectralLayer:
         F, C = self.whole.frequencies.counts.shape[0], int(self.whole.code.n_features)
         columns = 0 if self.stack is None else self.stack.shape[2]
         width = F * (4 * C + columns + len(self.classes))
-        return list(gen_batches(n, max(1, BLOCK // width)))
+        return batches(n, BLOCK // width)
 
     def change(self, Z: Any) -> Any:
         """Change of rows with a step of ``1 / alpha``, of shape (F, C, b)."""
@@ -202,8 +206,14 @@ class SpectralLayer:
         return changes[0] if len(changes) == 1 else namespace(Z).concat(changes, axis=2)
 
     def _change(self, Z: Any) -> Any:
-        rows = self.prepare(Z)
+        xp, rows = namespace(Z), self.prepare(Z)
         Pi = softmax(self.log_memberships(rows))
+        if self.stack is None and isinstance(self.whole, Dense):
+            runs = runs_of(Pi > float(xp.finfo(xp.real(Z).dtype).eps))
+            if runs is not None:  # one product a row serves both projections
+                differences = [f.matrix() - self.whole.ridge for f in self.classes]
+                pairs = zip(differences, runs, strict=True)
+                return xp.concat([D @ Z[:, :, run] for D, run in pairs], axis=2)
         return self.add_projections(-self.project_whole(Z), rows, Pi)
 
     def project_whole(self, Z: Any) -> Any:
@@ -255,6 +265,17 @@ class SpectralLayer:
         classes = _from_stack([_form(s) for s in state["classes"]], state["stack"])
         whole = _form(state["whole"])
         return cls(**{**state, "whole": whole, "classes": classes})
+
+
+def runs_of(members: Any) -> list[slice] | None:
+    """Rows of each class if they have one class each and are sorted, otherwise None."""
+    xp = namespace(members)
+    ones = xp.astype(members, xp.int64)
+    labels = xp.argmax(ones, axis=1)
+    if xp.any(xp.sum(ones, axis=1) != 1) or xp.any(labels[1:] < labels[:-1]):
+        return None
+    stops = np.cumsum(to_numpy(xp.sum(ones, axis=0))).tolist()
+    return [slice(a, b) for a, b in pairwise([0, *stops])]
 
 
 def add_rows(total: Any, part: Any, index: Any, rest: Any) -> Any:

@@ -153,7 +153,7 @@ def normalised(Z: Any) -> Any:
     """Spectra whose rows have norm one; rows of zeros stay."""
     xp = namespace(Z)
     norms = xp.sqrt(xp.sum(squares(Z), axis=(0, 1)))
-    return Z / xp.where(norms > 0, norms, xp.ones_like(norms))
+    return Z * (1.0 / xp.where(norms > 0, norms, xp.ones_like(norms)))
 
 
 def adjoint(A: Any) -> Any:
