@@ -28,10 +28,17 @@ EXCEPTIONS = {
     "scipy.fft": "https://docs.scipy.org/doc/scipy/reference/fft.html",
     "sklearn.callback": "https://scikit-learn.org/stable/api/sklearn.callback.html",
 }
-# Labels in the docstrings that estimators inherit from scikit-learn.
+# Labels in the docstrings that estimators inherit from scikit-learn, and the text to
+# show where the docstring has none.
 LABELS = {
-    "metadata_routing": "https://scikit-learn.org/stable/metadata_routing.html",
     "accuracy_score": PAGES["sklearn."].format(name="sklearn.metrics.accuracy_score"),
+    "metadata_routing": "https://scikit-learn.org/stable/metadata_routing.html",
+    "sphx_glr_auto_examples_miscellaneous_plot_set_output.py": (
+        "https://scikit-learn.org/stable/auto_examples/miscellaneous/plot_set_output.html"
+    ),
+}
+TEXTS = {
+    "sphx_glr_auto_examples_miscellaneous_plot_set_output.py": "an example",
 }
 
 
@@ -58,7 +65,9 @@ def resolve(_app: Any, _env: Any, node: Any, contents: Any) -> Any:
     target = address(node.get("refdomain", ""), node["reftarget"])
     if target is None:
         return contents if is_inherited(node) else None
-    return nodes.reference("", "", contents, internal=False, refuri=target)
+    text = TEXTS.get(node["reftarget"])
+    shown = nodes.inline("", text) if text else contents
+    return nodes.reference("", "", shown, internal=False, refuri=target)
 
 
 def setup(app: Any) -> dict[str, bool]:
