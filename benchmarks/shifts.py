@@ -18,16 +18,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 from sklearn.base import BaseEstimator
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC
 
 from benchmarks import _data
 from benchmarks._harness import Report, limit_threads, parser, progress, seconds_of
+from benchmarks._shifting import moved_once, shifted, shifts_of, with_copies
 from skredu import (
     ConvolutionalLifting,
     InvariantReduNetClassifier,
@@ -95,15 +97,26 @@ class Experiment:
         return (ANGLES,) if self.radii else (SIDE, SIDE)
 
 
-def net(grid: tuple[int, ...], n_filters: int, **options: Any) -> BaseEstimator:
-    """Lifting and an invariant net; options with ``net_`` are those of the net."""
+def net(
+    grid: tuple[int, ...], n_filters: int, width: float = 0.0, **options: Any
+) -> BaseEstimator:
+    """Lifting, `smoothed` if there is a width, and a net with the options ``net_*``."""
     inner = {k[4:]: v for k, v in options.items() if k.startswith("net_")}
     outer = {k: v for k, v in options.items() if not k.startswith("net_")}
     outer = {"filters": "kmeans", "random_state": 0} | outer
+    smoothing = partial(smoothed, grid=grid, width=width)
     return make_pipeline(
         ConvolutionalLifting(n_filters, signal_shape=grid, **outer),
+        FunctionTransformer(smoothing if width else None),
         InvariantReduNetClassifier(signal_shape=grid, **inner),
     )
+
+
+def smoothed(Z: Any, grid: tuple[int, ...], width: float) -> Any:
+    """Roots of responses, smoothed: strokes may differ a little in place and form."""
+    signals = np.sqrt(Z).reshape(len(Z), -1, *grid)
+    axes = tuple(range(2, signals.ndim))
+    return gaussian_filter(signals, width, mode="wrap", axes=axes).reshape(Z.shape)
 
 
 def leading(X: Any, y: Any, digits: int, n: int | None) -> tuple[Any, Any]:
@@ -126,31 +139,6 @@ def rows_of(experiment: Experiment, data: Path | None) -> _data.Split:
         polar = PolarTransformer(n_radii=experiment.radii, n_angles=ANGLES).fit(X)
         X, X_test = polar.transform(X), polar.transform(X_test)
     return _data.Split(X, y, X_test, y_test)
-
-
-def shifted(X: Any, grid: tuple[int, ...], shift: tuple[int, ...]) -> Any:
-    """Rows shifted along the axes of the grid."""
-    signals = X.reshape(len(X), -1, *grid)
-    return np.roll(signals, shift, range(2, signals.ndim)).reshape(X.shape)
-
-
-def shifts_of(grid: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
-    """Every shift, none first."""
-    return itertools.product(*map(range, grid))
-
-
-def moved_once(X: Any, grid: tuple[int, ...], rng: np.random.Generator) -> Any:
-    """Every row by a random shift of its own."""
-    moves = rng.integers(0, grid, (len(X), len(grid)))
-    pairs = zip(X, moves.tolist(), strict=True)
-    return np.concatenate([shifted(x[None], grid, tuple(move)) for x, move in pairs])
-
-
-def with_copies(X: Any, y: Any, grid: tuple[int, ...], copies: int) -> tuple[Any, Any]:
-    """Rows and randomly shifted copies of each."""
-    rng = np.random.default_rng(0)
-    parts = [X, *(moved_once(X, grid, rng) for _ in range(copies))]
-    return np.concatenate(parts), np.tile(y, copies + 1)
 
 
 def models(experiment: Experiment) -> Iterator[tuple[str, BaseEstimator, bool]]:
@@ -385,6 +373,9 @@ EXPERIMENTS = {
             "invariant net, 16 clustered filters": partial(TRANSLATIONS, 16, **ALONE),
             "invariant net, 48 clustered filters": partial(
                 TRANSLATIONS, 48, threshold=1.0, **ALONE
+            ),
+            "invariant net, 48 clustered filters, roots smoothed": partial(
+                TRANSLATIONS, 48, width=0.9, threshold=1.0, **ALONE
             ),
         },
         [("ReduNet, 16 channels, 30 layers, no back-propagation", "0.898", "–")],
