@@ -4,8 +4,8 @@ Choosing the distortion of a classifier
 
 The distortion :math:`\epsilon` of :class:`skredu.MICLClassifier` is the size of the
 details that are not worth coding, a length in the units of the rows. With much noise
-in the rows, the best one is two to three times the noise; with little, decades do nearly
-as well, as long as it stays below the spread of the data.
+in the rows, the best one is two to three times the noise; with little, decades do
+nearly as well, as long as it stays below the spread of the data.
 
 The default, "auto", leaves out every training row in turn, in closed form from one fit.
 It gets near the best distortion of a search by cross-validation, at a fraction of the
