@@ -280,8 +280,7 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
             If the tree has no such number of groups.
         """
         check_is_fitted(self)
-        wish, weights = self._wish, self._codes["weights"]
-        tree = Tree(self.children_, self.merge_costs_)
+        wish, tree, weights = self._wish, self._tree, self._codes["weights"]
         cuts = wish.cuts(tree, weights, n_clusters)
         labels = tree.cut(int(cuts[-1]))
         names = self._codes["names"]
@@ -310,7 +309,7 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
             If the estimator is not fitted.
         """
         check_is_fitted(self)
-        return Tree(self.children_, self.merge_costs_).linkage()
+        return self._tree.linkage()
 
     def epsilon_path(self, X: Any, epsilons: Any, sample_weight: Any = None) -> Any:
         r"""Find the groups and bits of rows at every one of some distortions.
@@ -339,15 +338,15 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
         estimator = clone(self)
         data = estimator._check(X, sample_weight)
         values = [distortion(epsilon) for epsilon in np.ravel(epsilons)]
-        found = path(data, values, self.assume_centered, self.n_jobs, self._wish.find)
-        bits = np.array([total_bits(data, partition) for _, partition in found])
+        found = path(data, values, self.assume_centered, self.n_jobs, self._wish)
+        bits = [total_bits(data, partition) for partition in found]
+        n_clusters = [self._wish.n_large(partition) for partition in found]
+        penalties = [penalised(data, *pair) for pair in zip(bits, values, strict=True)]
         return {
             "epsilon": np.array(values),
-            "n_clusters": np.array([self._wish.n_large(p) for _, p in found]),
-            "coding_length": bits,
-            "penalised_length": np.array(
-                [penalised(data, b, e) for b, e in zip(bits, values, strict=True)]
-            ),
+            "n_clusters": np.array(n_clusters),
+            "coding_length": np.array(bits),
+            "penalised_length": np.array(penalties),
         }
 
     def _check(self, X: Any, sample_weight: Any) -> Data:
@@ -383,14 +382,17 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
         self.labels_ = labels[data.names]
 
     @property
+    def _tree(self) -> Tree:
+        return Tree(self.children_, self.merge_costs_, len(self.labels_))
+
+    @property
     def _wish(self) -> Wish:
         return Wish(self.n_clusters, self.min_cluster_size, self.refine)
 
     def _nearest(self, X: Any) -> Any:
         """Labels of rows by their extra bits."""
-        costs, alone = extra_bits(
-            self._codes, X, self.epsilon_, bool(self.assume_centered)
-        )
+        centered = bool(self.assume_centered)
+        costs, alone = extra_bits(self._codes, X, self.epsilon_, centered)
         if self._wish.least > 0.0:
             costs = np.column_stack([costs, alone])
         else:

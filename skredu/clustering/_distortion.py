@@ -56,14 +56,33 @@ def penalised(data: Data, bits: float, epsilon: float) -> float:
     )
 
 
-def path(
-    data: Data, epsilons: Any, assume_centered: bool, n_jobs: int | None, find: Any
-) -> list[tuple[Solution, Partition]]:
-    """Solution and partition for every distortion."""
+def solved(
+    data: Data,
+    epsilons: Any,
+    assume_centered: bool,
+    n_jobs: int | None,
+    *,
+    to_the_end: bool = True,
+) -> list[Solution]:
+    """Solution for every distortion."""
+    job = delayed(solve)
+    return list(
+        Parallel(n_jobs)(
+            job(data, float(epsilon), assume_centered, to_the_end=to_the_end)
+            for epsilon in epsilons
+        )
+    )
 
-    def one(epsilon: float) -> tuple[Solution, Partition]:
-        solution = solve(data, epsilon, assume_centered)
-        return solution, find(solution)
+
+def path(
+    data: Data, epsilons: Any, assume_centered: bool, n_jobs: int | None, wish: Wish
+) -> list[Partition]:
+    """Partition for every distortion."""
+
+    def one(epsilon: float) -> Partition:
+        # a given number of groups may come after the merges that save bits
+        to_the_end = wish.n_clusters is not None
+        return wish.find(solve(data, epsilon, assume_centered, to_the_end=to_the_end))
 
     return list(Parallel(n_jobs)(delayed(one)(float(e)) for e in epsilons))
 
@@ -77,23 +96,19 @@ def choose_epsilon(
     """Distortion with the fewest penalised bits, or elected for a number of groups."""
     data = evenly(data)
     epsilons = EPSILONS * spread_of(data, assume_centered)
-    solutions = Parallel(n_jobs)(
-        delayed(solve)(data, float(epsilon), assume_centered) for epsilon in epsilons
-    )
+    solutions = solved(data, epsilons, assume_centered, n_jobs, to_the_end=False)
     if wish.n_clusters is not None:
         elected = _elected(solutions, wish)
         if elected is not None:
             return float(epsilons[elected])
+        solutions = solved(data, epsilons, assume_centered, n_jobs)
         possible = [wish.possible(solution) for solution in solutions]
         if any(possible):  # otherwise the fit will say why none is
             epsilons = epsilons[possible]
             solutions = list(compress(solutions, possible))
-    partitions = Parallel(n_jobs)(
-        delayed(wish.find)(solution, trials=False) for solution in solutions
-    )
     scores = [
         penalised(data, total_bits(data, partition), epsilon)
-        for partition, epsilon in zip(partitions, epsilons, strict=True)
+        for partition, epsilon in zip(wish.along(solutions), epsilons, strict=True)
     ]
     return float(epsilons[int(np.argmin(scores))])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -95,10 +96,16 @@ class Solution:
         n_groups: int | None,
         *,
         trials: bool = True,
+        start: Any = None,
     ) -> Any:
-        """Partition of the distinct rows after some merges, and refined."""
+        """Partition of the distinct rows after some merges, and refined.
+
+        Refinement starts at other labels where these take fewer bits.
+        """
         labels = self.tree.cut(n_merges)[self.data.heads]
         given = Partition(self.rows, labels)
+        if start is not None and Partition(self.rows, start).bits < given.bits:
+            labels = start
         if not refined or self.data.adjacency is not None:
             return given, given
         return given, refine(self.rows, labels, n_groups=n_groups, trials=trials)
@@ -109,8 +116,13 @@ def solve(
     epsilon: float,
     assume_centered: bool,
     watch: Callable[[Iterator[Any], int], Iterator[Any]] = lambda steps, _: steps,
+    *,
+    to_the_end: bool = True,
 ) -> Solution:
-    """Merge rows greedily to the end; ``watch`` sees the merges go by."""
+    """Merge rows greedily, to the end or while bits are saved.
+
+    ``watch`` sees the merges go by.
+    """
     rows = data.scaled(epsilon, assume_centered)
     m = len(rows)
     if m <= MAX_EXACT or data.adjacency is not None:
@@ -127,7 +139,8 @@ def solve(
         heads, joins = _joined_cells(data, partition)
         groups, _ = partition.as_groups()
     graph = None if data.adjacency is None else Graph(data.adjacency)
-    steps = list(watch(merges(groups, graph), len(heads) - 1))
+    found = watch(merges(groups, graph), len(heads) - 1)
+    steps = list(found if to_the_end else takewhile(lambda step: step[2] < 0.0, found))
     tree = grow(heads, joins, steps)
     worse = np.flatnonzero(tree.costs[len(joins) :] >= 0.0)
     n_merges = len(joins) + int(worse[0] if len(worse) else len(steps))

@@ -11,23 +11,26 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Tree:
-    """Merges of ``n`` leaves down to one node, in their order.
+    """Merges of ``n`` leaves, in their order: down to one node, or the first of these.
 
     Parameters
     ----------
-    children : array of shape (n - 1, 2)
+    children : array of shape (n_merges, 2)
         Nodes that merge: leaves below ``n``, the node that merge ``i`` makes is
         ``n + i``.
-    costs : array of shape (n - 1,)
+    costs : array of shape (n_merges,)
         Bits that each merge adds to the total.
+    n_leaves : int
+        Number of leaves ``n``.
     """
 
     children: Any
     costs: Any
+    n_leaves: int
 
     def cut(self, n_merges: int) -> Any:
         """Labels of the leaves after some merges: integers, in the order of leaves."""
-        n = len(self.children) + 1
+        n = self.n_leaves
         above = np.arange(n + n_merges)
         above[self.children[:n_merges]] = np.arange(n, n + n_merges)[:, None]
         while True:
@@ -38,9 +41,9 @@ class Tree:
 
     def n_large(self, weights: Any, least: float) -> Any:
         """Count the nodes with a weight of ``least`` or more, after every merge."""
-        n = len(self.children) + 1
-        sizes = np.concatenate([weights, np.zeros(n - 1)])
-        change = np.empty(n - 1)
+        n, n_merges = self.n_leaves, len(self.children)
+        sizes = np.concatenate([weights, np.zeros(n_merges)])
+        change = np.empty(n_merges)
         for i, (a, b) in enumerate(self.children):
             sizes[n + i] = sizes[a] + sizes[b]
             parts = float(sizes[a] >= least) + float(sizes[b] >= least)
@@ -50,8 +53,8 @@ class Tree:
 
     def linkage(self) -> Any:
         """Linkage matrix of SciPy, with the bits moved so far as heights."""
-        n = len(self.children) + 1
-        sizes = np.ones(2 * n - 1)
+        n = self.n_leaves
+        sizes = np.ones(n + len(self.children))
         for i, (a, b) in enumerate(self.children):
             sizes[n + i] = sizes[a] + sizes[b]
         heights = np.cumsum(np.abs(self.costs))
@@ -89,4 +92,5 @@ def grow(heads: Any, joins: Iterable[Any], merges: Iterable[Any]) -> Tree:
         children.append((nodes[a], nodes[b]))
         nodes.append(n + len(costs))
         costs.append(bits)
-    return Tree(np.array(children, dtype=np.intp).reshape(-1, 2), np.array(costs))
+    pairs = np.array(children, dtype=np.intp).reshape(-1, 2)
+    return Tree(pairs, np.array(costs), n)

@@ -35,12 +35,33 @@ class Wish:
         """Weight from which a group counts."""
         return float(self.min_cluster_size) if self.min_cluster_size > 1 else 0.0
 
-    def find(self, solution: Solution, *, trials: bool = True) -> Partition:
+    def find(self, solution: Solution) -> Partition:
         """Partition of the distinct rows, refined where that is wanted."""
-        return self.partitions(solution, refined=self.refine, trials=trials)[1]
+        return self.partitions(solution, refined=self.refine)[1]
+
+    def along(self, solutions: list[Solution]) -> list[Partition]:
+        """Partitions for many distortions, found without trials.
+
+        From large to small ones refinement may start at the partition before: where
+        details are fine, greedy merging leaves rows alone that belong together.
+        """
+        found: list[Partition] = []
+        for solution in reversed(solutions):
+            start = found[-1].labels if found and self.n_clusters is None else None
+            found.append(
+                self.partitions(
+                    solution, refined=self.refine, trials=False, start=start
+                )[1]
+            )
+        return found[::-1]
 
     def partitions(
-        self, solution: Solution, *, refined: bool, trials: bool = True
+        self,
+        solution: Solution,
+        *,
+        refined: bool,
+        trials: bool = True,
+        start: Any = None,
     ) -> tuple[Partition, Partition]:
         """Partition by greedy merging, and refined; with trials, or faster."""
         n_merges, n_groups = solution.n_merges, self.n_clusters
@@ -48,7 +69,9 @@ class Wish:
             cuts = self.cuts(solution.tree, solution.data.leaves, n_groups)
             cuts = cuts[cuts >= solution.n_equal]
             n_merges = int(cuts[np.argmin(np.abs(cuts - n_merges))])
-        greedy, better = solution.partition(n_merges, refined, n_groups, trials=trials)
+        greedy, better = solution.partition(
+            n_merges, refined, n_groups, trials=trials, start=start
+        )
         if n_groups is not None and self.n_large(better) != n_groups:
             better = greedy
         return greedy, better
