@@ -112,6 +112,20 @@ def limit_threads(threads: int | None) -> None:
         threadpool_limits(threads)
 
 
+def run_parts(
+    name: str,
+    title: str,
+    parts: Mapping[str, Callable[[Report, argparse.Namespace], None]],
+    args: argparse.Namespace,
+) -> None:
+    """Run the parts that are asked for, into one report."""
+    limit_threads(args.threads)
+    report = Report(name, title)
+    for part in args.parts:
+        parts[part](report, args)
+    report.save(args.output)
+
+
 def machine() -> str:
     """Date, versions and size of the machine, one line each."""
     names = ("skredu", "numpy", "scipy", "scikit-learn")

@@ -21,11 +21,11 @@ from benchmarks._harness import (
     MEMORY_NOTE,
     MIB,
     Report,
-    limit_threads,
     median_times,
     parser,
     peak_memory,
     progress,
+    run_parts,
     seconds_of,
 )
 from skredu import CompressionClustering
@@ -54,11 +54,7 @@ def main(arguments: list[str] | None = None) -> None:
     options.set_defaults(sizes=[500, 1000, 2000, 5000, 10_000])
     options.set_defaults(rows=[500, 2000, 5000])
     args = options.parse_args(arguments)
-    limit_threads(args.threads)
-    report = Report("clustering", "CompressionClustering")
-    for part in args.parts:
-        PARTS[part](report, args)
-    report.save(args.output)
+    run_parts("clustering", "CompressionClustering", PARTS, args)
 
 
 def subspaces(n: int, d: int = 10, offset: float = 1.0) -> tuple[Any, Any]:

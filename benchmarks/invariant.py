@@ -19,10 +19,10 @@ import numpy as np
 from benchmarks._harness import (
     MEMORY_NOTE,
     Report,
-    limit_threads,
     median_times,
     parser,
     peak_memory,
+    run_parts,
 )
 from skredu import InvariantReduNetTransformer
 
@@ -43,11 +43,7 @@ GROWTH = {
 def main(arguments: list[str] | None = None) -> None:
     """Run the parts that are asked for."""
     args = _arguments(arguments)
-    limit_threads(args.threads)
-    report = Report("invariant", "Invariant ReduNet")
-    for part in args.parts:
-        PARTS[part](report, args)
-    report.save(args.output)
+    run_parts("invariant", "Invariant ReduNet", PARTS, args)
 
 
 def _arguments(arguments: list[str] | None) -> argparse.Namespace:

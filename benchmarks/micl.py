@@ -31,11 +31,11 @@ from benchmarks._harness import (
     MEMORY_NOTE,
     MIB,
     Report,
-    limit_threads,
     median_times,
     parser,
     peak_memory,
     progress,
+    run_parts,
     seconds_of,
 )
 from skredu import MICLClassifier, NearestSubspaceClassifier
@@ -49,11 +49,7 @@ DTYPES = ("float64", "float32")
 def main(arguments: list[str] | None = None) -> None:
     """Run the parts that are asked for."""
     args = _arguments(arguments)
-    limit_threads(args.threads)
-    report = Report("micl", "MICLClassifier")
-    for part in args.parts:
-        PARTS[part](report, args)
-    report.save(args.output)
+    run_parts("micl", "MICLClassifier", PARTS, args)
 
 
 def _arguments(arguments: list[str] | None) -> argparse.Namespace:

@@ -31,11 +31,11 @@ from benchmarks import _data
 from benchmarks._harness import (
     MEMORY_NOTE,
     Report,
-    limit_threads,
     median_times,
     parser,
     peak_memory,
     progress,
+    run_parts,
     seconds_of,
 )
 from benchmarks.accuracy import accuracy
@@ -58,11 +58,7 @@ DEPTHS = (0, 1, 2, 5, 10, 20, 50)
 def main(arguments: list[str] | None = None) -> None:
     """Run the parts that are asked for."""
     args = _arguments(arguments)
-    limit_threads(args.threads)
-    report = Report("redunet", "ReduNet")
-    for part in args.parts:
-        PARTS[part](report, args)
-    report.save(args.output)
+    run_parts("redunet", "ReduNet", PARTS, args)
 
 
 def _arguments(arguments: list[str] | None) -> argparse.Namespace:

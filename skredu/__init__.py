@@ -1,7 +1,8 @@
 """Learn from data by compression, the scikit-learn way."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from skredu._lazy import lazy
 
 if TYPE_CHECKING:
     from skredu import datasets, metrics, plotting, rates
@@ -36,32 +37,23 @@ __all__ = [
     "rates",
 ]
 
-# Where the names live that are loaded on first use: who clusters need not wait for
-# networks to be imported.
-_HOMES = {
-    "CompressionClustering": "clustering",
-    "ConvolutionalLifting": "lifting",
-    "InvariantReduNetClassifier": "redunet",
-    "InvariantReduNetTransformer": "redunet",
-    "MCR2Transformer": "representation",
-    "MICLClassifier": "classification",
-    "NearestSubspaceClassifier": "classification",
-    "PolarTransformer": "lifting",
-    "ReduNetClassifier": "redunet",
-    "ReduNetTransformer": "redunet",
-}
-_MODULES = {"datasets", "metrics", "plotting", "rates"}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return import_module(f"{__name__}.{name}")
-    if name not in _HOMES:
-        msg = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(msg)
-    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+# Who clusters need not wait for networks to be imported.
+__getattr__ = lazy(
+    __name__,
+    {
+        "CompressionClustering": "clustering",
+        "ConvolutionalLifting": "lifting",
+        "InvariantReduNetClassifier": "redunet",
+        "InvariantReduNetTransformer": "redunet",
+        "MCR2Transformer": "representation",
+        "MICLClassifier": "classification",
+        "NearestSubspaceClassifier": "classification",
+        "PolarTransformer": "lifting",
+        "ReduNetClassifier": "redunet",
+        "ReduNetTransformer": "redunet",
+    },
+    modules=frozenset({"datasets", "metrics", "plotting", "rates"}),
+)
 
 
 def __dir__() -> list[str]:

@@ -205,6 +205,19 @@ def test_warm_start_adds_layers(estimator, wine):
         warm.set_params(n_layers=8).fit(X[:-1], y[:-1])
 
 
+def test_warm_start_where_all_layers_were_dropped():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 4)), np.arange(60) % 2  # noise: nothing to learn
+    net = ReduNetClassifier(2, epsilon=0.5, warm_start=True).fit(X, y)
+    assert net.n_iter_ == 0
+    before = net.predict_proba(X)
+    net.set_params(n_layers=4).fit(X, y)
+    assert net.n_iter_ == 0
+    assert len(net.rates_["delta_R"]) == 1
+    assert len(list(net.staged_predict(X))) == 1
+    assert_array_equal(net.predict_proba(X), before)
+
+
 def test_a_small_gain_ends_the_network(wine):
     X, y = wine
     net = ReduNetTransformer(30, 0.5, tol=0.05).fit(X, y)

@@ -7,6 +7,7 @@ rows that are not in it (`Coder.extra`), and of its own rows when they are left 
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import Any
 
@@ -66,6 +67,12 @@ class Coder(ABC):
             parts = [self.joined(j, prepared, epsilons) for j in range(self.n_classes)]
             blocks.append(xp.stack(parts, axis=1))
         return xp.concat(blocks)
+
+    def scores(self, X: Any, epsilon: float, log_priors: Any) -> Any:
+        """Minus the extra bits of rows in every class, label included, (n, k)."""
+        xp = namespace(X)
+        epsilons = xp.asarray([epsilon], dtype=xp.float64, device=X.device)
+        return (log_priors - self.extra(X, epsilons)[:, :, 0]) / math.log(2.0)
 
     def left_out(self, rows: Training, chosen: Any, epsilons: Any) -> Any:
         """Extra nats of training rows in every class, in their own without them.

@@ -21,14 +21,12 @@ from skredu.classification._training import (
     Training,
     check_reach,
     check_stream,
+    in_reach,
     keep_evenly,
     unit_of,
 )
 from skredu.coding._scatter import Scatter
 
-# In the unit of the rows: beyond it all lengths are zero to rounding.
-LARGEST_EPSILON = 1e150
-SMALLEST_GIVEN = 1e-153
 # In the unit of the caller, for rows of denormal numbers.
 SMALLEST_EPSILON = math.ulp(0.0)
 
@@ -233,8 +231,7 @@ class MICLClassifier(CodingClassifier):
                 f"found shape {X.shape}."
             )
         rows = Training.of(X, y, weights)
-        self.classes_ = rows.classes
-        self._unit = self._unit_of(rows)
+        self.classes_, self._unit = rows.classes, self._unit_of(rows)
         rows = rows.scaled(self._unit)
         if _is_linear(self):
             self._fit_linear(rows, [None] * len(rows.sizes), rows)
@@ -310,8 +307,7 @@ class MICLClassifier(CodingClassifier):
     def _forget(self) -> None:
         """Drop what an earlier fit left, so that one that fails leaves nothing."""
         for name in ("_model", "_scatters", "_kept", "gamma_"):
-            if hasattr(self, name):
-                delattr(self, name)
+            self.__dict__.pop(name, None)
 
     def _check_parameters(self) -> None:
         self._validate_params()
@@ -359,8 +355,7 @@ class MICLClassifier(CodingClassifier):
 
     def _finish(self, coder: Coder, codes: Codes, rows: Training) -> None:
         """Store what prediction needs."""
-        self._model = coder.plain()
-        self._label_shift = codes.label_shift.tolist()
+        self._model, self._label_shift = coder.plain(), codes.label_shift.tolist()
         self._epsilon, self.temperature_ = codes.epsilon, codes.temperature
         self._auto = self.epsilon == "auto"
         self.epsilon_ = max(codes.epsilon * self._length_unit, SMALLEST_EPSILON)
@@ -377,13 +372,7 @@ class MICLClassifier(CodingClassifier):
         """Return the distortion in the unit of the rows, None to choose it."""
         if isinstance(self.epsilon, str):
             return None
-        epsilon = float(self.epsilon) / self._length_unit
-        if epsilon < SMALLEST_GIVEN:
-            raise ValueError(
-                f"epsilon={self.epsilon} is too small beside the rows: its square must "
-                "not vanish."
-            )
-        return min(epsilon, LARGEST_EPSILON)
+        return in_reach(float(self.epsilon), self._length_unit)
 
     def _unit_of(self, rows: Training) -> float:
         """Return a unit of length for rows where scaling them is without effect."""
@@ -394,13 +383,10 @@ class MICLClassifier(CodingClassifier):
 
     def _scores(self, X: Any) -> Any:
         """Minus the extra bits of rows in every class, label included, (n, k)."""
-        xp = namespace(X)
-        epsilons = xp.asarray([self._epsilon], dtype=xp.float64, device=X.device)
         if "products" not in self._model:
             check_reach(X, self._unit, min(self._epsilon, 1.0))
         rows = X if self._unit == 1.0 else X / self._unit
-        extra = self._coder().extra(rows, epsilons)
-        return (self._log_priors - extra[:, :, 0]) / math.log(2.0)
+        return self._coder().scores(rows, self._epsilon, self._log_priors)
 
     @property
     def _length_unit(self) -> float:

@@ -15,6 +15,10 @@ from skredu.coding._group import too_steep
 from skredu.coding._linalg import BLOCK, largest
 from skredu.coding._scatter import Scatter
 
+# In the unit of the rows: beyond it all lengths are zero to rounding.
+LARGEST_EPSILON = 1e150
+SMALLEST_GIVEN = 1e-153
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Training:
@@ -236,10 +240,19 @@ def unit_of(X: Any, epsilon: float | None = None) -> float:
     return math.ldexp(1.0, math.frexp(lengths[0])[1] - 1)
 
 
+def in_reach(epsilon: float, unit: float) -> float:
+    """Return a given distortion in a unit of length."""
+    if epsilon / unit < SMALLEST_GIVEN:
+        raise ValueError(
+            f"epsilon={epsilon} is too small beside the rows: its square must not "
+            "vanish."
+        )
+    return min(epsilon / unit, LARGEST_EPSILON)
+
+
 def check_reach(X: Any, unit: float, length: float) -> None:
     """Refuse rows with an entry whose square in a length (in the unit) overflows."""
-    xp = namespace(X)
-    size = max(float(xp.max(X)), -float(xp.min(X)))
+    size = largest(X)
     most = 10.0 * reach_of(X) * length
     if size / unit > most:
         raise ValueError(

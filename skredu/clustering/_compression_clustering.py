@@ -77,7 +77,7 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
     refine : bool, default=True
         Search on after greedy merging; the bits never rise.
     n_jobs : int, default=None
-        Distortions that are tried at a time; None means 1, -1 all processors.
+        Distortions for which rows merge at a time; None means 1, -1 all processors.
 
     Attributes
     ----------
@@ -364,8 +364,7 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
 
     def _choose_epsilon(self, data: Data) -> float:
         if isinstance(self.epsilon, str):
-            options = self.assume_centered, self.n_jobs
-            return choose_epsilon(data, *options, self._wish)
+            return choose_epsilon(data, self.assume_centered, self.n_jobs, self._wish)
         unit_of(data.X, float(self.epsilon))  # refuses distortions out of reach
         return float(self.epsilon)
 

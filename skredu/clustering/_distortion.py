@@ -101,6 +101,7 @@ def choose_epsilon(
         elected = _elected(solutions, wish)
         if elected is not None:
             return float(epsilons[elected])
+        # none: then so many groups are in the merges that cost bits, if anywhere
         solutions = solved(data, epsilons, assume_centered, n_jobs)
         possible = [wish.possible(solution) for solution in solutions]
         if any(possible):  # otherwise the fit will say why none is

@@ -104,10 +104,10 @@ class Solution:
         """
         labels = self.tree.cut(n_merges)[self.data.heads]
         given = Partition(self.rows, labels)
-        if start is not None and Partition(self.rows, start).bits < given.bits:
-            labels = start
         if not refined or self.data.adjacency is not None:
             return given, given
+        if start is not None and Partition(self.rows, start).bits < given.bits:
+            labels = start
         return given, refine(self.rows, labels, n_groups=n_groups, trials=trials)
 
 

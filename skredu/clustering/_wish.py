@@ -48,11 +48,10 @@ class Wish:
         found: list[Partition] = []
         for solution in reversed(solutions):
             start = found[-1].labels if found and self.n_clusters is None else None
-            found.append(
-                self.partitions(
-                    solution, refined=self.refine, trials=False, start=start
-                )[1]
+            _, partition = self.partitions(
+                solution, refined=self.refine, trials=False, start=start
             )
+            found.append(partition)
         return found[::-1]
 
     def partitions(
@@ -79,7 +78,7 @@ class Wish:
     def possible(self, solution: Solution) -> bool:
         """Whether the tree has as many groups that count anywhere."""
         found = solution.tree.n_large(solution.data.leaves, self.least)
-        return bool(np.any(found == self.n_clusters))
+        return self.n_clusters in found
 
     def cuts(self, tree: Tree, weights: Any, n_clusters: int) -> Any:
         """Numbers of merges after which there are so many groups that count."""

@@ -10,6 +10,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+from scipy.linalg import lapack
+
 from skredu._compat import at_least, namespace
 
 # On rank-deficient rows a Cholesky factor of I + W^T W of size m and condition k has
@@ -43,6 +46,16 @@ def largest(X: Any) -> float:
 def power_of_two(X: Any) -> float:
     """Power of two near the largest entry, by which division is exact."""
     return math.ldexp(1.0, math.frexp(largest(X))[1] - 1)
+
+
+def inverse_of(L: Any) -> Any:
+    """Inverse of ``L L^T`` in double precision, ``L`` lower-triangular and used up."""
+    xp = namespace(L)
+    if xp is np:  # a third of the operations
+        inverse = lapack.dpotri(L.T, lower=0, overwrite_c=1)[0]
+        return np.triu(inverse) + np.triu(inverse, 1).T
+    inverse = xp.linalg.inv(L)
+    return inverse.T @ inverse
 
 
 def gram(W: Any) -> Any:

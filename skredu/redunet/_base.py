@@ -86,7 +86,10 @@ class BaseNet(
 
     @abstractmethod
     def _place(self, rows: Training) -> Any:
-        """Prepare the training rows for layers, and choose the distortion."""
+        """Prepare the training rows for layers, and choose the distortion.
+
+        A decision that has been fitted to them on the way is kept by `_keep_decision`.
+        """
 
     @abstractmethod
     def _rule(self, rows: Training) -> Rule:
@@ -99,6 +102,11 @@ class BaseNet(
     @abstractmethod
     def _decision_scores(self, decision: dict[str, Any], Z: Any) -> Any:
         """Minus the extra bits of features in every class, label included, (n, k)."""
+
+    @property
+    def _decides(self) -> bool:
+        """Whether there is a decision behind every layer."""
+        return False
 
     @property
     def _width(self) -> int:
@@ -231,6 +239,7 @@ class BaseNet(
 
     def _begin(self, rows: Training) -> Any:
         """Place the training rows, and forget the layers of another fit."""
+        self._decisions: list[dict[str, Any]] = []
         Z = self._place(rows)
         self._n_rows = rows.X.shape[0]
         self.classes_ = rows.classes
@@ -286,7 +295,7 @@ class BaseNet(
         """Layers that are built from the training features, one after the other."""
         rule = self._rule(rows)
         built = rule.build(Z)
-        if not self._layers:
+        if len(self.rates_["R"]) == 0:  # not where all layers have been dropped
             self._start(built, Z, rows)
         last = self._layers[-1]["step"] if self._layers else self.eta
         step = Step(self.eta, self.step == "published")
@@ -296,13 +305,22 @@ class BaseNet(
         """Record what there is before the first layer."""
         self._record(built.layer.rates())
         self._keep(Z)
+        if self._decides and not self._decisions:
+            self._keep_decision(self._fit_decision(rows, Z))
 
     def _append(self, grown: Grown, rows: Training) -> bool:
         """Keep a layer; say whether there are enough."""
         self._layers.append({"layer": grown.layer.plain(), "step": grown.step})
         self._record(grown.rates)
         self._keep(grown.Z)
+        if self._decides:
+            self._keep_decision(self._fit_decision(rows, grown.Z))
         return False
+
+    def _keep_decision(self, decision: dict[str, Any]) -> None:
+        """Keep what was fitted to the features behind the last layer."""
+        if self._decides:
+            self._decisions.append(decision)
 
     def _keep(self, Z: Any) -> None:
         """Keep the features for another call."""
@@ -318,4 +336,5 @@ class BaseNet(
 
     def _fitted(self) -> dict[str, Any]:
         """Return what grows with the layers, for a callback that wants a copy."""
-        return {"_layers": list(self._layers), "rates_": dict(self.rates_)}
+        grown = {"_layers": list(self._layers), "rates_": dict(self.rates_)}
+        return {**grown, "_decisions": list(self._decisions)}

@@ -88,16 +88,17 @@ class BaseDecidingNet(CodingClassifier, BaseNet):
             parts.append(self._decision_scores(decision, moved))
         return namespace(X).concat(parts)
 
+    @property
+    def _decides(self) -> bool:
+        return True
+
     def _start(self, built: Built, Z: Any, rows: Training) -> None:
-        self._decisions: list[dict[str, Any]] = []
         super()._start(built, Z, rows)
-        self._decide(Z, rows)
         self._best = 0
 
     def _append(self, grown: Grown, rows: Training) -> bool:
         best = self._features if self.warm_start else None
         super()._append(grown, rows)
-        self._decide(grown.Z, rows)
         if self.n_iter_no_change is None:
             self._best = self.n_iter_
             return False
@@ -108,10 +109,8 @@ class BaseDecidingNet(CodingClassifier, BaseNet):
             self._features = best
         return self.n_iter_ - self._best >= self.n_iter_no_change
 
-    def _decide(self, Z: Any, rows: Training) -> None:
-        """Fit a decision to the features behind the last layer."""
-        decision = self._fit_decision(rows, Z)
-        self._decisions.append(decision)
+    def _keep_decision(self, decision: dict[str, Any]) -> None:
+        super()._keep_decision(decision)
         self.temperature_ = decision["temperature"]
 
     def _finish(self) -> None:
@@ -120,6 +119,3 @@ class BaseDecidingNet(CodingClassifier, BaseNet):
         self._decisions = self._decisions[: self._best + 1]
         self.rates_ = {n: v[: self._best + 1] for n, v in self.rates_.items()}
         self.temperature_ = self._decisions[-1]["temperature"]
-
-    def _fitted(self) -> dict[str, Any]:
-        return {**super()._fitted(), "_decisions": list(self._decisions)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import Any
 
@@ -43,9 +42,19 @@ def choose(
 
 def fit_decision(rows: Training, n_features: int) -> dict[str, Any]:
     """Fit a decision to features; its state as arrays, numbers and containers."""
-    coder, codes = choose(rows, n_features, assume_centered=False)
-    xp = namespace(rows.source)
-    place = {"dtype": xp.float64, "device": rows.source.device}
+    return state_of(*choose(rows, n_features, assume_centered=False), rows.source)
+
+
+def decision_scores(decision: dict[str, Any], Z: Any) -> Any:
+    """Minus the extra bits of features in every class, label included, (n, k)."""
+    coder = LinearCoder.of_plain(decision["coder"])
+    return coder.scores(Z, decision["epsilon"], decision["log_priors"])
+
+
+def state_of(coder: Any, codes: Codes, like: Any) -> dict[str, Any]:
+    """State of a decision as arrays, where another array lives, and numbers."""
+    xp = namespace(like)
+    place = {"dtype": xp.float64, "device": like.device}
     return {
         "coder": coder.plain(),
         "epsilon": codes.epsilon,
@@ -53,11 +62,3 @@ def fit_decision(rows: Training, n_features: int) -> dict[str, Any]:
         "temperature": codes.temperature,
         "loss": codes.loss,
     }
-
-
-def decision_scores(decision: dict[str, Any], Z: Any) -> Any:
-    """Minus the extra bits of features in every class, label included, (n, k)."""
-    xp = namespace(Z)
-    epsilons = xp.asarray([decision["epsilon"]], dtype=xp.float64, device=Z.device)
-    extra = LinearCoder.of_plain(decision["coder"]).extra(Z, epsilons)[:, :, 0]
-    return (decision["log_priors"] - extra) / math.log(2.0)

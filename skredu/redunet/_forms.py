@@ -54,6 +54,11 @@ class Factored:
         """Number of features."""
         return int(self.basis.shape[0])
 
+    @property
+    def rank(self) -> int:
+        """Number of eigenvectors."""
+        return int(self.code.eigenvalues.shape[0])
+
     def volume(self) -> float:
         """Log-determinant of ``I + alpha S``."""
         return float(self.code.log_volume(self._epsilons)[0])
@@ -172,10 +177,6 @@ class Dense:
         epsilons = _as_array(self.epsilon, m)
         length = self.code.joined_length(m[:, None], zeros, epsilons)[:, 0]
         return length - float(self.code.length(epsilons)[0])
-
-    def residual(self, Z: Any, prepared: Any) -> Any:
-        """Norms of ``M^{-1} z``, of shape (b,)."""
-        return namespace(Z).sqrt(squared_norms(Z - Z @ self.ridge))
 
     def project(self, prepared: Any) -> Any:
         """Rows ``P z``, of shape (b, r)."""

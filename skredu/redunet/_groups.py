@@ -5,14 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from scipy.linalg import lapack
-
 from skredu._compat import at_least, namespace
 from skredu.coding import _group
 from skredu.coding._group import left_and_right
 from skredu.coding._incremental import Code, Leverages
-from skredu.coding._linalg import scatter_of, widen
+from skredu.coding._linalg import inverse_of, scatter_of, widen
 from skredu.redunet._forms import Dense, Factored, Form, alone_nats, squared_norms
 
 # Operations of an eigenvector decomposition of size m, over m^3, and of what the dense
@@ -218,15 +215,10 @@ def _cholesky(scatter: Any, scale: float) -> Any:
 
 
 def _complement(L: Any) -> Any:
-    """``I - (L L^T)^-1`` of a lower-triangular factor; NumPy overwrites it."""
+    """``I - (L L^T)^-1`` of a lower-triangular factor, which is used up."""
     xp = namespace(L)
-    if xp is np:  # a third of the operations
-        inverse = lapack.dpotri(L.T, lower=0, overwrite_c=1)[0]
-        ridge = -(np.triu(inverse) + np.triu(inverse, 1).T)
-        ridge.reshape(-1)[:: len(ridge) + 1] += 1.0
-        return ridge
-    inverse = _group._inverse(L)
-    return xp.eye(L.shape[0], dtype=L.dtype, device=L.device) - inverse.T @ inverse
+    eye = xp.eye(L.shape[0], dtype=L.dtype, device=L.device)
+    return eye - inverse_of(L)
 
 
 def _log_det(L: Any) -> float:

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-from skredu.classification._training import Training
 from skredu.redunet._deciding import BaseDecidingNet
 from skredu.redunet._invariant_net import BaseInvariantReduNet
-from skredu.redunet._network import Grown
-
-if TYPE_CHECKING:
-    from skredu.redunet._protocols import Built
 
 
 class InvariantReduNetTransformer(BaseInvariantReduNet):
@@ -159,23 +154,6 @@ class InvariantReduNetTransformer(BaseInvariantReduNet):
     >>> np.allclose(Z, np.roll(net.transform(X), 5, axis=1))
     True
     """
-
-    def _start(self, built: Built, Z: Any, rows: Training) -> None:
-        self._decisions = []
-        super()._start(built, Z, rows)
-        self._decide(Z, rows)
-
-    def _append(self, grown: Grown, rows: Training) -> bool:
-        self._decide(grown.Z, rows)
-        return super()._append(grown, rows)
-
-    def _decide(self, Z: Any, rows: Training) -> None:
-        """Fit what invariant features need."""
-        if self._invariant:
-            self._decisions.append(self._fit_decision(rows, Z))
-
-    def _fitted(self) -> dict[str, Any]:
-        return {**super()._fitted(), "_decisions": list(self._decisions)}
 
 
 class InvariantReduNetClassifier(BaseDecidingNet, BaseInvariantReduNet):

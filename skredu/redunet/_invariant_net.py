@@ -13,18 +13,20 @@ from skredu._compat import Interval, StrOptions, namespace
 from skredu.classification._training import Training
 from skredu.lifting._grid import channels_of, shape_of
 from skredu.redunet._base import BaseNet
+from skredu.redunet._base_layer import alpha_of
 from skredu.redunet._invariant_features import invariant_features, n_invariant_features
 from skredu.redunet._signals import SignalRule
 from skredu.redunet._spectral_decision import decision_scores, fit_decision
 from skredu.redunet._spectral_forms import Form
 from skredu.redunet._spectral_layer import SpectralLayer
 from skredu.redunet._spectrum import Grid
+from skredu.redunet._view import BaseLayerView
 
 NAME = "signal_shape"
 
 
 @dataclass(eq=False, repr=False)
-class InvariantReduNetLayer:
+class InvariantReduNetLayer(BaseLayerView):
     r"""A layer with its operators as filters, made on demand.
 
     A signal ``z`` becomes :math:`z + \eta (Ez - \sum_j \gamma_j \pi_j(z) C_j z)`,
@@ -45,38 +47,20 @@ class InvariantReduNetLayer:
         Step size in the units of the paper, on all shifts of the rows.
     gamma : list of float
         Share of each class.
+    expansion : array of shape (C, C, *signal_shape)
+        Filters of ``E``.
     """
 
     layer: SpectralLayer
     grid: Grid
     step: float
 
-    @property
-    def eta(self) -> float:
-        """Step size in the units of the paper, on all shifts of the rows."""
-        return self.step / self.layer.alpha
-
-    @property
-    def gamma(self) -> list[float]:
-        """Share of each class."""
-        total = self.layer.whole.code.count
-        return [form.code.count / total for form in self.layer.classes]
-
-    @property
-    def expansion(self) -> Any:
-        """Filters of ``E``, (C, C, *signal_shape): to a channel, from a channel."""
-        return self._filters(self.layer.whole)
-
-    def compression(self, j: int) -> Any:
-        """Return the filters of ``C_j``, (C, C, *signal_shape), of class index j."""
-        return self._filters(self.layer.classes[j])
-
-    def _filters(self, form: Form) -> Any:
-        P = form.matrix()
-        xp, code, grid = namespace(P), form.code, self.grid
-        alpha = code.n_features / form.epsilon**2 / code.count
+    def _operator(self, form: Form) -> Any:
+        """Return filters (C, C, *signal_shape): to a channel, from a channel."""
+        P, grid = form.matrix(), self.grid
+        xp = namespace(P)
         eye = xp.eye(P.shape[1], dtype=P.dtype, device=P.device)
-        spectra = xp.permute_dims(alpha * (eye - P), (1, 2, 0))
+        spectra = xp.permute_dims(alpha_of(form) * (eye - P), (1, 2, 0))
         spectra = xp.reshape(spectra, (*P.shape[1:], *grid.half))
         axes = tuple(range(2, 2 + len(grid.shape)))
         return xp.fft.irfftn(spectra, s=grid.shape, axes=axes)
@@ -121,7 +105,6 @@ class BaseInvariantReduNet(BaseNet):
     signal_shape_: tuple[int, ...]
     n_channels_: int
     _invariant: bool
-    _decisions: list[dict[str, Any]]
 
     @property
     def layers_(self) -> list[InvariantReduNetLayer]:
@@ -147,6 +130,10 @@ class BaseInvariantReduNet(BaseNet):
             return grid.n_channels * grid.n_points
         return n_invariant_features(grid, len(self.classes_))
 
+    @property
+    def _decides(self) -> bool:
+        return self._invariant
+
     def _enter(self, X: Any) -> tuple[Any, Any]:
         return X, self._grid.enter(X)
 
@@ -166,7 +153,9 @@ class BaseInvariantReduNet(BaseNet):
         Z = self._grid.enter(rows.X)
         epsilon = self.epsilon
         if isinstance(epsilon, str):
-            epsilon = self._fit_decision(rows, Z)["epsilon"]
+            decision = self._fit_decision(rows, Z)
+            self._keep_decision(decision)
+            epsilon = decision["epsilon"]
         self.epsilon_ = float(epsilon)
         return Z
 

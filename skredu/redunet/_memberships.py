@@ -3,22 +3,20 @@ r"""To which class a row belongs, as far as one layer can tell."""
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from skredu._compat import namespace
 
 if TYPE_CHECKING:
-    from skredu.redunet._forms import Form
     from skredu.redunet._protocols import Operator
 
 KINDS = ("coding", "residual", "weighted_residual")
 
 
-def log_memberships(
-    classes: Sequence[Form], Z: Any, prepared: list[Any], kind: str, temperature: float
+def score(
+    form: Operator, size: Any, total: float, kind: str, temperature: float
 ) -> Any:
-    r"""Logarithms of memberships, not normalised.
+    r"""Logarithms of memberships in a class, not normalised.
 
     With the operators :math:`C_j = \alpha_j (I + \alpha_j S_j)^{-1}` and shares
     :math:`\gamma_j`:
@@ -31,31 +29,20 @@ def log_memberships(
 
     Parameters
     ----------
-    classes : sequence of Factored or Dense
-    Z : array of shape (b, r)
-        Rows.
-    prepared : list of arrays
-        What each class has prepared of the rows.
+    form : Factored or Dense
+    size : array of shape (b,)
+        Extra nats of the rows in the class or, for the residual rules, the norms of
+        :math:`(I + \alpha_j S_j)^{-1} z`.
+    total : float
+        Weight of all rows.
     kind : {"coding", "residual", "weighted_residual"}
     temperature : float
         :math:`\lambda`.
 
     Returns
     -------
-    scores : array of shape (b, k), in double precision
+    scores : array of shape (b,), in double precision
     """
-    total = sum(form.code.count for form in classes)
-    columns = []
-    for form, part in zip(classes, prepared, strict=True):
-        size = form.extra(Z, part) if kind == "coding" else form.residual(Z, part)
-        columns.append(score(form, size, total, kind, temperature))
-    return namespace(Z).stack(columns, axis=1)
-
-
-def score(
-    form: Operator, size: Any, total: float, kind: str, temperature: float
-) -> Any:
-    """Score of rows in a class from their extra nats or the norms of residuals."""
     code = form.code
     if kind == "coding":
         return math.log(code.count / total) - size

@@ -6,7 +6,6 @@ ones would differ at frequency zero only, where a mean over all shifts is.
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +16,7 @@ from skredu.classification._coders import Coder, Prepared
 from skredu.classification._selection import N_EPSILONS, choose_codes
 from skredu.classification._training import Training
 from skredu.coding._linalg import widen
+from skredu.redunet._decision import state_of
 from skredu.redunet._spectral_forms import factored
 from skredu.redunet._spectrum import Frequencies, adjoint, squared_norms, squares
 
@@ -191,24 +191,11 @@ def rows_of(Z: Any) -> Any:
 def fit_decision(rows: Training, Z: Any, frequencies: Frequencies) -> dict[str, Any]:
     """Fit a decision to features; its state as arrays, numbers and containers."""
     coder = SpectralCoder.of(Z, rows.slices, rows.weights, frequencies)
-    n = Z.shape[2]
-    placed = replace(rows, source=rows_of(Z), index=np.arange(n))
-    codes = choose_codes(coder, placed, None, "auto")
-    xp = namespace(Z)
-    place = {"dtype": xp.float64, "device": Z.device}
-    return {
-        "coder": coder.plain(),
-        "epsilon": codes.epsilon,
-        "log_priors": xp.asarray(codes.log_priors, **place),
-        "temperature": codes.temperature,
-        "loss": codes.loss,
-    }
+    placed = replace(rows, source=rows_of(Z), index=np.arange(Z.shape[2]))
+    return state_of(coder, choose_codes(coder, placed, None, "auto"), Z)
 
 
 def decision_scores(decision: dict[str, Any], Z: Any) -> Any:
     """Minus the extra bits of features in every class, label included, (n, k)."""
-    xp = namespace(Z)
-    epsilons = xp.asarray([decision["epsilon"]], dtype=xp.float64, device=Z.device)
     coder = SpectralCoder.of_plain(decision["coder"])
-    extra = coder.extra(rows_of(Z), epsilons)[:, :, 0]
-    return (decision["log_priors"] - extra) / math.log(2.0)
+    return coder.scores(rows_of(Z), decision["epsilon"], decision["log_priors"])

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from skredu.coding._linalg import log_volume, volume_gradient
+from skredu.coding._linalg import inverse_of, log_volume, volume_gradient
 from skredu.rates import class_coding_rate, coding_rate
 
 # Where alpha Z^T Z has a larger trace, I + alpha Z^T Z loses more than half of the
@@ -118,4 +118,4 @@ def _inverse_and_volume(S: Any, alpha: float) -> tuple[Any, float]:
     M[np.diag_indices_from(M)] += 1.0
     L = np.linalg.cholesky(M)
     volume = 2.0 * float(np.sum(np.log(np.diagonal(L))))
-    return np.linalg.inv(M), volume
+    return inverse_of(L), volume
