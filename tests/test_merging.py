@@ -186,6 +186,36 @@ def test_costs_of_groups_that_are_given(d, assume_centered):
             assert (best, partner) == (np.inf, -1)
 
 
+@pytest.mark.parametrize("assume_centered", [False, True])
+def test_lower_bounds_hold_through_merges(assume_centered):
+    """Whatever the engine remembers of a pair is never above its cost."""
+    remembered = 0
+    for d, seed in itertools.product([1, 3, 10, 40], range(5)):
+        rng = np.random.default_rng(seed)
+        X, _, epsilon = problem(seed, d, assume_centered)
+        X = np.concatenate([X + shift for shift in rng.normal(size=(4, d)) * 3])
+        weights = rng.uniform(0.2, 4.0, len(X)) if seed % 2 else np.ones(len(X))
+        groups = groups_of(X, weights, epsilon, assume_centered)
+        for _ in merges(groups):
+            thick = np.arange(groups.first_thick, groups.end)
+            for t, slot in enumerate(thick):
+                bounds = groups.floors.of(t, len(thick))
+                known = np.isfinite(bounds) & (thick != slot)
+                if np.any(known):
+                    costs = groups.costs(slot, thick[known])
+                    assert np.all(bounds[known] <= costs + QUANTUM)
+                    remembered += np.count_nonzero(known)
+    assert remembered > 300
+
+
+def test_bounds_of_more_groups_than_are_remembered(monkeypatch):
+    monkeypatch.setattr("skredu.clustering._floors.MAX_FLOORS", 16)
+    rng = np.random.default_rng(0)  # forty far pairs: as many thick groups at once
+    X = np.repeat(rng.normal(size=(40, 3)) * 50.0, 2, axis=0)
+    X += rng.normal(size=X.shape) * 0.1
+    assert_same_merges(X, np.ones(len(X)), 0.3, False)
+
+
 def test_many_thick_groups_merge_as_by_definition():
     parts, thick = thick_groups(0, 3, 40)
     groups = Groups(

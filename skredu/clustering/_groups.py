@@ -24,8 +24,9 @@ import math
 from typing import Any
 
 import numpy as np
+from scipy.linalg import blas, lapack
 
-from skredu.clustering._store import Store
+from skredu.clustering._store import Store, factor, volume_of
 from skredu.coding._linalg import log_volume
 
 # Costs are whole multiples of this many bits, so that rounding decides no ties.
@@ -33,7 +34,9 @@ QUANTUM = 2.0**-32
 # What rounding may add to a lower bound, relative to the bits of the pair.
 SLACK = 1e-10
 # Pairs that are factored first; four times as many in every further round.
-FIRST_ROUND = 8
+FIRST_ROUND = 16
+# Up to so many pairs are faster one by one than as a batch.
+FEW = 6
 
 
 class Groups(Store):
@@ -45,27 +48,30 @@ class Groups(Store):
         Returns the cost in bits and the partner's name, the smallest name where costs
         are equal; infinity and -1 where there is none.
         """
-        name, best, partner = self.names[slot], math.inf, -1
+        name, best, partner = int(self.names[slot]), math.inf, -1
         if self.n_thin:
             costs, names = self.thin_costs(slot), self.names[: self.n_thin]
             if slot < self.first_thick or name < self.n_names - 1:
                 costs[names >= name] = math.inf
-            best = _to_quantum(costs.min())
+            best = _to_quantum(float(costs[costs.argmin()]))
             if best < math.inf:
                 partner = _first(names, costs <= best + 0.5 * QUANTUM)
-        if self.n_thick == 0:
+        if slot < self.first_thick or self.n_thick == 1:  # no older thick ones
             return best, partner
-        names = self.names[self.first_thick : self.end]
-        left, step = np.flatnonzero(names < name), FIRST_ROUND
-        bounds = np.full(len(names), -math.inf)
+        t, names = slot - self.first_thick, self.names[self.first_thick : self.end]
+        bounds = self.floors.of(t, self.n_thick)
+        left = ((bounds <= best) & (names < name)).nonzero()[0]
         if len(left) > FIRST_ROUND:
             bounds = self._thick_bounds(slot)
+            self.floors.raise_to(t, bounds)
             left = left[bounds[left] <= best]
+        step = FIRST_ROUND
         while len(left):
             if len(left) > step:
                 left = left[np.argpartition(bounds[left], step)]
             tried, left = left[:step], left[step:]
             costs = quantised(self._thick_costs(slot, tried))
+            self.floors.learn(t, tried, costs)
             lowest = costs.min()
             if lowest <= best:
                 found = _first(names[tried], costs == lowest)
@@ -87,38 +93,63 @@ class Groups(Store):
 
     def thin_costs(self, slot: int) -> Any:
         """Bits that merging a group with each of the thin ones takes."""
-        if self.even and not self.steep:
+        if self.even and self.dense:
             return self._even_costs(slot)
         return self._thin_costs(slot, slice(self.n_thin), even=self.even)
 
-    def pair_costs(self, block: slice) -> Any:
-        """Bits that merging thin groups of a block with all up to its end takes."""
+    def first_partners(self, block: slice) -> tuple[Any, Any]:
+        """`best_partner` of thin groups of a block that has the greatest names."""
+        costs = self._pair_costs(block)
+        index = np.arange(block.start, block.stop)
+        costs[np.arange(block.stop) >= index[:, None]] = np.inf
+        lowest = costs.min(axis=1)
+        best = quantised(lowest - self.bits[block])
+        lowest += 0.5 * QUANTUM
+        return best, np.argmax(costs <= lowest[:, None], axis=1)  # the first of equals
+
+    def _pair_costs(self, block: slice) -> Any:
+        """Bits that merging thin groups of a block with all up to its end takes.
+
+        Those of the groups of the block are still to be subtracted.
+        """
         others = slice(block.stop)
+        if self.even and self.dense and not self.centered:
+            return self._even_pair_costs(block, others)
         a, b = self.norms[block][:, None], self.norms[others]
-        counts = self.counts[others][:1] if self.even else self.counts[others]
-        total = (counts if self.even else self.counts[block][:, None]) + counts
-        q = counts / total
+        total = self.counts[block][:, None] + self.counts[others]
+        q = self.counts[others] / total
         p = 1.0 - q
         squares = self.means[:, block].T @ self.means[:, others]
+        mean_squares: Any = 0.0
         if self.centered:  # the determinant of I + p x x^T + q y y^T
             squares *= squares
             volumes = 1.0 + p * a + q * b + p * q * np.maximum(a * b - squares, 0.0)
-            mean_squares: Any = 0.0
         else:
-            squares *= -2.0
-            squares += a
-            squares += b
-            np.maximum(squares, 0.0, out=squares)
-            squares *= p * q
+            squares = p * q * np.maximum(a + b - 2.0 * squares, 0.0)
             volumes = 1.0 + squares
-            squares /= -self.d
-            squares += p * self.mean_squares[block][:, None]
-            squares += q * self.mean_squares[others]
-            mean_squares = np.maximum(squares, 0.0, out=squares)
+            mean_squares = p * self.mean_squares[block][:, None]
+            mean_squares = mean_squares + q * self.mean_squares[others]
+            mean_squares = np.maximum(mean_squares - squares / self.d, 0.0)
         bits = self._own_bits(np.log2(volumes, out=volumes), total, mean_squares)
         bits -= self.bits[others]
-        bits -= self.bits[block][:, None]
         return bits
+
+    def _even_pair_costs(self, block: slice, others: slice) -> Any:
+        """`_pair_costs` where all weigh the same: determinants are products."""
+        total, lifted = 2.0 * float(self.counts[0]), self.lifted[:, others]
+        mix = np.empty((block.stop - block.start, self.r + 3))
+        mix[:, 0] = 1.0 + 0.25 * self.norms[block]
+        mix[:, 1:-2] = -0.5 * self.means[:, block].T
+        mix[:, -2:] = 0.25, 0.0
+        costs = mix @ lifted  # 1 + |x - y|^2 / 4
+        _scaled_logs(costs, 0.5 * (total + self.d))
+        mix[:, :-2] /= -self.d
+        mix[:, 0] += 1.0 / self.d + 1.0 + 0.5 * self.mean_squares[block]
+        mix[:, -2:] = -0.25 / self.d, 0.5
+        mean_bits = mix @ lifted  # 1 + |x + y|^2 / (4 d)
+        costs += _scaled_logs(mean_bits, 0.5 * self.d)
+        costs -= self.bits[others] + total * math.log2(total)
+        return costs
 
     def _thin_costs(self, slot: int, others: Any, *, even: bool) -> Any:
         counts = self.counts[others][:1] if even else self.counts[others]
@@ -133,56 +164,39 @@ class Groups(Store):
         return self._cost(slot, others, (total, p, q), volumes, factor * squares)
 
     def _even_costs(self, slot: int) -> Any:
-        """`_thin_costs` where all thin groups weigh the same: scalars, one product."""
-        n, own, weight = self.n_thin, float(self.counts[slot]), float(self.counts[0])
-        total = own + weight
+        r"""`_thin_costs` where all thin groups weigh the same: scalars, one product.
+
+        Let :math:`LL^T = I + pC`. The inverse of
+
+        .. math:: \begin{pmatrix} 1 & 0 \\ \mu & L / \sqrt{pq} \end{pmatrix}
+
+        takes a row :math:`x` below a one to the one above
+        :math:`\sqrt{pq}\, L^{-1}(x - \mu)`: squared norms are the determinants.
+        """
+        n, r, d, weight = self.n_thin, self.r, self.d, float(self.counts[0])
+        total = float(self.counts[slot]) + weight
         q = weight / total
         p = 1.0 - q
-        values, Vt = self._spectrum(slot)
-        stretch = 1.0 + p * values
-        form, squares = self._even_form(slot, Vt, stretch)
-        constant = 0.5 * (total + self.d) * float(np.log2(stretch).sum())
-        constant -= total * math.log2(total) + float(self.bits[slot])
-        costs = form * (q if self.centered else p * q)
-        costs += 1.0
-        np.log2(costs, out=costs)
-        costs *= 0.5 * (total + self.d)
+        L = factor(p * self._matrix(slot))
+        constant = 0.5 * (total + d) * volume_of(L) - float(self.bits[slot])
+        constant -= total * math.log2(total)
+        root = np.zeros((r + 1, r + 1), order="F")
+        root[0, 0] = 1.0
+        np.divide(L, math.sqrt(q if self.centered else p * q), out=root[1:, 1:])
+        if not self.centered:
+            root[1:, 0] = self.means[:, slot]
+        Y = lapack.dtrtri(root, lower=1, overwrite_c=1)[0] @ self.lifted[: r + 1, :n]
+        Y *= Y
+        costs = _scaled_logs(self.ones @ Y, 0.5 * (total + d))
         costs -= self.bits[:n]
         costs += constant
         if self.centered:
             return costs
-        squares *= -p * q / self.d
-        squares += q * self.mean_squares[:n]
-        squares += p * float(self.mean_squares[slot])
-        np.maximum(squares, 0.0, out=squares)
-        squares += 1.0
-        np.log2(squares, out=squares)
-        squares *= 0.5 * self.d
-        costs += squares
+        mix = self.lifted[:, slot] * (2.0 * p * q / d)  # for the means in between
+        mix[0] = 1.0 + p * self.mean_squares[slot] - p * q / d * self.norms[slot]
+        mix[r + 1], mix[r + 2] = -p * q / d, q
+        costs += _scaled_logs(mix @ self.lifted[:, :n], 0.5 * d)
         return costs
-
-    def _even_form(self, slot: int, Vt: Any, stretch: Any) -> tuple[Any, Any]:
-        """Quadratic forms of `_form` for all thin groups, in one product."""
-        n, k = self.n_thin, len(Vt)
-        means, mean, squares = self.means[:, :n], self.means[:, slot], self.norms[:n]
-        full = k == self.r
-        scale = 1.0 / stretch if full else (stretch - 1.0) / stretch
-        W = np.empty((k + 1, self.r))
-        np.multiply(np.sqrt(scale)[:, None], Vt, out=W[:k])
-        W[k] = mean
-        Y = W @ means
-        if not self.centered:
-            squares = Y[k] * -2.0
-            squares += self.norms[:n]
-            squares += self.norms[slot]
-            np.maximum(squares, 0.0, out=squares)
-            Y[:k] -= (W[:k] @ mean)[:, None]
-        Y = Y[:k]
-        form = np.einsum("ij,ij->j", Y, Y)
-        if not full:
-            np.subtract(squares, form, out=form)
-            np.maximum(form, 0.0, out=form)
-        return form, squares
 
     def _form(self, slot: int, others: Any, Vt: Any, stretch: Any) -> tuple[Any, Any]:
         """Forms ``v (I + p C)^-1 v`` of the arms ``v`` to other groups, and ``v v``.
@@ -203,6 +217,9 @@ class Groups(Store):
 
     def _thick_bounds(self, slot: int) -> Any:
         """Lower bounds of the bits that merging with each of the thick groups takes."""
+        for t, known in enumerate(self.spectra):
+            if known is None:
+                self._decompose(t, self.covariances[t])
         others = slice(self.first_thick, self.end)
         total = self.counts[slot] + self.counts[others]
         q = self.counts[others] / total
@@ -225,6 +242,8 @@ class Groups(Store):
     def _thick_costs(self, slot: int, thick: Any) -> Any:
         """Bits that merging with each of some thick groups, counted from 0, takes."""
         others = thick + self.first_thick
+        if self.dense and len(thick) <= FEW:
+            return np.array([self._pair_cost(slot, int(other)) for other in others])
         total = self.counts[slot] + self.counts[others]
         q = self.counts[others] / total
         p = 1.0 - q
@@ -243,6 +262,20 @@ class Groups(Store):
                     roots.append(arms[i][None, :])
                 volumes[i] = log_volume(np.concatenate(roots)) / math.log(2.0)
         return self._cost(slot, others, (total, p, q), volumes, squares)
+
+    def _pair_cost(self, slot: int, other: int) -> float:
+        """Bits that merging with one thick group takes: `_thick_costs` by scalars."""
+        count = float(self.counts[slot] + self.counts[other])
+        q = float(self.counts[other]) / count
+        p = 1.0 - q
+        matrix, square = self._mixture(slot, p, other, q).T, 0.0
+        if not self.centered:
+            arm = self.means[:, other] - self.means[:, slot]
+            matrix = blas.dsyr(p * q, arm, a=matrix, lower=1, overwrite_a=1)
+            square = p * self.mean_squares[slot] + q * self.mean_squares[other]
+            square = max(float(square - p * q / self.d * arm.dot(arm)), 0.0)
+        bits = self._bits_of(volume_of(factor(matrix.T)), count, square)
+        return bits - float(self.bits[slot]) - float(self.bits[other])
 
     def _dense_volumes(self, slot: int, thick: Any, p: Any, q: Any, arms: Any) -> Any:
         """Log-volumes of unions by Cholesky factors of their covariances."""
@@ -273,6 +306,14 @@ class Groups(Store):
         return bits - self.bits[others] - self.bits[slot]
 
 
+def _scaled_logs(determinants: Any, factor: float) -> Any:
+    """Multiples of logarithms of what is at least one, in its place."""
+    np.maximum(determinants, 1.0, out=determinants)
+    np.log2(determinants, out=determinants)
+    determinants *= factor
+    return determinants
+
+
 def quantised(bits: Any) -> Any:
     """Bits to the next multiple of the quantum."""
     bits = bits * (1.0 / QUANTUM)
@@ -286,4 +327,5 @@ def _to_quantum(bits: float) -> float:
 
 
 def _first(names: Any, chosen: Any) -> int:
-    return int(np.min(names[chosen]))
+    found = names[chosen]
+    return int(found[0] if len(found) == 1 else found.min())

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import gen_batches
 
-from skredu.clustering._groups import Groups, quantised
+from skredu.clustering._groups import Groups
 
 # Pairs of rows whose costs are computed at once: they stay in the cache.
 PAIRS = 2**17
@@ -56,7 +56,7 @@ def _cheapest(
     """Slots of the group with the lowest cost and of its partner."""
     while True:
         accounts = best[: groups.end]
-        tied = (accounts == accounts.min()).nonzero()[0]
+        tied = (accounts == accounts[accounts.argmin()]).nonzero()[0]
         stale = tied[groups.slots[partners[tied]] < 0]
         for slot in stale:
             best[slot], partners[slot] = _account(groups, graph, slot)
@@ -89,11 +89,7 @@ def _initial(groups: Groups, graph: Graph | None) -> tuple[Any, Any]:
     if graph is None and not groups.steep and groups.n_thin:
         start = groups.n_thin
         for block in gen_batches(start, max(1, PAIRS // max(1, start))):
-            costs = quantised(groups.pair_costs(block))
-            index = np.arange(block.start, block.stop)
-            costs[np.arange(block.stop) >= index[:, None]] = np.inf
-            partners[block] = np.argmin(costs, axis=1)  # the first of equal ones
-            best[block] = np.min(costs, axis=1)
+            best[block], partners[block] = groups.first_partners(block)
     for slot in range(start, groups.end):
         best[slot], partners[slot] = _account(groups, graph, slot)
     return best, partners

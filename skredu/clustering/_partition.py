@@ -16,8 +16,10 @@ from typing import Any
 import numpy as np
 
 from skredu.clustering._groups import Groups
-from skredu.clustering._store import MAX_DENSE, STEEP
+from skredu.clustering._store import STEEP
 
+# Up to this dimension scatters are held as matrices, from which rows are taken away.
+MAX_DENSE = 32
 # Of a determinant that becomes smaller this share is always left.
 LEAST = 1e-300
 # Bits of moves that are kept for the next round, while their groups stay as they are.

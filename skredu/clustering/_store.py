@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from scipy.linalg import lapack
 
+from skredu.clustering._floors import Floors
+
 # Up to this dimension covariances are held as matrices and factored in batches.
-MAX_DENSE = 32
+MAX_DENSE = 64
 # Squared norms beyond this (in units of epsilon / sqrt(d)) leave differences of
 # squares, and Cholesky factors, too few digits: directions are projected explicitly.
 STEEP = 1e8
@@ -49,12 +51,17 @@ class Store:
         n, self.r = rows.shape
         room = n + n // 2 + len(thick) + 1
         self.d, self.centered, self.first_thick = n_features, assume_centered, n
-        self.means = np.zeros((self.r, room))
+        # Rows for products with all groups at once: ones, means, and their squared
+        # norms about the centre and about the origin.
+        self.lifted = np.ones((self.r + 3, room))
+        self.ones = np.ones(self.r + 1)
+        self.means = self.lifted[1 : self.r + 1]
+        self.norms, self.mean_squares = self.lifted[self.r + 1 :]
         self.means[:, :n] = rows.T
-        self.norms = np.zeros(room)
         self.norms[:n] = np.einsum("ij,ij->i", rows, rows)
-        self.counts, self.mean_squares = np.ones(room), np.zeros(room)
+        self.counts = np.ones(room)
         self.counts[:n] = counts
+        self.mean_squares[:] = 0.0
         if not assume_centered:
             self.mean_squares[:n] = mean_squares
         volumes = np.log2(1.0 + self.norms[:n]) if assume_centered else 0.0
@@ -70,17 +77,29 @@ class Store:
         self._init_thick(thick)
 
     def _init_thick(self, thick: Any) -> None:
-        reach = max((float(np.sum(root * root)) for _, _, root, _ in thick), default=0)
-        far = max((float(mean @ mean) for _, mean, _, _ in thick), default=0.0)
-        reach = max(reach, far, float(np.max(self.norms, initial=0.0)))
-        self.steep = reach > STEEP
+        traces = [float(np.sum(root * root)) for _, _, root, _ in thick]
+        squares = [float(mean @ mean) for _, mean, _, _ in thick]
+        far = float(np.max(self.norms, initial=0.0))
+        self.steep = max([far, *traces, *squares]) > STEEP
         self.dense = self.r <= MAX_DENSE and not self.steep
-        self.spectra: list[Any] = []
+        self.spectra: list[Any] = []  # None until they are asked for
         self.spread = np.zeros((1, 16))  # eigenvalues, sorted downwards
         self.covariances = np.zeros((16, self.r, self.r) if self.dense else (0, 0, 0))
+        self.floors = self._floors(thick, max([far, *traces, *squares]))
         for count, mean, root, mean_square in thick:
             spread = root.T @ root if self.dense else root
             self._append(count, mean, spread, mean_square)
+
+    def _floors(self, thick: Any, reach: float) -> Floors:
+        """Bounds of costs, with what holds for all groups that may arise."""
+        weight = float(np.sum(self.counts[: self.first_thick]))
+        weight += sum(count for count, _, _, _ in thick)
+        square = float(np.max(self.mean_squares, initial=0.0))
+        if not self.centered:
+            square = max([square, *(square for _, _, _, square in thick)])
+        bits = 0.5 * (weight + self.d) * self.r * math.log2(1.0 + 2.0 * reach)
+        bits += weight * math.log2(2.0 + weight) + self.d * math.log2(1.0 + square)
+        return Floors(self.r, self.d, bits, math.sqrt(square))
 
     @property
     def n_groups(self) -> int:
@@ -102,35 +121,61 @@ class Store:
             bits += extra
         return bits
 
+    def _bits_of(self, volume: float, count: float, mean_square: float) -> float:
+        """`_own_bits` of one group, by scalars."""
+        bits = 0.5 * (count + self.d) * volume - count * math.log2(count)
+        if not self.centered:
+            bits += 0.5 * self.d * math.log2(1.0 + mean_square)
+        return bits
+
     # -- merging ----------------------------------------------------------------------
 
     def merge(self, a: int, b: int) -> int:
         """Replace the groups in two slots by their union; return its slot."""
         union = self._union(a, b)
-        self.moved = [self._remove(slot) for slot in sorted((a, b), reverse=True)]
-        return self._append(*union)
+        a, b = sorted((a, b))
+        if not a < self.first_thick <= b:
+            self.moved = [self._remove(b), self._remove(a)]
+            return self._append(*union)
+        weight, before = float(self.counts[a]), float(self.bits[b])
+        self.moved = [self._remove(a)]
+        self.slots[self.names[b]] = -1
+        volume = self._put(b, *union)  # where its thick part was
+        gain = math.inf if self.steep else float(self.bits[b]) - before
+        counts = self.counts[self.first_thick : self.end]
+        self.floors.swallow(b - self.first_thick, counts, weight, gain, volume)
+        return b
 
     def _union(self, a: int, b: int) -> tuple[float, Any, Any, float]:
         """Weight, mean, covariance or its root, and squared mean of two groups."""
-        count = self.counts[a] + self.counts[b]
-        q = self.counts[b] / count
+        count = float(self.counts[a] + self.counts[b])
+        q = float(self.counts[b]) / count
         p = 1.0 - q
         arm = self.means[:, b] - self.means[:, a]
         mean = self.means[:, a] + q * arm
         mean_square = 0.0
         if not self.centered:
             mean_square = p * self.mean_squares[a] + q * self.mean_squares[b]
-            mean_square = max(mean_square - p * q * (arm @ arm) / self.d, 0.0)
+            mean_square = max(float(mean_square - p * q * (arm @ arm) / self.d), 0.0)
         arm *= math.sqrt(p * q)
-        if self.dense:
-            matrix = p * self._matrix(a) + q * self._matrix(b)
+        if not self.dense:
+            roots = [math.sqrt(p) * self.root(a), math.sqrt(q) * self.root(b)]
             if not self.centered:
-                matrix += arm[:, None] * arm
-            return count, mean, matrix, mean_square
-        roots = [math.sqrt(p) * self.root(a), math.sqrt(q) * self.root(b)]
+                roots.append(arm[None, :])
+            return count, mean, np.concatenate(roots), mean_square
+        matrix = self._mixture(a, p, b, q)
         if not self.centered:
-            roots.append(arm[None, :])
-        return count, mean, np.concatenate(roots), mean_square
+            matrix += arm[:, None] * arm
+        return count, mean, matrix, mean_square
+
+    def _mixture(self, a: int, p: float, b: int, q: float) -> Any:
+        """Sum of two covariances with weights."""
+        if not self.centered and a < self.first_thick:  # a row has none
+            a, p, b, q = b, q, a, p
+        matrix = p * self._matrix(a)
+        if self.centered or b >= self.first_thick:
+            matrix += q * self._matrix(b)
+        return matrix
 
     def _matrix(self, slot: int) -> Any:
         """Covariance of a group, where they are dense."""
@@ -144,14 +189,17 @@ class Store:
     def root(self, slot: int) -> Any:
         """Rows whose products are the covariance of a group."""
         if slot >= self.first_thick:
-            values, Vt = self.spectra[slot - self.first_thick]
+            values, Vt = self._spectrum(slot)
             return np.sqrt(values)[:, None] * Vt
         return self.means[:, slot][None, :] if self.centered else np.zeros((0, self.r))
 
     def _spectrum(self, slot: int) -> tuple[Any, Any]:
         """Eigenvalues of a covariance, sorted downwards, and eigenvectors as rows."""
         if slot >= self.first_thick:
-            return self.spectra[slot - self.first_thick]
+            t = slot - self.first_thick
+            if self.spectra[t] is None:
+                self._decompose(t, self.covariances[t])
+            return self.spectra[t]
         root, norm = self.root(slot), math.sqrt(self.norms[slot])
         if len(root) == 0 or norm == 0.0:
             return np.zeros(0), np.zeros((0, self.r))
@@ -159,6 +207,37 @@ class Store:
 
     def _append(self, count: float, mean: Any, spread: Any, mean_square: float) -> int:
         """Add a thick group with a covariance (where dense) or a root of it."""
+        slot, room = self.end, self.spread.shape[1]
+        self.n_thick += 1
+        if self.n_thick > room:
+            self.spread = np.pad(self.spread, ((0, 0), (0, room)))
+            if self.dense:
+                self.covariances = np.pad(self.covariances, ((0, room), (0, 0), (0, 0)))
+        self.spectra.append(None)
+        volume = self._put(slot, count, mean, spread, mean_square)
+        self.floors.place(slot - self.first_thick, count, volume)
+        return slot
+
+    def _put(
+        self, slot: int, count: float, mean: Any, spread: Any, mean_square: float
+    ) -> float:
+        """Put a new thick group in a slot; return its log-volume."""
+        t = slot - self.first_thick
+        if self.dense:
+            self.covariances[t], self.spectra[t] = spread, None
+            volume = volume_of(factor(spread.copy()))
+        else:
+            self._decompose(t, spread)
+            volume = float(np.log2(1.0 + self.spectra[t][0]).sum())
+        self.means[:, slot], self.norms[slot] = mean, mean @ mean
+        self.counts[slot], self.mean_squares[slot] = count, mean_square
+        self.bits[slot] = self._bits_of(volume, count, mean_square)
+        self.names[slot], self.slots[self.n_names] = self.n_names, slot
+        self.n_names += 1
+        return volume
+
+    def _decompose(self, t: int, spread: Any) -> None:
+        """Find the spectrum of a thick group."""
         if self.dense:
             values, V, _ = lapack.dsyevd(spread)
             squares, Vt = values[::-1], V.T[::-1]
@@ -168,31 +247,13 @@ class Store:
         rounding = max(spread.shape) * np.finfo(np.float64).eps
         floor = rounding if self.dense else rounding * rounding
         rank = int(np.count_nonzero(squares > floor * squares[0]))
-        values, Vt = squares[:rank], Vt[:rank]
-        t, slot = self.n_thick, self.end
-        self._make_room(len(values))
-        self.spread[:, t] = 0.0
-        self.spread[: len(values), t] = values
-        self.spectra.append((values, Vt))
-        if self.dense:
-            self.covariances[t] = spread
-        self.means[:, slot], self.norms[slot] = mean, mean @ mean
-        self.counts[slot], self.mean_squares[slot] = count, mean_square
-        volume = float(np.sum(np.log2(1.0 + values)))
-        self.bits[slot] = self._own_bits(volume, count, mean_square)
-        self.names[slot], self.slots[self.n_names] = self.n_names, slot
-        self.n_names, self.n_thick = self.n_names + 1, t + 1
-        return slot
-
-    def _make_room(self, rank: int) -> None:
-        ranks, room = self.spread.shape
+        ranks = len(self.spread)
         if rank > ranks:
             more = max(rank, 2 * ranks) - ranks
             self.spread = np.pad(self.spread, ((0, more), (0, 0)))
-        if self.n_thick == room:
-            self.spread = np.pad(self.spread, ((0, 0), (0, room)))
-            if self.dense:
-                self.covariances = np.pad(self.covariances, ((0, room), (0, 0), (0, 0)))
+        self.spread[:rank, t] = squares[:rank]
+        self.spread[rank:, t] = 0.0
+        self.spectra[t] = (squares[:rank], Vt[:rank])
 
     def _remove(self, slot: int) -> tuple[int, int]:
         """Put the last group of a kind in the place of one; return both slots."""
@@ -206,6 +267,7 @@ class Store:
             t = slot - self.first_thick
             self.spectra[t] = self.spectra[-1]
             self.spectra.pop()
+            self.floors.move(t, self.n_thick)
             self.spread[:, t] = self.spread[:, self.n_thick]
             if self.dense:
                 self.covariances[t] = self.covariances[self.n_thick]
@@ -217,3 +279,21 @@ class Store:
             self.slots[self.names[slot]] = slot
         self.names[last] = -1
         return slot, last
+
+
+def factor(matrix: Any) -> Any:
+    """Cholesky factor (below the diagonal) of a matrix plus the identity, in its place.
+
+    Straight to LAPACK: for few dimensions the checks of a library's function cost more
+    than the work.
+    """
+    matrix.reshape(-1)[:: len(matrix) + 1] += 1.0
+    return lapack.dpotrf(matrix.T, lower=1, overwrite_a=1)[0]
+
+
+def volume_of(L: Any) -> float:
+    """Log-volume, in bits, of a matrix that is dense, from its Cholesky factor.
+
+    The product stays finite: `MAX_DENSE` pivots of at most the root of `STEEP`.
+    """
+    return 2.0 * math.log2(np.multiply.reduce(L.diagonal()))
