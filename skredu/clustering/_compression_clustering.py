@@ -115,12 +115,12 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
     Notes
     -----
     Up to 10 000 distinct rows all pairs are looked at: :math:`O(n^2 d)` operations
-    where few groups of several rows are there at a time (the usual course), and
-    :math:`O(n d^2)` memory, :math:`8 n (3d/2 + d^2/2)` bytes and 5 MiB at most; no
-    table of pairs. More rows first join 256 cells, made by cutting the widest cell across its
-    principal axis again and again, and the cells merge exactly. The search afterwards
-    costs :math:`O(n k d^2)` a round, with at most 50 rounds for 32 groups to begin
-    with. With ``n < d`` everything happens in the span of the rows.
+    where few groups of several rows are there at a time (the usual course), and at most
+    :math:`8 n (3d/2 + d^2/2)` bytes and 5 MiB; no table of pairs. More rows first join
+    256 cells, made by cutting the widest cell across its principal axis again and
+    again, and the cells merge exactly. The search afterwards costs
+    :math:`O(n k d^2)` a round, with at most 50 rounds for 32 groups to begin with.
+    With ``n < d`` everything happens in the span of the rows.
 
     Callbacks of scikit-learn see three tasks: the choice of ``epsilon``, greedy
     merging in at most 100 parts, and the search. Where one asks to stop, greedy merging
