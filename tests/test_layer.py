@@ -1,5 +1,7 @@
 """Layers against inverses of d x d matrices, in every form and for every weight."""
 
+from dataclasses import replace
+
 import numpy as np
 import oracle_redunet as oracle
 import pytest
@@ -187,6 +189,35 @@ def test_form_with_fewer_operations():
     settings |= {"epsilon": 0.5, "left_out": True}
     assert isinstance(group_of(Z, np.full(40, 0.5), **settings).form, Factored)
     assert isinstance(group_of(Z, np.full(40, 2.0), **settings).form, Dense)
+
+
+@pytest.mark.parametrize("form", ["dense", None])
+@pytest.mark.parametrize("kind", KINDS)
+def test_classes_far_behind_are_left_out(kind, form):
+    X, y = load_digits(return_X_y=True)
+    few = (y == 3) & (np.arange(len(y)) > 100)  # one class is factored, if it may be
+    X, y = X[~few], y[~few]
+    X = on_sphere(X[np.argsort(y, kind="stable")] - X.mean(axis=0))
+    Z, new, y = X[::2], X[1::2], np.sort(y)[::2]
+    rule = rule_for(Z, y, kind=kind, epsilon=0.2, form=form)
+    layer = replace(rule.build(Z).layer, temperature=100.0)
+    assert form is None or all(isinstance(f, Dense) for f in layer.classes)
+    assert form or {type(f) for f in layer.classes} == {Dense, Factored}
+
+    rows = layer.prepare(new)
+    exact, sharp = layer.log_memberships(rows), layer.sharp_log_memberships(rows)
+    near = exact >= exact.max(axis=1, keepdims=True) - 35.0
+    assert_allclose(sharp[near], exact[near], rtol=1e-10)
+    assert np.all(sharp >= exact - 1e-9)
+    assert np.count_nonzero(sharp > exact + 1.0) > 100  # it does leave out
+    assert np.all(sharp[~near] < exact.max(axis=1, keepdims=True).repeat(10, 1)[~near])
+
+    operators = [f.matrix() for f in layer.classes]
+    Pi = layer.memberships(new)
+    expected = sum(Pi[:, [j]] * (new @ P) for j, P in enumerate(operators))
+    expected = expected - new @ layer.whole.matrix()
+    for part in (slice(None), slice(20)):  # by differences of operators, or not
+        assert_allclose(layer.change(new[part]), expected[part], atol=1e-12)
 
 
 def test_plain_state_restores_the_layer():

@@ -53,7 +53,9 @@ def inverse_of(L: Any) -> Any:
     xp = namespace(L)
     if xp is np:  # a third of the operations
         inverse = lapack.dpotri(L.T, lower=0, overwrite_c=1)[0]
-        return np.triu(inverse) + np.triu(inverse, 1).T
+        inverse += inverse.T  # below the diagonal there were zeros
+        inverse.T.reshape(-1)[:: len(L) + 1] *= 0.5
+        return inverse
     inverse = xp.linalg.inv(L)
     return inverse.T @ inverse
 
@@ -83,6 +85,10 @@ def spread_out(S: Any, moving: Any, still: Any) -> Any:
     """Put ``S`` at the rows and columns ``moving``, zeros at those of ``still``."""
     xp = namespace(S)
     a, rest = moving.shape[0], still.shape[0]
+    if xp is np:
+        spread = np.zeros((a + rest, a + rest), dtype=S.dtype)
+        spread[np.ix_(moving, moving)] = S
+        return spread
     place = {"dtype": S.dtype, "device": S.device}
     S = xp.concat([S, xp.zeros((rest, a), **place)], axis=0)
     S = xp.concat([S, xp.zeros((a + rest, rest), **place)], axis=1)

@@ -68,8 +68,8 @@ class BaseLayer(ABC):
         """Return what memberships and projections of rows share."""
 
     @abstractmethod
-    def sizes(self, rows: Any) -> Sequence[Any]:
-        """Extra nats of prepared rows or norms of their residuals, (b,), by class."""
+    def size(self, rows: Any, j: int) -> Any:
+        """Extra nats of prepared rows in a class or norms of their residuals, (b,)."""
 
     @abstractmethod
     def source(self, rows: Any, j: int) -> Any:
@@ -96,13 +96,23 @@ class BaseLayer(ABC):
 
     def log_memberships(self, rows: Any) -> Any:
         """Logarithms of memberships of prepared rows, not normalised, (b, k)."""
+        columns = [self.score(j, self.size(rows, j)) for j in range(len(self.classes))]
+        return namespace(columns[0]).stack(columns, axis=1)
+
+    def sharp_log_memberships(self, rows: Any) -> Any:
+        """`log_memberships`, those below rounding perhaps too large, but below it."""
+        return self.log_memberships(rows)
+
+    def score(self, j: int, size: Any) -> Any:
+        """Logarithms of memberships in a class, not normalised, from `size`."""
         total = sum(form.code.count for form in self.classes)
-        columns = [
-            score(form, size, total, self.kind, self.temperature)
-            for form, size in zip(self.classes, self.sizes(rows), strict=True)
-        ]
-        scores = namespace(columns[0]).stack(columns, axis=1)
-        return scores if self.label_code is None else self.corrected(scores)
+        scores = score(self.classes[j], size, total, self.kind, self.temperature)
+        return scores if self.label_code is None else scores + self.label_code[j]
+
+    def size_at(self, j: int, scores: Any) -> Any:
+        """Inverse of `score`."""
+        zero = self.score(j, 0.0)
+        return (scores - zero) / (self.score(j, 1.0) - zero)
 
     def corrected(self, scores: Any) -> Any:
         """Scores with the label code."""
@@ -113,8 +123,7 @@ class BaseLayer(ABC):
     def left_out_scores(self, j: int, Z: Any, nats: Any, projected: Any) -> Any:
         """Scores of rows of class ``j`` in it, made from the other rows."""
         size = nats if self.kind == "coding" else self.norms(Z - projected)
-        total = self.whole.code.count
-        return score(self.classes[j], size, total, self.kind, self.temperature)
+        return self.score(j, size)
 
     def memberships(self, Z: Any) -> Any:
         """Memberships of rows, in double precision, of shape (b, k)."""
@@ -130,7 +139,7 @@ class BaseLayer(ABC):
 
     def _change(self, Z: Any) -> Any:
         rows = self.prepare(Z)
-        Pi = softmax(self.log_memberships(rows))
+        Pi = softmax(self.sharp_log_memberships(rows))
         return self.add_projections(-self.project_whole(Z), rows, Pi)
 
     def move(self, Z: Any, step: float) -> Any:
@@ -155,13 +164,9 @@ class BaseLayer(ABC):
                 source = self.source(rows, j)
                 if rest.shape[0]:
                     source = xp.take(source, index, axis=self.axis)
-                part = across(shares, self.axis) * self.projections(source, j)
+                part = across(shares, self.axis) * self.classes[j].project(source)
                 total = add_rows(total, part, index, rest, self.axis)
         return total
-
-    def projections(self, source: Any, j: int) -> Any:
-        """Projections of rows on class ``j``, from their source."""
-        return self.classes[j].project(source)
 
     def plain(self) -> dict[str, Any]:
         """Return the state as arrays, numbers and containers."""

@@ -147,36 +147,59 @@ class Dense:
     ridge : array of shape (r, r)
         The matrix ``P``.
     whitening : array of shape (r, r) or None
-        Upper triangular ``W`` with ``W W^T`` the inverse of ``I + c S`` at the scale
-        ``c`` of one more row; None where no lengths are asked for.
+        Upper triangular ``T``, for features in their order: ``T T^T`` is the inverse of
+        ``I + c S`` at the scale ``c`` of one more row or, for residuals, of ``M^2``.
+        None where no scores are asked for.
+    order : array of shape (r,) or None
+        The features, those with the most energy first.
     """
 
     code: Code
     epsilon: float
     ridge: Any
     whitening: Any = None
-
-    def prepare(self, Z: Any) -> Any:
-        """Nothing is shared between rows' lengths and projections."""
-        return Z
+    order: Any = None
 
     @property
     def width(self) -> int:
         """Number of features."""
         return int(self.ridge.shape[0])
 
+    def prepare(self, Z: Any) -> Any:
+        """Projections are made from the rows themselves."""
+        return Z
+
     def volume(self) -> float:
         """Log-determinant of ``I + alpha S``."""
         return float(self.code.volumes[0])  # type: ignore[index]
 
-    def extra(self, Z: Any, prepared: Any) -> Any:
-        """Extra nats of rows that join the group, label not included, (b,)."""
-        whitened = _group._triangular_product(Z, self.whitening, overwrite=False)
-        m = squared_norms(whitened)
-        zeros = namespace(m).zeros_like(m)
-        epsilons = _as_array(self.epsilon, m)
-        length = self.code.joined_length(m[:, None], zeros, epsilons)[:, 0]
+    def squares(self, ordered: Any) -> Any:
+        """Squared norms ``|T^T z|^2`` of rows with their features in order, (b,)."""
+        return squared_norms(
+            _group._triangular_product(ordered, self.whitening, overwrite=False)
+        )
+
+    def size(self, squares: Any, kind: str) -> Any:
+        """Extra nats, label not included, or norms of residuals, from `squares`."""
+        xp = namespace(squares)
+        if kind != "coding":
+            return xp.sqrt(squares)
+        epsilons = _as_array(self.epsilon, squares)
+        zeros = xp.zeros_like(squares)
+        length = self.code.joined_length(squares[:, None], zeros, epsilons)[:, 0]
         return length - float(self.code.length(epsilons)[0])
+
+    def squares_at(self, size: Any, kind: str) -> Any:
+        """Inverse of `size`."""
+        if kind != "coding":
+            return size * size
+        xp, code = namespace(size), self.code
+        epsilons = _as_array(self.epsilon, size)
+        size = (
+            2.0 / (code.count + 1.0 + code.n_features) * (size + code.length(epsilons))
+        )
+        growth = xp.expm1(size - code.log_volume(epsilons, 1.0))
+        return growth / (code.scale(epsilons, 1.0) * code.growth(1.0))
 
     def project(self, prepared: Any) -> Any:
         """Rows ``P z``, of shape (b, r)."""

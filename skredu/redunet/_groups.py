@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from skredu._compat import at_least, namespace
 from skredu.coding import _group
 from skredu.coding._group import left_and_right
@@ -81,7 +83,9 @@ def group_of(
     epsilon: float,
     n_features: int,
     n_moved: int,
-    lengths: bool = True,
+    kind: str | None = "coding",
+    order: Any = None,
+    scatter: Any = None,
     left_out: bool = False,
     form: str | None = None,
 ) -> Group:
@@ -100,8 +104,12 @@ def group_of(
         works in a span.
     n_moved : int
         Number of rows that the operators are applied to in training.
-    lengths : bool, default=True
-        Also prepare extra lengths.
+    kind : {"coding", "residual"} or None, default="coding"
+        Rule by which rows will be scored; None: they will not.
+    order : array of shape (r,), default=None
+        Features, those with the most energy first; None: as they are.
+    scatter : array of shape (r, r), default=None
+        Scatter of the rows, where it is known.
     left_out : bool, default=False
         Rows will be left out.
     form : {"factored", "dense"}, default=None
@@ -115,14 +123,18 @@ def group_of(
     if form is None:
         form = _cheaper(root.shape, n_moved)
     trace = float(xp.sum(squared_norms(root)))
-    steep = n_features / count / epsilon**2 * trace > MAX_SCALE
+    limit = MAX_SCALE if kind != "residual" else GRAM_SCALE
+    steep = n_features / count / epsilon**2 * trace > limit
     # A fraction of a row that is left out leaves a scale of its own behind.
     fractions = left_out and weights is not None and bool(xp.any(weights < 1.0))
     if steep or fractions:
         form = "factored"
     code = Code(count, float(n_features), None, 0.0, True)
     if form == "dense":
-        return _dense_group(Z, weights, root, code, epsilon, lengths)
+        if scatter is None:
+            scatter = scatter_of(widen(root))
+        dense = _dense_form(scatter, code, epsilon, kind, order, Z)
+        return Group(Z, weights, dense, scatter=scatter)
     return _factored_group(Z, weights, root, code, epsilon)
 
 
@@ -187,22 +199,41 @@ def _by_products(rows: Any, G: Any, trace: float) -> tuple[Any, Any, Any]:
     return U, sigma, (rows.T @ U) / sigma
 
 
-def _dense_group(
-    Z: Any, weights: Any, root: Any, code: Code, epsilon: float, lengths: bool
-) -> Group:
-    xp = namespace(Z)
-    scatter = scatter_of(widen(root))
+def _dense_form(
+    scatter: Any, code: Code, epsilon: float, kind: str | None, order: Any, like: Any
+) -> Dense:
+    """Square matrices in the precision of ``like``, made in double precision."""
+    xp = namespace(scatter)
     n, d = code.count, code.n_features
     L = _cholesky(scatter, d / n / epsilon**2)
-    volumes = (_log_det(L), 0.0)
-    ridge = xp.astype(_complement(L), Z.dtype)
-    whitening = None
-    if lengths:
-        L = _cholesky(scatter, d / (n + 1.0) / epsilon**2)
-        volumes = (volumes[0], _log_det(L))
-        whitening = _group._cast(_group._inverse(L).T, Z)
+    volumes, T = (_log_det(L), 0.0), None
+    inverse = inverse_of(L)
+    eye = xp.eye(L.shape[0], dtype=L.dtype, device=L.device)
+    ridge = xp.astype(eye - inverse, like.dtype)
+    if kind is not None and order is None:
+        order = xp.arange(L.shape[0], device=L.device)
+    if kind == "coding":
+        L = _cholesky(_reordered(scatter, order), d / (n + 1.0) / epsilon**2)
+        volumes, T = (volumes[0], _log_det(L)), _group._inverse(L).T
+    elif kind == "residual":
+        T = _right_triangle(_reordered(inverse, order))
+    if T is not None:
+        T = _group._cast(T, like)
     code = Code(n, d, widen(scatter)[0, :0], 0.0, True, volumes)
-    return Group(Z, weights, Dense(code, epsilon, ridge, whitening), scatter=scatter)
+    return Dense(code, epsilon, ridge, T, order)
+
+
+def _reordered(matrix: Any, order: Any) -> Any:
+    xp = namespace(matrix)
+    return xp.take(xp.take(matrix, order, axis=0), order, axis=1)
+
+
+def _right_triangle(matrix: Any) -> Any:
+    """Upper-triangular ``T`` with ``T T^T`` the square of a symmetric matrix."""
+    xp = namespace(matrix)
+    turned = xp.flip(matrix, axis=1)
+    R: Any = np.linalg.qr(turned, "r") if xp is np else xp.linalg.qr(turned)[1]
+    return xp.flip(R.T)
 
 
 def _cholesky(scatter: Any, scale: float) -> Any:
@@ -212,13 +243,6 @@ def _cholesky(scatter: Any, scale: float) -> Any:
     return xp.linalg.cholesky(
         xp.eye(S.shape[0], dtype=S.dtype, device=S.device) + scale * S
     )
-
-
-def _complement(L: Any) -> Any:
-    """``I - (L L^T)^-1`` of a lower-triangular factor, which is used up."""
-    xp = namespace(L)
-    eye = xp.eye(L.shape[0], dtype=L.dtype, device=L.device)
-    return eye - inverse_of(L)
 
 
 def _log_det(L: Any) -> float:

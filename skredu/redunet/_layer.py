@@ -12,7 +12,7 @@ of two vectors in the span of the training rows, so a row keeps what it has outs
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple
 
 from sklearn.utils import gen_batches
@@ -21,17 +21,19 @@ from skredu._compat import namespace
 from skredu.coding._linalg import BLOCK
 from skredu.redunet._base_layer import BaseLayer
 from skredu.redunet._forms import Dense, Factored, Form, squared_norms
+from skredu.redunet._panels import sharp_scores, worthwhile
 from skredu.redunet._sphere import normalised
 
 
 class Prepared(NamedTuple):
-    """Rows (b, r), and for each class what its operator has made of them.
+    """Rows (b, r), the same with features in the order of dense classes, coordinates.
 
-    Coordinates, (b, m), along the eigenvectors of a factored class; of a dense one the
-    rows themselves or, where memberships need residuals, their projections, (b, r).
+    Coordinates, (b, m), are those along the eigenvectors of a factored class; None for
+    a dense one.
     """
 
     Z: Any
+    ordered: Any
     parts: list[Any]
 
 
@@ -76,9 +78,9 @@ class Layer(BaseLayer):
         return namespace(Z).sqrt(squared_norms(Z))
 
     def prepare(self, Z: Any) -> Prepared:
-        """Return what lengths and projections share: one product for all classes."""
+        """Return what scores and projections share: one product for all classes."""
         parts: list[Any] = []
-        start, products = 0, Z
+        start, products, ordered = 0, Z, Z
         if self.stack is not None:
             products = Z @ self.stack
         for form in self.classes:
@@ -87,36 +89,53 @@ class Layer(BaseLayer):
                 parts.append(products[:, start:stop])
                 start = stop
             else:
-                parts.append(Z if self.kind == "coding" else form.project(Z))
-        return Prepared(Z, parts)
+                if ordered is Z:
+                    ordered = namespace(Z).take(Z, form.order, axis=1)
+                parts.append(None)
+        return Prepared(Z, ordered, parts)
 
-    def sizes(self, rows: Prepared) -> list[Any]:
-        """Extra nats of prepared rows or norms of their residuals, (b,), by class."""
-        pairs = list(zip(self.classes, rows.parts, strict=True))
+    def size(self, rows: Prepared, j: int) -> Any:
+        """Extra nats of prepared rows in a class or norms of their residuals, (b,)."""
+        form = self.classes[j]
+        if isinstance(form, Dense):
+            return form.size(form.squares(rows.ordered), self.kind)
         if self.kind == "coding":
-            return [form.extra(rows.Z, part) for form, part in pairs]
-        return [
-            form.residual(rows.Z, part)
-            if isinstance(form, Factored)
-            else self.norms(rows.Z - part)
-            for form, part in pairs
-        ]
+            return form.extra(rows.Z, rows.parts[j])
+        return form.residual(rows.Z, rows.parts[j])
+
+    def sharp_log_memberships(self, rows: Prepared) -> Any:
+        """`log_memberships`, those below rounding perhaps too large, but below it."""
+        if worthwhile(self, rows):
+            return sharp_scores(self, rows)
+        return self.log_memberships(rows)
 
     def source(self, rows: Prepared, j: int) -> Any:
         """From what the operator of class ``j`` makes projections of prepared rows."""
-        return rows.parts[j]
+        return rows.Z if rows.parts[j] is None else rows.parts[j]
 
-    def projections(self, source: Any, j: int) -> Any:
-        """Projections of rows on class ``j``; those that `prepare` made stay."""
-        form = self.classes[j]
-        if self.kind != "coding" and isinstance(form, Dense):
-            return source
-        return form.project(source)
+    def change(self, Z: Any) -> Any:
+        """Change of rows with a step of ``1 / alpha``, of the shape of the rows."""
+        return BaseLayer.change(self._contrasts(Z.shape[0]), Z)
+
+    def _contrasts(self, n: int) -> Layer:
+        """Return the layer by which many rows change faster."""
+        forms = [self.whole, *self.classes]
+        if n < self.whole.width or not all(isinstance(form, Dense) for form in forms):
+            return self
+        whole = self.whole.matrix()
+        classes = [replace(f, ridge=f.matrix() - whole) for f in self.classes]
+        return Contrasts(**{**vars(self), "classes": classes})
 
     def blocks(self, n: int) -> list[slice]:
         """Slices of rows of which one at a time is in work."""
         columns = 0 if self.stack is None else self.stack.shape[1]
-        if self.kind != "coding":
-            columns += sum(f.width for f in self.classes if isinstance(f, Dense))
         width = 4 * self.whole.width + columns + len(self.classes)
         return list(gen_batches(n, max(1, BLOCK // width)))
+
+
+class Contrasts(Layer):
+    """A layer of differences ``P_j - P``, which do, as memberships sum to one."""
+
+    def project_whole(self, Z: Any) -> Any:
+        """Nothing: it is in the operators of the classes."""
+        return namespace(Z).zeros_like(Z)

@@ -121,17 +121,13 @@ class SpectralLayer(BaseLayer):
             sizes = self._sizes(forms(self.coefficients, Z))
         return Prepared(Z, norms, coordinates, sizes)
 
-    def sizes(self, rows: Prepared) -> list[Any]:
-        """Extra nats of prepared rows or norms of their residuals, (b,), by class."""
-        found: list[Any] = []
-        dense = 0
-        for j, form in enumerate(self.classes):
-            if isinstance(form, Factored):
-                found.append(self._factored_size(form, rows, j))
-            else:
-                found.append(rows.sizes[dense, :])
-                dense += 1
-        return found
+    def size(self, rows: Prepared, j: int) -> Any:
+        """Extra nats of prepared rows in a class or norms of their residuals, (b,)."""
+        form = self.classes[j]
+        if isinstance(form, Factored):
+            return self._factored_size(form, rows, j)
+        before = sum(isinstance(other, Dense) for other in self.classes[:j])
+        return rows.sizes[before, :]
 
     def _factored_size(self, form: Factored, rows: Prepared, j: int) -> Any:
         xp, coordinates = namespace(rows.Z), self.coordinates(rows, j)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from skredu._compat import namespace
 from skredu.coding._linalg import widen
 from skredu.redunet._base_layer import BaseLayer
 from skredu.redunet._groups import Group, group_of
@@ -50,14 +51,18 @@ class VectorRule(BaseRule):
 
     def build(self, Z: Any) -> Built:
         """Operators of a layer from training features."""
-        whole = self._group(Z, slice(None), lengths=False)
-        coding = self.membership == "coding"
-        classes = [self._group(Z, part, lengths=coding) for part in self.slices]
+        xp = namespace(Z)
+        order = xp.argsort(-xp.sum(Z * Z, axis=0))
+        kind = "coding" if self.membership == "coding" else "residual"
+        classes = [self._group(Z, part, kind=kind, order=order) for part in self.slices]
+        scatters = [group.scatter for group in classes]
+        known = None if any(S is None for S in scatters) else sum(scatters)
+        whole = self._group(Z, slice(None), kind=None, scatter=known)
         forms = [group.form for group in classes]
         layer = Layer.of(whole.form, forms, self.membership, self.temperature)
         return Built(layer, whole, classes)
 
-    def _group(self, Z: Any, part: slice, *, lengths: bool) -> Group:
+    def _group(self, Z: Any, part: slice, **settings: Any) -> Group:
         weights = None if self.weights is None else widen(self.weights[part])
         return group_of(
             Z[part, :],
@@ -65,9 +70,9 @@ class VectorRule(BaseRule):
             epsilon=self.epsilon,
             n_features=self.n_features,
             n_moved=Z.shape[0],
-            lengths=lengths,
             left_out=self.construction == "left_out",
             form=self.form,
+            **settings,
         )
 
     @staticmethod
