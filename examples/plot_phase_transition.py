@@ -71,7 +71,7 @@ panels = [
     ("number of groups", ratios, path["n_clusters"]),
     ("adjusted Rand index", ratios[::2], scores),
     ("bits a row", ratios, path["coding_length"] / n),
-    (r"bits a row $+\ d\,\log_2\epsilon$", ratios, path["penalised_length"] / n),
+    (r"bits a row $+\ r\,\log_2\epsilon$", ratios, path["penalised_length"] / n),
 ]
 figure, axes = plt.subplots(
     2, 2, figsize=(9, 5.6), sharex=True, layout="constrained", squeeze=False

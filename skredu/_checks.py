@@ -42,9 +42,14 @@ def distortion(epsilon: Any) -> float:
             value = float(epsilon)
     if not 0.0 < value < math.inf:
         raise ValueError(
-            f"Bad epsilon: must be a positive finite number, found {epsilon!r}."
+            f"Bad epsilon: must be a positive finite number, found {_shown(epsilon)}."
         )
     return value
+
+
+def _shown(value: Any) -> str:
+    """Show a number of NumPy like one of Python."""
+    return repr(value.item() if isinstance(value, np.generic) else value)
 
 
 def memberships(y: Any, X: Any) -> Any:

@@ -192,7 +192,11 @@ def test_small_groups_are_outliers_and_not_counted(blobs):
 
 def test_all_rows_may_be_outliers():
     X = np.eye(3) * 100
-    model = CompressionClustering(0.01, min_cluster_size=2).fit(X)
+    model = CompressionClustering(0.01, min_cluster_size=2)
+    with pytest.warns(
+        UserWarning, match="100% of the rows are outliers: at epsilon=0.01"
+    ):
+        model.fit(X)
     assert model.n_clusters_ == 0
     assert model.labels_.tolist() == [-1, -1, -1]
     assert model.predict(X).tolist() == [-1, -1, -1]
@@ -375,3 +379,14 @@ def test_fitted_state_is_plain(blobs):
     assert len(untrusted) == 1
     restored = skops.io.loads(data, trusted=untrusted)
     assert_array_equal(restored.predict(X), model.predict(X))
+
+
+@pytest.mark.parametrize("extra", ["constant", "copy", "both"])
+def test_features_that_say_nothing_do_not_change_the_choice(extra):
+    X = load_iris().data
+    plain = CompressionClustering().fit(X)
+    columns = {"constant": [np.full(150, 7.0)], "copy": [X[:, 0]]}
+    columns["both"] = columns["constant"] + columns["copy"]
+    wide = CompressionClustering().fit(np.column_stack([X, *columns[extra]]))
+    assert_array_equal(wide.labels_, plain.labels_)
+    assert 0.5 < wide.epsilon_ / plain.epsilon_ < 2.0

@@ -113,6 +113,10 @@ def test_operators_on_demand_are_those_of_the_formula(shape):
     net = ReduNetTransformer(2, 0.4, fit_intercept=False).fit(X, y)
     E, C, gamma = operators(on_sphere(X), y, 0.4)
     layer = net.layers_[0]
+    assert (
+        repr(layer)
+        == f"ReduNetLayer({net.transform(X[:1]).shape[1]} features, 3 classes)"
+    )
     assert_allclose(layer.expansion, E, atol=1e-9 * np.max(np.abs(E)))
     for j in range(3):
         assert_allclose(layer.compression(j), C[j], atol=1e-9 * np.max(np.abs(C[j])))

@@ -25,6 +25,7 @@ from skredu.classification._training import unit_of
 from skredu.clustering._codes import codes_of, effective_dimensions, extra_bits
 from skredu.clustering._distortion import (
     choose_epsilon,
+    directions,
     path,
     penalised,
     total_bits,
@@ -60,7 +61,8 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
         ``sigma * d**0.5`` for a standard deviation ``sigma`` in each feature. Code
         published with the papers passes its square. ``"auto"`` tries 16 values from
         0.001 to 1 times the spread of the rows, on at most 500 of them, and takes that
-        with the fewest bits after adding :math:`n d \log_2 \epsilon`.
+        with the fewest bits after adding :math:`n r \log_2 \epsilon` for the ``r``
+        directions in which rows differ.
     n_clusters : int, default=None
         Number of groups, those smaller than ``min_cluster_size`` not counted. None: as
         many as take the fewest bits. With ``epsilon="auto"`` the distortions vote for
@@ -327,8 +329,8 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
         -------
         path : dict of ndarrays of shape (n_epsilons,)
             ``epsilon``, ``n_clusters`` (outliers not counted), ``coding_length`` in
-            bits and ``penalised_length``, which adds :math:`n d \log_2 \epsilon`;
-            `pandas.DataFrame` takes it as it is.
+            bits and ``penalised_length``, which adds :math:`n r \log_2 \epsilon` for
+            the ``r`` directions in which rows differ; `pandas.DataFrame` takes it.
 
         Raises
         ------
@@ -341,12 +343,13 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
         found = path(data, values, self.assume_centered, self.n_jobs, self._wish)
         bits = [total_bits(data, partition) for partition in found]
         n_clusters = [self._wish.n_large(partition) for partition in found]
-        penalties = [penalised(data, *pair) for pair in zip(bits, values, strict=True)]
+        rank = directions(data, self.assume_centered)
+        pairs = zip(bits, values, strict=True)
         return {
             "epsilon": np.array(values),
             "n_clusters": np.array(n_clusters),
             "coding_length": np.array(bits),
-            "penalised_length": np.array(penalties),
+            "penalised_length": np.array([penalised(data, *p, rank) for p in pairs]),
         }
 
     def _check(self, X: Any, sample_weight: Any) -> Data:
@@ -371,6 +374,7 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
     def _describe(self, data: Data, partition: Partition) -> None:
         """Keep what describes the groups, and what `predict` needs."""
         sizes = np.array([group.count for group in partition.groups])
+        self._wish.warn(sizes, self.epsilon_)
         labels = self._wish.named(partition.labels, sizes)
         self.n_clusters_ = k = int(labels.max()) + 1
         # outliers come last, each group of them with its own code

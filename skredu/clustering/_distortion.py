@@ -11,6 +11,7 @@ from joblib import Parallel, delayed
 from skredu.clustering._partition import Partition
 from skredu.clustering._solve import Data, Solution, solve
 from skredu.clustering._wish import Wish
+from skredu.coding._linalg import rank_of
 
 # Distortions that are tried, relative to the spread of the rows.
 EPSILONS = np.logspace(-3.0, 0.0, 16)
@@ -49,11 +50,22 @@ def total_bits(data: Data, partition: Partition) -> float:
     return partition.bits + n * float(np.log2(n))
 
 
-def penalised(data: Data, bits: float, epsilon: float) -> float:
-    """Bits as if every coordinate were coded to the same precision in the end."""
-    return bits + float(np.sum(data.weights)) * data.X.shape[1] * float(
-        np.log2(epsilon)
-    )
+def penalised(data: Data, bits: float, epsilon: float, rank: int) -> float:
+    """Bits as if every coordinate were coded to the same precision in the end.
+
+    There are as many coordinates as directions in which rows differ: to count constant
+    or dependent features would reward the smallest distortion.
+    """
+    return bits + float(np.sum(data.weights)) * rank * float(np.log2(epsilon))
+
+
+def directions(data: Data, assume_centered: bool) -> int:
+    """Count the directions in which rows differ, or from the origin."""
+    X = data.X if assume_centered else data.X - data.X.mean(axis=0)
+    size = float(np.max(np.abs(X)))
+    if size <= 1e-15 * float(np.max(np.abs(data.X))):
+        return 0
+    return rank_of(np.linalg.svd(X / size, compute_uv=False), X.shape)
 
 
 def solved(
@@ -107,8 +119,9 @@ def choose_epsilon(
         if any(possible):  # otherwise the fit will say why none is
             epsilons = epsilons[possible]
             solutions = list(compress(solutions, possible))
+    rank = directions(data, assume_centered)
     scores = [
-        penalised(data, total_bits(data, partition), epsilon)
+        penalised(data, total_bits(data, partition), epsilon, rank)
         for partition, epsilon in zip(wish.along(solutions), epsilons, strict=True)
     ]
     return float(epsilons[int(np.argmin(scores))])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,6 +96,18 @@ class Wish:
     def n_large(self, partition: Partition) -> int:
         """Count the groups that count."""
         return sum(group.count >= self.least for group in partition.groups)
+
+    def warn(self, sizes: Any, epsilon: float) -> None:
+        """Say so where most rows are outliers."""
+        total, noise = float(np.sum(sizes)), float(np.sum(sizes[sizes < self.least]))
+        if noise > 0.5 * total:
+            warnings.warn(
+                f"{noise / total:.0%} of the rows are outliers: at "
+                f"epsilon={epsilon:.3g} hardly any groups reach "
+                f"min_cluster_size={self.min_cluster_size}. Try a larger epsilon, or "
+                "fewer groups.",
+                stacklevel=4,
+            )
 
     def named(self, labels: Any, sizes: Any) -> Any:
         """Labels of sorted rows in their order, -1 for outliers."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ("epsilon", "n_clusters", "coding_length", "penalised_length")
 BITS = {
-    "penalised_length": r"bits $+\ n\,d\,\log_2\epsilon$",
+    "penalised_length": r"bits $+\ n\,r\,\log_2\epsilon$",
     "coding_length": "bits",
 }
 # Numbers of groups that differ by more than this factor get a logarithmic axis.
@@ -35,8 +35,9 @@ class EpsilonPathDisplay(Display):
 
     A number of groups that stays the same over decades of :math:`\epsilon` is that of
     the data. The bits fall with :math:`\epsilon`, because details are given up; after
-    adding :math:`n d \log_2 \epsilon`, what it takes to write these down, they have a
-    minimum, which is what ``epsilon="auto"`` looks for.
+    adding :math:`n r \log_2 \epsilon`, what it takes to write these down in the ``r``
+    directions in which rows differ, they have a minimum, which is what
+    ``epsilon="auto"`` looks for.
 
     Parameters
     ----------
@@ -47,7 +48,7 @@ class EpsilonPathDisplay(Display):
     coding_length : array-like of shape (n_epsilons,)
         Bits of the partitions.
     penalised_length : array-like of shape (n_epsilons,)
-        Bits and :math:`n d \log_2 \epsilon`.
+        Bits and :math:`n r \log_2 \epsilon`.
     chosen : float, default=None
         A distortion to mark.
 

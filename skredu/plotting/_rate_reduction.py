@@ -238,6 +238,8 @@ class RateReductionDisplay(Display):
             (self.lines_[key],) = ax.plot(np.arange(len(values)), values, **style)
         ax.set(xlabel="layer", ylabel="nats")
         whole_numbers(ax.xaxis)
+        if len(self.R) == 1:  # no layer
+            ax.set_xlim(-0.5, 0.5)
         ax.legend(frameon=False)
         return self
 

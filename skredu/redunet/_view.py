@@ -19,6 +19,10 @@ class BaseLayerView(ABC):
     layer: BaseLayer
     step: float
 
+    def __repr__(self) -> str:
+        n_features, k = int(self.layer.whole.code.n_features), len(self.layer.classes)
+        return f"{type(self).__name__}({n_features} features, {k} classes)"
+
     @property
     def eta(self) -> float:
         """Step size in the units of the paper; of signals, on all of their shifts."""
