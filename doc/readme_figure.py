@@ -1,100 +1,30 @@
-"""Draw the picture of the README: what MICL does, and what epsilon means to it.
-
-The landing page of the documentation has its halves one by one, for narrow screens.
+"""Draw the pictures of the README and of the landing page, from an example.
 
 Run ``python doc/readme_figure.py`` after ``pip install ".[plot]"``.
 """
 
 from __future__ import annotations
 
+import runpy
 from pathlib import Path
 
+import matplotlib as mpl
 import matplotlib.pyplot as plt
-import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
-from sklearn.neighbors import KNeighborsClassifier
 
-from skredu import MICLClassifier
-from skredu.datasets import make_subspaces
-
-COLORS = ["#2a6f97", "#e76f51", "#8a9a5b"]
-
-
-def crossing_lines_and_a_blob() -> tuple[np.ndarray, np.ndarray]:
-    """Two noisy lines that cross, and a round class between their arms."""
-    X, y = make_subspaces(
-        70, n_features=2, dimensions=(1, 1), noise=0.03, random_state=3
-    )
-    rng = np.random.RandomState(0)
-    blob = np.array([0.15, -0.95]) + 0.13 * rng.standard_normal((70, 2))
-    return np.concatenate([X, blob]), np.concatenate([y, np.full(70, 2)])
-
-
-def draw_regions(axis: Axes) -> None:
-    """Classes of any shape: each is coded by its own directions."""
-    X, y = crossing_lines_and_a_blob()
-    model = MICLClassifier().fit(X, y)
-    low, high = X.min(axis=0) - 0.25, X.max(axis=0) + 0.25
-    u, v = np.meshgrid(
-        np.linspace(low[0], high[0], 500), np.linspace(low[1], high[1], 500)
-    )
-    regions = model.predict(np.column_stack([u.ravel(), v.ravel()])).reshape(u.shape)
-    axis.pcolormesh(u, v, regions, cmap=ListedColormap(COLORS), alpha=0.22)
-    for label, color in enumerate(COLORS):
-        axis.scatter(*X[y == label].T, s=14, color=color, edgecolor="white", lw=0.3)
-    axis.set(title="A row goes where it costs the fewest bits", xticks=[], yticks=[])
-    axis.set_aspect("equal")
-
-
-def draw_path(axis: Axes) -> None:
-    """Held-out accuracy on digits over three decades of epsilon, and the choice."""
-    X, y = load_digits(return_X_y=True)
-    X_train, X_test, y_train, y_test = train_test_split(
-        X / 16, y, test_size=0.5, stratify=y, random_state=0
-    )
-    epsilons = np.geomspace(0.02, 20, 25)
-    scores = [
-        MICLClassifier(epsilon=epsilon).fit(X_train, y_train).score(X_test, y_test)
-        for epsilon in epsilons
-    ]
-    auto = MICLClassifier().fit(X_train, y_train)
-    neighbors = KNeighborsClassifier().fit(X_train, y_train).score(X_test, y_test)
-    axis.semilogx(
-        epsilons, scores, color=COLORS[0], lw=2, label="MICLClassifier(epsilon)"
-    )
-    axis.axhline(neighbors, color="0.6", lw=1, ls="--", label="5 nearest neighbours")
-    axis.plot(
-        auto.epsilon_,
-        auto.score(X_test, y_test),
-        "o",
-        color=COLORS[1],
-        ms=9,
-        label='epsilon="auto": leave-one-out, no refit',
-    )
-    axis.set(
-        title="Digits, 898 rows to learn from",
-        xlabel="distortion $\\epsilon$, in the units of the rows",
-        ylabel="held-out accuracy",
-        ylim=(0.9, 1.0),
-    )
-    axis.legend(loc="lower center", frameon=False)
-    axis.spines[["top", "right"]].set_visible(False)
+HERE = Path(__file__).parent
 
 
 def main() -> None:
-    """Draw both panels together, and each by itself."""
-    folder = Path(__file__).parent / "images"
+    """Draw both panels together, and each by itself for narrow screens."""
+    mpl.use("Agg")
+    example = HERE.parent / "examples" / "plot_classes_of_any_shape.py"
+    draw = runpy.run_path(str(example))
+    for number, name in enumerate(("regions", "epsilon"), start=1):
+        plt.figure(number).savefig(HERE / "images" / f"landing_{name}.png", dpi=120)
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
-    draw_regions(left)
-    draw_path(right)
-    figure.savefig(folder / "epsilon.png", dpi=130)
-    for draw, name in ((draw_regions, "regions"), (draw_path, "epsilon")):
-        figure, axis = plt.subplots(figsize=(5, 4.2), layout="constrained")
-        draw(axis)
-        figure.savefig(folder / f"landing_{name}.png", dpi=120)
+    draw["draw_regions"](left)
+    draw["draw_path"](right)
+    figure.savefig(HERE / "images" / "epsilon.png", dpi=130)
 
 
 if __name__ == "__main__":
