@@ -48,7 +48,7 @@ def classifiers() -> dict[str, BaseEstimator]:
     """Those of skredu, everything at its default, and those of scikit-learn."""
     svc = {"C": [1, 10, 100], "gamma": ["scale", 0.1, 0.01, 0.001]}
     knn = {"n_neighbors": [1, 3, 5, 9, 15, 25], "weights": ["uniform", "distance"]}
-    features = Nystroem(n_components=150, random_state=0)
+    features = Nystroem(n_components=300, random_state=0)
     return {
         "MICL": MICLClassifier(),
         "MICL, rbf": MICLClassifier(kernel="rbf"),

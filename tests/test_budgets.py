@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from skredu import (
+    InvariantReduNetClassifier,
     MICLClassifier,
     NearestSubspaceClassifier,
     ReduNetClassifier,
@@ -93,6 +94,16 @@ def test_many_rows_take_a_few_times_their_memory():
     X, y = rng.normal(size=(40_000, 50)), np.arange(40_000) % 4
     for model, most in ((MICLClassifier(1.0), 4), (NearestSubspaceClassifier(), 4)):
         assert peak_of(lambda model=model: model.fit(X, y)) < most * X.nbytes
+
+
+@pytest.mark.parametrize(("n_layers", "most"), [(0, 4), (1, 8)])
+def test_signals_take_a_few_times_the_memory_of_their_spectra(n_layers, most):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(2500, 2 * 784)).astype(np.float32), np.arange(2500) % 4
+    X += rng.normal(size=(4, X.shape[1])).astype(np.float32)[y]
+    spectra = 8 * 28 * 15 * 2 * len(X)
+    net = InvariantReduNetClassifier(n_layers, 0.5, signal_shape=(28, 28))
+    assert peak_of(lambda: net.fit(X, y)) < most * spectra + 4 * BLOCK
 
 
 def test_model_holds_what_its_documentation_says():

@@ -87,14 +87,17 @@ class Training:
     @cached_property
     def X(self) -> Any:  # noqa: N802
         """The sorted rows, each class a slice."""
-        return self._take(slice(None))
+        if np.array_equal(self.index, np.arange(self.source.shape[0])):
+            return self.source
+        return self.take(slice(None))
 
     @property
     def some(self) -> Any:
         """The rows in any order: those as they came, where none was dropped."""
         return self.source if len(self.index) == self.source.shape[0] else self.X
 
-    def _take(self, part: slice) -> Any:
+    def take(self, part: slice) -> Any:
+        """Return some of the sorted rows."""
         xp = namespace(self.source)
         index = xp.asarray(self.index[part], device=self.source.device)
         return xp.take(self.source, index, axis=0)
@@ -118,7 +121,7 @@ class Training:
     def class_rows(self, part: slice) -> tuple[Any, Any]:
         """Rows and weights of one class."""
         weights = None if self.weights is None else self.weights[part]
-        rows = self.X[part, :] if "X" in vars(self) else self._take(part)
+        rows = self.X[part, :] if "X" in vars(self) else self.take(part)
         return rows, weights
 
     def as_they_came(self) -> tuple[Any, Any, Any]:

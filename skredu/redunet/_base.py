@@ -241,7 +241,7 @@ class BaseNet(
         """Place the training rows, and forget the layers of another fit."""
         self._decisions: list[dict[str, Any]] = []
         Z = self._place(rows)
-        self._n_rows = rows.X.shape[0]
+        self._n_rows = len(rows.index)
         self.classes_ = rows.classes
         xp, device = namespace(rows.source), rows.source.device
         counts = [float(np.sum(to_numpy(w))) for w in rows.class_weights()]
@@ -263,7 +263,7 @@ class BaseNet(
                 "when warm_start=True."
             )
         same = np.array_equal(rows.classes, self.classes_)
-        if not same or rows.X.shape[0] != self._n_rows:
+        if not same or len(rows.index) != self._n_rows:
             raise ValueError(
                 "X and y must be the training rows of the last call when "
                 "warm_start=True."

@@ -108,8 +108,10 @@ class InvariantReduNetTransformer(BaseInvariantReduNet):
     the grid count twice. A layer holds, in complex numbers, ``F C^2`` for all rows and
     for each class ``F C^2`` and as many real ones if it has at least ``C`` rows, else
     ``F C n_j``. It takes about ``F C^3 k`` operations to build and, for every row that
-    moves, ``F C^2`` and ``F C min(C, n_j)`` a class. Memory in work is that of the
-    spectra, ``16 F C n`` bytes in double precision, several times over.
+    moves, ``F C^2`` and ``F C min(C, n_j)`` a class. Spectra of ``n`` rows take
+    ``16 F C n`` bytes in double precision, half of that in single: about what the rows
+    do. In work they are there up to eight times, and four times where there is a
+    decision but no layer.
 
     **Invariant features.** Equivariant features are no good for classifiers that know
     nothing of shifts; with ``output="invariant"`` there are :math:`FC + 2BC + k` that

@@ -146,11 +146,11 @@ class BaseInvariantReduNet(BaseNet):
         return [(SpectralLayer.of_plain(s["layer"]), s["step"]) for s in self._layers]
 
     def _place(self, rows: Training) -> Any:
-        d = rows.X.shape[1]
+        d = rows.source.shape[1]
         shape = shape_of(d if self.signal_shape is None else self.signal_shape, NAME)
         self.n_channels_ = channels_of(shape, d, NAME)
         self.signal_shape_, self._invariant = shape, self.output == "invariant"
-        Z = self._grid.enter(rows.X)
+        Z = self._grid.enter_by_blocks(len(rows.index), rows.take)
         epsilon = self.epsilon
         if isinstance(epsilon, str):
             decision = self._fit_decision(rows, Z)
@@ -163,7 +163,7 @@ class BaseInvariantReduNet(BaseNet):
         return SignalRule(
             rows.slices,
             rows.weights,
-            self._grid.frequencies(rows.X),
+            self._grid.frequencies(rows.source),
             self.epsilon_,
             self.membership,
             self.inverse_temperature,
@@ -171,7 +171,7 @@ class BaseInvariantReduNet(BaseNet):
         )
 
     def _fit_decision(self, rows: Training, Z: Any) -> dict[str, Any]:
-        return fit_decision(rows, Z, self._grid.frequencies(rows.X))
+        return fit_decision(rows, Z, self._grid.frequencies(rows.source))
 
     def _decision_scores(self, decision: dict[str, Any], Z: Any) -> Any:
         return decision_scores(decision, Z)

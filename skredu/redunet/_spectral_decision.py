@@ -24,7 +24,7 @@ from skredu.redunet._spectrum import Frequencies, adjoint, squared_norms, square
 class SpectralCoder(Coder):
     """Classes by the eigenvectors of their scatters at every frequency.
 
-    Rows come as `rows_of` flattens their spectra.
+    Rows come first in their spectra, see `rows_of`.
 
     Parameters
     ----------
@@ -174,18 +174,15 @@ class SpectralCoder(Coder):
 
     def _spectra(self, prepared: Prepared) -> Any:
         """Spectra (F, C, b) of prepared rows."""
-        xp, (rows,) = namespace(prepared[0]), prepared
-        spectra = xp.reshape(rows, (rows.shape[0], -1, self.frequencies.n_channels))
-        return xp.permute_dims(spectra, (1, 2, 0))
+        return namespace(prepared[0]).permute_dims(prepared[0], (1, 2, 0))
 
     def _length(self, j: int, volumes: Any, change: float) -> Any:
         return (self.counts[j] + change + self.n_features) / 2.0 * volumes
 
 
 def rows_of(Z: Any) -> Any:
-    """Spectra (F, C, n) as rows of shape (n, F * C)."""
-    xp = namespace(Z)
-    return xp.reshape(xp.permute_dims(Z, (2, 0, 1)), (Z.shape[2], -1))
+    """Spectra (F, C, n) with rows first, (n, F, C); NumPy copies nothing."""
+    return namespace(Z).permute_dims(Z, (2, 0, 1))
 
 
 def fit_decision(rows: Training, Z: Any, frequencies: Frequencies) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from skredu._compat import at_least, at_most, namespace
+from skredu.coding._linalg import BLOCK
+from skredu.redunet._hermitian import batches
 from skredu.redunet._spectral_forms import Factored, Form, Group, inverses_of
 from skredu.redunet._spectrum import adjoint, squared_norms, widen
 
@@ -38,10 +40,25 @@ def _alone(group: Group) -> tuple[Any, Any]:
 
 
 def _dense_left_out(group: Group, inverse: Any, logs: Any) -> tuple[Any, Any]:
-    xp, form, Z = namespace(group.Z), group.form, group.Z
+    """Block by block: a group may be all rows, and products are in double precision."""
+    xp, (F, C, b) = namespace(group.Z), group.Z.shape
+    blocks = batches(b, BLOCK // (4 * F * C))
+    if len(blocks) == 1:
+        return _without(group.form, group.Z, inverse, logs)
+    nats, projected = [], xp.empty_like(group.Z)
+    for block in blocks:
+        part, projected[..., block] = _without(
+            group.form, group.Z[..., block], inverse, logs
+        )
+        nats.append(part)
+    return xp.concat(nats), projected
+
+
+def _without(form: Form, Z: Any, inverse: Any, logs: Any) -> tuple[Any, Any]:
+    """Nats and projections of some rows, each by the others of its group."""
+    xp, wide = namespace(Z), widen(Z)
     n, C = form.code.count - 1.0, form.code.n_features
     c = form.frequencies.scale(n, form.epsilon)[:, None]
-    wide = widen(Z)
     rest = inverse @ wide
     m = xp.sum(xp.real(xp.conj(wide) * rest), axis=1)
     remainder = xp.maximum(1.0 - c * m, float(xp.finfo(xp.float64).eps) / (1.0 + c * m))

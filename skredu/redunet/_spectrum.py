@@ -14,14 +14,17 @@ row.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from scipy import fft
+from sklearn.utils import gen_batches
 
 from skredu._compat import namespace
+from skredu.coding._linalg import BLOCK
 from skredu.redunet._sphere import on_sphere
 
 
@@ -79,6 +82,20 @@ class Grid:
         spectra = xp.reshape(spectra, (X.shape[0], self.n_channels, -1))
         spectra = _contiguous(xp.permute_dims(spectra, (2, 1, 0)))
         return spectra * self._roots(X)
+
+    def enter_by_blocks(self, n: int, rows_at: Callable[[slice], Any]) -> Any:
+        """Spectra of ``n`` rows, of which a slice at a time is asked for."""
+        size = max(1, BLOCK // (4 * self.n_channels * self.n_points))
+        blocks = list(gen_batches(n, size))
+        first = self.enter(rows_at(blocks[0]))
+        if len(blocks) == 1:
+            return first
+        shape = (*first.shape[:2], n)
+        spectra = namespace(first).empty(shape, dtype=first.dtype, device=first.device)
+        spectra[..., blocks[0]] = first
+        for block in blocks[1:]:
+            spectra[..., block] = self.enter(rows_at(block))
+        return spectra
 
     def leave(self, Z: Any, dtype: Any) -> Any:
         """Rows (n, C * T) of a real type from their spectra."""
