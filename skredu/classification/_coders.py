@@ -74,6 +74,11 @@ class Coder(ABC):
         epsilons = xp.asarray([epsilon], dtype=xp.float64, device=X.device)
         return (log_priors - self.extra(X, epsilons)[:, :, 0]) / math.log(2.0)
 
+    @staticmethod
+    def pick(X: Any, index: Any) -> Any:
+        """Return some rows."""
+        return namespace(X).take(X, index, axis=0)
+
     def left_out(self, rows: Training, chosen: Any, epsilons: Any) -> Any:
         """Extra nats of training rows in every class, in their own without them.
 
@@ -93,7 +98,7 @@ class Coder(ABC):
         blocks = []
         for block in self._blocks(chosen.shape[0]):
             index = chosen[block]
-            prepared = self.prepare(xp.take(rows.X, index, axis=0))
+            prepared = self.prepare(self.pick(rows.X, index))
             parts = [
                 self._left_or_joined(j, rows, index, prepared, epsilons)
                 for j in range(self.n_classes)
@@ -109,10 +114,10 @@ class Coder(ABC):
         own, other = xp.nonzero(labels == j)[0], xp.nonzero(labels != j)[0]
         parts = []
         if own.shape[0]:
-            part = tuple(xp.take(a, own, axis=0) for a in prepared)
+            part = tuple(self.pick(a, own) for a in prepared)
             parts.append(self.left(j, rows, xp.take(index, own), part, epsilons))
         if other.shape[0]:
-            part = tuple(xp.take(a, other, axis=0) for a in prepared)
+            part = tuple(self.pick(a, other) for a in prepared)
             parts.append(self.joined(j, part, epsilons))
         order = xp.argsort(xp.concat([own, other]))
         return xp.take(xp.concat(parts), order, axis=0)

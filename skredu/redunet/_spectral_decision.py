@@ -85,6 +85,13 @@ class SpectralCoder(Coder):
         """Root mean square norm of the rows, which are on the sphere."""
         return 1.0
 
+    @staticmethod
+    def pick(X: Any, index: Any) -> Any:
+        """Return some rows; their last axis lies together in memory, not the first."""
+        xp = namespace(X)
+        spectra = xp.take(xp.permute_dims(X, (1, 2, 0)), index, axis=2)
+        return rows_of(spectra)
+
     def prepare(self, X: Any) -> Prepared:
         """Every class needs the rows themselves."""
         return (X,)
