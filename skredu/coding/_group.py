@@ -210,7 +210,7 @@ def _inverse(L: Any) -> Any:
     """Inverse of a lower-triangular factor of bounded condition."""
     xp = namespace(L)
     if xp is np:
-        return lapack.dtrtri(L, lower=1)[0]
+        return lapack.dtrtri(L.T, lower=0)[0].T
     return xp.linalg.inv(L)
 
 

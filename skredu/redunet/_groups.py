@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.linalg import lapack
 
 from skredu._compat import at_least, namespace
 from skredu.coding import _group
@@ -240,6 +241,12 @@ def _cholesky(scatter: Any, scale: float) -> Any:
     """Cholesky factor of ``I + c S`` in double precision."""
     xp = namespace(scatter)
     S = widen(scatter)
+    if xp is np:  # in place
+        M = scale * S
+        M.reshape(-1)[:: len(M) + 1] += 1.0
+        U, failed = lapack.dpotrf(M.T, lower=0, overwrite_a=1)
+        assert not failed
+        return U.T
     return xp.linalg.cholesky(
         xp.eye(S.shape[0], dtype=S.dtype, device=S.device) + scale * S
     )
