@@ -77,6 +77,11 @@ def draw_path(axis: Axes) -> None:
     axis.semilogx(
         epsilons, scores, color=COLORS[0], lw=2, label="MICLClassifier(epsilon)"
     )
+    print(f"{'epsilon':>8} {'accuracy':>9}")
+    for name, score in [("auto", auto.score(X_test, y_test)), ("5-NN", neighbors)]:
+        print(f"{name:>8} {score:9.4f}")
+    for epsilon, score in list(zip(epsilons, scores, strict=True))[::4]:
+        print(f"{epsilon:8.2f} {score:9.4f}")
     axis.axhline(neighbors, color="0.6", lw=1, ls="--", label="5 nearest neighbours")
     axis.plot(
         auto.epsilon_,

@@ -381,11 +381,15 @@ def test_fitted_state_is_plain(blobs):
     assert_array_equal(restored.predict(X), model.predict(X))
 
 
-@pytest.mark.parametrize("extra", ["constant", "copy", "both"])
+@pytest.mark.parametrize("extra", ["constant", "copy", "sum", "both"])
 def test_features_that_say_nothing_do_not_change_the_choice(extra):
     X = load_iris().data
     plain = CompressionClustering().fit(X)
-    columns = {"constant": [np.full(150, 7.0)], "copy": [X[:, 0]]}
+    columns = {
+        "constant": [np.full(150, 12345678.9)],
+        "copy": [X[:, 0]],
+        "sum": [X[:, 0] + X[:, 1]],
+    }
     columns["both"] = columns["constant"] + columns["copy"]
     wide = CompressionClustering().fit(np.column_stack([X, *columns[extra]]))
     assert_array_equal(wide.labels_, plain.labels_)

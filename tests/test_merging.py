@@ -74,7 +74,7 @@ def problem(seed, d, assume_centered):
 
 
 @pytest.mark.parametrize("assume_centered", [False, True])
-@pytest.mark.parametrize("d", [1, 2, 3, 5, 8, 12, 20, 30, 40])
+@pytest.mark.parametrize("d", [1, 2, 3, 5, 8, 12, 20, 30, 70])
 @pytest.mark.parametrize("part", [0, 1])
 def test_merges_are_those_of_the_plain_algorithm(d, assume_centered, part):
     for seed in range(6):
@@ -206,6 +206,27 @@ def test_lower_bounds_hold_through_merges(assume_centered):
                     assert np.all(bounds[known] <= costs + QUANTUM)
                     remembered += np.count_nonzero(known)
     assert remembered > 300
+
+
+def test_bounds_hold_for_groups_of_great_weight():
+    rng = np.random.default_rng(0)
+    thick = []
+    for _ in range(30):
+        root, mean = rng.normal(size=(3, 3)) * 0.1, rng.normal(size=3)
+        thick.append((1e5, mean, root, mean @ mean / 3))
+    nothing = np.zeros(0)
+    groups = Groups(
+        np.zeros((0, 3)),
+        nothing,
+        nothing,
+        n_features=3,
+        assume_centered=False,
+        thick=thick,
+    )
+    for slot in range(groups.end):
+        others = np.delete(np.arange(groups.end), slot)
+        costs = groups.costs(slot, others)
+        assert np.all(groups._thick_bounds(slot)[others] <= costs)
 
 
 def test_bounds_of_more_groups_than_are_remembered(monkeypatch):

@@ -727,3 +727,19 @@ def test_epsilon_whose_square_vanishes_is_refused(kernel):
     X, y, _, _ = problem()
     with pytest.raises(ValueError, match="epsilon=1e-160 is too small"):
         MICLClassifier(1e-160, kernel=kernel).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"kernel": "poly"}, {"n_neighbors": 10, "assume_centered": True}],
+    ids=str,
+)
+def test_a_fitted_model_does_not_see_what_becomes_of_its_rows(settings):
+    rng = np.random.default_rng(0)
+    y = np.sort(np.arange(90) % 3)  # sorted: rows need not be moved
+    X = rng.normal(size=(90, 4)) + y[:, None]
+    new = X[::5].copy()
+    model = MICLClassifier(1.0, **settings).fit(X, y)
+    before = model.predict_proba(new)
+    X[:] = 100.0
+    assert_array_equal(model.predict_proba(new), before)

@@ -94,11 +94,12 @@ class Coder(ABC):
         -------
         nats : array of shape (m, k, e)
         """
-        xp = namespace(rows.X)
+        xp = namespace(rows.source)
+        places = xp.asarray(rows.index, device=rows.source.device)
         blocks = []
         for block in self._blocks(chosen.shape[0]):
             index = chosen[block]
-            prepared = self.prepare(self.pick(rows.X, index))
+            prepared = self.prepare(self.pick(rows.source, xp.take(places, index)))
             parts = [
                 self._left_or_joined(j, rows, index, prepared, epsilons)
                 for j in range(self.n_classes)
@@ -109,7 +110,7 @@ class Coder(ABC):
     def _left_or_joined(
         self, j: int, rows: Training, index: Any, prepared: Prepared, epsilons: Any
     ) -> Any:
-        xp = namespace(rows.X)
+        xp = namespace(rows.source)
         labels = xp.take(rows.y, index)
         own, other = xp.nonzero(labels == j)[0], xp.nonzero(labels != j)[0]
         parts = []

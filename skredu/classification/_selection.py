@@ -114,7 +114,7 @@ def _left_out_scores(
     frequent: bool,
 ) -> Floats:
     """Minus the extra nats of rows left out, label included, (m, k, e)."""
-    xp, device = namespace(rows.X), rows.X.device
+    xp, device = namespace(rows.source), rows.source.device
     nats = coder.left_out(
         rows,
         xp.asarray(chosen, device=device),

@@ -11,7 +11,6 @@ from joblib import Parallel, delayed
 from skredu.clustering._partition import Partition
 from skredu.clustering._solve import Data, Solution, solve
 from skredu.clustering._wish import Wish
-from skredu.coding._linalg import rank_of
 
 # Distortions that are tried, relative to the spread of the rows.
 EPSILONS = np.logspace(-3.0, 0.0, 16)
@@ -61,11 +60,17 @@ def penalised(data: Data, bits: float, epsilon: float, rank: int) -> float:
 
 def directions(data: Data, assume_centered: bool) -> int:
     """Count the directions in which rows differ, or from the origin."""
-    X = data.X if assume_centered else data.X - data.X.mean(axis=0)
+    X, largest = data.X, float(np.max(np.abs(data.X)))
+    if not assume_centered:
+        X = X - X[0]  # of constant features nothing is left, not even rounding
+        X = X - X.mean(axis=0)
     size = float(np.max(np.abs(X)))
-    if size <= 1e-15 * float(np.max(np.abs(data.X))):
+    if size <= 1e-15 * largest:
         return 0
-    return rank_of(np.linalg.svd(X / size, compute_uv=False), X.shape)
+    sigma = np.linalg.svd(X / size, compute_uv=False)
+    # what rounding leaves of features that follow from others, far from the origin
+    floor = max(X.shape) * len(X) ** 0.5 * np.finfo(np.float64).eps * largest / size
+    return int(np.count_nonzero(sigma > floor))
 
 
 def solved(

@@ -237,7 +237,13 @@ class Groups(Store):
             form, squares = self._form(slot, others, Vt, (inner + top) / top)
             volumes += np.log2(1.0 + p * q * form / top)
         bounds = self._cost(slot, others, (total, p, q), volumes, p * q * squares)
-        return bounds - SLACK * (np.abs(bounds) + self.bits[others] + total)
+        return bounds - SLACK * (np.abs(bounds) + self._sizes(slot, others))
+
+    def _sizes(self, slot: int, others: Any) -> Any:
+        """Sizes of the numbers whose differences are costs."""
+        total = self.counts[slot] + self.counts[others]
+        logs = total * np.log2(2.0 + total)
+        return np.abs(self.bits[others]) + abs(float(self.bits[slot])) + logs
 
     def _thick_costs(self, slot: int, thick: Any) -> Any:
         """Bits that merging with each of some thick groups, counted from 0, takes."""

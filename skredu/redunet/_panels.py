@@ -61,8 +61,9 @@ class _Sums:
     def finish(self, j: int, index: Any, floor: Any = None) -> None:
         """Add the other panels of a class, for rows whose score stays above a floor."""
         if floor is not None:
-            size = self.layer.size_at(j, floor)
-            limit = self.layer.classes[j].squares_at(size, self.layer.kind)
+            with np.errstate(over="ignore"):  # no limit then
+                size = self.layer.size_at(j, floor)
+                limit = self.layer.classes[j].squares_at(size, self.layer.kind)
         rows, every = self.ordered[index], index
         for panel in range(1, PANELS):
             if len(index) == 0:
