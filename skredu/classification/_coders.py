@@ -63,7 +63,7 @@ class Coder(ABC):
         xp = namespace(X)
         blocks = []
         for block in self._blocks(X.shape[0]):
-            prepared = self.prepare(X[block, :])
+            prepared = self.prepare(X[block, ...])
             parts = [self.joined(j, prepared, epsilons) for j in range(self.n_classes)]
             blocks.append(xp.stack(parts, axis=1))
         return xp.concat(blocks)
