@@ -4,17 +4,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from oracle_redunet import on_sphere
 from oracle_spectral import Family, family, published_network
 
 from skredu.redunet import _hermitian
+from skredu.redunet._base_layer import as_slice, take_rows
 from skredu.redunet._hermitian import forms, inverses, mixed, mixing_pays, packed
 from skredu.redunet._memberships import KINDS
 from skredu.redunet._network import Step, grow, staged
 from skredu.redunet._signals import SignalRule
 from skredu.redunet._spectral_forms import Dense, Factored
-from skredu.redunet._spectral_layer import SpectralLayer, runs_of
+from skredu.redunet._spectral_layer import SpectralLayer, in_order
 from skredu.redunet._spectrum import Grid, squares
 
 # grid, channels, rows: even and odd, one and many channels, more rows than channels
@@ -161,18 +162,22 @@ def test_rows_of_one_class_each_move_as_all_rows_do(shape, ordered):
     order = np.argsort(layer.memberships(grid.enter(Z)).argmax(axis=1), kind="stable")
     rows = Z[order if ordered else order[::-1]]
     sharp = layer.memberships(grid.enter(rows)) > 1e-16
-    assert (runs_of(sharp) is not None) == ordered
+    labels = sharp.argmax(axis=1)
+    assert np.all(sharp.sum(axis=1) == 1)
+    assert np.all(np.diff(labels) >= 0) == ordered == in_order(sharp)
     slow = oracle(grid, Z, y)
     expected = slow.layer(rows, 0.7 / layer.alpha, "residual", 1e6)
     moved = grid.leave(layer.move(grid.enter(rows), 0.7), float)
     assert_allclose(moved, expected, atol=1e-11)
 
 
-def test_runs_are_those_of_sorted_classes():
-    members = np.eye(3, dtype=bool)[[0, 0, 2]]
-    assert runs_of(members) == [slice(0, 2), slice(2, 2), slice(2, 3)]
-    members[0, 1] = True  # two classes
-    assert runs_of(members) is None
+def test_an_index_without_gaps_is_a_slice():
+    assert as_slice(np.array([2, 3, 4])) == slice(2, 5)
+    assert as_slice(np.array([7])) == slice(7, 8)
+    assert_array_equal(as_slice(np.array([2, 4])), [2, 4])
+    rows = np.arange(12.0).reshape(2, 6)
+    assert np.shares_memory(take_rows(rows, np.array([1, 2]), 1), rows)
+    assert_array_equal(take_rows(rows, np.array([1, 4]), 1), rows[:, [1, 4]])
 
 
 # -- shifts ---------------------------------------------------------------------------

@@ -131,16 +131,33 @@ class BaseLayer(ABC):
 
     def change(self, Z: Any) -> Any:
         """Change of rows with a step of ``1 / alpha``, of the shape of the rows."""
-        blocks = self.blocks(Z.shape[self.axis])
-        changes = [self._change(Z[rows_at(block, self.axis)]) for block in blocks]
+        n, axis = Z.shape[self.axis], self.axis
+        contrasts = self._contrasts(n)
+        blocks = self.blocks(n)
+        changes = [self._change(Z[rows_at(b, axis)], contrasts) for b in blocks]
         if len(changes) == 1:
             return changes[0]
-        return namespace(Z).concat(changes, axis=self.axis)
+        return namespace(Z).concat(changes, axis=axis)
 
-    def _change(self, Z: Any) -> Any:
+    def _change(self, Z: Any, contrasts: BaseLayer | None) -> Any:
         rows = self.prepare(Z)
         Pi = softmax(self.sharp_log_memberships(rows))
-        return self.add_projections(-self.project_whole(Z), rows, Pi)
+        if contrasts is None:
+            return self.add_projections(-self.project_whole(Z), rows, Pi)
+        return contrasts.add_projections(namespace(Z).zeros_like(Z), rows, Pi)
+
+    def _contrasts(self, n: int) -> BaseLayer | None:
+        """Return the layer of the differences ``P_j - P``; None where they do not pay.
+
+        As memberships sum to one, ``P`` is in them: one product a row less.
+        """
+        if any(isinstance(f, self.factored) for f in (self.whole, *self.classes)):
+            return None
+        whole = self.whole.matrix()
+        if n < whole.shape[-1]:
+            return None
+        classes = [replace(f, ridge=f.matrix() - whole) for f in self.classes]
+        return replace(self, classes=classes)  # type: ignore[type-var]
 
     def move(self, Z: Any, step: float) -> Any:
         """Rows after a step."""
@@ -163,8 +180,10 @@ class BaseLayer(ABC):
                 shares = xp.astype(xp.take(Pi[:, j], index), dtype, copy=False)
                 source = self.source(rows, j)
                 if rest.shape[0]:
-                    source = xp.take(source, index, axis=self.axis)
-                part = across(shares, self.axis) * self.classes[j].project(source)
+                    source = take_rows(source, index, self.axis)
+                part = self.classes[j].project(source)
+                if not xp.all(shares == 1.0):
+                    part = across(shares, self.axis) * part
                 total = add_rows(total, part, index, rest, self.axis)
         return total
 
@@ -229,13 +248,27 @@ def across(values: Any, axis: int) -> Any:
     return values[:, None] if axis == 0 else values
 
 
+def as_slice(index: Any) -> Any:
+    """Return an ascending index as a slice where it has no gaps."""
+    first, last = int(index[0]), int(index[-1])
+    return slice(first, last + 1) if last - first + 1 == len(index) else index
+
+
+def take_rows(source: Any, index: Any, axis: int) -> Any:
+    """Return some rows; NumPy copies none that follow each other."""
+    xp = namespace(source)
+    if xp is np and isinstance(part := as_slice(index), slice):
+        return source[rows_at(part, axis)]
+    return xp.take(source, index, axis=axis)
+
+
 def add_rows(total: Any, part: Any, index: Any, rest: Any, axis: int) -> Any:
     """Add rows to those at ``index`` and none at ``rest``; NumPy adds in place."""
     xp = namespace(total)
     if rest.shape[0] == 0:
         return total + part
     if xp is np:
-        total[rows_at(index, axis)] += part
+        total[rows_at(as_slice(index), axis)] += part
         return total
     shape = (*part.shape[:axis], rest.shape[0], *part.shape[axis + 1 :])
     zeros = xp.zeros(shape, dtype=part.dtype, device=part.device)

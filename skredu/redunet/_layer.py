@@ -12,7 +12,7 @@ of two vectors in the span of the training rows, so a row keeps what it has outs
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 from sklearn.utils import gen_batches
@@ -113,29 +113,8 @@ class Layer(BaseLayer):
         """From what the operator of class ``j`` makes projections of prepared rows."""
         return rows.Z if rows.parts[j] is None else rows.parts[j]
 
-    def change(self, Z: Any) -> Any:
-        """Change of rows with a step of ``1 / alpha``, of the shape of the rows."""
-        return BaseLayer.change(self._contrasts(Z.shape[0]), Z)
-
-    def _contrasts(self, n: int) -> Layer:
-        """Return the layer by which many rows change faster."""
-        forms = [self.whole, *self.classes]
-        if n < self.whole.width or not all(isinstance(form, Dense) for form in forms):
-            return self
-        whole = self.whole.matrix()
-        classes = [replace(f, ridge=f.matrix() - whole) for f in self.classes]
-        return Contrasts(**{**vars(self), "classes": classes})
-
     def blocks(self, n: int) -> list[slice]:
         """Slices of rows of which one at a time is in work."""
         columns = 0 if self.stack is None else self.stack.shape[1]
         width = 4 * self.whole.width + columns + len(self.classes)
         return list(gen_batches(n, max(1, BLOCK // width)))
-
-
-class Contrasts(Layer):
-    """A layer of differences ``P_j - P``, which do, as memberships sum to one."""
-
-    def project_whole(self, Z: Any) -> Any:
-        """Nothing: it is in the operators of the classes."""
-        return namespace(Z).zeros_like(Z)

@@ -13,17 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, ClassVar, NamedTuple
 
-import numpy as np
-
-from skredu._compat import namespace, to_numpy
+from skredu._compat import namespace
 from skredu.coding._incremental import Code
 from skredu.coding._linalg import BLOCK
 from skredu.redunet._base_layer import BaseLayer
 from skredu.redunet._hermitian import batches, forms, mixed, mixing_pays, packed
-from skredu.redunet._memberships import softmax
 from skredu.redunet._spectral_forms import (
     MAX_SINGLE,
     Dense,
@@ -165,20 +161,6 @@ class SpectralLayer(BaseLayer):
         width = F * (4 * C + columns + len(self.classes))
         return batches(n, BLOCK // width)
 
-    def _change(self, Z: Any) -> Any:
-        if self.stack is not None or not isinstance(self.whole, Dense):
-            return super()._change(Z)
-        xp = namespace(Z)
-        rows = self.prepare(Z)
-        Pi = softmax(self.log_memberships(rows))
-        runs = runs_of(Pi > float(xp.finfo(xp.real(Z).dtype).eps))
-        if runs is None:
-            return self.add_projections(-self.project_whole(Z), rows, Pi)
-        # one product a row serves both projections
-        differences = [form.matrix() - self.whole.ridge for form in self.classes]
-        pairs = zip(differences, runs, strict=True)
-        return xp.concat([D @ Z[:, :, run] for D, run in pairs], axis=2)
-
     def add_projections(self, total: Any, rows: Prepared, Pi: Any) -> Any:
         """Add the projections on the classes times memberships, perhaps in place."""
         xp = namespace(total)
@@ -186,17 +168,16 @@ class SpectralLayer(BaseLayer):
         if len(ridges) == Pi.shape[1]:
             members = Pi > float(xp.finfo(xp.real(total).dtype).eps)
             n_members = int(xp.count_nonzero(members))
-            if mixing_pays(n_members, total.shape, len(ridges)):
+            pays = mixing_pays(n_members, total.shape, len(ridges))
+            if pays and not in_order(members):
                 return total + mixed(xp.stack(ridges, axis=1), Pi.T, rows.Z)
         return super().add_projections(total, rows, Pi)
 
 
-def runs_of(members: Any) -> list[slice] | None:
-    """Rows of each class if they have one class each and are sorted, otherwise None."""
+def in_order(members: Any) -> bool:
+    """Whether rows have one class each and are sorted: none is copied then."""
     xp = namespace(members)
     ones = xp.astype(members, xp.int64)
     labels = xp.argmax(ones, axis=1)
-    if xp.any(xp.sum(ones, axis=1) != 1) or xp.any(labels[1:] < labels[:-1]):
-        return None
-    stops = np.cumsum(to_numpy(xp.sum(ones, axis=0))).tolist()
-    return [slice(a, b) for a, b in pairwise([0, *stops])]
+    single = xp.all(xp.sum(ones, axis=1) == 1)
+    return bool(single) and bool(xp.all(labels[1:] >= labels[:-1]))
