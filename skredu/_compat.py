@@ -16,7 +16,10 @@ from sklearn.utils.validation import _check_sample_weight
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
+
+    FIT_FRAMES = 2  # of `fit` itself, and of what watches it
 except ImportError:  # scikit-learn < 1.9: nobody watches
+    FIT_FRAMES = 1
 
     def with_callbacks(method: Any) -> Any:
         return method
@@ -37,6 +40,7 @@ except ImportError:  # scikit-learn < 1.9: nobody watches
 
 
 __all__ = [
+    "FIT_FRAMES",
     "CallbackSupportMixin",
     "Interval",
     "RealNotInt",

@@ -193,10 +193,10 @@ def test_small_groups_are_outliers_and_not_counted(blobs):
 def test_all_rows_may_be_outliers():
     X = np.eye(3) * 100
     model = CompressionClustering(0.01, min_cluster_size=2)
-    with pytest.warns(
-        UserWarning, match="100% of the rows are outliers: at epsilon=0.01"
-    ):
+    said = "100% of the rows are outliers: at epsilon=0.01"
+    with pytest.warns(UserWarning, match=said) as warned:
         model.fit(X)
+    assert warned[0].filename == __file__
     assert model.n_clusters_ == 0
     assert model.labels_.tolist() == [-1, -1, -1]
     assert model.predict(X).tolist() == [-1, -1, -1]

@@ -9,6 +9,7 @@ import pytest
 from scipy.sparse import csr_array
 from scipy.spatial.distance import pdist
 
+from skredu.clustering._floors import Floors
 from skredu.clustering._groups import FIRST_ROUND, QUANTUM, Groups
 from skredu.clustering._merging import Graph, merges
 from skredu.datasets import make_subspaces
@@ -206,6 +207,52 @@ def test_lower_bounds_hold_through_merges(assume_centered):
                     assert np.all(bounds[known] <= costs + QUANTUM)
                     remembered += np.count_nonzero(known)
     assert remembered > 300
+
+
+def test_bounds_fall_by_the_formula():
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        r, d = int(rng.integers(1, 6)), int(rng.integers(1, 9))
+        farthest, bits = rng.uniform(0, 3), rng.uniform(1e3, 1e6)
+        floors = Floors(r, d, bits, farthest)
+        n, V = rng.uniform(0.5, 9, 4), rng.uniform(0, 9, 4)
+        for t in range(4):
+            floors.place(t, n[t], V[t])
+        costs = rng.normal(size=3)
+        floors.learn(1, np.array([0, 2, 3]), costs)
+        w, gain, volume = rng.uniform(0.1, 20), rng.normal(), rng.uniform(0, 9)
+        after = n.copy()
+        after[1] += w
+        floors.swallow(1, after, w, gain, volume)
+        N = n[[0, 2, 3]] + n[1]
+        V_union = (n[[0, 2, 3]] * V[[0, 2, 3]] + n[1] * V[1]) / N
+        rise = w / 2 * (V_union - r * (N + w + d) / (N * np.log(2)))
+        rise -= w * (np.log2(N) + w / (N * np.log(2)) + 1 / np.log(2))  # labels
+        rise -= w / N * d * farthest / np.log(2)  # the mean
+        expected = costs + rise - gain - 2 * floors.slack
+        np.testing.assert_allclose(floors.of(1, 4)[[0, 2, 3]], expected, rtol=1e-9)
+        np.testing.assert_allclose(floors.table[[0, 2, 3], 1], expected, rtol=1e-9)
+        # the next row meets the group as it is now
+        floors.swallow(1, after + np.array([0, w, 0, 0]), w, gain, volume)
+        V_union = (n[[0, 2, 3]] * V[[0, 2, 3]] + after[1] * volume) / (N + w)
+        rise = w / 2 * (V_union - r * (N + w + w + d) / ((N + w) * np.log(2)))
+        rise -= w * (np.log2(N + w) + w / ((N + w) * np.log(2)) + 1 / np.log(2))
+        rise -= w / (N + w) * d * farthest / np.log(2)
+        expected += rise - gain - floors.slack
+        np.testing.assert_allclose(floors.of(1, 4)[[0, 2, 3]], expected, rtol=1e-9)
+
+
+def test_a_group_from_beyond_the_table_brings_no_bounds(monkeypatch):
+    monkeypatch.setattr("skredu.clustering._floors.MAX_FLOORS", 16)
+    floors = Floors(2, 2, 1.0, 0.0)
+    for t in range(20):
+        floors.place(t, 1.0, 1.0)
+    floors.learn(3, np.array([5]), np.array([7.0]))
+    assert np.isfinite(floors.of(3, 20)[5])
+    floors.move(3, 19)
+    assert not np.any(np.isfinite(floors.of(3, 19)))
+    floors.move(5, 4)
+    assert not np.any(np.isfinite(floors.of(5, 19)))
 
 
 def test_bounds_hold_for_groups_of_great_weight():

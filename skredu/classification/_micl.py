@@ -18,6 +18,7 @@ from skredu.classification._linear_micl import LinearCoder
 from skredu.classification._local_micl import LocalCoder
 from skredu.classification._selection import MAX_ROWS, Codes, choose_codes
 from skredu.classification._training import (
+    SMALLEST_EPSILON,
     Training,
     check_reach,
     check_stream,
@@ -26,9 +27,6 @@ from skredu.classification._training import (
     unit_of,
 )
 from skredu.coding._scatter import Scatter
-
-# In the unit of the caller, for rows of denormal numbers.
-SMALLEST_EPSILON = math.ulp(0.0)
 
 
 def _is_linear(estimator: MICLClassifier) -> bool:

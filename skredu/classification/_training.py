@@ -18,6 +18,8 @@ from skredu.coding._scatter import Scatter
 # In the unit of the rows: beyond it all lengths are zero to rounding.
 LARGEST_EPSILON = 1e150
 SMALLEST_GIVEN = 1e-153
+# In the unit of the caller, for rows of denormal numbers.
+SMALLEST_EPSILON = math.ulp(0.0)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -23,13 +23,7 @@ from skredu._compat import (
 from skredu._progress import Progress
 from skredu.classification._training import unit_of
 from skredu.clustering._codes import codes_of, effective_dimensions, extra_bits
-from skredu.clustering._distortion import (
-    choose_epsilon,
-    directions,
-    path,
-    penalised,
-    total_bits,
-)
+from skredu.clustering._distortion import choose_epsilon, path, total_bits
 from skredu.clustering._partition import Partition
 from skredu.clustering._prepare import prepare
 from skredu.clustering._solve import Data, solve
@@ -340,17 +334,7 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
         estimator = clone(self)
         data = estimator._check(X, sample_weight)
         values = [distortion(epsilon) for epsilon in np.ravel(epsilons)]
-        found = path(data, values, self.assume_centered, self.n_jobs, self._wish)
-        bits = [total_bits(data, partition) for partition in found]
-        n_clusters = [self._wish.n_large(partition) for partition in found]
-        rank = directions(data, self.assume_centered)
-        pairs = zip(bits, values, strict=True)
-        return {
-            "epsilon": np.array(values),
-            "n_clusters": np.array(n_clusters),
-            "coding_length": np.array(bits),
-            "penalised_length": np.array([penalised(data, *p, rank) for p in pairs]),
-        }
+        return path(data, values, self.assume_centered, self.n_jobs, self._wish)
 
     def _check(self, X: Any, sample_weight: Any) -> Data:
         """Rows that are known to be good, equal ones once."""

@@ -93,15 +93,23 @@ def solved(
 
 def path(
     data: Data, epsilons: Any, assume_centered: bool, n_jobs: int | None, wish: Wish
-) -> list[Partition]:
-    """Partition for every distortion."""
+) -> dict[str, Any]:
+    """Numbers of groups and bits of the partition for every distortion."""
 
     def one(epsilon: float) -> Partition:
         # a given number of groups may come after the merges that save bits
         to_the_end = wish.n_clusters is not None
         return wish.find(solve(data, epsilon, assume_centered, to_the_end=to_the_end))
 
-    return list(Parallel(n_jobs)(delayed(one)(float(e)) for e in epsilons))
+    found = list(Parallel(n_jobs)(delayed(one)(float(e)) for e in epsilons))
+    bits = [total_bits(data, partition) for partition in found]
+    pairs, rank = zip(bits, epsilons, strict=True), directions(data, assume_centered)
+    return {
+        "epsilon": np.array(epsilons),
+        "n_clusters": np.array([wish.n_large(partition) for partition in found]),
+        "coding_length": np.array(bits),
+        "penalised_length": np.array([penalised(data, *p, rank) for p in pairs]),
+    }
 
 
 def choose_epsilon(

@@ -11,7 +11,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 from sklearn.neighbors import kneighbors_graph
 
-from skredu._compat import fix_connected_components
+from skredu._compat import FIT_FRAMES, fix_connected_components
 from skredu.clustering._solve import Data
 
 
@@ -76,7 +76,7 @@ def _connected(X: Any, adjacency: Any, *, quiet: bool) -> Any:
         warnings.warn(
             f"connectivity has {n_parts} parts that are not connected; they are joined "
             "where their rows are nearest, so that the tree of merges is complete.",
-            stacklevel=4,
+            stacklevel=4 + FIT_FRAMES,
         )
     if n_parts > 1:
         graph = fix_connected_components(

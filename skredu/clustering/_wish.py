@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from skredu._compat import FIT_FRAMES
 from skredu.clustering._partition import Partition
 from skredu.clustering._solve import Solution
 from skredu.clustering._tree import Tree, in_order
@@ -106,7 +107,7 @@ class Wish:
                 f"epsilon={epsilon:.3g} hardly any groups reach "
                 f"min_cluster_size={self.min_cluster_size}. Try a larger epsilon, or "
                 "fewer groups.",
-                stacklevel=4,
+                stacklevel=3 + FIT_FRAMES,
             )
 
     def named(self, labels: Any, sizes: Any) -> Any:

@@ -16,7 +16,7 @@ from scipy.linalg import blas, lapack
 
 from skredu._compat import at_least, namespace
 from skredu.coding._incremental import Code, Coordinates, Leverages, joined_extra
-from skredu.coding._linalg import LEAST_STILL, split, widen
+from skredu.coding._linalg import LEAST_STILL, factor_of, log_det_of, split, widen
 from skredu.coding._scatter import Scatter
 
 
@@ -164,16 +164,13 @@ def triangular_group(scatter: Scatter, epsilon: float) -> Group | None:
     """Factor a scatter for one distortion; None where that would lose digits."""
     if scatter.matrix is None or too_steep(scatter, epsilon):
         return None
-    xp = namespace(scatter.mean)
     d = scatter.n_features
     part, mean, moving, still = _moving_part(scatter)
     S = widen(part.matrix)
-    eye = xp.eye(S.shape[0], dtype=S.dtype, device=S.device)
     volumes = []
     for change in (0.0, 1.0):
-        c = d / ((scatter.count + change) * epsilon**2)
-        L = xp.linalg.cholesky(eye + c * S)
-        volumes.append(2.0 * float(xp.sum(xp.log(xp.linalg.diagonal(L)))))
+        L = factor_of(d / ((scatter.count + change) * epsilon**2) * S)
+        volumes.append(log_det_of(L))
     code = _code(part, mean, S[0, :0], volumes=(volumes[0], volumes[1]))
     basis = _cast(_inverse(L).T, mean)
     return Group(code, mean, basis, True, moving, still)

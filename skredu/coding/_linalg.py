@@ -48,6 +48,30 @@ def power_of_two(X: Any) -> float:
     return math.ldexp(1.0, math.frexp(largest(X))[1] - 1)
 
 
+def factor_of(M: Any) -> Any:
+    """Lower Cholesky factor of ``I + M`` in double precision; ``M`` is used up.
+
+    NumPy's goes straight to LAPACK: of small matrices the checks of a library's
+    function cost more than the work, of large ones its copies do.
+    """
+    xp = namespace(M)
+    if xp is not np:
+        return xp.linalg.cholesky(
+            M + xp.eye(M.shape[0], dtype=M.dtype, device=M.device)
+        )
+    M.reshape(-1)[:: len(M) + 1] += 1.0
+    U, failed = lapack.dpotrf(M.T, lower=0, overwrite_a=1)
+    if failed:
+        raise np.linalg.LinAlgError("The matrix is not positive definite.")
+    return U.T
+
+
+def log_det_of(L: Any) -> float:
+    """Log-determinant of ``L L^T``, in nats."""
+    xp = namespace(L)
+    return 2.0 * float(xp.sum(xp.log(xp.linalg.diagonal(L))))
+
+
 def inverse_of(L: Any) -> Any:
     """Inverse of ``L L^T`` in double precision, ``L`` lower-triangular and used up."""
     xp = namespace(L)

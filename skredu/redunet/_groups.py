@@ -6,13 +6,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.linalg import lapack
 
 from skredu._compat import at_least, namespace
 from skredu.coding import _group
 from skredu.coding._group import left_and_right
 from skredu.coding._incremental import Code, Leverages
-from skredu.coding._linalg import inverse_of, scatter_of, widen
+from skredu.coding._linalg import (
+    factor_of,
+    inverse_of,
+    log_det_of,
+    scatter_of,
+    widen,
+)
 from skredu.redunet._forms import Dense, Factored, Form, alone_nats, squared_norms
 
 # Operations of an eigenvector decomposition of size m, over m^3, and of what the dense
@@ -64,12 +69,12 @@ def _dense_left_out(form: Dense, Z: Any, scatter: Any) -> tuple[Any, Any]:
     if n <= 0.0:
         return alone_nats(code, form.epsilon, squared_norms(Z)), xp.zeros_like(Z)
     c = d / n / form.epsilon**2
-    L = _cholesky(scatter, c)
+    L = factor_of(c * scatter)
     W = xp.astype(_group._inverse(L).T, Z.dtype)
     whitened = _group._triangular_product(Z, W, overwrite=False)
     remainder = 1.0 - c * squared_norms(whitened)
     remainder = at_least(remainder, float(xp.finfo(Z.dtype).eps) / (1.0 + c))
-    volume = _log_det(L)
+    volume = log_det_of(L)
     nats = (n + 1.0 + d) / 2.0 * form.volume() - (n + d) / 2.0 * (
         volume + xp.log(remainder)
     )
@@ -206,21 +211,21 @@ def _dense_form(
     """Square matrices in the precision of ``like``, made in double precision."""
     xp = namespace(scatter)
     n, d = code.count, code.n_features
-    L = _cholesky(scatter, d / n / epsilon**2)
-    volumes, T = (_log_det(L), 0.0), None
+    L = factor_of(d / n / epsilon**2 * scatter)
+    volumes, T = (log_det_of(L), 0.0), None
     inverse = inverse_of(L)
     eye = xp.eye(L.shape[0], dtype=L.dtype, device=L.device)
     ridge = xp.astype(eye - inverse, like.dtype)
     if kind is not None and order is None:
         order = xp.arange(L.shape[0], device=L.device)
     if kind == "coding":
-        L = _cholesky(_reordered(scatter, order), d / (n + 1.0) / epsilon**2)
-        volumes, T = (volumes[0], _log_det(L)), _group._inverse(L).T
+        L = factor_of(d / (n + 1.0) / epsilon**2 * _reordered(scatter, order))
+        volumes, T = (volumes[0], log_det_of(L)), _group._inverse(L).T
     elif kind == "residual":
         T = _right_triangle(_reordered(inverse, order))
     if T is not None:
         T = _group._cast(T, like)
-    code = Code(n, d, widen(scatter)[0, :0], 0.0, True, volumes)
+    code = Code(n, d, scatter[0, :0], 0.0, True, volumes)
     return Dense(code, epsilon, ridge, T, order)
 
 
@@ -235,23 +240,3 @@ def _right_triangle(matrix: Any) -> Any:
     turned = xp.flip(matrix, axis=1)
     R: Any = np.linalg.qr(turned, "r") if xp is np else xp.linalg.qr(turned)[1]
     return xp.flip(R.T)
-
-
-def _cholesky(scatter: Any, scale: float) -> Any:
-    """Cholesky factor of ``I + c S`` in double precision."""
-    xp = namespace(scatter)
-    S = widen(scatter)
-    if xp is np:  # in place
-        M = scale * S
-        M.reshape(-1)[:: len(M) + 1] += 1.0
-        U, failed = lapack.dpotrf(M.T, lower=0, overwrite_a=1)
-        assert not failed
-        return U.T
-    return xp.linalg.cholesky(
-        xp.eye(S.shape[0], dtype=S.dtype, device=S.device) + scale * S
-    )
-
-
-def _log_det(L: Any) -> float:
-    xp = namespace(L)
-    return 2.0 * float(xp.sum(xp.log(xp.linalg.diagonal(L))))

@@ -59,6 +59,14 @@ class BaseRule(ABC):
     def left_out(groups: Sequence[Any]) -> list[tuple[Any, Any]]:
         """Extra nats (b,) and projections of the rows of groups, each by the others."""
 
+    @staticmethod
+    def total_scatter(classes: Sequence[Any]) -> Any:
+        """Scatter of all rows, from those of the classes; None where one has none."""
+        scatters = [group.scatter for group in classes]
+        if any(scatter is None for scatter in scatters):
+            return None
+        return sum(scatters[1:], scatters[0])
+
     def change(self, built: Built, Z: Any) -> tuple[Any, Any]:
         """Complete a layer, and say in which direction it moves the training rows."""
         layer = built.layer

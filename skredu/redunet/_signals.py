@@ -53,11 +53,7 @@ class SignalRule(BaseRule):
         """Operators of a layer from training features."""
         norms = squared_norms(Z)
         classes = [self._group(Z, norms, part) for part in self.slices]
-        scatters = [group.scatter for group in classes]
-        total = None
-        if all(scatter is not None for scatter in scatters):
-            total = sum(scatters[1:], scatters[0])
-        whole = self._group(Z, norms, slice(None), total)
+        whole = self._group(Z, norms, slice(None), self.total_scatter(classes))
         (whole,), _ = complete([whole], None)
         classes, matrices = complete(classes, self.membership)
         layer = SpectralLayer.of(

@@ -55,9 +55,8 @@ class VectorRule(BaseRule):
         order = xp.argsort(-xp.sum(Z * Z, axis=0))
         kind = "coding" if self.membership == "coding" else "residual"
         classes = [self._group(Z, part, kind=kind, order=order) for part in self.slices]
-        scatters = [group.scatter for group in classes]
-        known = None if any(S is None for S in scatters) else sum(scatters)
-        whole = self._group(Z, slice(None), kind=None, scatter=known)
+        total = self.total_scatter(classes)
+        whole = self._group(Z, slice(None), kind=None, scatter=total)
         forms = [group.form for group in classes]
         layer = Layer.of(whole.form, forms, self.membership, self.temperature)
         return Built(layer, whole, classes)

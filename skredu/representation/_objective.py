@@ -8,7 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from skredu.coding._linalg import inverse_of, log_volume, volume_gradient
+from skredu.coding._linalg import (
+    factor_of,
+    inverse_of,
+    log_det_of,
+    log_volume,
+    volume_gradient,
+)
 from skredu.rates import class_coding_rate, coding_rate
 
 # Where alpha Z^T Z has a larger trace, I + alpha Z^T Z loses more than half of the
@@ -114,8 +120,6 @@ class Reduction:
 
 def _inverse_and_volume(S: Any, alpha: float) -> tuple[Any, float]:
     """Inverse of ``I + alpha S``, and the logarithm of its determinant."""
-    M = alpha * S
-    M[np.diag_indices_from(M)] += 1.0
-    L = np.linalg.cholesky(M)
-    volume = 2.0 * float(np.sum(np.log(np.diagonal(L))))
+    L = factor_of(alpha * S)
+    volume = log_det_of(L)
     return inverse_of(L), volume
