@@ -52,6 +52,12 @@ def rule_for(
     )
 
 
+def layer_for(Z, y, **settings):
+    """Return a layer that moves rows."""
+    rule = rule_for(Z, y, **settings)
+    return rule.completed(rule.build(Z), Z).layer
+
+
 def grown_from(rule, Z, step, **settings):
     return grow(rule, rule.build(Z), Z, step, **settings)
 
@@ -70,8 +76,8 @@ def span(Z, wanted):
 def test_memberships_and_change(shape, kind, form, weights):
     Z, y, new, w = problem(shape, weights)
     frame = Frame.of(Z)
-    rule = rule_for(Z, y, weights=w, kind=kind, form=form)
-    layer = rule.build(frame.enter_training(Z)).layer
+    rule, A = rule_for(Z, y, weights=w, kind=kind, form=form), frame.enter_training(Z)
+    layer = rule.completed(rule.build(A), A).layer
     Pi = layer.memberships(frame.enter(new))
     expected = [oracle.memberships(z, Z, y, 0.5, kind, 5.0, w) for z in new]
     assert_allclose(Pi, expected, rtol=1e-9, atol=1e-12)
@@ -150,7 +156,7 @@ def test_rates_are_those_of_the_public_functions():
 
 def test_memberships_by_coding_are_those_of_micl():
     Z, y, new, w = problem("many rows", "copies")
-    layer = rule_for(Z, y, weights=w).build(Z).layer
+    layer = layer_for(Z, y, weights=w)
     micl = MICLClassifier(0.5, assume_centered=True, priors=None)
     expected = micl.fit(Z, y, sample_weight=w).predict_proba(new)
     assert_allclose(layer.memberships(new), expected, atol=1e-12)
@@ -161,16 +167,15 @@ def test_memberships_by_coding_are_those_of_micl():
 def test_extreme_distortions(form, epsilon):
     Z, y, new, _ = problem("few rows")
     frame = Frame.of(Z)
-    built = rule_for(Z, y, epsilon=epsilon, form=form).build(frame.enter_training(Z))
-    moved = built.layer.move(frame.enter(new), 1.0)
+    rule, A = rule_for(Z, y, epsilon=epsilon, form=form), frame.enter_training(Z)
+    layer = rule.completed(rule.build(A), A).layer
+    moved = layer.move(frame.enter(new), 1.0)
     assert np.isfinite(moved).all()
     if epsilon < 1e-2:  # hard projections
         *_, inside = np.linalg.svd(Z[y == 0], full_matrices=False)
         expected = normalised(Z[:1] - Z[:1] + Z[:1] @ inside.T @ inside)
         start = frame.enter(Z[:1])
-        assert_allclose(
-            frame.leave(Z[:1], built.layer.move(start, 1.0)), expected, atol=1e-4
-        )
+        assert_allclose(frame.leave(Z[:1], layer.move(start, 1.0)), expected, atol=1e-4)
 
 
 # -- which form -----------------------------------------------------------------------
@@ -199,8 +204,8 @@ def test_classes_far_behind_are_left_out(kind, form):
     X, y = X[~few], y[~few]
     X = on_sphere(X[np.argsort(y, kind="stable")] - X.mean(axis=0))
     Z, new, y = X[::2], X[1::2], np.sort(y)[::2]
-    rule = rule_for(Z, y, kind=kind, epsilon=0.2, form=form)
-    layer = replace(rule.build(Z).layer, temperature=100.0)
+    layer = layer_for(Z, y, kind=kind, epsilon=0.2, form=form)
+    layer = replace(layer, temperature=100.0)
     assert form is None or all(isinstance(f, Dense) for f in layer.classes)
     assert form or {type(f) for f in layer.classes} == {Dense, Factored}
 
@@ -223,7 +228,7 @@ def test_classes_far_behind_are_left_out(kind, form):
 def test_plain_state_restores_the_layer():
     Z, y, new, _ = problem("many rows")
     for form in ("factored", "dense"):
-        layer = rule_for(Z, y, form=form).build(Z).layer
+        layer = layer_for(Z, y, form=form)
         again = Layer.of_plain(layer.plain())
         np.testing.assert_array_equal(again.change(new), layer.change(new))
         assert again.rates() == layer.rates()
@@ -352,4 +357,35 @@ def test_a_frame_loses_nothing():
     assert frame.basis.shape == (14, 9)
     assert_allclose(frame.leave(new, frame.enter(new)), new, atol=1e-14)
     assert_allclose(frame.enter(Z)[:, -1], 0.0, atol=1e-14)
-    assert Frame.of(problem("many rows")[0]).basis is None
+    assert vars(Frame.of(problem("many rows")[0])) == vars(Frame())
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_features_that_are_zero_in_training_are_left_out(shape):
+    rng = np.random.default_rng(1)
+    Z, y, new, _ = problem(shape)
+    moving = np.delete(np.arange(Z.shape[1] + 3), [0, 4, Z.shape[1] + 2])
+
+    def wide(rows):
+        spread = np.zeros((len(rows), Z.shape[1] + 3))
+        spread[:, moving] = rows
+        return spread
+
+    wide_new = oracle.on_sphere(wide(new) + 0.1 * rng.normal(size=(len(new), 1)))
+    frame = Frame.of(wide(Z))
+    selected = len(Z) >= Z.shape[1]
+    assert (frame.moving is not None) == selected
+    assert_allclose(frame.leave(wide_new, frame.enter(wide_new)), wide_new, atol=1e-14)
+    for construction in ("left_out", "estimated"):
+        results = []
+        for f in (frame, Frame()):
+            rule = rule_for(wide(Z), y, construction=construction)
+            grown = grown_from(rule, f.enter_training(wide(Z)), Step(0.5, False))
+            layers = [(g.layer, g.step) for g, _ in zip(grown, range(5), strict=False)]
+            *_, moved = staged(layers, f.enter(wide_new))
+            results.append(f.leave(wide_new, moved))
+        assert_allclose(results[0], results[1], atol=1e-11)
+    inner = frame.enter_training(wide(Z)).T @ frame.enter_training(wide(Z))
+    expected = wide(Z).T @ wide(Z) + 2.0 * np.eye(len(wide(Z).T))
+    inner = inner + 2.0 * np.eye(len(inner))
+    assert_allclose(frame.operator(inner, 2.0, wide(Z).shape[1]), expected, atol=1e-12)

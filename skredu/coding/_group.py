@@ -207,7 +207,8 @@ def _inverse(L: Any) -> Any:
     """Inverse of a lower-triangular factor of bounded condition."""
     xp = namespace(L)
     if xp is np:
-        return lapack.dtrtri(L.T, lower=0)[0].T
+        trtri = lapack.strtri if L.dtype == np.float32 else lapack.dtrtri
+        return trtri(L.T, lower=0)[0].T
     return xp.linalg.inv(L)
 
 

@@ -73,10 +73,11 @@ def log_det_of(L: Any) -> float:
 
 
 def inverse_of(L: Any) -> Any:
-    """Inverse of ``L L^T`` in double precision, ``L`` lower-triangular and used up."""
+    """Inverse of ``L L^T`` in the precision of ``L``, lower-triangular and used up."""
     xp = namespace(L)
     if xp is np:  # a third of the operations
-        inverse = lapack.dpotri(L.T, lower=0, overwrite_c=1)[0]
+        potri = lapack.spotri if L.dtype == np.float32 else lapack.dpotri
+        inverse = potri(L.T, lower=0, overwrite_c=1)[0]
         inverse += inverse.T  # below the diagonal there were zeros
         inverse.T.reshape(-1)[:: len(L) + 1] *= 0.5
         return inverse
@@ -96,7 +97,7 @@ def scatter_of(W: Any) -> Any:
     if still.shape[0] < LEAST_STILL * W.shape[1]:
         return W.T @ W
     W = namespace(W).take(W, moving, axis=1)
-    return spread_out(W.T @ W, moving, still)
+    return spread_columns(spread_columns(W.T @ W, moving, still).T, moving, still)
 
 
 def split(mask: Any) -> tuple[Any, Any]:
@@ -105,19 +106,16 @@ def split(mask: Any) -> tuple[Any, Any]:
     return xp.nonzero(mask)[0], xp.nonzero(~mask)[0]
 
 
-def spread_out(S: Any, moving: Any, still: Any) -> Any:
-    """Put ``S`` at the rows and columns ``moving``, zeros at those of ``still``."""
-    xp = namespace(S)
-    a, rest = moving.shape[0], still.shape[0]
+def spread_columns(A: Any, moving: Any, still: Any) -> Any:
+    """Put the columns of ``A`` at ``moving``, zeros at those of ``still``."""
+    xp, (n, a), rest = namespace(A), A.shape, still.shape[0]
     if xp is np:
-        spread = np.zeros((a + rest, a + rest), dtype=S.dtype)
-        spread[np.ix_(moving, moving)] = S
+        spread = np.zeros((n, a + rest), dtype=A.dtype)
+        spread[:, moving] = A
         return spread
-    place = {"dtype": S.dtype, "device": S.device}
-    S = xp.concat([S, xp.zeros((rest, a), **place)], axis=0)
-    S = xp.concat([S, xp.zeros((a + rest, rest), **place)], axis=1)
+    zeros = xp.zeros((n, rest), dtype=A.dtype, device=A.device)
     order = xp.argsort(xp.concat([moving, still]))
-    return xp.take(xp.take(S, order, axis=0), order, axis=1)
+    return xp.take(xp.concat([A, zeros], axis=1), order, axis=1)
 
 
 def rank_of(sigma: Any, shape: tuple[int, ...]) -> int:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from scipy.linalg import qr
 
 from skredu._compat import at_least, namespace
 from skredu.coding import _group
@@ -30,6 +31,9 @@ MAX_SCALE = 1e7
 # Up to this ``alpha tr(S)`` the products of rows resolve their singular vectors: what
 # rounding does to the operators is this times the unit of rounding.
 GRAM_SCALE = 1e5
+# Up to this ``alpha tr(S)`` the Cholesky factor of rows in single precision is inverted
+# in single precision: what rounding does is the root of this times the unit.
+SINGLE_SCALE = 1e5
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -47,6 +51,11 @@ class Group:
         Scatter of the rows, of the dense form.
     leverages : Leverages or None
         Of the rows, of the factored form.
+    steepness : float
+        Trace of ``alpha S``.
+    factor : array of shape (r, r) or None
+        Cholesky factor of ``I + alpha S`` of a dense form that has a volume, but no
+        matrices yet, see `completed`.
     """
 
     Z: Any
@@ -54,23 +63,32 @@ class Group:
     form: Form
     scatter: Any = None
     leverages: Leverages | None = None
+    steepness: float = 0.0
+    factor: Any = None
 
     def left_out(self) -> tuple[Any, Any]:
         """Extra nats (b,) and projections (b, r) of the rows, each by the others."""
         if isinstance(self.form, Factored):
             assert self.leverages is not None
             return self.form.left_out(self.Z, self.weights, self.leverages)
-        return _dense_left_out(self.form, self.Z, self.scatter)
+        return _dense_left_out(self, self.form)
+
+    def rounded(self, L: Any) -> Any:
+        """Copy of a Cholesky factor, in the precision in which it is inverted."""
+        xp = namespace(L)
+        single = self.steepness <= SINGLE_SCALE
+        return xp.astype(L, self.Z.dtype if single else L.dtype, copy=True)
 
 
-def _dense_left_out(form: Dense, Z: Any, scatter: Any) -> tuple[Any, Any]:
-    xp, code = namespace(Z), form.code
+def _dense_left_out(group: Group, form: Dense) -> tuple[Any, Any]:
+    Z, code = group.Z, form.code
+    xp = namespace(Z)
     n, d = code.count - 1.0, code.n_features
     if n <= 0.0:
         return alone_nats(code, form.epsilon, squared_norms(Z)), xp.zeros_like(Z)
     c = d / n / form.epsilon**2
-    L = factor_of(c * scatter)
-    W = xp.astype(_group._inverse(L).T, Z.dtype)
+    L = factor_of(c * group.scatter)
+    W = xp.astype(_group._inverse(group.rounded(L)).T, Z.dtype)
     whitened = _group._triangular_product(Z, W, overwrite=False)
     remainder = 1.0 - c * squared_norms(whitened)
     remainder = at_least(remainder, float(xp.finfo(Z.dtype).eps) / (1.0 + c))
@@ -90,12 +108,11 @@ def group_of(
     n_features: int,
     n_moved: int,
     kind: str | None = "coding",
-    order: Any = None,
     scatter: Any = None,
     left_out: bool = False,
     form: str | None = None,
 ) -> Group:
-    """Make the operators of a group.
+    """Make the operators of a group, but for the matrices of a dense one.
 
     Parameters
     ----------
@@ -112,8 +129,6 @@ def group_of(
         Number of rows that the operators are applied to in training.
     kind : {"coding", "residual"} or None, default="coding"
         Rule by which rows will be scored; None: they will not.
-    order : array of shape (r,), default=None
-        Features, those with the most energy first; None: as they are.
     scatter : array of shape (r, r), default=None
         Scatter of the rows, where it is known.
     left_out : bool, default=False
@@ -130,17 +145,21 @@ def group_of(
         form = _cheaper(root.shape, n_moved)
     trace = float(xp.sum(squared_norms(root)))
     limit = MAX_SCALE if kind != "residual" else GRAM_SCALE
-    steep = n_features / count / epsilon**2 * trace > limit
+    steepness = n_features / count / epsilon**2 * trace
     # A fraction of a row that is left out leaves a scale of its own behind.
     fractions = left_out and weights is not None and bool(xp.any(weights < 1.0))
-    if steep or fractions:
+    if steepness > limit or fractions:
         form = "factored"
     code = Code(count, float(n_features), None, 0.0, True)
     if form == "dense":
         if scatter is None:
             scatter = scatter_of(widen(root))
-        dense = _dense_form(scatter, code, epsilon, kind, order, Z)
-        return Group(Z, weights, dense, scatter=scatter)
+        L = factor_of(n_features / count / epsilon**2 * scatter)
+        code = Code(
+            count, code.n_features, scatter[0, :0], 0.0, True, (log_det_of(L), 0.0)
+        )
+        dense = Dense(code, epsilon, None)
+        return Group(Z, weights, dense, scatter, steepness=steepness, factor=L)
     return _factored_group(Z, weights, root, code, epsilon)
 
 
@@ -177,10 +196,10 @@ def _factored_group(
 
 
 def _singular_vectors(root: Any, alpha: float) -> tuple[Any, Any, Any]:
-    """Singular vectors and values of rows in double precision, the largest first.
+    """Singular vectors and values of rows, the largest first.
 
-    Of few rows the matrix of products is decomposed where that resolves all that
-    matters: several times faster.
+    All but the right vectors are in double precision. Of few rows the matrix of
+    products is decomposed where that resolves all that matters: several times faster.
     """
     xp = namespace(root)
     b, r = root.shape
@@ -189,44 +208,51 @@ def _singular_vectors(root: Any, alpha: float) -> tuple[Any, Any, Any]:
         G = rows @ rows.T
         trace = float(xp.sum(xp.linalg.diagonal(G)))
         if alpha * trace < GRAM_SCALE:
-            return _by_products(rows, G, trace)
+            return _by_products(root, G, trace)
     U, sigma, Vt = left_and_right(root)
     return U, sigma, Vt.T
 
 
-def _by_products(rows: Any, G: Any, trace: float) -> tuple[Any, Any, Any]:
-    """Singular vectors from those of ``G = rows @ rows.T``."""
-    xp = namespace(rows)
-    floor = rows.shape[0] * float(xp.finfo(xp.float64).eps) * trace
+def _by_products(root: Any, G: Any, trace: float) -> tuple[Any, Any, Any]:
+    """Singular vectors from those of ``G = root @ root.T``; right ones as precise."""
+    xp = namespace(root)
+    floor = root.shape[0] * float(xp.finfo(xp.float64).eps) * trace
     eigenvalues, U = xp.linalg.eigh(G)
     start = int(xp.count_nonzero(eigenvalues <= floor))
     U = xp.flip(U[:, start:], axis=1)
     sigma = xp.sqrt(xp.flip(eigenvalues[start:]))
-    return U, sigma, (rows.T @ U) / sigma
+    return U, sigma, root.T @ xp.astype(U / sigma, root.dtype, copy=False)
 
 
-def _dense_form(
-    scatter: Any, code: Code, epsilon: float, kind: str | None, order: Any, like: Any
-) -> Dense:
-    """Square matrices in the precision of ``like``, made in double precision."""
-    xp = namespace(scatter)
-    n, d = code.count, code.n_features
-    L = factor_of(d / n / epsilon**2 * scatter)
-    volumes, T = (log_det_of(L), 0.0), None
-    inverse = inverse_of(L)
-    eye = xp.eye(L.shape[0], dtype=L.dtype, device=L.device)
-    ridge = xp.astype(eye - inverse, like.dtype)
-    if kind is not None and order is None:
-        order = xp.arange(L.shape[0], device=L.device)
+def completed(group: Group, kind: str | None, order: Any) -> Group:
+    """Return a group with the matrices of its dense form.
+
+    Parameters
+    ----------
+    group : Group
+    kind : {"coding", "residual"} or None
+        Rule by which rows will be scored; None: they will not.
+    order : array of shape (r,) or None
+        Features, those with the most energy first.
+    """
+    if group.factor is None:
+        return group
+    xp, form = namespace(group.Z), group.form
+    inverse = inverse_of(group.rounded(group.factor))
+    eye = xp.eye(inverse.shape[0], dtype=inverse.dtype, device=inverse.device)
+    ridge = xp.astype(eye - inverse, group.Z.dtype, copy=False)
+    code, T = form.code, None
     if kind == "coding":
-        L = factor_of(d / (n + 1.0) / epsilon**2 * _reordered(scatter, order))
-        volumes, T = (volumes[0], log_det_of(L)), _group._inverse(L).T
+        scale = code.n_features / (code.count + 1.0) / form.epsilon**2
+        L = factor_of(scale * _reordered(group.scatter, order))
+        volumes = (form.volume(), log_det_of(L))
+        code, T = replace(code, volumes=volumes), _group._inverse(group.rounded(L)).T
     elif kind == "residual":
         T = _right_triangle(_reordered(inverse, order))
     if T is not None:
-        T = _group._cast(T, like)
-    code = Code(n, d, scatter[0, :0], 0.0, True, volumes)
-    return Dense(code, epsilon, ridge, T, order)
+        T = _group._cast(T, group.Z)
+    form = Dense(code, form.epsilon, ridge, T, order)
+    return replace(group, form=form, factor=None)
 
 
 def _reordered(matrix: Any, order: Any) -> Any:
@@ -238,5 +264,8 @@ def _right_triangle(matrix: Any) -> Any:
     """Upper-triangular ``T`` with ``T T^T`` the square of a symmetric matrix."""
     xp = namespace(matrix)
     turned = xp.flip(matrix, axis=1)
-    R: Any = np.linalg.qr(turned, "r") if xp is np else xp.linalg.qr(turned)[1]
+    if xp is np:  # NumPy's would be in double precision
+        (R,) = qr(turned, mode="r", overwrite_a=True, check_finite=False)
+    else:
+        R = xp.linalg.qr(turned)[1]
     return xp.flip(R.T)

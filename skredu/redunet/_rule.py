@@ -52,7 +52,11 @@ class BaseRule(ABC):
 
     @abstractmethod
     def build(self, Z: Any) -> Built:
-        """Operators of a layer from training features."""
+        """Operators of a layer from training features, good for its rates."""
+
+    def completed(self, built: Built, Z: Any) -> Built:
+        """Operators that move rows, too."""
+        return built
 
     @staticmethod
     @abstractmethod
@@ -69,6 +73,7 @@ class BaseRule(ABC):
 
     def change(self, built: Built, Z: Any) -> tuple[Any, Any]:
         """Complete a layer, and say in which direction it moves the training rows."""
+        built = self.completed(built, Z)
         layer = built.layer
         if self.construction == "estimated":
             return layer, layer.change(Z)

@@ -7,7 +7,7 @@ from typing import Any
 
 from skredu._compat import namespace
 from skredu.coding._group import left_and_right
-from skredu.coding._linalg import largest
+from skredu.coding._linalg import LEAST_STILL, largest, split, spread_columns
 
 
 def root_mean_square(X: Any, weights: Any = None) -> float:
@@ -50,59 +50,82 @@ class Frame:
     All motion happens in the span of the training rows: what of a row lies outside
     keeps its direction. With fewer training rows than features a row is therefore held
     as its coordinates in an orthonormal basis of that span and, in one more column,
-    the length of the rest.
+    the length of the rest. Where many features are zero in all training rows, the
+    coordinates are the other features.
 
     Parameters
     ----------
     basis : array of shape (d, r) or None
-        Orthonormal columns; None: the features themselves.
+        Orthonormal columns.
+    moving, still : arrays of shape (r,) and (d - r,), or None
+        Features that are the coordinates, and those that are zero in training. Without
+        a basis and these, all features are.
     """
 
     basis: Any = None
+    moving: Any = None
+    still: Any = None
 
     @classmethod
     def of(cls, Z: Any) -> Frame:
         """Frame for training rows of shape (n, d)."""
-        if Z.shape[0] >= Z.shape[1]:
-            return cls()
-        xp = namespace(Z)
-        return cls(xp.astype(left_and_right(Z)[2].T, Z.dtype))
+        xp, (n, d) = namespace(Z), Z.shape
+        moving, still = split(xp.any(Z != 0, axis=0))
+        if 0 < moving.shape[0] <= n and still.shape[0] >= LEAST_STILL * d:
+            return cls(None, moving, still)
+        if n < d:
+            return cls(xp.astype(left_and_right(Z)[2].T, Z.dtype))
+        return cls()
 
     def enter(self, Z: Any) -> Any:
         """Return the coordinates of rows, of shape (n, d) or (n, r + 1)."""
-        if self.basis is None:
+        if self._everything:
             return Z
-        xp = namespace(Z)
-        inside = Z @ self.basis
-        rest = Z - inside @ self.basis.T
-        length = xp.sqrt(xp.sum(rest * rest, axis=1, keepdims=True))
-        return xp.concat([inside, length], axis=1)
+        inside = self._inside(Z)
+        return namespace(Z).concat([inside, self._rest(Z, inside)[1]], axis=1)
 
     def enter_training(self, Z: Any) -> Any:
         """Return the coordinates of the training rows, which have no rest."""
-        if self.basis is None:
+        if self._everything:
             return Z
-        xp = namespace(Z)
-        inside = Z @ self.basis
+        xp, inside = namespace(Z), self._inside(Z)
         return xp.concat([inside, xp.zeros_like(inside[:, :1])], axis=1)
 
     def leave(self, start: Any, moved: Any) -> Any:
         """Return the rows that started at ``start``, (n, d), and are at ``moved``."""
-        if self.basis is None:
+        if self._everything:
             return moved
         xp = namespace(start)
-        inside = start @ self.basis
-        rest = start - inside @ self.basis.T
-        length = xp.sqrt(xp.sum(rest * rest, axis=1, keepdims=True))
+        rest, length = self._rest(start, self._inside(start))
         rest = rest / xp.where(length > 0, length, xp.ones_like(length))
-        return moved[:, :-1] @ self.basis.T + moved[:, -1:] * rest
+        return self._back(moved[:, :-1]) + moved[:, -1:] * rest
 
     def operator(self, inner: Any, outer: float, n_features: int) -> Any:
         """Dense operator (d, d) from its matrix in the frame and its value outside."""
-        if self.basis is None:
+        if self._everything:
             return inner
-        xp = namespace(inner)
+        xp, r = namespace(inner), inner.shape[0] - 1
         eye = xp.eye(n_features, dtype=inner.dtype, device=inner.device)
-        r = self.basis.shape[1]
         inside = inner[:r, :r] - outer * eye[:r, :r]
-        return outer * eye + self.basis @ inside @ self.basis.T
+        return outer * eye + self._back(self._back(inside).T).T
+
+    @property
+    def _everything(self) -> bool:
+        return self.basis is None and self.moving is None
+
+    def _inside(self, Z: Any) -> Any:
+        """Coordinates (n, r) of the part in the span."""
+        if self.basis is not None:
+            return Z @ self.basis
+        return namespace(Z).take(Z, self.moving, axis=1)
+
+    def _back(self, inside: Any) -> Any:
+        """Rows (n, d) from coordinates of their part in the span."""
+        if self.basis is not None:
+            return inside @ self.basis.T
+        return spread_columns(inside, self.moving, self.still)
+
+    def _rest(self, Z: Any, inside: Any) -> tuple[Any, Any]:
+        """Return what of rows is outside the span (n, d), and its lengths (n, 1)."""
+        xp, rest = namespace(Z), Z - self._back(inside)
+        return rest, xp.sqrt(xp.sum(rest * rest, axis=1, keepdims=True))

@@ -62,7 +62,7 @@ class BaseReduNet(BaseNet):
 
     @property
     def _frame(self) -> Frame:
-        return Frame(self._basis)
+        return Frame(**self._coordinates)
 
     def _enter(self, X: Any) -> tuple[Any, Any]:
         start = on_sphere(X, self._constant)
@@ -81,7 +81,7 @@ class BaseReduNet(BaseNet):
             intercept_scaling=float(self.intercept_scaling),
             epsilon=self.epsilon,
         )
-        self._constant, self._basis = entry.constant, entry.frame.basis
+        self._constant, self._coordinates = entry.constant, vars(entry.frame)
         self.intercept_ = entry.constant or 0.0
         self._n_features_out = entry.n_features
         self.epsilon_ = entry.epsilon

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from skredu._compat import namespace
 from skredu.coding._linalg import widen
 from skredu.redunet._base_layer import BaseLayer
-from skredu.redunet._groups import Group, group_of
+from skredu.redunet._groups import Group, completed, group_of
 from skredu.redunet._layer import Layer
 from skredu.redunet._rule import BaseRule, Built
 
@@ -50,16 +50,27 @@ class VectorRule(BaseRule):
     form: str | None = None
 
     def build(self, Z: Any) -> Built:
-        """Operators of a layer from training features."""
-        xp = namespace(Z)
-        order = xp.argsort(-xp.sum(Z * Z, axis=0))
-        kind = "coding" if self.membership == "coding" else "residual"
-        classes = [self._group(Z, part, kind=kind, order=order) for part in self.slices]
+        """Operators of a layer from training features, not completed."""
+        classes = [self._group(Z, part, kind=self._kind) for part in self.slices]
         total = self.total_scatter(classes)
         whole = self._group(Z, slice(None), kind=None, scatter=total)
         forms = [group.form for group in classes]
+        layer = Layer(whole.form, forms, None, self.membership, self.temperature)
+        return Built(layer, whole, classes)
+
+    def completed(self, built: Built, Z: Any) -> Built:
+        """Operators with what moves rows: a layer that is not taken needs none."""
+        xp = namespace(Z)
+        order = xp.argsort(-xp.sum(Z * Z, axis=0))
+        whole = completed(built.whole, None, None)
+        classes = [completed(group, self._kind, order) for group in built.classes]
+        forms = [group.form for group in classes]
         layer = Layer.of(whole.form, forms, self.membership, self.temperature)
         return Built(layer, whole, classes)
+
+    @property
+    def _kind(self) -> str:
+        return "coding" if self.membership == "coding" else "residual"
 
     def _group(self, Z: Any, part: slice, **settings: Any) -> Group:
         weights = None if self.weights is None else widen(self.weights[part])
