@@ -212,7 +212,7 @@ def test_half_a_spectrum_tells_everything(shape):
 # -- digits, extremes, state ----------------------------------------------------------
 
 
-@pytest.mark.parametrize("size", [1, 3, 12])
+@pytest.mark.parametrize("size", [1, 3, 12, 17])
 def test_inverses_and_forms(size, monkeypatch):
     rng = np.random.default_rng(0)
     A = rng.normal(size=(2, 5, size, 14)) + 1j * rng.normal(size=(2, 5, size, 14))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy.linalg import lapack
 
 from skredu._compat import namespace
 from skredu.coding._linalg import BLOCK
@@ -58,9 +59,25 @@ def _inverses(S: Any, c: Any) -> tuple[Any, Any]:
 
 def _factor(S: Any, c: Any) -> tuple[Any, Any]:
     xp = namespace(S)
+    if xp is np:
+        return _factor_each(S, c)
     M = c[:, None, None] * S + xp.eye(S.shape[1], dtype=S.dtype, device=S.device)
     pivots = xp.real(xp.linalg.diagonal(xp.linalg.cholesky(M)))
     return xp.linalg.inv(M), 2.0 * xp.sum(xp.log(pivots), axis=1)
+
+
+def _factor_each(S: Any, c: Any) -> tuple[Any, Any]:
+    """Cholesky factors and inverses of triangles: half the operations of `inv`."""
+    M = S * c[:, None, None]
+    pivots = np.empty(M.shape[:2])
+    for i, A in enumerate(M):
+        A.reshape(-1)[:: len(A) + 1] += 1.0
+        if lapack.zpotrf(A.T, lower=0, overwrite_a=1)[1]:
+            raise np.linalg.LinAlgError("A matrix is not positive definite.")
+        pivots[i] = A.diagonal().real
+        lapack.zpotri(A.T, lower=0, overwrite_c=1)
+        M[i] += np.tril(A, -1).conj().T  # LAPACK has cleared the upper triangle
+    return M, 2.0 * np.log(pivots).sum(axis=1)
 
 
 def _sweep(S: Any, c: Any) -> tuple[Any, Any]:

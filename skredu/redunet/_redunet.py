@@ -103,14 +103,16 @@ class ReduNetTransformer(BaseReduNet):
     -----
     All motion is in the span of the training rows; what a row has outside keeps its
     direction. With ``n < d`` rows the network works in ``r + 1`` coordinates, ``r`` the
-    rank, and no ``d x d`` array is made. A class with ``n_j`` rows keeps its
-    ``m_j <= n_j`` eigenvectors (``r m_j`` numbers) or two triangular or symmetric
-    matrices (``2 r^2``), whichever takes fewer operations: a factored class costs a
-    row :math:`2 r m_j` operations and again as many if it is a member, a dense one at
-    most :math:`r^2`, and :math:`2 r^2`. All rows together keep one ``r x r`` matrix a
-    layer. Memberships are sharp, so that a row is a member of few classes: from 64
-    coordinates on, those with the most energy rule out most dense classes before the
-    others are looked at. Moving ``r`` rows or more holds ``k r^2`` numbers for a while.
+    rank, and no ``d x d`` array is made; where a tenth of the features or more are zero
+    in all training rows, in the ``r`` others and one more. A class with ``n_j`` rows
+    keeps its ``m_j <= n_j`` eigenvectors (``r m_j`` numbers) or two triangular or
+    symmetric matrices (``2 r^2``), whichever takes fewer operations: a factored class
+    costs a row :math:`2 r m_j` operations and again as many if it is a member, a dense
+    one at most :math:`r^2`, and :math:`2 r^2`. All rows together keep one ``r x r``
+    matrix a layer. Memberships are sharp, so that a row is a member of few classes:
+    from 64 coordinates on, those with the most energy rule out most dense classes
+    before the others are looked at. Moving ``r`` rows or more holds ``k r^2`` numbers
+    for a while.
     Array-API input is supported.
 
     References

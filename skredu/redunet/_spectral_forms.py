@@ -241,7 +241,7 @@ def factored(
         eigenvalues, U = sigma * sigma, xp.matrix_transpose(Ut)
     elif b < C:
         eigenvalues, U = xp.linalg.eigh(adjoint(root) @ root)
-        V, eigenvalues = _other_side(root, U, eigenvalues)
+        V, eigenvalues = _other_side(weighted(Z, weights), U, eigenvalues)
         U = xp.conj(U)
     else:
         eigenvalues, V = xp.linalg.eigh(root @ adjoint(root))
@@ -269,7 +269,8 @@ def _other_side(root: Any, vectors: Any, eigenvalues: Any) -> tuple[Any, Any]:
     eigenvalues = xp.where(real, eigenvalues, xp.zeros_like(eigenvalues))
     sigma = xp.sqrt(xp.where(real, eigenvalues, xp.ones_like(eigenvalues)))
     keep = xp.astype(real, xp.float64) / sigma
-    return (root @ vectors) * keep[:, None, :], eigenvalues
+    vectors = xp.astype(vectors * keep[:, None, :], root.dtype, copy=False)
+    return root @ vectors, eigenvalues
 
 
 def complete(groups: Sequence[Group], kind: str | None) -> tuple[list[Group], Any]:
