@@ -23,7 +23,12 @@ WEIGHTS = {
     "copies": lambda rng, n: rng.integers(1, 4, n).astype(float),
     "fractions": lambda rng, n: rng.uniform(0.2, 3.0, n),
 }
-SHAPES = {"many rows": (36, 5), "few rows": (9, 14), "one class of one row": (7, 9)}
+SHAPES = {
+    "many rows": (36, 5),
+    "few rows": (9, 14),
+    "one class of one row": (7, 9),
+    "still features": (30, 7),
+}
 
 
 def problem(shape, weights=None, seed=0):
@@ -35,7 +40,10 @@ def problem(shape, weights=None, seed=0):
         y = np.array([0, 0, 0, 1, 1, 1, 2])
     bases = rng.normal(size=(3, 2, d))
     X = np.array([rng.normal(size=2) @ bases[label] for label in y])
-    Z = oracle.on_sphere(X + 0.3 * rng.normal(size=(n, d)))
+    X += 0.3 * rng.normal(size=(n, d))
+    if shape.startswith("still"):
+        X[:, [1, 4]] = 0.0
+    Z = oracle.on_sphere(X)
     new = oracle.on_sphere(
         np.vstack([rng.normal(size=(4, d)), rng.normal(size=(2, n)) @ Z, Z[:2]])
     )
@@ -311,7 +319,7 @@ def test_a_network_ends_with_a_layer_that_gains_too_little():
 
 @pytest.mark.parametrize("construction", ["left_out", "estimated", "labels"])
 @pytest.mark.parametrize("form", ["factored", "dense"])
-@pytest.mark.parametrize("shape", ["many rows", "few rows"])
+@pytest.mark.parametrize("shape", ["many rows", "few rows", "still features"])
 def test_precision_and_place_follow_the_rows(xp, dtype, shape, form, construction):
     Z, y, new, w = problem(shape, "copies")
     results = []
@@ -360,32 +368,17 @@ def test_a_frame_loses_nothing():
     assert vars(Frame.of(problem("many rows")[0])) == vars(Frame())
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-def test_features_that_are_zero_in_training_are_left_out(shape):
-    rng = np.random.default_rng(1)
-    Z, y, new, _ = problem(shape)
-    moving = np.delete(np.arange(Z.shape[1] + 3), [0, 4, Z.shape[1] + 2])
-
-    def wide(rows):
-        spread = np.zeros((len(rows), Z.shape[1] + 3))
-        spread[:, moving] = rows
-        return spread
-
-    wide_new = oracle.on_sphere(wide(new) + 0.1 * rng.normal(size=(len(new), 1)))
-    frame = Frame.of(wide(Z))
-    selected = len(Z) >= Z.shape[1]
-    assert (frame.moving is not None) == selected
-    assert_allclose(frame.leave(wide_new, frame.enter(wide_new)), wide_new, atol=1e-14)
-    for construction in ("left_out", "estimated"):
-        results = []
-        for f in (frame, Frame()):
-            rule = rule_for(wide(Z), y, construction=construction)
-            grown = grown_from(rule, f.enter_training(wide(Z)), Step(0.5, False))
-            layers = [(g.layer, g.step) for g, _ in zip(grown, range(5), strict=False)]
-            *_, moved = staged(layers, f.enter(wide_new))
-            results.append(f.leave(wide_new, moved))
-        assert_allclose(results[0], results[1], atol=1e-11)
-    inner = frame.enter_training(wide(Z)).T @ frame.enter_training(wide(Z))
-    expected = wide(Z).T @ wide(Z) + 2.0 * np.eye(len(wide(Z).T))
-    inner = inner + 2.0 * np.eye(len(inner))
-    assert_allclose(frame.operator(inner, 2.0, wide(Z).shape[1]), expected, atol=1e-12)
+def test_features_that_are_zero_in_training_are_no_coordinates():
+    Z, _, new, _ = problem("still features")
+    frame = Frame.of(Z)
+    assert_allclose(frame.moving, [0, 2, 3, 5, 6])
+    assert frame.enter(new).shape[1] == 6
+    assert np.linalg.norm(frame.enter(new)[:4, -1]) > 0.1
+    assert_allclose(frame.leave(new, frame.enter(new)), new, atol=1e-14)
+    A = frame.enter_training(Z)
+    inner, outer = A.T @ A + 2.0 * np.eye(6), Z.T @ Z + 2.0 * np.eye(7)
+    assert_allclose(frame.operator(inner, 2.0, 7), outer, atol=1e-13)
+    # too few of them, or fewer rows than the others
+    few = np.hstack([Z[:, [0, 2, 3, 5, 6]]] * 3 + [Z[:, [1]]])
+    assert vars(Frame.of(few)) == vars(Frame())
+    assert Frame.of(Z[:4]).basis.shape == (7, 4)

@@ -81,7 +81,7 @@ class BaseReduNet(BaseNet):
             intercept_scaling=float(self.intercept_scaling),
             epsilon=self.epsilon,
         )
-        self._constant, self._coordinates = entry.constant, vars(entry.frame)
+        self._constant, self._coordinates = entry.constant, dict(vars(entry.frame))
         self.intercept_ = entry.constant or 0.0
         self._n_features_out = entry.n_features
         self.epsilon_ = entry.epsilon
