@@ -90,7 +90,8 @@ class Wish:
             raise ValueError(
                 f"n_clusters={n_clusters} groups of min_cluster_size="
                 f"{self.min_cluster_size} or more are nowhere in the tree of merges "
-                f"of n_samples={len(weights)} rows: it has up to {found.max()} of them."
+                f"of n_samples={len(weights)} rows: it has up to {found.max()} of "
+                "them. Ask for no more, for smaller ones, or leave one of the two out."
             )
         return cuts
 
@@ -105,8 +106,8 @@ class Wish:
             warnings.warn(
                 f"{noise / total:.0%} of the rows are outliers: at "
                 f"epsilon={epsilon:.3g} hardly any groups reach "
-                f"min_cluster_size={self.min_cluster_size}. Try a larger epsilon, or "
-                "fewer groups.",
+                f"min_cluster_size={self.min_cluster_size}. Try a larger epsilon, a "
+                "smaller min_cluster_size, or n_clusters=None.",
                 stacklevel=3 + FIT_FRAMES,
             )
 
