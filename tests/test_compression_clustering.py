@@ -15,6 +15,7 @@ from sklearn.neighbors import kneighbors_graph
 
 from skredu import CompressionClustering
 from skredu.clustering import _solve
+from skredu.clustering._distortion import rounding_noise
 from skredu.datasets import make_subspaces
 from skredu.rates import partition_coding_length
 
@@ -56,6 +57,36 @@ def test_auto_lands_on_the_plateau(lines_and_plane):
     assert 1e-3 < model.epsilon_ / NOISE < 2
     assert model.n_clusters_ == 3
     assert adjusted_rand_score(y, model.labels_) >= 0.94
+
+
+def test_values_of_counts_and_rounded_numbers_are_no_groups(blobs):
+    rng = np.random.default_rng(0)
+    numbers = rng.integers(18, 80, 300), rng.poisson(2, 300), rng.normal(size=300)
+    model = CompressionClustering(min_cluster_size=5).fit(np.column_stack(numbers))
+    assert model.n_clusters_ == 1
+    X, y = blobs
+    rounded = CompressionClustering().fit(np.round(2.0 * X))
+    assert adjusted_rand_score(y, rounded.labels_) == 1.0
+
+
+@pytest.mark.parametrize("step", [1e-8, 0.1, 1e8])
+def test_noise_of_rounding(step):
+    values = np.delete(np.arange(40.0), [7, 11, 12]).repeat(2)
+    X = step * np.column_stack([values, 3.0 * values - 7.0, np.full(len(values), 1e3)])
+    noise = step * (10.0 / 12.0) ** 0.5
+    assert_allclose(rounding_noise(X), noise)
+    X[0, 0] = 0.5 * step  # a gap that was filled
+    assert_allclose(rounding_noise(X), noise)
+    assert rounding_noise(X[:, 2:]) == 0.0
+    assert rounding_noise(X[:1]) == 0.0
+
+
+@pytest.mark.parametrize("m", [2, 5, 100])
+def test_at_the_noise_of_rounding_values_cost_what_their_labels_do(m):
+    values = np.arange(m, dtype=float)[:, None]
+    noise = rounding_noise(values)
+    bits = 0.5 * np.log2(1.0 + np.var(values) / noise**2)  # a row of one group
+    assert_allclose(bits, np.log2(m))
 
 
 def test_subspaces_among_outliers():

@@ -56,7 +56,8 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
         published with the papers passes its square. ``"auto"`` tries 16 values from
         0.001 to 1 times the spread of the rows, on at most 500 of them, and takes that
         with the fewest bits after adding :math:`n r \log_2 \epsilon` for the ``r``
-        directions in which rows differ.
+        directions in which rows differ; none below the noise that rounding to the
+        steps of features leaves.
     n_clusters : int, default=None
         Number of groups, those smaller than ``min_cluster_size`` not counted. None: as
         many as take the fewest bits. With ``epsilon="auto"`` the distortions vote for

@@ -14,6 +14,8 @@ from skredu.clustering._wish import Wish
 
 # Distortions that are tried, relative to the spread of the rows.
 EPSILONS = np.logspace(-3.0, 0.0, 16)
+# Values of a feature that differ by less than this share of their range are the same.
+RESOLUTION = 1e-9
 # Of more distinct rows than this, an even choice of so many is looked at.
 MAX_ROWS = 500
 
@@ -31,6 +33,36 @@ def spread_of(data: Data, assume_centered: bool) -> float:
             unit = rows / size  # so that no square overflows
             return size * float(shares @ np.einsum("ij,ij->i", unit, unit)) ** 0.5
     return 1.0
+
+
+def rounding_noise(X: Any) -> float:
+    """Root mean square distance by which rounding to the steps of features moves a row.
+
+    At this distortion it takes as many bits to tell values one step apart as to code
+    them as groups of their own; below it, values of a feature would be the groups.
+    """
+    steps = np.array([_step(values) for values in np.sort(X, axis=0).T])
+    size = float(np.max(steps))
+    return size * float(np.sum((steps / size) ** 2) / 12.0) ** 0.5 if size > 0 else 0.0
+
+
+def _step(values: Any) -> float:
+    """Step of a feature from its sorted values: nearly the smallest difference.
+
+    Nearly, as a gap that was filled with the mean lies between two steps.
+    """
+    largest, gaps = max(-values[0], values[-1]), np.diff(values)
+    same = RESOLUTION * (values[-1] - values[0]) + 4.0 * np.finfo(float).eps * largest
+    gaps = gaps[gaps > same]
+    return float(np.quantile(gaps, 0.1, method="lower")) if len(gaps) else 0.0
+
+
+def distortions(data: Data, assume_centered: bool) -> Any:
+    """Grid relative to the spread of the rows, from the noise of rounding on."""
+    epsilons = EPSILONS * spread_of(data, assume_centered)
+    coarse = epsilons >= rounding_noise(data.X)
+    coarse[-1] = True
+    return epsilons[coarse]
 
 
 def evenly(data: Data, most: int = MAX_ROWS) -> Data:
@@ -120,7 +152,7 @@ def choose_epsilon(
 ) -> float:
     """Distortion with the fewest penalised bits, or elected for a number of groups."""
     data = evenly(data)
-    epsilons = EPSILONS * spread_of(data, assume_centered)
+    epsilons = distortions(data, assume_centered)
     solutions = solved(data, epsilons, assume_centered, n_jobs, to_the_end=False)
     if wish.n_clusters is not None:
         elected = _elected(solutions, wish)
