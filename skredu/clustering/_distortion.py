@@ -38,8 +38,10 @@ def spread_of(data: Data, assume_centered: bool) -> float:
 def rounding_noise(X: Any) -> float:
     """Root mean square distance by which rounding to the steps of features moves a row.
 
-    At this distortion it takes as many bits to tell values one step apart as to code
-    them as groups of their own; below it, values of a feature would be the groups.
+    Of rows of shape (m, d), in their units: the error within a step ``s`` has the
+    variance ``s^2 / 12``. At this distortion it takes as many bits to tell values one
+    step apart as to code them as groups of their own; below it, values of a feature
+    would be the groups.
     """
     steps = np.array([_step(values) for values in np.sort(X, axis=0).T])
     size = float(np.max(steps))

@@ -12,11 +12,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.linalg import blas, lapack
+from scipy.linalg import blas
 
 from skredu._compat import at_least, namespace
 from skredu.coding._incremental import Code, Coordinates, Leverages, joined_extra
-from skredu.coding._linalg import LEAST_STILL, factor_of, log_det_of, split, widen
+from skredu.coding._linalg import (
+    LEAST_STILL,
+    factor_of,
+    lapack_of,
+    log_det_of,
+    split,
+    widen,
+)
 from skredu.coding._scatter import Scatter
 
 
@@ -207,8 +214,7 @@ def _inverse(L: Any) -> Any:
     """Inverse of a lower-triangular factor of bounded condition."""
     xp = namespace(L)
     if xp is np:
-        trtri = lapack.strtri if L.dtype == np.float32 else lapack.dtrtri
-        return trtri(L.T, lower=0)[0].T
+        return lapack_of("trtri", L)(L.T, lower=0)[0].T
     return xp.linalg.inv(L)
 
 

@@ -25,6 +25,8 @@ MAX_CONDITION = 1e4
 MAX_LOG_ENTRY = 25.0
 # Entries of a temporary: 32 MB in double precision.
 BLOCK = 2**22
+# Of types of NumPy in names of LAPACK.
+LETTERS = {"f": "s", "d": "d", "F": "c", "D": "z"}
 # With a smaller share of columns that stand still, leaving them out does not pay.
 LEAST_STILL = 0.1
 
@@ -48,8 +50,13 @@ def power_of_two(X: Any) -> float:
     return math.ldexp(1.0, math.frexp(largest(X))[1] - 1)
 
 
+def lapack_of(name: str, A: Any) -> Any:
+    """Routine of LAPACK for the type of an array of NumPy."""
+    return getattr(lapack, LETTERS[A.dtype.char] + name)
+
+
 def factor_of(M: Any) -> Any:
-    """Lower Cholesky factor of ``I + M`` in double precision; ``M`` is used up.
+    """Lower Cholesky factor of ``I + M``; ``M`` is used up.
 
     NumPy's goes straight to LAPACK: of small matrices the checks of a library's
     function cost more than the work, of large ones its copies do.
@@ -60,7 +67,7 @@ def factor_of(M: Any) -> Any:
             M + xp.eye(M.shape[0], dtype=M.dtype, device=M.device)
         )
     M.reshape(-1)[:: len(M) + 1] += 1.0
-    U, failed = lapack.dpotrf(M.T, lower=0, overwrite_a=1)
+    U, failed = lapack_of("potrf", M)(M.T, lower=0, overwrite_a=1)
     if failed:
         raise np.linalg.LinAlgError("The matrix is not positive definite.")
     return U.T
@@ -73,12 +80,12 @@ def log_det_of(L: Any) -> float:
 
 
 def inverse_of(L: Any) -> Any:
-    """Inverse of ``L L^T`` in the precision of ``L``, lower-triangular and used up."""
+    """Inverse of ``L L^H`` in the type of ``L``, lower-triangular and used up."""
     xp = namespace(L)
     if xp is np:  # a third of the operations
-        potri = lapack.spotri if L.dtype == np.float32 else lapack.dpotri
-        inverse = potri(L.T, lower=0, overwrite_c=1)[0]
-        inverse += inverse.T  # below the diagonal there were zeros
+        upper = lapack_of("potri", L)(L.T, lower=0, overwrite_c=1)[0]
+        inverse = upper.conj()
+        inverse += upper.T  # below the diagonal there were zeros
         inverse.T.reshape(-1)[:: len(L) + 1] *= 0.5
         return inverse
     inverse = xp.linalg.inv(L)

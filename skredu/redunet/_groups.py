@@ -143,9 +143,9 @@ def group_of(
         root = xp.sqrt(xp.astype(weights, Z.dtype))[:, None] * Z
     if form is None:
         form = _cheaper(root.shape, n_moved)
-    trace = float(xp.sum(squared_norms(root)))
+    alpha = n_features / count / epsilon**2
+    steepness = alpha * float(xp.sum(squared_norms(root)))
     limit = MAX_SCALE if kind != "residual" else GRAM_SCALE
-    steepness = n_features / count / epsilon**2 * trace
     # A fraction of a row that is left out leaves a scale of its own behind.
     fractions = left_out and weights is not None and bool(xp.any(weights < 1.0))
     if steepness > limit or fractions:
@@ -154,10 +154,9 @@ def group_of(
     if form == "dense":
         if scatter is None:
             scatter = scatter_of(widen(root))
-        L = factor_of(n_features / count / epsilon**2 * scatter)
-        code = Code(
-            count, code.n_features, scatter[0, :0], 0.0, True, (log_det_of(L), 0.0)
-        )
+        L = factor_of(alpha * scatter)
+        volumes = (log_det_of(L), 0.0)
+        code = replace(code, eigenvalues=scatter[0, :0], volumes=volumes)
         dense = Dense(code, epsilon, None)
         return Group(Z, weights, dense, scatter, steepness=steepness, factor=L)
     return _factored_group(Z, weights, root, code, epsilon)

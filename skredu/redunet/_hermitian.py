@@ -10,10 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.linalg import lapack
 
 from skredu._compat import namespace
-from skredu.coding._linalg import BLOCK
+from skredu.coding._linalg import BLOCK, factor_of, inverse_of
 
 # Up to this size sweeps over many matrices at once beat calls of LAPACK for each.
 MAX_SWEEP = 16
@@ -70,13 +69,10 @@ def _factor_each(S: Any, c: Any) -> tuple[Any, Any]:
     """Cholesky factors and inverses of triangles: half the operations of `inv`."""
     M = S * c[:, None, None]
     pivots = np.empty(M.shape[:2])
-    for i, A in enumerate(M):
-        A.reshape(-1)[:: len(A) + 1] += 1.0
-        if lapack.zpotrf(A.T, lower=0, overwrite_a=1)[1]:
-            raise np.linalg.LinAlgError("A matrix is not positive definite.")
-        pivots[i] = A.diagonal().real
-        lapack.zpotri(A.T, lower=0, overwrite_c=1)
-        M[i] += np.tril(A, -1).conj().T  # LAPACK has cleared the upper triangle
+    for i in range(len(M)):
+        L = factor_of(M[i])
+        pivots[i] = L.diagonal().real
+        M[i] = inverse_of(L)
     return M, 2.0 * np.log(pivots).sum(axis=1)
 
 

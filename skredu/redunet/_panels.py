@@ -15,8 +15,8 @@ import numpy as np
 from skredu.redunet._forms import Dense, squared_norms
 
 # Panels of columns, of equal width; not for fewer features than that. On 10 000 digits
-# of MNIST in ten classes, eight leave 1.0 of 10 products for coding memberships, 2.1
-# for residuals (features in their natural order: 2.0 and 3.3).
+# of MNIST in ten classes, six leave 2.2 of 10 products for coding memberships, 2.5 for
+# residuals; eight as many, in smaller calls, and moving rows takes 5 % longer.
 PANELS = 6
 LEAST_FEATURES = 64
 # Nats behind the best class at which a membership is below rounding: exp(-40) = 4e-18.

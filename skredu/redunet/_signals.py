@@ -50,7 +50,10 @@ class SignalRule(BaseRule):
     form: str | None = None
 
     def build(self, Z: Any) -> Built:
-        """Operators of a layer from training features."""
+        """Operators of a layer from training features.
+
+        They are complete: sweeps that give the log-determinants invert on the way.
+        """
         norms = squared_norms(Z)
         classes = [self._group(Z, norms, part) for part in self.slices]
         whole = self._group(Z, norms, slice(None), self.total_scatter(classes))

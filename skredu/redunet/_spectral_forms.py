@@ -235,13 +235,14 @@ def factored(
 ) -> tuple[Factored, Any]:
     """Eigenvectors of a group, and squared left singular vectors of its rows."""
     xp, (_, C, b) = namespace(Z), Z.shape
-    root = widen(weighted(Z, weights))
+    rows = weighted(Z, weights)
+    root = widen(rows)
     if steepness > MAX_GRAM:
         V, sigma, Ut = xp.linalg.svd(root, full_matrices=False)
         eigenvalues, U = sigma * sigma, xp.matrix_transpose(Ut)
     elif b < C:
         eigenvalues, U = xp.linalg.eigh(adjoint(root) @ root)
-        V, eigenvalues = _other_side(weighted(Z, weights), U, eigenvalues)
+        V, eigenvalues = _other_side(rows, U, eigenvalues)
         U = xp.conj(U)
     else:
         eigenvalues, V = xp.linalg.eigh(root @ adjoint(root))
