@@ -96,18 +96,28 @@ def test_many_rows_take_a_few_times_their_memory():
         assert peak_of(lambda model=model: model.fit(X, y)) < most * X.nbytes
 
 
-@pytest.mark.parametrize(("n_layers", "most"), [(0, 4), (1, 8)])
-def test_signals_take_a_few_times_the_memory_of_their_spectra(
-    n_layers, most, monkeypatch
+CONSTRUCTIONS = ("left_out", "estimated", "labels")
+
+
+@pytest.mark.parametrize(
+    ("construction", "n_layers", "most"),
+    [("left_out", 0, 1.5), *((name, 2, 2.6) for name in CONSTRUCTIONS)],
+)
+def test_signals_take_the_memory_of_their_spectra_and_of_their_change(
+    construction, n_layers, most, monkeypatch
 ):
-    blocks = "redunet._spectrum", "redunet._spectral_left_out", "classification._coders"
-    for module in (*blocks, "redunet._spectral_layer", "redunet._hermitian"):
-        monkeypatch.setattr(f"skredu.{module}.BLOCK", 2**16)
+    monkeypatch.setattr("skredu.classification._coders.BLOCK", 2**15)
+    for module in ("spectrum", "spectral_layer", "rule"):
+        monkeypatch.setattr(f"skredu.redunet._{module}.BLOCK", 2**15)
+    monkeypatch.setattr("skredu.redunet._spectrum.CACHED", 2**13)
+    monkeypatch.setattr("skredu.classification._selection.MAX_ROWS", 300)
     rng = np.random.default_rng(0)
-    X, y = rng.normal(size=(2000, 2 * 196)).astype(np.float32), np.arange(2000) % 4
+    X, y = rng.normal(size=(3000, 2 * 196)).astype(np.float32), np.arange(3000) % 4
     X += rng.normal(size=(4, X.shape[1])).astype(np.float32)[y]
     spectra = 8 * 14 * 8 * 2 * len(X)
-    net = InvariantReduNetClassifier(n_layers, 0.5, signal_shape=(14, 14))
+    net = InvariantReduNetClassifier(
+        n_layers, 0.5, signal_shape=(14, 14), construction=construction
+    )
     assert peak_of(lambda: net.fit(X, y)) < most * spectra
 
 

@@ -286,8 +286,8 @@ class Toy:
 
 
 class ToyRule:
-    def __init__(self, value):
-        self.value = value
+    def __init__(self, value, keeps=True):
+        self.value, self.keeps = value, keeps
 
     def build(self, Z):
         return Toy(Z, self.value)
@@ -296,11 +296,13 @@ class ToyRule:
         return built, 1.0
 
     def moved(self, Z, change, step):
-        return Z + step * change
+        return Z + step * change, (change if self.keeps else None)
 
 
-def test_a_network_ends_where_no_step_gains():
-    grown = list(grown_from(ToyRule(lambda Z: -abs(Z - 1.0)), 0.0, Step(0.4, False)))
+@pytest.mark.parametrize("keeps", [True, False])
+def test_a_network_ends_where_no_step_gains(keeps):
+    rule = ToyRule(lambda Z: -abs(Z - 1.0), keeps)
+    grown = list(grown_from(rule, 0.0, Step(0.4, False)))
     places = [g.Z for g in grown]
     assert_allclose(places[:2], [0.4, 0.8])
     assert 0.99 < places[-1] <= 1.0

@@ -212,12 +212,12 @@ def test_half_a_spectrum_tells_everything(shape):
 # -- digits, extremes, state ----------------------------------------------------------
 
 
-@pytest.mark.parametrize("size", [1, 3, 12, 17])
+@pytest.mark.parametrize("size", [1, 3, 9, 17, 49])
 def test_inverses_and_forms(size, monkeypatch):
     rng = np.random.default_rng(0)
     A = rng.normal(size=(2, 5, size, 14)) + 1j * rng.normal(size=(2, 5, size, 14))
     S, c = A @ A.conj().swapaxes(2, 3), rng.uniform(size=(2, 5))
-    monkeypatch.setattr(_hermitian, "BLOCK", 5 * size**2)  # one at a time
+    monkeypatch.setattr(_hermitian, "SWEPT", 3 * size**2)  # three at a time
     monkeypatch.setattr(_hermitian, "PRODUCTS", 1)
     inverse, logs = inverses(S, c)
     M = np.eye(size) + c[:, :, None, None] * S
@@ -301,13 +301,31 @@ def test_precision_and_place_follow_the_rows(xp, dtype, shape, construction):
     assert_allclose(rate, expected_rate, rtol=1e-9 if double else 1e-4)
 
 
-def test_rows_in_blocks_are_the_rows(monkeypatch):
-    grid, Z, y, new, _ = problem("1-D few rows")
-    rule = rule_for(grid, y, Z, construction="left_out")
-    spectra = grid.enter(Z)
-    whole = rule.change(rule.build(spectra), spectra)[1]
-    monkeypatch.setattr("skredu.redunet._spectral_layer.BLOCK", 1)
-    layer, change = rule.change(rule.build(spectra), spectra)
-    assert_allclose(change, whole, atol=1e-14)
-    assert len(layer.blocks(5)) == 5
-    layer.change(grid.enter(new))
+@pytest.mark.parametrize("construction", ["left_out", "estimated", "labels"])
+@pytest.mark.parametrize("shape", ["1-D odd", "1-D few rows"])
+def test_rows_in_blocks_are_the_rows(shape, construction, monkeypatch):
+    grid, Z, y, new, w = problem(shape, "copies")
+    rule = rule_for(grid, y, Z, weights=w, construction=construction)
+    start, step = grid.enter(Z), Step(64.0, False)  # so long that some are too long
+
+    def network():
+        grown = grow(rule, rule.build(start), start, step, last=step.eta)
+        return [g for _, g in zip(range(3), grown, strict=False)]
+
+    whole = network()
+    for module in ("_spectral_layer", "_rule"):
+        monkeypatch.setattr(f"skredu.redunet.{module}.BLOCK", 1)
+    monkeypatch.setattr("skredu.redunet._spectrum.CACHED", 1)
+    assert len(rule.build(start).layer.blocks(5)) == 5
+    parts = network()
+    assert [g.step for g in parts] == [g.step for g in whole]
+    if shape == "1-D odd":
+        assert 0.0 < parts[0].step < step.eta
+    for part, every in zip(parts, whole, strict=True):
+        assert_allclose(part.Z, every.Z, atol=1e-13)
+        assert_allclose(part.rates, every.rates, rtol=1e-13)
+        moved = part.layer.move(grid.enter(new), part.step)
+        assert_allclose(
+            moved, every.layer.move(grid.enter(new), every.step), atol=1e-13
+        )
+    assert_array_equal(start, grid.enter(Z))  # rows that a caller keeps

@@ -92,6 +92,12 @@ def inverse_of(L: Any) -> Any:
     return inverse.T @ inverse
 
 
+def batches(n: int, size: int) -> list[slice]:
+    """Slices of at most ``size`` indices, and at least one; one call a layer counts."""
+    size = max(1, size)
+    return [slice(start, min(start + size, n)) for start in range(0, n, size)]
+
+
 def gram(W: Any) -> Any:
     """Return the smaller of ``W W^T`` and ``W^T W``."""
     n, d = W.shape

@@ -148,9 +148,10 @@ class BaseNet(
             self._forget()
         self._validate_params()
         rows = self._training_rows(X, y, sample_weight)
-        Z = self._resume(rows) if self._continues else self._begin(rows)
+        if self._continues:
+            self._check_continued(rows)
         try:
-            self._grow(X, y, rows, Z)
+            self._grow(X, y, rows)
         except BaseException:
             self._forget()  # a fit that fails leaves nothing behind
             raise
@@ -255,8 +256,8 @@ class BaseNet(
         for name in ("_layers", "_features"):
             self.__dict__.pop(name, None)
 
-    def _resume(self, rows: Training) -> Any:
-        """Features behind the last layer of the call before."""
+    def _check_continued(self, rows: Training) -> None:
+        """Whether the layers of the call before can go on."""
         if self.n_layers < self.n_iter_:
             raise ValueError(
                 f"n_layers={self.n_layers} must be at least n_iter_={self.n_iter_} "
@@ -268,14 +269,13 @@ class BaseNet(
                 "X and y must be the training rows of the last call when "
                 "warm_start=True."
             )
-        return self._features
 
-    def _grow(self, X: Any, y: Any, rows: Training, Z: Any) -> None:
+    def _grow(self, X: Any, y: Any, rows: Training) -> None:
         """Add layers, each a task that callbacks see."""
-        missing = self.n_layers - self.n_iter_
+        missing = self.n_layers - (self.n_iter_ if self._continues else 0)
         root = self._init_callback_context(max_subtasks=missing)
         root.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        network = self._network(rows, Z)
+        network = self._network(rows)
         for _ in range(missing):
             task = root.subcontext(task_name="layer")
             task.call_on_fit_task_begin(estimator=self, X=X, y=y)
@@ -291,8 +291,12 @@ class BaseNet(
             estimator=self, X=X, y=y, reconstruction_attributes=self._fitted
         )
 
-    def _network(self, rows: Training, Z: Any) -> Iterator[Grown]:
-        """Layers that are built from the training features, one after the other."""
+    def _network(self, rows: Training) -> Iterator[Grown]:
+        """Layers that are built from the training features, one after the other.
+
+        Nobody else holds the features: those before a layer go when it is there.
+        """
+        Z = self._features if self._continues else self._begin(rows)
         rule = self._rule(rows)
         built = rule.build(Z)
         if len(self.rates_["R"]) == 0:  # not where all layers have been dropped

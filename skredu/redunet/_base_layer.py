@@ -134,10 +134,13 @@ class BaseLayer(ABC):
         n, axis = Z.shape[self.axis], self.axis
         contrasts = self._contrasts(n)
         blocks = self.blocks(n)
-        changes = [self._change(Z[rows_at(b, axis)], contrasts) for b in blocks]
-        if len(changes) == 1:
-            return changes[0]
-        return namespace(Z).concat(changes, axis=axis)
+        if len(blocks) == 1:
+            return self._change(Z, contrasts)
+        change = namespace(Z).empty_like(Z)
+        for block in blocks:
+            at = rows_at(block, axis)
+            change[at] = self._change(Z[at], contrasts)
+        return change
 
     def _change(self, Z: Any, contrasts: BaseLayer | None) -> Any:
         rows = self.prepare(Z)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -66,12 +67,18 @@ class Group:
     steepness: float = 0.0
     factor: Any = None
 
-    def left_out(self) -> tuple[Any, Any]:
-        """Extra nats (b,) and projections (b, r) of the rows, each by the others."""
+    def left_out(self) -> Callable[[slice], tuple[Any, Any]]:
+        """Extra nats (b,) and projections (b, r) of some rows, each by the others."""
         if isinstance(self.form, Factored):
-            assert self.leverages is not None
-            return self.form.left_out(self.Z, self.weights, self.leverages)
+            return self._factored_left_out
         return _dense_left_out(self, self.form)
+
+    def _factored_left_out(self, some: slice) -> tuple[Any, Any]:
+        assert isinstance(self.form, Factored)
+        assert self.leverages is not None
+        weights = None if self.weights is None else self.weights[some]
+        leverages = replace(self.leverages, squares=self.leverages.squares[some, :])
+        return self.form.left_out(self.Z[some, :], weights, leverages)
 
     def rounded(self, L: Any) -> Any:
         """Copy of a Cholesky factor, in the precision in which it is inverted."""
@@ -80,24 +87,32 @@ class Group:
         return xp.astype(L, self.Z.dtype if single else L.dtype, copy=True)
 
 
-def _dense_left_out(group: Group, form: Dense) -> tuple[Any, Any]:
-    Z, code = group.Z, form.code
-    xp = namespace(Z)
+def _dense_left_out(group: Group, form: Dense) -> Callable[[slice], tuple[Any, Any]]:
+    code, xp = form.code, namespace(group.Z)
     n, d = code.count - 1.0, code.n_features
     if n <= 0.0:
-        return alone_nats(code, form.epsilon, squared_norms(Z)), xp.zeros_like(Z)
+        return lambda some: _alone(group.Z[some, :], form)
     c = d / n / form.epsilon**2
     L = factor_of(c * group.scatter)
-    W = xp.astype(_group._inverse(group.rounded(L)).T, Z.dtype)
-    whitened = _group._triangular_product(Z, W, overwrite=False)
-    remainder = 1.0 - c * squared_norms(whitened)
-    remainder = at_least(remainder, float(xp.finfo(Z.dtype).eps) / (1.0 + c))
     volume = log_det_of(L)
-    nats = (n + 1.0 + d) / 2.0 * form.volume() - (n + d) / 2.0 * (
-        volume + xp.log(remainder)
-    )
-    rest = (whitened @ W.T) / xp.astype(remainder, Z.dtype)[:, None]
-    return nats, Z - rest
+    W = xp.astype(_group._inverse(group.rounded(L)).T, group.Z.dtype)
+
+    def left_out(some: slice) -> tuple[Any, Any]:
+        Z = group.Z[some, :]
+        whitened = _group._triangular_product(Z, W, overwrite=False)
+        remainder = 1.0 - c * squared_norms(whitened)
+        remainder = at_least(remainder, float(xp.finfo(Z.dtype).eps) / (1.0 + c))
+        logs = volume + xp.log(remainder)
+        nats = (n + 1.0 + d) / 2.0 * form.volume() - (n + d) / 2.0 * logs
+        rest = (whitened @ W.T) / xp.astype(remainder, Z.dtype)[:, None]
+        return nats, Z - rest
+
+    return left_out
+
+
+def _alone(Z: Any, form: Dense) -> tuple[Any, Any]:
+    nats = alone_nats(form.code, form.epsilon, squared_norms(Z))
+    return nats, namespace(Z).zeros_like(Z)
 
 
 def group_of(

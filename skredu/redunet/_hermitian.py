@@ -7,93 +7,105 @@ the operations of :math:`Qz`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from skredu._compat import namespace
-from skredu.coding._linalg import BLOCK, factor_of, inverse_of
+from skredu.coding._linalg import batches, factor_of, inverse_of
+from skredu.redunet._spectrum import adjoint
 
-# Up to this size sweeps over many matrices at once beat calls of LAPACK for each.
-MAX_SWEEP = 16
-# Matrices in a sweep, which stay in the cache.
-SWEPT = 1024
+# Up to this size sweeps over many matrices at once are fastest, up to that products of
+# their blocks, and then calls of LAPACK for each.
+MAX_SWEEP, MAX_HALVES = 8, 48
+# Entries of the matrices that are inverted at a time.
+SWEPT = 2**18
 # Up to this size matrices are summed for every row.
 MAX_SUMMED = 8
 # Entries of the products that are made at a time: they stay in the cache.
 PRODUCTS = 2**19
 
 
-def batches(n: int, size: int) -> list[slice]:
-    """Slices of at most ``size`` indices, and at least one; one call a layer counts."""
-    size = max(1, size)
-    return [slice(start, min(start + size, n)) for start in range(0, n, size)]
-
-
-def inverses(S: Any, c: Any) -> tuple[Any, Any]:
+def inverses(S: Sequence[Any], c: Sequence[Any]) -> tuple[Any, Any]:
     """Inverses (m, F, C, C) and log-determinants (m, F) of ``I + c S``.
 
     Parameters
     ----------
-    S : array of shape (m, F, C, C)
+    S : m arrays of shape (F, C, C)
         Hermitian matrices in double precision.
-    c : array of shape (m, F)
+    c : m arrays of shape (F,)
         Factors before them.
     """
-    xp, (m, F, C, _) = namespace(S), S.shape
-    blocks = batches(m, BLOCK // (F * C * C))
-    parts = [_inverses(S[block, ...], c[block, :]) for block in blocks]
-    if len(parts) == 1:
-        return parts[0]
-    found, logs = zip(*parts, strict=True)
-    return xp.concat(list(found)), xp.concat(list(logs))
+    xp, m, (F, C, _) = namespace(S[0]), len(S), S[0].shape
+    if xp is not np:
+        return _inverses(
+            xp.stack([f[:, None, None] * s for f, s in zip(c, S, strict=True)])
+        )
+    M = np.empty((m, F, C, C), dtype=S[0].dtype)
+    for factor, scatter, out in zip(c, S, M, strict=True):
+        np.multiply(scatter, factor[:, None, None], out=out)
+    stack = M.reshape(m * F, C, C)
+    if C > MAX_HALVES:
+        return M, _factor_each(stack).reshape(m, F)
+    stack.reshape(m * F, C * C)[:, :: C + 1] += 1.0
+    logs = [_invert(stack[block, ...]) for block in batches(m * F, SWEPT // C**2)]
+    return M, np.concatenate(logs).reshape(m, F)
 
 
-def _inverses(S: Any, c: Any) -> tuple[Any, Any]:
-    xp, (m, F, C, _) = namespace(S), S.shape
-    invert = _sweep if xp is np and C <= MAX_SWEEP else _factor
-    inverse, logs = invert(xp.reshape(S, (m * F, C, C)), xp.reshape(c, (m * F,)))
-    return xp.reshape(inverse, S.shape), xp.reshape(logs, (m, F))
-
-
-def _factor(S: Any, c: Any) -> tuple[Any, Any]:
-    xp = namespace(S)
-    if xp is np:
-        return _factor_each(S, c)
-    M = c[:, None, None] * S + xp.eye(S.shape[1], dtype=S.dtype, device=S.device)
+def _inverses(M: Any) -> tuple[Any, Any]:
+    xp = namespace(M)
+    M = M + xp.eye(M.shape[-1], dtype=M.dtype, device=M.device)
     pivots = xp.real(xp.linalg.diagonal(xp.linalg.cholesky(M)))
-    return xp.linalg.inv(M), 2.0 * xp.sum(xp.log(pivots), axis=1)
+    return xp.linalg.inv(M), 2.0 * xp.sum(xp.log(pivots), axis=-1)
 
 
-def _factor_each(S: Any, c: Any) -> tuple[Any, Any]:
-    """Cholesky factors and inverses of triangles: half the operations of `inv`."""
-    M = S * c[:, None, None]
-    pivots = np.empty(M.shape[:2])
-    for i in range(len(M)):
-        L = factor_of(M[i])
+def _factor_each(S: Any) -> Any:
+    """Replace every S by the inverse of ``I + S``; log-determinants (N,).
+
+    Cholesky factors and inverses of triangles: half the operations of `inv`.
+    """
+    pivots = np.empty(S.shape[:2])
+    for i in range(len(S)):
+        L = factor_of(S[i])
         pivots[i] = L.diagonal().real
-        M[i] = inverse_of(L)
-    return M, 2.0 * np.log(pivots).sum(axis=1)
+        S[i] = inverse_of(L)
+    return 2.0 * np.log(pivots).sum(axis=1)
 
 
-def _sweep(S: Any, c: Any) -> tuple[Any, Any]:
+def _invert(M: Any) -> Any:
+    """Replace positive definite matrices by their inverses; log-determinants (N,)."""
+    return _sweep(M) if M.shape[1] <= MAX_SWEEP else _halves(M)
+
+
+def _halves(M: Any) -> Any:
+    """By blocks: the first half of the channels, and what they leave of the rest."""
+    h = M.shape[1] // 2
+    first, cross, rest = M[:, :h, :h], M[:, :h, h:], M[:, h:, h:]
+    logs = _invert(first)
+    solved = first @ cross
+    rest -= adjoint(cross) @ solved
+    logs += _invert(rest)
+    np.negative(solved @ rest, out=cross)
+    M[:, h:, :h] = adjoint(cross)
+    first -= cross @ adjoint(solved)
+    return logs
+
+
+def _sweep(M: Any) -> Any:
     """Sweeps of upper triangles, stable for positive definite matrices.
 
     A sweep over all pivots leaves the negative inverse.
     """
-    N, C, _ = S.shape
-    inverse, logs = np.empty_like(S), np.zeros(N)
-    for block in batches(N, SWEPT):
-        A = np.multiply(S[block, ...].transpose(1, 2, 0), c[block], order="C")
-        for i in range(C):
-            A[i, i] += 1.0
-        for i in range(C):
-            logs[block] += np.log(A[i, i].real)
-            _pivot(A, i)
-        for a in range(C):
-            np.conj(A[:a, a], out=A[a, :a])
-        np.negative(A.transpose(2, 0, 1), out=inverse[block, ...])
-    return inverse, logs
+    N, C, _ = M.shape
+    logs, A = np.zeros(N), np.ascontiguousarray(M.transpose(1, 2, 0))
+    for i in range(C):
+        logs += np.log(A[i, i].real)
+        _pivot(A, i)
+    for a in range(C):
+        np.conj(A[:a, a], out=A[a, :a])
+    np.negative(A.transpose(2, 0, 1), out=M)
+    return logs
 
 
 def _pivot(A: Any, i: int) -> None:

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skredu._compat import Interval, StrOptions, namespace
 from skredu.classification._training import Training
+from skredu.coding._linalg import widen
 from skredu.lifting._grid import channels_of, shape_of
 from skredu.redunet._base import BaseNet
 from skredu.redunet._base_layer import alpha_of
@@ -162,7 +163,7 @@ class BaseInvariantReduNet(BaseNet):
     def _rule(self, rows: Training) -> SignalRule:
         return SignalRule(
             rows.slices,
-            rows.weights,
+            None if rows.weights is None else widen(rows.weights),
             self._grid.frequencies(rows.source),
             self.epsilon_,
             self.membership,

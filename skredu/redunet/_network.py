@@ -81,18 +81,21 @@ def grow(
     grown : Grown
     """
     while True:
-        before, change = rule.change(built, Z)
-        for length in step.lengths(before, last):
-            moved = rule.moved(Z, change, length)
-            built = rule.build(moved)
-            rates = built.layer.rates()
-            gain = rates[2] - before.rates()[2]
+        layer, change = rule.change(built, Z)
+        for length in step.lengths(layer, last):
+            if change is None:  # the step before has taken its place
+                _, change = rule.change(built, Z)
+            moved, change = rule.moved(Z, change, length)
+            after = rule.build(moved)
+            rates = after.layer.rates()
+            gain = rates[2] - layer.rates()[2]
             if step.published or gain >= 0.0:
                 break
         else:
             return
-        Z, last = moved, length
-        yield Grown(before, length, Z, rates)
+        built, Z, last = after, moved, length
+        del after, moved, change  # and with them features that are no longer needed
+        yield Grown(layer, length, Z, rates)
         if gain < tol and tol > 0.0:
             return
 

@@ -56,5 +56,5 @@ class Rule(Protocol):
     def change(self, built: Any, Z: Any) -> tuple[Layer, Any]:
         """Complete a layer, and say in which direction it moves the features."""
 
-    def moved(self, Z: Any, change: Any, step: float) -> Any:
-        """Training features after a step."""
+    def moved(self, Z: Any, change: Any, step: float) -> tuple[Any, Any]:
+        """Training features after a step, and the change if it is still there."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, NamedTuple
 
@@ -11,9 +12,12 @@ import numpy as np
 
 from skredu._compat import namespace, to_numpy
 from skredu.classification._selection import select
-from skredu.coding._linalg import widen
+from skredu.coding._linalg import BLOCK, batches, widen
 from skredu.redunet._base_layer import BaseLayer, across, real_dtype, rows_at
 from skredu.redunet._memberships import softmax
+
+# Extra nats (b,) and projections of some rows of a group, each by the others.
+LeftOut = Callable[[slice], tuple[Any, Any]]
 
 
 class Built(NamedTuple):
@@ -60,8 +64,8 @@ class BaseRule(ABC):
 
     @staticmethod
     @abstractmethod
-    def left_out(groups: Sequence[Any]) -> list[tuple[Any, Any]]:
-        """Extra nats (b,) and projections of the rows of groups, each by the others."""
+    def left_out(groups: Sequence[Any]) -> list[LeftOut]:
+        """How rows of groups are coded and projected by the other rows of theirs."""
 
     @staticmethod
     def total_scatter(classes: Sequence[Any]) -> Any:
@@ -74,48 +78,74 @@ class BaseRule(ABC):
     def change(self, built: Built, Z: Any) -> tuple[Any, Any]:
         """Complete a layer, and say in which direction it moves the training rows."""
         built = self.completed(built, Z)
-        layer = built.layer
         if self.construction == "estimated":
-            return layer, layer.change(Z)
+            return built.layer, built.layer.change(Z)
         if self.construction == "left_out":
             return self._change_left_out(built, Z)
-        parts = [g.form.project(g.form.prepare(g.Z)) for g in built.classes]
-        projected = namespace(Z).concat(parts, axis=self.kind.axis)
-        return layer, projected - layer.project_whole(Z)
+        return built.layer, self._change_by_labels(built, Z)
 
-    def moved(self, Z: Any, change: Any, step: float) -> Any:
-        """Training rows after a step."""
-        return self.kind.normalised(Z + step * change)
+    def moved(self, Z: Any, change: Any, step: float) -> tuple[Any, Any]:
+        """Training rows after a step, and the change, None where they took its place.
+
+        Of many rows, no more than the rows themselves and their change are held.
+        """
+        normalised, axis = self.kind.normalised, self.kind.axis
+        blocks = _blocks(Z, axis)
+        if len(blocks) == 1:
+            return normalised(Z + step * change), change
+        for block in blocks:
+            at = rows_at(block, axis)
+            change[at] = normalised(Z[at] + step * change[at])
+        return change, None
+
+    def _change_by_labels(self, built: Built, Z: Any) -> Any:
+        layer, axis = built.layer, self.kind.axis
+        change = namespace(Z).empty_like(Z)
+        for group, part in zip(built.classes, self.slices, strict=True):
+            for _, there in _pieces(part, layer):
+                at = rows_at(there, axis)
+                projected = group.form.project(group.form.prepare(Z[at]))
+                change[at] = projected - layer.project_whole(Z[at])
+        return change
 
     def _change_left_out(self, built: Built, Z: Any) -> tuple[Any, Any]:
         """Move every row by the operators of the others.
 
         Left out of its own class, and of all rows, it moves as a new row would.
         """
-        xp, layer, axis = namespace(Z), built.layer, self.kind.axis
-        own = self.left_out(built.classes)
-        nats = xp.concat([part for part, _ in own])
-        projected = xp.concat([part for _, part in own], axis=axis)
-        del own
-        scores, rows = self._scores_left_out(layer, Z, nats, projected)
+        layer, axis = built.layer, self.kind.axis
+        nats, change = self._left_out_of_their_class(built, Z)
+        scores, rows = self._scores_left_out(layer, Z, nats, change)
         if self.membership == "coding":
             code = label_code(scores, self.slices, self.weights)
             layer = replace(layer, label_code=code)
             scores = layer.corrected(scores)
         Pi = softmax(scores)
-        change = -self.left_out([built.whole])[0][1]
+        (whole,) = self.left_out([built.whole])
         for block in layer.blocks(Z.shape[axis]):
+            at = rows_at(block, axis)
             if rows is None:
-                rows = layer.prepare(Z[rows_at(block, axis)])
-            shares, part = Pi[block, :], change[rows_at(block, axis)]
-            for j, there, here in parts_of(self.slices, block):
-                share = xp.astype(shares[here, j], real_dtype(Z), copy=False)
-                own_part = across(share, axis) * projected[rows_at(there, axis)]
-                part[rows_at(here, axis)] += own_part
-                shares[here, j] = xp.zeros_like(shares[here, j])
-            change[rows_at(block, axis)] = layer.add_projections(part, rows, shares)
+                rows = layer.prepare(Z[at])
+            shares, own = Pi[block, :], change[at]
+            part = -whole(block)[1]
+            for j, _, here in parts_of(self.slices, block):
+                share = namespace(Z).astype(shares[here, j], real_dtype(Z), copy=False)
+                part[rows_at(here, axis)] += (
+                    across(share, axis) * own[rows_at(here, axis)]
+                )
+                shares[here, j] = namespace(Z).zeros_like(shares[here, j])
+            change[at] = layer.add_projections(part, rows, shares)
             rows = None
         return layer, change
+
+    def _left_out_of_their_class(self, built: Built, Z: Any) -> tuple[Any, Any]:
+        """Extra nats (n,) and projections of rows by the others of their class."""
+        xp, nats, projected = namespace(Z), [], namespace(Z).empty_like(Z)
+        for own, part in zip(self.left_out(built.classes), self.slices, strict=True):
+            for here, there in _pieces(part, built.layer):
+                found, projected[rows_at(there, self.kind.axis)] = own(here)
+                nats.append(found)
+        return xp.concat(nats), projected
 
     def _scores_left_out(
         self, layer: Any, Z: Any, nats: Any, projected: Any
@@ -133,6 +163,17 @@ class BaseRule(ABC):
                 )
             parts.append(scores)
         return namespace(Z).concat(parts), rows if len(blocks) == 1 else None
+
+
+def _blocks(Z: Any, axis: int) -> list[slice]:
+    """Slices of rows of which one at a time is in work."""
+    return batches(Z.shape[axis], BLOCK * Z.shape[axis] // math.prod(Z.shape))
+
+
+def _pieces(part: slice, layer: Any) -> Iterator[tuple[slice, slice]]:
+    """Iterate over some rows of a class at a time: where in the class, and in all."""
+    for here in layer.blocks(part.stop - part.start):
+        yield here, slice(part.start + here.start, part.start + here.stop)
 
 
 def label_code(scores: Any, slices: list[slice], weights: Any) -> list[float]:

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from skredu.coding._linalg import widen
 from skredu.redunet._base_layer import BaseLayer
-from skredu.redunet._rule import BaseRule, Built
+from skredu.redunet._rule import BaseRule, Built, LeftOut
 from skredu.redunet._spectral_forms import Group, complete, group_of
 from skredu.redunet._spectral_layer import SpectralLayer
 from skredu.redunet._spectral_left_out import left_out
-from skredu.redunet._spectrum import Frequencies, squared_norms
+from skredu.redunet._spectrum import Frequencies, scatters
 
 
 @dataclass(eq=False, repr=False)
@@ -54,9 +53,13 @@ class SignalRule(BaseRule):
 
         They are complete: sweeps that give the log-determinants invert on the way.
         """
-        norms = squared_norms(Z)
-        classes = [self._group(Z, norms, part) for part in self.slices]
-        whole = self._group(Z, norms, slice(None), self.total_scatter(classes))
+        wide = [part for part in self.slices if self._has_scatter(part, Z)]
+        found = scatters(Z, wide, self.weights)
+        classes = [
+            self._group(Z, part, found[wide.index(part)] if part in wide else None)
+            for part in self.slices
+        ]
+        whole = self._group(Z, slice(None), self._whole_scatter(classes, Z))
         (whole,), _ = complete([whole], None)
         classes, matrices = complete(classes, self.membership)
         layer = SpectralLayer.of(
@@ -64,20 +67,32 @@ class SignalRule(BaseRule):
         )
         return Built(layer, whole, classes)
 
-    def _group(self, Z: Any, norms: Any, part: slice, scatter: Any = None) -> Group:
-        weights = None if self.weights is None else widen(self.weights[part])
+    def _has_scatter(self, part: slice, Z: Any) -> bool:
+        """Whether a group is dense, but for one that is too steep."""
+        if self.form is not None:
+            return self.form == "dense"
+        _, C, n = Z.shape
+        return len(range(n)[part]) >= C
+
+    def _whole_scatter(self, classes: Sequence[Group], Z: Any) -> Any:
+        if not self._has_scatter(slice(None), Z):
+            return None
+        total = self.total_scatter(classes)
+        if total is None:
+            return scatters(Z, [slice(None)], self.weights)[0]
+        return total
+
+    def _group(self, Z: Any, part: slice, scatter: Any) -> Group:
         return group_of(
             Z[:, :, part],
-            norms[:, part],
-            weights,
+            None if self.weights is None else self.weights[part],
             self.frequencies,
             self.epsilon,
+            scatter,
             left_out=self.construction == "left_out",
-            form=self.form,
-            scatter=scatter,
         )
 
     @staticmethod
-    def left_out(groups: Sequence[Group]) -> list[tuple[Any, Any]]:
+    def left_out(groups: Sequence[Group]) -> list[LeftOut]:
         """Extra nats (b,) and projections (F, C, b) of rows, each by the others."""
         return left_out(groups)

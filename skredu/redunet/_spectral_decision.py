@@ -17,7 +17,7 @@ from skredu.classification._selection import N_EPSILONS, choose_codes
 from skredu.classification._training import Training
 from skredu.coding._linalg import widen
 from skredu.redunet._decision import state_of
-from skredu.redunet._spectral_forms import factored
+from skredu.redunet._spectral_forms import Leverages, factored
 from skredu.redunet._spectrum import Frequencies, adjoint, squared_norms, squares
 
 
@@ -31,7 +31,7 @@ class SpectralCoder(Coder):
     frequencies : Frequencies
     classes : list of dict
         Count, eigenvalues (F, r) and eigenvectors (F, C, r) of each class.
-    leverages : list of arrays of shape (F, r, b), default=None
+    leverages : list of Leverages, default=None
         Of the training rows of each class; only leave-one-out needs them.
     """
 
@@ -39,7 +39,7 @@ class SpectralCoder(Coder):
         self,
         frequencies: Frequencies,
         classes: list[dict[str, Any]],
-        leverages: list[Any] | None = None,
+        leverages: list[Leverages] | None = None,
     ) -> None:
         self.frequencies = frequencies
         self.classes, self.leverages = classes, leverages
@@ -53,8 +53,9 @@ class SpectralCoder(Coder):
     ) -> SpectralCoder:
         """Factor the classes of training features (F, C, n)."""
         classes, leverages = [], []
+        weights = None if weights is None else widen(weights)
         for part in slices:
-            w = None if weights is None else widen(weights[part])
+            w = None if weights is None else weights[part]
             form, found = factored(Z[:, :, part], w, frequencies, 1.0)
             leverages.append(found)
             classes.append(
@@ -107,9 +108,9 @@ class SpectralCoder(Coder):
         """Extra nats (b, e) of rows ``index``, all of class ``j``, when left out."""
         xp, Z = namespace(prepared[0]), self._spectra(prepared)
         assert self.leverages is not None
-        positions = xp.take(rows.positions, index)
-        leverages = xp.take(self.leverages[j], positions, axis=2)
         weights = rows.weights_of(index)
+        positions = xp.take(rows.positions, index)
+        leverages = self.leverages[j].of(Z, weights, positions)
         if weights is None:
             weights = xp.ones(Z.shape[2], dtype=xp.float64, device=Z.device)
         copies, parts, order = at_most(weights, 1.0), [], []

@@ -16,7 +16,15 @@ from typing import Any
 from skredu._compat import at_least, namespace
 from skredu.coding._incremental import Code
 from skredu.redunet._hermitian import inverses
-from skredu.redunet._spectrum import Frequencies, adjoint, squares, widen
+from skredu.redunet._spectrum import (
+    Frequencies,
+    adjoint,
+    scatters,
+    squared_norms,
+    squares,
+    weighted,
+    widen,
+)
 
 # Beyond this the inverse of ``I + c S`` loses too many digits of weak directions.
 MAX_SCALE = 1e7
@@ -138,6 +146,30 @@ Form = Factored | Dense
 
 
 @dataclass(eq=False, repr=False)
+class Leverages:
+    """Squared left singular vectors of the weighted rows of a group.
+
+    Parameters
+    ----------
+    squares : array of shape (F, r, b) or None
+        Those of all rows, where these are few or steep.
+    whitening : array of shape (F, C, r) or None
+        Eigenvectors over singular values, in double precision, that make them.
+    """
+
+    squares: Any
+    whitening: Any
+
+    def of(self, Z: Any, weights: Any, some: Any) -> Any:
+        """Those (F, r, m) of some rows, a slice or an index, and their weights."""
+        if self.squares is None:
+            return squares(adjoint(self.whitening) @ widen(weighted(Z, weights)))
+        if isinstance(some, slice):
+            return self.squares[:, :, some]
+        return namespace(Z).take(self.squares, some, axis=2)
+
+
+@dataclass(eq=False, repr=False)
 class Group:
     """Training rows of a group and what is made from them.
 
@@ -150,8 +182,8 @@ class Group:
     form : Factored or Dense
     scatter : array of shape (F, C, C) or None
         Of the dense form.
-    leverages : array of shape (F, r, b) or None
-        Squared left singular vectors of the rows, of the factored form.
+    leverages : Leverages or None
+        Of the rows, of the factored form.
     steepness : float
         Largest factor by which a scatter exceeds the unit matrix.
     """
@@ -160,7 +192,7 @@ class Group:
     weights: Any
     form: Form
     scatter: Any = None
-    leverages: Any = None
+    leverages: Leverages | None = None
     steepness: float = 0.0
 
 
@@ -179,14 +211,6 @@ def extra(form: Form, m: Any) -> Any:
     return (n + 1.0 + C) / 2.0 * volume - (n + C) / 2.0 * before
 
 
-def weighted(Z: Any, weights: Any) -> Any:
-    """Rows times the square roots of their weights."""
-    xp = namespace(Z)
-    if weights is None:
-        return Z
-    return Z * xp.astype(xp.sqrt(weights), xp.real(Z).dtype, copy=False)
-
-
 def count_of(Z: Any, weights: Any) -> float:
     """Weight of all rows."""
     return float(Z.shape[2] if weights is None else namespace(Z).sum(weights))
@@ -194,32 +218,28 @@ def count_of(Z: Any, weights: Any) -> float:
 
 def group_of(
     Z: Any,
-    norms: Any,
     weights: Any,
     frequencies: Frequencies,
     epsilon: float,
+    scatter: Any,
     *,
     left_out: bool,
-    form: str | None = None,
-    scatter: Any = None,
 ) -> Group:
     """Choose a form for a group; `complete` makes dense ones.
 
-    Factored with fewer rows than channels, or where square matrices would lose digits.
-    The norms, of shape (F, b), are squared.
+    Factored without a scatter, or where square matrices would lose digits.
     """
     xp, count = namespace(Z), count_of(Z, weights)
-    traces = xp.sum(norms, axis=1) if weights is None else norms @ weights
+    if scatter is None:
+        norms = squared_norms(Z)
+        traces = xp.sum(norms, axis=1) if weights is None else norms @ weights
+    else:
+        traces = xp.real(xp.linalg.trace(scatter))
     steepness = float(xp.max(frequencies.scale(count, epsilon) * traces))
-    if form is None:
-        form = "factored" if Z.shape[2] < Z.shape[1] else "dense"
     # A fraction of a row that is left out leaves a scale of its own behind.
     fractions = left_out and weights is not None and bool(xp.any(weights < 1.0))
-    code = Code(count, float(Z.shape[1]), None, 0.0, True, None)
-    if form == "dense" and not fractions and steepness <= MAX_SCALE:
-        if scatter is None:
-            root = widen(weighted(Z, weights))
-            scatter = root @ adjoint(root)
+    if scatter is not None and not fractions and steepness <= MAX_SCALE:
+        code = Code(count, float(Z.shape[1]), None, 0.0, True, None)
         empty = Dense(code, epsilon, frequencies, None)
         return Group(Z, weights, empty, scatter, steepness=steepness)
     found, leverages = factored(Z, weights, frequencies, epsilon, steepness)
@@ -232,21 +252,25 @@ def factored(
     frequencies: Frequencies,
     epsilon: float,
     steepness: float = 0.0,
-) -> tuple[Factored, Any]:
-    """Eigenvectors of a group, and squared left singular vectors of its rows."""
+) -> tuple[Factored, Leverages]:
+    """Eigenvectors of a group, and the leverages of its rows."""
     xp, (_, C, b) = namespace(Z), Z.shape
-    rows = weighted(Z, weights)
-    root = widen(rows)
+    squared = whitening = None
     if steepness > MAX_GRAM:
-        V, sigma, Ut = xp.linalg.svd(root, full_matrices=False)
-        eigenvalues, U = sigma * sigma, xp.matrix_transpose(Ut)
+        V, sigma, Ut = xp.linalg.svd(widen(weighted(Z, weights)), full_matrices=False)
+        eigenvalues, squared = sigma * sigma, squares(Ut)
     elif b < C:
+        rows = weighted(Z, weights)
+        root = widen(rows)
         eigenvalues, U = xp.linalg.eigh(adjoint(root) @ root)
-        V, eigenvalues = _other_side(rows, U, eigenvalues)
-        U = xp.conj(U)
+        keep, eigenvalues = _real_ones(eigenvalues, C)
+        V = rows @ xp.astype(U * keep, rows.dtype, copy=False)
+        squared = squares(xp.matrix_transpose(U))
     else:
-        eigenvalues, V = xp.linalg.eigh(root @ adjoint(root))
-        U, eigenvalues = _other_side(adjoint(root), V, eigenvalues)
+        (S,) = scatters(Z, [slice(None)], weights)
+        eigenvalues, V = xp.linalg.eigh(S)
+        keep, eigenvalues = _real_ones(eigenvalues, b)
+        whitening = V * keep
     code = Code(count_of(Z, weights), float(C), None, 0.0, True)
     volumes = [
         float(xp.sum(frequencies.counts * xp.sum(xp.log1p(c * eigenvalues), axis=1)))
@@ -257,21 +281,19 @@ def factored(
     ]
     code = replace(code, volumes=(volumes[0], volumes[1]))
     basis = xp.astype(V, Z.dtype, copy=False)
-    leverages = xp.matrix_transpose(squares(U))
-    return Factored(code, epsilon, frequencies, eigenvalues, basis), leverages
+    form = Factored(code, epsilon, frequencies, eigenvalues, basis)
+    return form, Leverages(squared, whitening)
 
 
-def _other_side(root: Any, vectors: Any, eigenvalues: Any) -> tuple[Any, Any]:
-    """Singular vectors of the other side; zero where rounding drowns the value."""
-    xp = namespace(root)
+def _real_ones(eigenvalues: Any, longest: int) -> tuple[Any, Any]:
+    """Inverse roots of eigenvalues (F, 1, r), and these; zero where rounding is."""
+    xp = namespace(eigenvalues)
     top = xp.max(eigenvalues, axis=1, keepdims=True)
-    floor = max(root.shape[1:]) * float(xp.finfo(xp.float64).eps) * top
+    floor = longest * float(xp.finfo(xp.float64).eps) * top
     real = eigenvalues > floor
     eigenvalues = xp.where(real, eigenvalues, xp.zeros_like(eigenvalues))
     sigma = xp.sqrt(xp.where(real, eigenvalues, xp.ones_like(eigenvalues)))
-    keep = xp.astype(real, xp.float64) / sigma
-    vectors = xp.astype(vectors * keep[:, None, :], root.dtype, copy=False)
-    return root @ vectors, eigenvalues
+    return (xp.astype(real, xp.float64) / sigma)[:, None, :], eigenvalues
 
 
 def complete(groups: Sequence[Group], kind: str | None) -> tuple[list[Group], Any]:
@@ -317,13 +339,9 @@ def complete(groups: Sequence[Group], kind: str | None) -> tuple[list[Group], An
 
 def inverses_of(dense: Sequence[Group], changes: tuple[float, ...]) -> tuple[Any, Any]:
     """Inverses with the scales of changed counts, change by change."""
-    xp = namespace(dense[0].Z)
     scales = [
         g.form.frequencies.scale(g.form.code.count + change, g.form.epsilon)
         for change in changes
         for g in dense
     ]
-    scatters = xp.stack([g.scatter for g in dense])
-    if len(changes) > 1:
-        scatters = xp.concat([scatters] * len(changes))
-    return inverses(scatters, xp.stack(scales))
+    return inverses([g.scatter for g in dense] * len(changes), scales)

@@ -17,9 +17,9 @@ from typing import Any, ClassVar, NamedTuple
 
 from skredu._compat import namespace
 from skredu.coding._incremental import Code
-from skredu.coding._linalg import BLOCK
+from skredu.coding._linalg import BLOCK, batches
 from skredu.redunet._base_layer import BaseLayer
-from skredu.redunet._hermitian import batches, forms, mixed, mixing_pays, packed
+from skredu.redunet._hermitian import forms, mixed, mixing_pays, packed
 from skredu.redunet._spectral_forms import (
     MAX_SINGLE,
     Dense,

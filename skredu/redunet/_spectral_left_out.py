@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from skredu._compat import at_least, at_most, namespace
-from skredu.coding._linalg import BLOCK
-from skredu.redunet._hermitian import batches
+from skredu.redunet._rule import LeftOut
 from skredu.redunet._spectral_forms import Factored, Form, Group, inverses_of
 from skredu.redunet._spectrum import adjoint, squared_norms, widen
 
 
-def left_out(groups: Sequence[Group]) -> list[tuple[Any, Any]]:
-    """Extra nats (b,) and projections (F, C, b) of the rows, each by the others.
+def left_out(groups: Sequence[Group]) -> list[LeftOut]:
+    """Extra nats (b,) and projections (F, C, b) of some rows, each by the others.
 
     A row that is left out takes all of its shifts along.
     """
@@ -22,40 +22,28 @@ def left_out(groups: Sequence[Group]) -> list[tuple[Any, Any]]:
     if dense:
         matrices, logs = inverses_of(dense, (-1.0,))
         found = iter([(matrices[i, ...], logs[i, :]) for i in range(len(dense))])
-    results = []
+    results: list[LeftOut] = []
     for group in groups:
         if isinstance(group.form, Factored):
-            results.append(_factored_left_out(group.form, group))
+            results.append(partial(_factored_left_out, group.form, group))
         elif group.form.code.count > 1.0:
-            results.append(_dense_left_out(group, *next(found)))
+            inverse, logs = next(found)
+            results.append(partial(_dense_left_out, group, inverse, logs))
         else:
-            results.append(_alone(group))
+            results.append(partial(_alone, group))
     return results
 
 
-def _alone(group: Group) -> tuple[Any, Any]:
-    form = group.form
-    nats = form.frequencies.alone(squared_norms(group.Z), form.epsilon)
-    return nats, namespace(group.Z).zeros_like(group.Z)
+def _alone(group: Group, some: slice) -> tuple[Any, Any]:
+    form, Z = group.form, group.Z[:, :, some]
+    nats = form.frequencies.alone(squared_norms(Z), form.epsilon)
+    return nats, namespace(Z).zeros_like(Z)
 
 
-def _dense_left_out(group: Group, inverse: Any, logs: Any) -> tuple[Any, Any]:
-    """Block by block: a group may be all rows, and products are in double precision."""
-    xp, (F, C, b) = namespace(group.Z), group.Z.shape
-    blocks = batches(b, BLOCK // (4 * F * C))
-    if len(blocks) == 1:
-        return _without(group.form, group.Z, inverse, logs)
-    nats, projected = [], xp.empty_like(group.Z)
-    for block in blocks:
-        part, projected[..., block] = _without(
-            group.form, group.Z[..., block], inverse, logs
-        )
-        nats.append(part)
-    return xp.concat(nats), projected
-
-
-def _without(form: Form, Z: Any, inverse: Any, logs: Any) -> tuple[Any, Any]:
-    """Nats and projections of some rows, each by the others of its group."""
+def _dense_left_out(
+    group: Group, inverse: Any, logs: Any, some: slice
+) -> tuple[Any, Any]:
+    form, Z = group.form, group.Z[:, :, some]
     xp, wide = namespace(Z), widen(Z)
     n, C = form.code.count - 1.0, form.code.n_features
     c = form.frequencies.scale(n, form.epsilon)[:, None]
@@ -73,9 +61,11 @@ def _left_nats(form: Form, n: Any, C: float, logs: Any) -> Any:
     return (n + 1.0 + C) / 2.0 * before - (n + C) / 2.0 * volume
 
 
-def _factored_left_out(form: Factored, group: Group) -> tuple[Any, Any]:
-    xp, Z, lev = namespace(group.Z), group.Z, group.leverages
-    weights = group.weights
+def _factored_left_out(form: Factored, group: Group, some: slice) -> tuple[Any, Any]:
+    xp, Z = namespace(group.Z), group.Z[:, :, some]
+    weights = None if group.weights is None else group.weights[some]
+    assert group.leverages is not None
+    lev = group.leverages.of(Z, weights, some)
     if weights is None:
         weights = xp.ones(Z.shape[2], dtype=xp.float64, device=Z.device)
     copies = at_most(weights, 1.0)
@@ -87,7 +77,7 @@ def _factored_left_out(form: Factored, group: Group) -> tuple[Any, Any]:
     scaled = c[:, None, :] * form.eigenvalues[:, :, None]
     shrink = 1.0 / (1.0 + scaled)
     inner = xp.sum(lev * shrink, axis=1)
-    if Z.shape[2] >= Z.shape[1]:  # otherwise the vectors are a complete basis
+    if group.Z.shape[2] >= Z.shape[1]:  # otherwise the vectors are a complete basis
         inner = inner + at_least(1.0 - xp.sum(lev, axis=1), 0.0)
     remainder = (weights - copies + copies * inner) / weights
     prepared = adjoint(form.basis) @ Z

@@ -14,7 +14,7 @@ row.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -24,8 +24,11 @@ from scipy import fft
 from sklearn.utils import gen_batches
 
 from skredu._compat import namespace
-from skredu.coding._linalg import BLOCK
+from skredu.coding._linalg import BLOCK, batches
 from skredu.redunet._sphere import on_sphere
+
+# Complex numbers of a temporary that stays in the cache.
+CACHED = 2**16
 
 
 @dataclass(eq=False, repr=False)
@@ -157,7 +160,15 @@ class Frequencies:
 def squared_norms(Z: Any) -> Any:
     """Squared norms of spectra at each frequency, (F, b), in double precision."""
     xp = namespace(Z)
-    return xp.astype(xp.sum(squares(Z), axis=1), xp.float64, copy=False)
+    sums = [xp.sum(squares(Z[block, ...]), axis=1) for block in some_frequencies(Z)]
+    norms = sums[0] if len(sums) == 1 else xp.concat(sums)
+    return xp.astype(norms, xp.float64, copy=False)
+
+
+def some_frequencies(Z: Any) -> list[slice]:
+    """Slices of frequencies at which spectra (F, C, b) stay in the cache."""
+    F, C, b = Z.shape
+    return batches(F, CACHED // (C * b))
 
 
 def squares(Z: Any) -> Any:
@@ -169,8 +180,31 @@ def squares(Z: Any) -> Any:
 def normalised(Z: Any) -> Any:
     """Spectra whose rows have norm one; rows of zeros stay."""
     xp = namespace(Z)
-    norms = xp.sqrt(xp.sum(squares(Z), axis=(0, 1)))
-    return Z * (1.0 / xp.where(norms > 0, norms, xp.ones_like(norms)))
+    norms = xp.sqrt(xp.sum(squared_norms(Z), axis=0))
+    scale = 1.0 / xp.where(norms > 0, norms, xp.ones_like(norms))
+    return Z * xp.astype(scale, xp.real(Z).dtype, copy=False)
+
+
+def scatters(Z: Any, slices: Sequence[slice], weights: Any) -> list[Any]:
+    """Scatters (F, C, C), in double precision, of some groups of weighted rows."""
+    xp, (F, C, _) = namespace(Z), Z.shape
+    place = {"dtype": xp.complex128, "device": Z.device}
+    found = [xp.empty((F, C, C), **place) for _ in slices]
+    for block in some_frequencies(Z):
+        root = widen(weighted(Z[block, ...], weights))
+        conjugate = xp.conj(root)
+        for part, scatter in zip(slices, found, strict=True):
+            others = xp.matrix_transpose(conjugate[:, :, part])
+            scatter[block, ...] = root[:, :, part] @ others
+    return found
+
+
+def weighted(Z: Any, weights: Any) -> Any:
+    """Rows times the square roots of their weights."""
+    xp = namespace(Z)
+    if weights is None:
+        return Z
+    return Z * xp.astype(xp.sqrt(weights), xp.real(Z).dtype, copy=False)
 
 
 def adjoint(A: Any) -> Any:

@@ -11,7 +11,7 @@ from skredu.coding._linalg import widen
 from skredu.redunet._base_layer import BaseLayer
 from skredu.redunet._groups import Group, completed, group_of
 from skredu.redunet._layer import Layer
-from skredu.redunet._rule import BaseRule, Built
+from skredu.redunet._rule import BaseRule, Built, LeftOut
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -86,6 +86,6 @@ class VectorRule(BaseRule):
         )
 
     @staticmethod
-    def left_out(groups: Sequence[Group]) -> list[tuple[Any, Any]]:
+    def left_out(groups: Sequence[Group]) -> list[LeftOut]:
         """Extra nats (b,) and projections (b, r) of rows, each by the others."""
         return [group.left_out() for group in groups]
