@@ -78,6 +78,7 @@ ESTIMATORS = [
     ReduNetTransformer(epsilon=0.5, membership="residual", construction="estimated"),
     ReduNetTransformer(membership="weighted_residual", construction="labels"),
     ReduNetTransformer(n_layers=2, fit_intercept=False),
+    InvariantReduNetClassifier(n_layers=0),
     InvariantReduNetClassifier(n_layers=2),
     InvariantReduNetTransformer(n_layers=1, output="invariant"),
     InvariantReduNetTransformer(

@@ -137,9 +137,12 @@ def test_what_is_no_classifier_is_restored_too(name):
         assert copy.get_params() == model.get_params()
 
 
-def test_partial_fit_goes_on_after_a_pickle_and_after_skops():
+@pytest.mark.parametrize(
+    "model", [MICLClassifier(0.5), InvariantReduNetClassifier(n_layers=0)], ids=str
+)
+def test_partial_fit_goes_on_after_a_pickle_and_after_skops(model):
     X, y = problem(None)
-    model = MICLClassifier(0.5).partial_fit(X[:15], y[:15], classes=["a", "b", "c"])
+    model = clone(model).partial_fit(X[:15], y[:15], classes=["a", "b", "c"])
     kind = f"{type(model).__module__}.{type(model).__name__}"
     copies = [
         pickle.loads(pickle.dumps(model)),

@@ -22,6 +22,7 @@ from skredu.classification._training import (
     Training,
     check_reach,
     check_stream,
+    classes_of_stream,
     in_reach,
     keep_evenly,
     unit_of,
@@ -273,14 +274,8 @@ class MICLClassifier(CodingClassifier):
         first = not hasattr(self, "_scatters")
         if first:
             self._forget()
-            if classes is None:
-                raise ValueError("classes must be given in the first partial_fit call.")
+        known = classes_of_stream(classes, None if first else self.classes_)
         X, y, weights = self._check_training(X, y, sample_weight, reset=first)
-        known = np.unique(classes) if first else self.classes_
-        if classes is not None and not np.array_equal(np.unique(classes), known):
-            raise ValueError(
-                f"classes={classes!r} differ from those of the first call, {known!r}."
-            )
         rows = Training.of(X, y, weights, known)
         if first:
             self.classes_, self._unit = known, self._unit_of(rows)

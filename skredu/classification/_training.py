@@ -206,6 +206,20 @@ def keep_evenly(
     return dict(zip(names, parts, strict=True), seen=seen + X.shape[0], stride=stride)
 
 
+def classes_of_stream(classes: Any, known: Any) -> Any:
+    """Labels of a stream, from those given and those of its first call or None."""
+    if classes is None:
+        if known is None:
+            raise ValueError("classes must be given in the first partial_fit call.")
+        return known
+    found = np.unique(classes)
+    if known is not None and not np.array_equal(found, known):
+        raise ValueError(
+            f"classes={classes!r} differ from those of the first call, {known!r}."
+        )
+    return found
+
+
 def check_stream(rows: Training, before: list[Any], estimator: Any) -> None:
     """Check what later rows of a stream must have in common with the first."""
     found = {

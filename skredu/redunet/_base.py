@@ -253,7 +253,7 @@ class BaseNet(
 
     def _forget(self) -> None:
         """Be as if never fitted."""
-        for name in ("_layers", "_features"):
+        for name in ("_layers", "_features", "_stream"):
             self.__dict__.pop(name, None)
 
     def _check_continued(self, rows: Training) -> None:

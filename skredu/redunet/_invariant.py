@@ -5,8 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from sklearn.utils.metaestimators import available_if
+
 from skredu.redunet._deciding import BaseDecidingNet
 from skredu.redunet._invariant_net import BaseInvariantReduNet
+from skredu.redunet._stream import StreamingNet
+
+
+def _has_no_layers(net: InvariantReduNetClassifier) -> bool:
+    return net.n_layers == 0
 
 
 class InvariantReduNetTransformer(BaseInvariantReduNet):
@@ -110,8 +117,9 @@ class InvariantReduNetTransformer(BaseInvariantReduNet):
     ``F C n_j``. It takes about ``F C^3 k`` operations to build and, for every row that
     moves, ``F C^2`` and ``F C min(C, n_j)`` a class. Spectra of ``n`` rows take
     ``16 F C n`` bytes in double precision, half of that in single: about what the rows
-    do. In work they are there up to eight times, and four times where there is a
-    decision but no layer.
+    do. Of many rows, `fit` holds them and their change while it builds layers, twice
+    as much then, or once where there are none, and works on blocks of some 100 MB.
+    Scatters and their inverses take about ``80 F C^2 k`` bytes meanwhile.
 
     **Invariant features.** Equivariant features are no good for classifiers that know
     nothing of shifts; with ``output="invariant"`` there are :math:`FC + 2BC + k` that
@@ -158,7 +166,7 @@ class InvariantReduNetTransformer(BaseInvariantReduNet):
     """
 
 
-class InvariantReduNetClassifier(BaseDecidingNet, BaseInvariantReduNet):
+class InvariantReduNetClassifier(StreamingNet):
     r"""Classifier of signals to which all shifts are alike.
 
     The layers are those of `InvariantReduNetTransformer`. Behind each of them the
@@ -237,7 +245,9 @@ class InvariantReduNetClassifier(BaseDecidingNet, BaseInvariantReduNet):
     Notes
     -----
     Time and memory of the layers are those of `InvariantReduNetTransformer`. A decision
-    behind each layer holds ``F C min(C, n_j)`` complex numbers a class. On rows that
+    behind each layer holds ``F C min(C, n_j)`` complex numbers a class. Without layers
+    rows may come in parts, see `partial_fit`: it keeps ``F C^2`` numbers a class, in
+    double precision, and at most 5 000 rows to judge distortions by. On rows that
     are no signals it does what was asked for: ``(a, b)`` and ``(b, a)`` are shifts of
     each other, and get the same label. With ``signal_shape=1`` there are no shifts.
 
@@ -292,6 +302,54 @@ class InvariantReduNetClassifier(BaseDecidingNet, BaseInvariantReduNet):
             warm_start=warm_start,
         )
         self.n_iter_no_change = n_iter_no_change
+
+    @available_if(_has_no_layers)
+    def partial_fit(
+        self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
+    ) -> InvariantReduNetClassifier:
+        """Add rows; the model is that of `fit` on all rows so far.
+
+        The distortion of the decision is judged by 5 000 rows at most, evenly over all
+        so far, and may differ from that of `fit` where there are more; after `fit` it
+        stays. Only with ``n_layers=0``: layers need all rows at once. Every call
+        factors the classes, so that few large parts are faster than many small ones.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Training rows.
+        y : array-like of shape (n_samples,)
+            Class labels.
+        classes : array-like of shape (n_classes,), default=None
+            All labels that will ever come; needed in the first call.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Number of copies of each row; fractions are allowed, zero means absent.
+
+        Returns
+        -------
+        self : InvariantReduNetClassifier
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or an array is out of range, ``classes`` is missing in the
+            first call, a label is not among them, the grid is another one, or `fit` has
+            built layers.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skredu import InvariantReduNetClassifier
+        >>> from skredu.datasets import make_shifted_signals
+        >>> X, y = make_shifted_signals(30, n_timesteps=64, random_state=0)
+        >>> model = InvariantReduNetClassifier(n_layers=0)
+        >>> for part in np.array_split(np.arange(60), 3):
+        ...     model = model.partial_fit(X[part], y[part], classes=[0, 1])
+        >>> [float(count) for count in model.class_count_]
+        [30.0, 30.0]
+        """
+        return self._add(X, y, classes, sample_weight)
 
     def __sklearn_tags__(self) -> Any:
         """Tags: rows that are no signals are told apart up to shifts only."""

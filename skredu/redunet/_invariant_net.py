@@ -147,10 +147,7 @@ class BaseInvariantReduNet(BaseNet):
         return [(SpectralLayer.of_plain(s["layer"]), s["step"]) for s in self._layers]
 
     def _place(self, rows: Training) -> Any:
-        d = rows.source.shape[1]
-        shape = shape_of(d if self.signal_shape is None else self.signal_shape, NAME)
-        self.n_channels_ = channels_of(shape, d, NAME)
-        self.signal_shape_, self._invariant = shape, self.output == "invariant"
+        self._stand_on(self._grid_for(rows.source.shape[1]))
         Z = self._grid.enter_by_blocks(len(rows.index), rows.take)
         epsilon = self.epsilon
         if isinstance(epsilon, str):
@@ -159,6 +156,16 @@ class BaseInvariantReduNet(BaseNet):
             epsilon = decision["epsilon"]
         self.epsilon_ = float(epsilon)
         return Z
+
+    def _grid_for(self, n_features: int) -> Grid:
+        """Grid of rows that come."""
+        given = n_features if self.signal_shape is None else self.signal_shape
+        shape = shape_of(given, NAME)
+        return Grid(shape, channels_of(shape, n_features, NAME))
+
+    def _stand_on(self, grid: Grid) -> None:
+        self.signal_shape_, self.n_channels_ = grid.shape, grid.n_channels
+        self._invariant = self.output == "invariant"
 
     def _rule(self, rows: Training) -> SignalRule:
         return SignalRule(

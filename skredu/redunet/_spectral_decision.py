@@ -17,7 +17,7 @@ from skredu.classification._selection import N_EPSILONS, choose_codes
 from skredu.classification._training import Training
 from skredu.coding._linalg import widen
 from skredu.redunet._decision import state_of
-from skredu.redunet._spectral_forms import Leverages, factored
+from skredu.redunet._spectral_forms import Leverages, directions, factored
 from skredu.redunet._spectrum import Frequencies, adjoint, squared_norms, squares
 
 
@@ -65,6 +65,25 @@ class SpectralCoder(Coder):
                     "basis": form.basis,
                 }
             )
+        return cls(frequencies, classes, leverages)
+
+    @classmethod
+    def of_scatters(
+        cls,
+        scatters: list[Any],
+        counts: list[float],
+        n_rows: int,
+        frequencies: Frequencies,
+        dtype: Any,
+    ) -> SpectralCoder:
+        """Factor classes of which only scatters (F, C, C) and weights are known."""
+        classes, leverages = [], []
+        for S, count in zip(scatters, counts, strict=True):
+            eigenvalues, V, whitening = directions(S, max(n_rows, S.shape[1]))
+            basis = namespace(V).astype(V, dtype, copy=False)
+            parts = {"count": count, "eigenvalues": eigenvalues, "basis": basis}
+            classes.append(parts)
+            leverages.append(Leverages(None, whitening))
         return cls(frequencies, classes, leverages)
 
     def plain(self) -> dict[str, Any]:
@@ -165,8 +184,8 @@ class SpectralCoder(Coder):
         return xp.reshape(sums, (e, b)).T
 
     def _scale(self, j: int, epsilons: Any, change: float) -> Any:
-        """Factors before the scatters, of shape (F, e)."""
-        unit = self.frequencies.scale(self.counts[j] + change, 1.0)
+        """Factors before the scatters, of shape (F, e); of no rows, any will do."""
+        unit = self.frequencies.scale(self.counts[j] + change or 1.0, 1.0)
         return unit[:, None] / (epsilons * epsilons)[None, :]
 
     def _scaled(self, j: int, epsilons: Any, change: float) -> Any:

@@ -268,21 +268,26 @@ def factored(
         squared = squares(xp.matrix_transpose(U))
     else:
         (S,) = scatters(Z, [slice(None)], weights)
-        eigenvalues, V = xp.linalg.eigh(S)
-        keep, eigenvalues = _real_ones(eigenvalues, b)
-        whitening = V * keep
+        eigenvalues, V, whitening = directions(S, b)
     code = Code(count_of(Z, weights), float(C), None, 0.0, True)
-    volumes = [
-        float(xp.sum(frequencies.counts * xp.sum(xp.log1p(c * eigenvalues), axis=1)))
-        for c in (
-            frequencies.scale(code.count + change, epsilon)[:, None]
-            for change in (0.0, 1.0)
-        )
+    pair = [
+        frequencies.volume(eigenvalues, code.count + change, epsilon)
+        for change in (0.0, 1.0)
     ]
-    code = replace(code, volumes=(volumes[0], volumes[1]))
+    code = replace(code, volumes=(pair[0], pair[1]))
     basis = xp.astype(V, Z.dtype, copy=False)
     form = Factored(code, epsilon, frequencies, eigenvalues, basis)
     return form, Leverages(squared, whitening)
+
+
+def directions(S: Any, longest: int) -> tuple[Any, Any, Any]:
+    """Eigenvalues (F, C) of scatters, eigenvectors, and these over singular values.
+
+    ``longest`` is the larger number of the channels and of the rows in the scatters.
+    """
+    eigenvalues, V = namespace(S).linalg.eigh(S)
+    keep, eigenvalues = _real_ones(eigenvalues, longest)
+    return eigenvalues, V, V * keep
 
 
 def _real_ones(eigenvalues: Any, longest: int) -> tuple[Any, Any]:

@@ -150,6 +150,12 @@ class Frequencies:
         xp = namespace(values)
         return xp.astype(values, xp.float64, copy=False).T @ self.counts
 
+    def volume(self, eigenvalues: Any, count: float, epsilon: float) -> float:
+        """Log-determinant of a group at all frequencies, from eigenvalues (F, r)."""
+        xp = namespace(eigenvalues)
+        scaled = self.scale(count, epsilon)[:, None] * eigenvalues
+        return float(xp.sum(self.counts * xp.sum(xp.log1p(scaled), axis=1)))
+
     def alone(self, norms: Any, epsilon: float) -> Any:
         """Nats of rows, with squared norms (F, b), in a class empty without them."""
         xp = namespace(norms)

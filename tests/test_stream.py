@@ -1,0 +1,178 @@
+"""Networks for signals without layers, fitted to parts of the rows."""
+
+import pickle
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+
+from skredu import InvariantReduNetClassifier, InvariantReduNetTransformer
+from skredu.datasets import make_shifted_signals
+from skredu.redunet._spectral_decision import SpectralCoder, rows_of
+
+
+def signals(n_channels, n=36, dtype=float):
+    """Rows of three classes of 5 points each: pictures of a class, in noise."""
+    rng = np.random.default_rng(0)
+    y = np.concatenate([rng.permutation(np.arange(6) % 3) for _ in range(n // 6)])
+    pictures = rng.normal(size=(3, 5 * n_channels))
+    X = pictures[y] + 0.5 * rng.normal(size=(n, 5 * n_channels))
+    return X.astype(dtype), y, rng.normal(size=(7, 5 * n_channels)).astype(dtype)
+
+
+def net(**settings):
+    return InvariantReduNetClassifier(0, signal_shape=5, **settings)
+
+
+def stream(model, X, y, chunk, weights=None):
+    for start in range(0, len(y), chunk):
+        part = slice(start, min(start + chunk, len(y)))
+        w = None if weights is None else weights[part]
+        model.partial_fit(X[part, :], y[part], classes=[0, 1, 2], sample_weight=w)
+    return model
+
+
+WEIGHTS = {
+    "none": None,
+    "copies": np.arange(36) % 4,
+    "fractions": np.linspace(0.2, 3.0, 36),
+}
+
+
+@pytest.mark.parametrize("weights", WEIGHTS)
+@pytest.mark.parametrize("chunk", [5, 20, 36])
+@pytest.mark.parametrize("n_channels", [1, 3, 15])
+def test_parts_make_the_model_of_all_rows(n_channels, chunk, weights):
+    X, y, new = signals(n_channels)
+    w = WEIGHTS[weights]
+    whole = net(output="invariant").fit(X, y, w)
+    parts = stream(net(output="invariant"), X, y, chunk, w)
+    assert parts.epsilon_ == whole.epsilon_
+    assert_allclose(
+        parts.decision_function(new),
+        whole.decision_function(new),
+        rtol=1e-7,
+        atol=1e-7,
+    )
+    assert_allclose(parts.temperature_, whole.temperature_, rtol=1e-6)
+    assert_allclose(parts.class_count_, whole.class_count_)
+    for name, values in whole.rates_.items():
+        assert_allclose(parts.rates_[name], values, rtol=1e-9)
+    assert_allclose(parts.transform(new), whole.transform(new), atol=1e-7)
+    assert vars(parts).keys() - vars(whole).keys() == {"_stream"}
+
+
+@pytest.mark.parametrize("n_channels", [1, 3, 15])
+def test_parts_after_fit_stay_with_its_choice(n_channels):
+    X, y, new = signals(n_channels)
+    model = net(epsilon=0.4).fit(X[:24], y[:24])
+    decision = model._decisions[-1]
+    for part in (slice(24, 30), slice(30, 36)):
+        model.partial_fit(X[part], y[part])
+    assert model._decisions[-1]["epsilon"] == decision["epsilon"]
+    assert model.temperature_ == decision["temperature"]
+    whole = net(epsilon=0.4).fit(X, y)
+    coder = SpectralCoder.of_plain(whole._decisions[-1]["coder"])
+    spectra = rows_of(whole._grid.enter(new))
+    # balanced classes, so that the label code is that of the 24 rows
+    scores = coder.scores(spectra, decision["epsilon"], decision["log_priors"])
+    assert_allclose(model.decision_function(new), scores, rtol=1e-9, atol=1e-9)
+    assert_allclose(model.rates_["delta_R"], whole.rates_["delta_R"], rtol=1e-9)
+
+
+@pytest.mark.parametrize("epsilon", ["auto", 0.3])
+def test_precision_and_place_follow_the_rows(xp, dtype, epsilon):
+    X, y, new = signals(2, dtype=dtype)
+    expected = stream(net(epsilon=epsilon), X.astype(float), y, 20)
+    model = stream(net(epsilon=epsilon), xp.asarray(X), y, 20)
+    found = model.decision_function(xp.asarray(new))
+    atol = 1e-9 if dtype == "float64" else 2e-3
+    assert_allclose(xp.to_numpy(found), expected.decision_function(new), atol=atol)
+    assert_allclose(model.epsilon_, expected.epsilon_)
+
+
+def test_many_rows_are_judged_by_some(monkeypatch):
+    for module in ("classification._selection", "redunet._stream"):
+        monkeypatch.setattr(f"skredu.{module}.MAX_ROWS", 24)
+    X, y = make_shifted_signals(100, n_timesteps=32, random_state=0)
+    order = np.random.default_rng(0).permutation(len(X))
+    X, y = X[order], y[order]
+    model = InvariantReduNetClassifier(0)
+    for part in np.array_split(np.arange(140), 4):
+        model.partial_fit(X[part], y[part], classes=[0, 1])
+    assert len(model._stream["kept"]["X"]) <= 24
+    assert model.score(X[140:], y[140:]) == 1.0
+
+
+def test_class_that_has_not_come_is_not_predicted():
+    X, y, new = signals(2)
+    early = y < 2
+    model = net().partial_fit(X[early], y[early], classes=[0, 1, 2])
+    assert set(model.predict(new)) <= {0, 1}
+    proba = model.predict_proba(new)
+    assert (proba[:, 2] == 0.0).all()
+    assert_allclose(proba.sum(axis=1), 1.0)
+    assert np.isfinite(model.rates_["delta_R"]).all()
+    model.partial_fit(X[~early], y[~early])
+    whole = net().fit(X, y)
+    assert_allclose(model.decision_function(new), whole.decision_function(new))
+
+
+def test_one_row_and_one_class():
+    X, _, new = signals(2)
+    model = net().partial_fit(X[:1], ["a"], classes=["a", "b"])
+    assert_array_equal(model.predict(new), ["a"] * 7)
+    assert_allclose(model.rates_["delta_R"], 0.0, atol=1e-12)
+    model.partial_fit(X[1:2], ["b"])
+    assert model.predict(X[:2]).tolist() == ["a", "b"]
+
+
+def test_parts_come_without_layers_only():
+    assert not hasattr(InvariantReduNetClassifier(), "partial_fit")
+    assert not hasattr(InvariantReduNetTransformer(0), "partial_fit")
+    assert hasattr(net(), "partial_fit")
+
+
+def test_what_is_wrong_is_named_and_changes_nothing():
+    X, y, new = signals(2)
+    with pytest.raises(ValueError, match=r"classes must be .* first"):
+        net().partial_fit(X, y)
+    with pytest.raises(ValueError, match=r"\[2\].*not in classes"):
+        net().partial_fit(X, y, classes=[0, 1])
+    layers = InvariantReduNetClassifier(2, signal_shape=5, n_iter_no_change=None)
+    with pytest.raises(ValueError, match="n_iter_=2"):
+        layers.fit(X, y).set_params(n_layers=0).partial_fit(X, y)
+    model = net().partial_fit(X, y, classes=[0, 1, 2])
+    before = model.decision_function(new)
+    for change, rows, labels, message in (
+        ({}, X, np.full(36, 9), "not in classes"),
+        ({}, X[:, :5], y, "5 features"),
+        ({}, np.full_like(X, np.nan), y, "NaN"),
+        ({"signal_shape": 2}, X, y, r"signal_shape is \(2,\) and was \(5,\)"),
+        ({"signal_shape": 3}, X, y, "no multiple"),
+        ({"epsilon": -1.0}, X, y, "epsilon"),
+    ):
+        changed = model.set_params(**change)
+        with pytest.raises(ValueError, match=message):
+            changed.partial_fit(rows, labels)
+        model.set_params(signal_shape=5, epsilon="auto")
+    with pytest.raises(ValueError, match="differ from those of the first call"):
+        model.partial_fit(X, y, classes=[0, 1])
+    assert_array_equal(model.decision_function(new), before)
+
+
+def test_a_stream_goes_on_after_a_pickle_and_ends_with_fit():
+    X, y, new = signals(2)
+    model = net().partial_fit(X[:20], y[:20], classes=[0, 1, 2])
+    copy = pickle.loads(pickle.dumps(model)).partial_fit(X[20:], y[20:])
+    model.partial_fit(X[20:], y[20:])
+    assert_array_equal(copy.decision_function(new), model.decision_function(new))
+    assert not hasattr(clone(model), "classes_")
+    whole = model.set_params(warm_start=True).fit(X[:20], y[:20])
+    assert_array_equal(
+        whole.decision_function(new),
+        net().fit(X[:20], y[:20]).decision_function(new),
+    )
+    assert not hasattr(whole, "_stream")
+    assert not hasattr(whole.partial_fit(X, y), "_features")
