@@ -21,7 +21,7 @@ from typing import Any
 
 from threadpoolctl import threadpool_info, threadpool_limits
 
-MIB = 2.0**20
+MIB, GIB = 2.0**20, 2.0**30
 MEMORY_NOTE = (
     "Peak memory is measured in a child process of its own, above what the process "
     "held when the work began (data and libraries loaded): *arrays* is the peak of "
@@ -245,6 +245,11 @@ def _peak(prepare: Callable[..., Callable[[], object]], args: tuple[Any, ...]) -
     tracemalloc.stop()
     after = _status("VmHWM")
     return Peak(arrays, None if before is None or after is None else after - before)
+
+
+def peak_size() -> int | None:
+    """Most bytes that this process has had so far; None where that is unknown."""
+    return _status("VmHWM")
 
 
 def _forget_peak() -> None:
