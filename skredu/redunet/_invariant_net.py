@@ -122,7 +122,7 @@ class BaseInvariantReduNet(BaseNet):
 
     @property
     def _width(self) -> int:
-        return 8 * self.n_channels_ * self._grid.n_points
+        return 4 * self.n_channels_ * self._grid.n_points
 
     @property
     def _n_features_out(self) -> int:  # type: ignore[override]

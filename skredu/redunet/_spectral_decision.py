@@ -7,7 +7,7 @@ ones would differ at frequency zero only, where a mean over all shifts is.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,7 +18,25 @@ from skredu.classification._training import Training
 from skredu.coding._linalg import widen
 from skredu.redunet._decision import state_of
 from skredu.redunet._spectral_forms import Leverages, directions, factored
-from skredu.redunet._spectrum import Frequencies, adjoint, squared_norms, squares
+from skredu.redunet._spectrum import Frequencies, squared_norms, squares
+
+
+class Scales(NamedTuple):
+    """What a class is at some distortions, with a change of its weight.
+
+    Parameters
+    ----------
+    factors : array of shape (F, e)
+        Before its scatters.
+    shrink : array of shape (F, e, r)
+        Eigenvalues of the inverse of the unit matrix plus the scaled scatters.
+    volumes : array of shape (e,)
+        Log-determinants over all frequencies.
+    """
+
+    factors: Any
+    shrink: Any
+    volumes: Any
 
 
 class SpectralCoder(Coder):
@@ -46,6 +64,7 @@ class SpectralCoder(Coder):
         self.n_classes = len(classes)
         self.n_features = float(frequencies.n_channels)
         self.counts = [part["count"] for part in classes]
+        self._known: tuple[Any, dict[tuple[int, float], Scales]] = (None, {})
 
     @classmethod
     def of(
@@ -113,12 +132,12 @@ class SpectralCoder(Coder):
         return rows_of(spectra)
 
     def prepare(self, X: Any) -> Prepared:
-        """Every class needs the rows themselves."""
-        return (X,)
+        """Conjugates: transposed vectors are a view, conjugate ones would be copied."""
+        return (namespace(X).conj(X),)
 
     def joined(self, j: int, prepared: Prepared, epsilons: Any) -> Any:
         """Extra nats (b, e) of rows that are not in class ``j``."""
-        before = self._length(j, self._volumes(j, epsilons, 0.0), 0.0)
+        before = self._length(j, self._scales(j, epsilons, 0.0).volumes, 0.0)
         return self._joined(j, self._spectra(prepared), epsilons, 1.0) - before
 
     def left(
@@ -129,7 +148,7 @@ class SpectralCoder(Coder):
         assert self.leverages is not None
         weights = rows.weights_of(index)
         positions = xp.take(rows.positions, index)
-        leverages = self.leverages[j].of(Z, weights, positions)
+        leverages = self.leverages[j].of(xp.conj(Z), weights, positions)
         if weights is None:
             weights = xp.ones(Z.shape[2], dtype=xp.float64, device=Z.device)
         copies, parts, order = at_most(weights, 1.0), [], []
@@ -143,8 +162,8 @@ class SpectralCoder(Coder):
 
     def lengths(self, epsilons: Any) -> Any:
         """Nats of each class itself, of shape (k, e)."""
-        every = range(self.n_classes)
-        lengths = [self._length(j, self._volumes(j, epsilons, 0.0), 0.0) for j in every]
+        every = [self._scales(j, epsilons, 0.0) for j in range(self.n_classes)]
+        lengths = [self._length(j, s.volumes, 0.0) for j, s in enumerate(every)]
         return namespace(epsilons).stack(lengths)
 
     def _left(
@@ -154,27 +173,28 @@ class SpectralCoder(Coder):
         if count <= copy:
             shape = (Z.shape[2], epsilons.shape[0])
             return xp.full(shape, xp.inf, dtype=xp.float64, device=Z.device)
-        shrink = 1.0 / (1.0 + self._scaled(j, epsilons, -copy))
-        inner = shrink @ levers
+        scales = self._scales(j, epsilons, -copy)
+        inner = scales.shrink @ levers
         rest = at_least(1.0 - xp.sum(levers, axis=1), 0.0)[:, None, :]
         remainder = (weights - copy + copy * (inner + rest)) / weights
         tiny = float(xp.finfo(xp.float64).smallest_normal)
         logs = self._pooled(xp.log(at_least(remainder, tiny)))
-        volumes = self._volumes(j, epsilons, -copy)
         after = self._joined(j, Z, epsilons, 1.0 - copy)
-        return after - self._length(j, volumes[None, :] + logs, -copy)
+        return after - self._length(j, scales.volumes[None, :] + logs, -copy)
 
     def _joined(self, j: int, Z: Any, epsilons: Any, change: float) -> Any:
         """Length of a class with ``change`` more copies of each row, (b, e)."""
-        xp = namespace(Z)
-        coordinates = squares(adjoint(self.classes[j]["basis"]) @ Z)
+        xp, scales = namespace(Z), self._scales(j, epsilons, change)
+        volumes = scales.volumes[None, :]
+        if change == 0.0:
+            return self._length(j, volumes, change)
+        vectors = xp.matrix_transpose(self.classes[j]["basis"])
+        coordinates = squares(vectors @ Z)
         outside = squared_norms(Z) - xp.astype(xp.sum(coordinates, axis=1), xp.float64)
-        shrink = 1.0 / (1.0 + self._scaled(j, epsilons, change))
-        forms = xp.astype(shrink, coordinates.dtype, copy=False) @ coordinates
+        forms = xp.astype(scales.shrink, coordinates.dtype, copy=False) @ coordinates
         rest = xp.astype(at_least(outside, 0.0), forms.dtype, copy=False)
-        scale = change * self._scale(j, epsilons, change)[:, :, None]
-        joined = xp.astype(scale, forms.dtype, copy=False) * (forms + rest[:, None, :])
-        volumes = self._volumes(j, epsilons, change)[None, :]
+        scale = xp.astype(change * scales.factors, forms.dtype, copy=False)
+        joined = scale[:, :, None] * (forms + rest[:, None, :])
         return self._length(j, volumes + self._pooled(xp.log1p(joined)), change)
 
     def _pooled(self, values: Any) -> Any:
@@ -183,21 +203,20 @@ class SpectralCoder(Coder):
         sums = self.frequencies.total(xp.reshape(values, (F, e * b)))
         return xp.reshape(sums, (e, b)).T
 
-    def _scale(self, j: int, epsilons: Any, change: float) -> Any:
-        """Factors before the scatters, of shape (F, e); of no rows, any will do."""
-        unit = self.frequencies.scale(self.counts[j] + change or 1.0, 1.0)
-        return unit[:, None] / (epsilons * epsilons)[None, :]
-
-    def _scaled(self, j: int, epsilons: Any, change: float) -> Any:
-        """Eigenvalues with their factors, of shape (F, e, r)."""
-        eigenvalues = self.classes[j]["eigenvalues"][:, None, :]
-        return self._scale(j, epsilons, change)[:, :, None] * eigenvalues
-
-    def _volumes(self, j: int, epsilons: Any, change: float) -> Any:
-        """Log-determinants over all frequencies, of shape (e,)."""
-        xp = namespace(epsilons)
-        scaled = self._scaled(j, epsilons, change)
-        return self.frequencies.total(xp.sum(xp.log1p(scaled), axis=2))
+    def _scales(self, j: int, epsilons: Any, change: float) -> Scales:
+        """Return what all blocks of rows need of a class, made once."""
+        if self._known[0] is not epsilons:
+            self._known = (epsilons, {})
+        known = self._known[1]
+        if (j, change) not in known:
+            # of no rows, any factor will do
+            unit = self.frequencies.scale(self.counts[j] + change or 1.0, 1.0)
+            factors = unit[:, None] / (epsilons * epsilons)[None, :]
+            scaled = factors[:, :, None] * self.classes[j]["eigenvalues"][:, None, :]
+            logs = namespace(scaled).log1p(scaled)
+            volumes = self.frequencies.total(namespace(logs).sum(logs, axis=2))
+            known[j, change] = Scales(factors, 1.0 / (1.0 + scaled), volumes)
+        return known[j, change]
 
     def _spectra(self, prepared: Prepared) -> Any:
         """Spectra (F, C, b) of prepared rows."""
