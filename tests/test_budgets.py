@@ -121,6 +121,22 @@ def test_signals_take_the_memory_of_their_spectra_and_of_their_change(
     assert peak_of(lambda: net.fit(X, y)) < most * spectra
 
 
+def test_memory_of_signals_in_parts_does_not_grow_with_the_parts(monkeypatch):
+    for module in ("classification._selection", "redunet._stream"):
+        monkeypatch.setattr(f"skredu.{module}.MAX_ROWS", 200)
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(4000, 2 * 64)).astype(np.float32), np.arange(4000) % 4
+
+    def work(n_parts):
+        net = InvariantReduNetClassifier(0, signal_shape=(8, 8))
+        for start in range(0, 500 * n_parts, 500):
+            part = slice(start, start + 500)
+            net.partial_fit(X[part], y[part], classes=np.arange(4))
+
+    few, many = (peak_of(lambda n=n: work(n)) for n in (3, 8))
+    assert many < 1.1 * few
+
+
 def test_model_holds_what_its_documentation_says():
     X, y = expression_like(40, 300, 4)
     model = MICLClassifier().fit(X, y)
