@@ -15,10 +15,13 @@ from typing import Any
 
 from skredu._compat import at_least, namespace
 from skredu.coding._incremental import Code
+from skredu.coding._linalg import batches
 from skredu.redunet._hermitian import inverses
 from skredu.redunet._spectrum import (
+    CACHED,
     Frequencies,
     adjoint,
+    coordinates,
     scatters,
     squared_norms,
     squares,
@@ -75,7 +78,7 @@ class Factored(OnGrid):
 
     def prepare(self, Z: Any) -> Any:
         """Coordinates of rows along the eigenvectors, (F, r, b)."""
-        return adjoint(self.basis) @ Z
+        return coordinates(self.basis, Z)
 
     def quadratic(self, norms: Any, prepared: Any, scale: Any) -> Any:
         """Forms of ``(I + c S)^{-1}`` at rows, (F, b), from their coordinates."""
@@ -163,7 +166,8 @@ class Leverages:
     def of(self, Z: Any, weights: Any, some: Any) -> Any:
         """Those (F, r, m) of some rows, a slice or an index, and their weights."""
         if self.squares is None:
-            return squares(adjoint(self.whitening) @ widen(weighted(Z, weights)))
+            rows = widen(weighted(Z, weights))
+            return squares(coordinates(self.whitening, rows))
         if isinstance(some, slice):
             return self.squares[:, :, some]
         return namespace(Z).take(self.squares, some, axis=2)
@@ -325,8 +329,7 @@ def complete(groups: Sequence[Group], kind: str | None) -> tuple[list[Group], An
     found, logs = inverses_of(dense, changes)
     volumes = xp.reshape(logs @ dense[0].form.frequencies.counts, (len(changes), m))
     inverse = found[:m, ...]
-    eye = xp.eye(inverse.shape[-1], dtype=inverse.dtype, device=inverse.device)
-    ridges = xp.astype(eye - inverse, dense[0].Z.dtype, copy=False)
+    ridges = _less_than_unit(inverse, dense[0].Z.dtype)
     made = []
     for i, group in enumerate(dense):
         pair = float(volumes[0, i]), float(volumes[-1, i])
@@ -340,6 +343,18 @@ def complete(groups: Sequence[Group], kind: str | None) -> tuple[list[Group], An
     rest = iter(made)
     every = [next(rest) if isinstance(g.form, Dense) else g for g in groups]
     return every, matrices
+
+
+def _less_than_unit(inverse: Any, dtype: Any) -> Any:
+    """Return ``I - M^{-1}`` in a precision, with small temporaries."""
+    xp, (m, F, C, _) = namespace(inverse), inverse.shape
+    ridges = xp.empty((m, F, C, C), dtype=dtype, device=inverse.device)
+    eye = xp.eye(C, dtype=inverse.dtype, device=inverse.device)
+    for i in range(m):
+        for block in batches(F, CACHED // C**2):
+            ridge = eye - inverse[i, block, ...]
+            ridges[i, block, ...] = xp.astype(ridge, dtype, copy=False)
+    return ridges
 
 
 def inverses_of(dense: Sequence[Group], changes: tuple[float, ...]) -> tuple[Any, Any]:

@@ -28,7 +28,12 @@ from skredu.redunet._spectral_forms import (
     Group,
     extra,
 )
-from skredu.redunet._spectrum import Frequencies, adjoint, normalised, squared_norms
+from skredu.redunet._spectrum import (
+    Frequencies,
+    coordinates,
+    normalised,
+    squared_norms,
+)
 
 
 class Prepared(NamedTuple):
@@ -110,12 +115,12 @@ class SpectralLayer(BaseLayer):
 
     def prepare(self, Z: Any) -> Prepared:
         """Return what memberships and projections share."""
-        norms = coordinates = sizes = None
+        norms = found = sizes = None
         if self.stack is not None:
-            norms, coordinates = squared_norms(Z), adjoint(self.stack) @ Z
+            norms, found = squared_norms(Z), coordinates(self.stack, Z)
         if self.coefficients is not None:
             sizes = self._sizes(forms(self.coefficients, Z))
-        return Prepared(Z, norms, coordinates, sizes)
+        return Prepared(Z, norms, found, sizes)
 
     def size(self, rows: Prepared, j: int) -> Any:
         """Extra nats of prepared rows in a class or norms of their residuals, (b,)."""
@@ -126,11 +131,11 @@ class SpectralLayer(BaseLayer):
         return rows.sizes[before, :]
 
     def _factored_size(self, form: Factored, rows: Prepared, j: int) -> Any:
-        xp, coordinates = namespace(rows.Z), self.coordinates(rows, j)
+        xp, along = namespace(rows.Z), self.coordinates(rows, j)
         if self.kind != "coding":
-            return xp.sqrt(form.residual(rows.norms, coordinates))
+            return xp.sqrt(form.residual(rows.norms, along))
         scale = form.frequencies.scale(form.code.count + 1.0, form.epsilon)
-        return extra(form, form.quadratic(rows.norms, coordinates, scale))
+        return extra(form, form.quadratic(rows.norms, along, scale))
 
     def _sizes(self, found: Any) -> Any:
         """Extra nats or norms of residuals, (m, b), from forms (F, m, b)."""

@@ -9,7 +9,7 @@ from typing import Any
 from skredu._compat import at_least, at_most, namespace
 from skredu.redunet._rule import LeftOut
 from skredu.redunet._spectral_forms import Factored, Form, Group, inverses_of
-from skredu.redunet._spectrum import adjoint, squared_norms, widen
+from skredu.redunet._spectrum import squared_norms, widen
 
 
 def left_out(groups: Sequence[Group]) -> list[LeftOut]:
@@ -80,7 +80,7 @@ def _factored_left_out(form: Factored, group: Group, some: slice) -> tuple[Any, 
     if group.Z.shape[2] >= Z.shape[1]:  # otherwise the vectors are a complete basis
         inner = inner + at_least(1.0 - xp.sum(lev, axis=1), 0.0)
     remainder = (weights - copies + copies * inner) / weights
-    prepared = adjoint(form.basis) @ Z
+    prepared = form.prepare(Z)
     small = xp.astype(shrink, xp.real(Z).dtype, copy=False)
     rest = form.basis @ ((small - 1.0) * prepared) + Z
     projected = Z - rest / xp.astype(remainder, small.dtype, copy=False)[:, None, :]

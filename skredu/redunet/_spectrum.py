@@ -196,7 +196,7 @@ def scatters(Z: Any, slices: Sequence[slice], weights: Any) -> list[Any]:
     xp, (F, C, _) = namespace(Z), Z.shape
     place = {"dtype": xp.complex128, "device": Z.device}
     found = [xp.empty((F, C, C), **place) for _ in slices]
-    for block in some_frequencies(Z):
+    for block in some_frequencies(Z) if slices else ():
         root = widen(weighted(Z[block, ...], weights))
         conjugate = xp.conj(root)
         for part, scatter in zip(slices, found, strict=True):
@@ -217,6 +217,17 @@ def adjoint(A: Any) -> Any:
     """Conjugate transpose of stacked matrices."""
     xp = namespace(A)
     return xp.conj(xp.matrix_transpose(A))
+
+
+def coordinates(V: Any, Z: Any) -> Any:
+    """Products ``V^H Z`` of stacked matrices; the smaller side is conjugated.
+
+    A transposed matrix is a view, a conjugate one a copy.
+    """
+    xp = namespace(Z)
+    if Z.shape[2] >= V.shape[2]:
+        return adjoint(V) @ Z
+    return xp.conj(xp.matrix_transpose(V) @ xp.conj(Z))
 
 
 def widen(Z: Any) -> Any:
