@@ -9,7 +9,7 @@ from sklearn.utils.metaestimators import available_if
 
 from skredu.redunet._deciding import BaseDecidingNet
 from skredu.redunet._invariant_net import BaseInvariantReduNet
-from skredu.redunet._stream import StreamingNet
+from skredu.redunet._stream import BaseStreamingNet
 
 
 def _has_no_layers(net: InvariantReduNetClassifier) -> bool:
@@ -166,7 +166,7 @@ class InvariantReduNetTransformer(BaseInvariantReduNet):
     """
 
 
-class InvariantReduNetClassifier(StreamingNet):
+class InvariantReduNetClassifier(BaseStreamingNet):
     r"""Classifier of signals to which all shifts are alike.
 
     The layers are those of `InvariantReduNetTransformer`. Behind each of them the

@@ -104,7 +104,7 @@ class Stream:
         return R, Rc, R - Rc
 
 
-class StreamingNet(BaseDecidingNet, BaseInvariantReduNet):
+class BaseStreamingNet(BaseDecidingNet, BaseInvariantReduNet):
     """A network for signals that decides and, without layers, takes rows in parts."""
 
     def _add(self, X: Any, y: Any, classes: Any, sample_weight: Any) -> Any:
