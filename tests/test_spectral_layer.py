@@ -212,7 +212,20 @@ def test_half_a_spectrum_tells_everything(shape):
 # -- digits, extremes, state ----------------------------------------------------------
 
 
-@pytest.mark.parametrize("size", [1, 3, 9, 17, 49])
+@pytest.mark.parametrize("size", [8, 16, 24, 40])
+def test_inverses_of_steep_matrices_keep_their_digits(size):
+    rng = np.random.default_rng(0)
+    A = rng.normal(size=(20, size, size)) + 1j * rng.normal(size=(20, size, size))
+    Q = np.linalg.qr(A)[0]
+    values = 10.0 ** rng.uniform(-3, 7, size=(20, size))
+    S = (Q * values[:, None, :]) @ Q.conj().swapaxes(1, 2)
+    inverse, logs = inverses([S], [np.ones(20)])
+    expected = (Q / (1.0 + values[:, None, :])) @ Q.conj().swapaxes(1, 2)
+    assert_allclose(inverse[0], expected, atol=1e-8)  # the condition times rounding
+    assert_allclose(logs[0], np.log1p(values).sum(axis=1), rtol=1e-9)
+
+
+@pytest.mark.parametrize("size", [1, 3, 9, 17, 33])
 def test_inverses_and_forms(size, monkeypatch):
     rng = np.random.default_rng(0)
     A = rng.normal(size=(2, 5, size, 14)) + 1j * rng.normal(size=(2, 5, size, 14))

@@ -14,11 +14,10 @@ import numpy as np
 
 from skredu._compat import namespace
 from skredu.coding._linalg import batches, factor_of, inverse_of
-from skredu.redunet._spectrum import adjoint
 
-# Up to this size sweeps over many matrices at once are fastest, up to that products of
-# their blocks, and then calls of LAPACK for each.
-MAX_SWEEP, MAX_HALVES = 8, 48
+# Up to this size sweeps over many matrices at once are fastest, up to that NumPy's
+# functions for stacks, and then half of their operations in calls for each matrix.
+MAX_SWEEP, MAX_STACK = 16, 32
 # Entries of the matrices that are inverted at a time.
 SWEPT = 2**18
 # Up to this size matrices are summed for every row.
@@ -39,23 +38,25 @@ def inverses(S: Sequence[Any], c: Sequence[Any]) -> tuple[Any, Any]:
     """
     xp, m, (F, C, _) = namespace(S[0]), len(S), S[0].shape
     if xp is not np:
-        return _inverses(
-            xp.stack([f[:, None, None] * s for f, s in zip(c, S, strict=True)])
-        )
+        eye = xp.eye(C, dtype=S[0].dtype, device=S[0].device)
+        scaled = [f[:, None, None] * s for f, s in zip(c, S, strict=True)]
+        return _invert(xp.stack(scaled) + eye)
     M = np.empty((m, F, C, C), dtype=S[0].dtype)
     for factor, scatter, out in zip(c, S, M, strict=True):
         np.multiply(scatter, factor[:, None, None], out=out)
     stack = M.reshape(m * F, C, C)
-    if C > MAX_HALVES:
+    if C > MAX_STACK:
         return M, _factor_each(stack).reshape(m, F)
     stack.reshape(m * F, C * C)[:, :: C + 1] += 1.0
-    logs = [_invert(stack[block, ...]) for block in batches(m * F, SWEPT // C**2)]
+    if C > MAX_SWEEP:
+        return _invert(M)
+    logs = [_sweep(stack[block, ...]) for block in batches(m * F, SWEPT // C**2)]
     return M, np.concatenate(logs).reshape(m, F)
 
 
-def _inverses(M: Any) -> tuple[Any, Any]:
+def _invert(M: Any) -> tuple[Any, Any]:
+    """Inverses and log-determinants of stacked positive definite matrices."""
     xp = namespace(M)
-    M = M + xp.eye(M.shape[-1], dtype=M.dtype, device=M.device)
     pivots = xp.real(xp.linalg.diagonal(xp.linalg.cholesky(M)))
     return xp.linalg.inv(M), 2.0 * xp.sum(xp.log(pivots), axis=-1)
 
@@ -73,29 +74,11 @@ def _factor_each(S: Any) -> Any:
     return 2.0 * np.log(pivots).sum(axis=1)
 
 
-def _invert(M: Any) -> Any:
-    """Replace positive definite matrices by their inverses; log-determinants (N,)."""
-    return _sweep(M) if M.shape[1] <= MAX_SWEEP else _halves(M)
-
-
-def _halves(M: Any) -> Any:
-    """By blocks: the first half of the channels, and what they leave of the rest."""
-    h = M.shape[1] // 2
-    first, cross, rest = M[:, :h, :h], M[:, :h, h:], M[:, h:, h:]
-    logs = _invert(first)
-    solved = first @ cross
-    rest -= adjoint(cross) @ solved
-    logs += _invert(rest)
-    np.negative(solved @ rest, out=cross)
-    M[:, h:, :h] = adjoint(cross)
-    first -= cross @ adjoint(solved)
-    return logs
-
-
 def _sweep(M: Any) -> Any:
-    """Sweeps of upper triangles, stable for positive definite matrices.
+    """Replace positive definite matrices by their inverses; log-determinants (N,).
 
-    A sweep over all pivots leaves the negative inverse.
+    A sweep over all pivots of the upper triangle leaves the negative inverse. It is as
+    stable as elimination, which inverses of blocks would not be.
     """
     N, C, _ = M.shape
     logs, A = np.zeros(N), np.ascontiguousarray(M.transpose(1, 2, 0))
