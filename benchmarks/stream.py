@@ -8,14 +8,14 @@ channels, added to the model, and gone before the next one comes.
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import FunctionTransformer
+from sklearn.pipeline import Pipeline
 
 from benchmarks import _data
 from benchmarks._harness import (
@@ -26,11 +26,9 @@ from benchmarks._harness import (
     peak_size,
     progress,
     run_parts,
-    seconds_of,
 )
 from benchmarks._shifting import moved_once
-from benchmarks.shifts import ONCE, SIDE, smoothed
-from skredu import ConvolutionalLifting, InvariantReduNetClassifier
+from benchmarks.shifts import ALONE, ONCE, SIDE, TRANSLATIONS
 
 GRID = (SIDE, SIDE)
 PREDICTED = 500  # rows that are lifted at a time to be predicted
@@ -56,18 +54,9 @@ def _digits(args: argparse.Namespace) -> _data.Split:
     return _data.mnist(args.data, "float32", args.train, args.test)
 
 
-def lifting(n_filters: int, X: Any) -> Pipeline:
-    """Clustered filters of 11 x 11 points, then smoothed roots of what they answer."""
-    bank = ConvolutionalLifting(
-        n_filters,
-        kernel_size=11,
-        signal_shape=GRID,
-        filters="kmeans",
-        threshold=1.0,
-        random_state=0,
-    )
-    smooth = FunctionTransformer(partial(smoothed, grid=GRID, width=0.9))
-    return make_pipeline(bank, smooth).fit(X)
+def net(n_filters: int) -> Pipeline:
+    """Clustered filters, smoothed roots of what they answer, and a net."""
+    return TRANSLATIONS(n_filters, width=0.9, threshold=1.0, **ALONE)
 
 
 # -- parts of the rows ----------------------------------------------------------------
@@ -85,18 +74,14 @@ def stream(report: Report, args: argparse.Namespace) -> None:
         f"{len(rows.X_test)} test rows after the last part. *Seconds*: to lift the "
         "part, and to add it. *Process*: most GiB so far, data and all."
     )
-    lift = lifting(args.filters, rows.X_train[: args.size])
-    model, table = InvariantReduNetClassifier(n_layers=0, signal_shape=GRID), []
+    model, table = net(args.filters), []
+    model[:-1].fit(rows.X_train[: args.size])
     few = rows.X_test[:ONCE], rows.y_test[:ONCE]
     moved = moved_once(few[0], GRID, np.random.default_rng(1))
     for start in range(0, args.train, args.size):
         part = slice(start, start + args.size)
-        lifted: list[Any] = []
-        seconds = [
-            seconds_of(lambda: lifted.append(lift.transform(rows.X_train[part]))),  # noqa: B023
-            seconds_of(lambda: _add(model, lifted, rows.y_train[part])),  # noqa: B023
-        ]
-        still, shifted = (predictions(model, lift, X) for X in (few[0], moved))
+        seconds = learn(model, rows.X_train[part], rows.y_train[part])
+        still, shifted = (predictions(model, X) for X in (few[0], moved))
         scores = f"{np.mean(shifted == few[1]):.4f} ({np.mean(still == few[1]):.4f})"
         changed = f"{1000 * np.mean(still != shifted):.2f}"
         size = peak_size()
@@ -105,21 +90,25 @@ def stream(report: Report, args: argparse.Namespace) -> None:
         times = f"{seconds[0]:.0f} + {seconds[1]:.0f}"
         table.append([str(done), scores, "–", changed, times, memory])
         progress(" | ".join(table[-1]))
-    every = predictions(model, lift, rows.X_test)
+    every = predictions(model, rows.X_test)
     table[-1][2] = f"{np.mean(every == rows.y_test):.4f}"
     header = ["rows so far", "shifted once", "all", "changed, per mille", "seconds"]
     report.table([*header, "process"], table)
 
 
-def _add(model: InvariantReduNetClassifier, lifted: list[Any], y: Any) -> None:
-    model.partial_fit(lifted.pop(), y, classes=np.arange(10))
+def learn(model: Pipeline, X: Any, y: Any) -> tuple[float, float]:
+    """Lift a part and add it to the net; seconds of both."""
+    start = time.perf_counter()
+    lifted = model[:-1].transform(X)
+    between = time.perf_counter()
+    model[-1].partial_fit(lifted, y, classes=np.arange(10))
+    return between - start, time.perf_counter() - between
 
 
-def predictions(model: InvariantReduNetClassifier, lift: Pipeline, X: Any) -> Any:
+def predictions(model: Pipeline, X: Any) -> Any:
     """Predictions for rows, of which some at a time are lifted."""
     starts = range(0, len(X), PREDICTED)
-    parts = [model.predict(lift.transform(X[s : s + PREDICTED])) for s in starts]
-    return np.concatenate(parts)
+    return np.concatenate([model.predict(X[s : s + PREDICTED]) for s in starts])
 
 
 # -- all rows at once -----------------------------------------------------------------
@@ -146,9 +135,9 @@ def memory(report: Report, args: argparse.Namespace) -> None:
 
 def _fit(args: argparse.Namespace, n: int, n_layers: int) -> Callable[[], object]:
     X, y, *_ = _digits(args)
-    lifted = lifting(args.filters, X[:n]).transform(X[:n])
-    net = InvariantReduNetClassifier(n_layers, signal_shape=GRID)
-    return partial(net.fit, lifted, y[:n])
+    model = net(args.filters)
+    lifted = model[:-1].fit_transform(X[:n])
+    return partial(model[-1].set_params(n_layers=n_layers).fit, lifted, y[:n])
 
 
 PARTS = {"stream": stream, "memory": memory}

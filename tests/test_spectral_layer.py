@@ -325,11 +325,13 @@ def test_rows_in_blocks_are_the_rows(shape, construction, monkeypatch):
         grown = grow(rule, rule.build(start), start, step, last=step.eta)
         return [g for _, g in zip(range(3), grown, strict=False)]
 
-    whole = network()
+    whole, change = network(), rule.change(rule.build(start), start)[1]
     for module in ("_spectral_layer", "_rule"):
         monkeypatch.setattr(f"skredu.redunet.{module}.BLOCK", 1)
     monkeypatch.setattr("skredu.redunet._spectrum.CACHED", 1)
-    assert len(rule.build(start).layer.blocks(5)) == 5
+    layer, again = rule.change(rule.build(start), start)
+    assert len(layer.blocks(5)) == 5
+    assert_allclose(again, change, atol=1e-14)
     parts = network()
     assert [g.step for g in parts] == [g.step for g in whole]
     if shape == "1-D odd":

@@ -142,6 +142,11 @@ class Training:
         xp = namespace(self.source)
         return xp.astype(xp.take(self.weights, index), xp.float64)
 
+    @property
+    def counts(self) -> list[float]:
+        """Weight of the rows of each class."""
+        return [float(np.sum(to_numpy(w))) for w in self.class_weights()]
+
     def class_weights(self) -> list[Any]:
         """Weights of the rows of each class in double precision, one where none."""
         if self.weights is None:

@@ -242,18 +242,20 @@ class BaseNet(
         """Place the training rows, and forget the layers of another fit."""
         self._decisions: list[dict[str, Any]] = []
         Z = self._place(rows)
-        self._n_rows = len(rows.index)
-        self.classes_ = rows.classes
+        self._begin_anew(rows, rows.counts, len(rows.index))
+        return Z
+
+    def _begin_anew(self, rows: Training, counts: list[float], n_rows: int) -> None:
+        """Be a network without layers for rows with these weights of the classes."""
         xp, device = namespace(rows.source), rows.source.device
-        counts = [float(np.sum(to_numpy(w))) for w in rows.class_weights()]
         self.class_count_ = xp.asarray(counts, dtype=xp.float64, device=device)
+        self.classes_, self._n_rows = rows.classes, n_rows
         self.rates_ = {name: np.empty(0) for name in RATES}
         self._layers: list[dict[str, Any]] = []
-        return Z
 
     def _forget(self) -> None:
         """Be as if never fitted."""
-        for name in ("_layers", "_features", "_stream"):
+        for name in ("_layers", "_features"):
             self.__dict__.pop(name, None)
 
     def _check_continued(self, rows: Training) -> None:

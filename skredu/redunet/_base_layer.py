@@ -89,10 +89,8 @@ class BaseLayer(ABC):
 
         Of signals they are those of all shifts, a point of the grid.
         """
-        n = self.whole.code.count
-        R = self.whole.volume() / 2.0
-        Rc = sum(f.code.count / n * f.volume() / 2.0 for f in self.classes)
-        return R, Rc, R - Rc
+        parts = [(form.code.count, form.volume()) for form in self.classes]
+        return rates_of(self.whole.code.count, self.whole.volume(), parts)
 
     def log_memberships(self, rows: Any) -> Any:
         """Logarithms of memberships of prepared rows, not normalised, (b, k)."""
@@ -228,6 +226,15 @@ class BaseLayer(ABC):
         kind = cls.dense if "ridge" in state else cls.factored
         parts = {name: make(**state[name]) for name, make in cls.parts.items()}
         return kind(**{**state, **parts})
+
+
+def rates_of(
+    n: float, volume: float, parts: Sequence[tuple[float, float]]
+) -> tuple[float, float, float]:
+    """Rates, in nats, from weights and log-determinants of all rows and of classes."""
+    R = volume / 2.0
+    Rc = sum(count / n * part / 2.0 for count, part in parts)
+    return R, Rc, R - Rc
 
 
 def alpha_of(form: Any) -> float:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.linalg import qr
@@ -21,6 +20,9 @@ from skredu.coding._linalg import (
     widen,
 )
 from skredu.redunet._forms import Dense, Factored, Form, alone_nats, squared_norms
+
+if TYPE_CHECKING:
+    from skredu.redunet._protocols import LeftOut
 
 # Operations of an eigenvector decomposition of size m, over m^3, and of what the dense
 # form factors: two Cholesky factors, an inverse and a symmetric inverse.
@@ -67,7 +69,7 @@ class Group:
     steepness: float = 0.0
     factor: Any = None
 
-    def left_out(self) -> Callable[[slice], tuple[Any, Any]]:
+    def left_out(self) -> LeftOut:
         """Extra nats (b,) and projections (b, r) of some rows, each by the others."""
         if isinstance(self.form, Factored):
             return self._factored_left_out
@@ -87,7 +89,7 @@ class Group:
         return xp.astype(L, self.Z.dtype if single else L.dtype, copy=True)
 
 
-def _dense_left_out(group: Group, form: Dense) -> Callable[[slice], tuple[Any, Any]]:
+def _dense_left_out(group: Group, form: Dense) -> LeftOut:
     code, xp = form.code, namespace(group.Z)
     n, d = code.count - 1.0, code.n_features
     if n <= 0.0:

@@ -16,7 +16,8 @@ from skredu._compat import namespace
 from skredu.coding._linalg import batches, factor_of, inverse_of
 
 # Up to this size sweeps over many matrices at once are fastest, up to that NumPy's
-# functions for stacks, and then half of their operations in calls for each matrix.
+# functions for stacks, and then half of their operations in calls for each matrix. Of
+# 4620 matrices in ms: 62, 96 and 160 with 16 rows, 220, 219 and 362 with 24.
 MAX_SWEEP, MAX_STACK = 16, 32
 # Entries of the matrices that are inverted at a time.
 SWEPT = 2**18

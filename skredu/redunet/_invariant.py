@@ -349,7 +349,7 @@ class InvariantReduNetClassifier(BaseStreamingNet):
         >>> [float(count) for count in model.class_count_]
         [30.0, 30.0]
         """
-        return self._add(X, y, classes, sample_weight)
+        return self._add_rows(X, y, classes, sample_weight)
 
     def __sklearn_tags__(self) -> Any:
         """Tags: rows that are no signals are told apart up to shifts only."""

@@ -122,6 +122,8 @@ class BaseInvariantReduNet(BaseNet):
 
     @property
     def _width(self) -> int:
+        # half of what there is at a time: predictions of 48 channels on 28 x 28 points
+        # take 4.6 ms a row, 6.3 in blocks of half the rows
         return 4 * self.n_channels_ * self._grid.n_points
 
     @property

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from skredu.coding._incremental import Code
 
 Rates = tuple[float, float, float]
+# Extra nats (b,) and projections of some rows of a group, each by the others.
+LeftOut = Callable[[slice], tuple[Any, Any]]
 
 
 class Operator(Protocol):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -16,8 +16,8 @@ from skredu.coding._linalg import BLOCK, batches, widen
 from skredu.redunet._base_layer import BaseLayer, across, real_dtype, rows_at
 from skredu.redunet._memberships import softmax
 
-# Extra nats (b,) and projections of some rows of a group, each by the others.
-LeftOut = Callable[[slice], tuple[Any, Any]]
+if TYPE_CHECKING:
+    from skredu.redunet._protocols import LeftOut
 
 
 class Built(NamedTuple):
@@ -87,7 +87,8 @@ class BaseRule(ABC):
     def moved(self, Z: Any, change: Any, step: float) -> tuple[Any, Any]:
         """Training rows after a step, and the change, None where they took its place.
 
-        Of many rows, no more than the rows themselves and their change are held.
+        Of many rows, no more than the rows themselves and their change are held; of a
+        few the change is kept for a shorter step.
         """
         normalised, axis = self.kind.normalised, self.kind.axis
         blocks = _blocks(Z, axis)
@@ -113,7 +114,7 @@ class BaseRule(ABC):
 
         Left out of its own class, and of all rows, it moves as a new row would.
         """
-        layer, axis = built.layer, self.kind.axis
+        xp, layer, axis = namespace(Z), built.layer, self.kind.axis
         nats, change = self._left_out_of_their_class(built, Z)
         scores, rows = self._scores_left_out(layer, Z, nats, change)
         if self.membership == "coding":
@@ -129,11 +130,10 @@ class BaseRule(ABC):
             shares, own = Pi[block, :], change[at]
             part = -whole(block)[1]
             for j, _, here in parts_of(self.slices, block):
-                share = namespace(Z).astype(shares[here, j], real_dtype(Z), copy=False)
-                part[rows_at(here, axis)] += (
-                    across(share, axis) * own[rows_at(here, axis)]
-                )
-                shares[here, j] = namespace(Z).zeros_like(shares[here, j])
+                share = xp.astype(shares[here, j], real_dtype(Z), copy=False)
+                mine = rows_at(here, axis)
+                part[mine] += across(share, axis) * own[mine]
+                shares[here, j] = xp.zeros_like(shares[here, j])
             change[at] = layer.add_projections(part, rows, shares)
             rows = None
         return layer, change

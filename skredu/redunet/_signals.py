@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from skredu.redunet._base_layer import BaseLayer
-from skredu.redunet._rule import BaseRule, Built, LeftOut
+from skredu.redunet._rule import BaseRule, Built
 from skredu.redunet._spectral_forms import Group, complete, group_of
 from skredu.redunet._spectral_layer import SpectralLayer
 from skredu.redunet._spectral_left_out import left_out
 from skredu.redunet._spectrum import Frequencies, scatters
+
+if TYPE_CHECKING:
+    from skredu.redunet._protocols import LeftOut
 
 
 @dataclass(eq=False, repr=False)
@@ -54,9 +57,9 @@ class SignalRule(BaseRule):
         They are complete: sweeps that give the log-determinants invert on the way.
         """
         wide = [part for part in self.slices if self._has_scatter(part, Z)]
-        found = scatters(Z, wide, self.weights)
+        found = iter(scatters(Z, wide, self.weights))
         classes = [
-            self._group(Z, part, found[wide.index(part)] if part in wide else None)
+            self._group(Z, part, next(found) if self._has_scatter(part, Z) else None)
             for part in self.slices
         ]
         whole = self._group(Z, slice(None), self._whole_scatter(classes, Z))

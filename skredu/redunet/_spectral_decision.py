@@ -18,7 +18,12 @@ from skredu.classification._training import Training
 from skredu.coding._linalg import widen
 from skredu.redunet._decision import state_of
 from skredu.redunet._spectral_forms import Leverages, directions, factored
-from skredu.redunet._spectrum import Frequencies, squared_norms, squares
+from skredu.redunet._spectrum import (
+    Frequencies,
+    coordinates,
+    squared_norms,
+    squares,
+)
 
 
 class Scales(NamedTuple):
@@ -77,13 +82,7 @@ class SpectralCoder(Coder):
             w = None if weights is None else weights[part]
             form, found = factored(Z[:, :, part], w, frequencies, 1.0)
             leverages.append(found)
-            classes.append(
-                {
-                    "count": form.code.count,
-                    "eigenvalues": form.eigenvalues,
-                    "basis": form.basis,
-                }
-            )
+            classes.append(_known_class(form.code.count, form.eigenvalues, form.basis))
         return cls(frequencies, classes, leverages)
 
     @classmethod
@@ -100,8 +99,7 @@ class SpectralCoder(Coder):
         for S, count in zip(scatters, counts, strict=True):
             eigenvalues, V, whitening = directions(S, max(n_rows, S.shape[1]))
             basis = namespace(V).astype(V, dtype, copy=False)
-            parts = {"count": count, "eigenvalues": eigenvalues, "basis": basis}
-            classes.append(parts)
+            classes.append(_known_class(count, eigenvalues, basis))
             leverages.append(Leverages(None, whitening))
         return cls(frequencies, classes, leverages)
 
@@ -132,8 +130,8 @@ class SpectralCoder(Coder):
         return rows_of(spectra)
 
     def prepare(self, X: Any) -> Prepared:
-        """Conjugates: transposed vectors are a view, conjugate ones would be copied."""
-        return (namespace(X).conj(X),)
+        """Every class needs the rows themselves."""
+        return (X,)
 
     def joined(self, j: int, prepared: Prepared, epsilons: Any) -> Any:
         """Extra nats (b, e) of rows that are not in class ``j``."""
@@ -148,7 +146,7 @@ class SpectralCoder(Coder):
         assert self.leverages is not None
         weights = rows.weights_of(index)
         positions = xp.take(rows.positions, index)
-        leverages = self.leverages[j].of(xp.conj(Z), weights, positions)
+        leverages = self.leverages[j].of(Z, weights, positions)
         if weights is None:
             weights = xp.ones(Z.shape[2], dtype=xp.float64, device=Z.device)
         copies, parts, order = at_most(weights, 1.0), [], []
@@ -188,10 +186,9 @@ class SpectralCoder(Coder):
         volumes = scales.volumes[None, :]
         if change == 0.0:
             return self._length(j, volumes, change)
-        vectors = xp.matrix_transpose(self.classes[j]["basis"])
-        coordinates = squares(vectors @ Z)
-        outside = squared_norms(Z) - xp.astype(xp.sum(coordinates, axis=1), xp.float64)
-        forms = xp.astype(scales.shrink, coordinates.dtype, copy=False) @ coordinates
+        inside = squares(coordinates(self.classes[j]["basis"], Z))
+        outside = squared_norms(Z) - xp.astype(xp.sum(inside, axis=1), xp.float64)
+        forms = xp.astype(scales.shrink, inside.dtype, copy=False) @ inside
         rest = xp.astype(at_least(outside, 0.0), forms.dtype, copy=False)
         scale = xp.astype(change * scales.factors, forms.dtype, copy=False)
         joined = scale[:, :, None] * (forms + rest[:, None, :])
@@ -224,6 +221,10 @@ class SpectralCoder(Coder):
 
     def _length(self, j: int, volumes: Any, change: float) -> Any:
         return (self.counts[j] + change + self.n_features) / 2.0 * volumes
+
+
+def _known_class(count: float, eigenvalues: Any, basis: Any) -> dict[str, Any]:
+    return {"count": count, "eigenvalues": eigenvalues, "basis": basis}
 
 
 def rows_of(Z: Any) -> Any:

@@ -32,6 +32,7 @@ from skredu.redunet._spectrum import (
     Frequencies,
     coordinates,
     normalised,
+    norms_of,
     squared_norms,
 )
 
@@ -77,6 +78,7 @@ class SpectralLayer(BaseLayer):
     dense: ClassVar[type[Any]] = Dense
     parts: ClassVar[dict[str, type[Any]]] = {"code": Code, "frequencies": Frequencies}
     normalised = staticmethod(normalised)
+    norms = staticmethod(norms_of)
 
     whole: Form
     classes: Sequence[Form]
@@ -106,12 +108,6 @@ class SpectralLayer(BaseLayer):
             coefficients = xp.astype(packed(matrices), dtype, copy=False)
         found = cls.sharing([g.form for g in classes], stack)
         return cls(whole.form, found, stack, coefficients, kind, temperature)
-
-    @staticmethod
-    def norms(Z: Any) -> Any:
-        """Norms of rows, in double precision, of shape (b,)."""
-        xp = namespace(Z)
-        return xp.sqrt(xp.sum(squared_norms(Z), axis=0))
 
     def prepare(self, Z: Any) -> Prepared:
         """Return what memberships and projections share."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from skredu._compat import at_least, at_most, namespace
-from skredu.redunet._rule import LeftOut
 from skredu.redunet._spectral_forms import Factored, Form, Group, inverses_of
 from skredu.redunet._spectrum import squared_norms, widen
+
+if TYPE_CHECKING:
+    from skredu.redunet._protocols import LeftOut
 
 
 def left_out(groups: Sequence[Group]) -> list[LeftOut]:

@@ -183,10 +183,15 @@ def squares(Z: Any) -> Any:
     return xp.real(Z) ** 2 + xp.imag(Z) ** 2
 
 
+def norms_of(Z: Any) -> Any:
+    """Norms of rows, in double precision, of shape (b,)."""
+    xp = namespace(Z)
+    return xp.sqrt(xp.sum(squared_norms(Z), axis=0))
+
+
 def normalised(Z: Any) -> Any:
     """Spectra whose rows have norm one; rows of zeros stay."""
-    xp = namespace(Z)
-    norms = xp.sqrt(xp.sum(squared_norms(Z), axis=0))
+    xp, norms = namespace(Z), norms_of(Z)
     scale = 1.0 / xp.where(norms > 0, norms, xp.ones_like(norms))
     return Z * xp.astype(scale, xp.real(Z).dtype, copy=False)
 

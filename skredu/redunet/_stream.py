@@ -10,7 +10,7 @@ import numpy as np
 from skredu._compat import check_same_namespace, namespace, to_numpy
 from skredu.classification._selection import MAX_ROWS, Codes, choose_codes
 from skredu.classification._training import Training, classes_of_stream, keep_evenly
-from skredu.redunet._base import RATES
+from skredu.redunet._base_layer import rates_of
 from skredu.redunet._deciding import BaseDecidingNet
 from skredu.redunet._decision import state_of
 from skredu.redunet._invariant_net import NAME, BaseInvariantReduNet
@@ -66,10 +66,9 @@ class Stream:
     def _with(self, rows: Training, grid: Grid) -> Stream:
         Z = grid.enter_by_blocks(len(rows.index), rows.take)
         found = scatters(Z, rows.slices, rows.weights)
-        counts = [float(np.sum(to_numpy(w))) for w in rows.class_weights()]
         return replace(
             self,
-            counts=[a + b for a, b in zip(self.counts, counts, strict=True)],
+            counts=[a + b for a, b in zip(self.counts, rows.counts, strict=True)],
             scatters=[a + b for a, b in zip(self.scatters, found, strict=True)],
             seen=self.seen + len(rows.index),
         )
@@ -78,15 +77,16 @@ class Stream:
         self, grid: Grid, rows: Training, stay: Codes | None
     ) -> dict[str, Any]:
         """Fit a decision, or stay with codes; its state as arrays and numbers."""
-        if self.kept is not None:
-            rows = Training.of_kept(self.kept, rows.classes)
-        Z = grid.enter_by_blocks(len(rows.index), rows.take)
-        placed = replace(rows, source=rows_of(Z), index=np.arange(Z.shape[2]))
-        frequencies = grid.frequencies(Z)
+        xp, like = namespace(rows.source), self.scatters[0]
+        dtype = xp.result_type(rows.source.dtype, xp.complex64)
         coder = SpectralCoder.of_scatters(
-            self.scatters, self.counts, self.seen, frequencies, Z.dtype
+            self.scatters, self.counts, self.seen, grid.frequencies(like), dtype
         )
-        return state_of(coder, choose_codes(coder, placed, None, "auto", stay), Z)
+        if self.kept is not None:
+            kept = Training.of_kept(self.kept, rows.classes)
+            Z = grid.enter_by_blocks(len(kept.index), kept.take)
+            rows = replace(kept, source=rows_of(Z), index=np.arange(Z.shape[2]))
+        return state_of(coder, choose_codes(coder, rows, None, "auto", stay), like)
 
     def rates(
         self, grid: Grid, decision: dict[str, Any], epsilon: float
@@ -95,19 +95,22 @@ class Stream:
         frequencies, n = grid.frequencies(self.scatters[0]), sum(self.counts)
         total = sum(self.scatters[1:], self.scatters[0])
         eigenvalues, *_ = directions(total, max(self.seen, total.shape[1]))
-        R = frequencies.volume(eigenvalues, n, epsilon) / grid.n_points / 2.0
-        Rc = 0.0
-        for part in decision["coder"]["classes"]:
-            if part["count"] > 0.0:
-                volume = frequencies.volume(part["eigenvalues"], part["count"], epsilon)
-                Rc += part["count"] / n * volume / grid.n_points / 2.0
-        return R, Rc, R - Rc
+
+        def volume(eigenvalues: Any, count: float) -> float:
+            return frequencies.volume(eigenvalues, count, epsilon) / grid.n_points
+
+        parts = [
+            (part["count"], volume(part["eigenvalues"], part["count"]))
+            for part in decision["coder"]["classes"]
+            if part["count"] > 0.0
+        ]
+        return rates_of(n, volume(eigenvalues, n), parts)
 
 
 class BaseStreamingNet(BaseDecidingNet, BaseInvariantReduNet):
     """A network for signals that decides and, without layers, takes rows in parts."""
 
-    def _add(self, X: Any, y: Any, classes: Any, sample_weight: Any) -> Any:
+    def _add_rows(self, X: Any, y: Any, classes: Any, sample_weight: Any) -> Any:
         """Add rows to those of the calls before; all or nothing."""
         self._validate_params()
         first = not hasattr(self, "_layers")
@@ -158,14 +161,14 @@ class BaseStreamingNet(BaseDecidingNet, BaseInvariantReduNet):
         epsilon = decision["epsilon"] if self.epsilon == "auto" else self.epsilon
         rates = stream.rates(grid, decision, float(epsilon))
         self._stand_on(grid)
-        self.classes_, self.epsilon_ = rows.classes, float(epsilon)
-        like = stream.scatters[0]
-        xp = namespace(like)
-        place = {"dtype": xp.float64, "device": like.device}
-        self.class_count_ = xp.asarray(stream.counts, **place)
-        self._layers, self._decisions, self._best = [], [], 0
-        self.rates_ = {name: np.empty(0) for name in RATES}
+        self._forget()
+        self._begin_anew(rows, stream.counts, stream.seen)
+        self._decisions, self._best = [], 0
+        self.epsilon_ = float(epsilon)
         self._record(rates)
         self._keep_decision(decision)
-        self._stream, self._n_rows = vars(stream), stream.seen
-        self.__dict__.pop("_features", None)  # those of a `fit` before
+        self._stream = vars(stream)
+
+    def _forget(self) -> None:
+        super()._forget()
+        self.__dict__.pop("_stream", None)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from skredu._compat import namespace
 from skredu.coding._linalg import widen
 from skredu.redunet._base_layer import BaseLayer
 from skredu.redunet._groups import Group, completed, group_of
 from skredu.redunet._layer import Layer
-from skredu.redunet._rule import BaseRule, Built, LeftOut
+from skredu.redunet._rule import BaseRule, Built
+
+if TYPE_CHECKING:
+    from skredu.redunet._protocols import LeftOut
 
 
 @dataclass(frozen=True, eq=False, repr=False)
