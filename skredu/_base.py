@@ -8,6 +8,8 @@ from typing import Any
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import InconsistentVersionWarning
 
+from skredu._checks import check_number
+
 
 class SkreduEstimator(BaseEstimator):
     """Documentation link and version check of pickles; think twice before adding."""
@@ -17,6 +19,13 @@ class SkreduEstimator(BaseEstimator):
     _doc_link_template = (
         "https://skredu.readthedocs.io/en/stable/generated/skredu.{estimator_name}.html"
     )
+
+    def _validate_params(self) -> None:
+        """Check all parameters; numbers are numbers that floats can hold."""
+        super()._validate_params()
+        for name, value in self.get_params(deep=False).items():
+            if "boolean" not in self._parameter_constraints[name]:
+                check_number(value, f"{name} of {type(self).__name__}")
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state, stamped with the version that writes it."""

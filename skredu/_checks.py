@@ -1,4 +1,4 @@
-"""Checks at the door of the public functions: every message names the argument."""
+"""Checks at the door of functions and estimators: every message names the argument."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils import check_array, check_consistent_length
+from sklearn.utils.validation import validate_data
 
-from skredu._compat import check_weights, float_dtypes, move_to, namespace
+from skredu._compat import check_sample_weight, float_dtypes, move_to, namespace
 
 # Row sums of memberships may be off by this much (single precision, printed tables).
 MEMBERSHIP_TOLERANCE = 1e-4
+# How the names of types begin whose values NumPy would take for numbers.
+TIMES = ("date", "time", "duration", "period")
 
 
 @contextmanager
@@ -22,24 +25,98 @@ def naming(name: str) -> Iterator[None]:
     """Turn whatever a check raises into a ValueError that names the argument."""
     try:
         yield
-    except (TypeError, ValueError) as error:
+    except (OverflowError, TypeError, ValueError) as error:
         raise ValueError(f"Bad {name}: {error}") from error
+
+
+def check_rows(estimator: Any, X: Any, *y: Any, reset: bool = True) -> Any:
+    """Rows, and labels if given, that are good for an estimator."""
+    check_numbers(X, "X")
+    try:
+        return validate_data(estimator, X, *y, reset=reset, dtype=float_dtypes(X))
+    except OverflowError as error:
+        names = "X or y holds" if y else "X holds"
+        raise ValueError(
+            f"{names} an integer that is too large for a float."
+        ) from error
+
+
+def as_float(value: Any) -> float:
+    """Return a number as a float; NaN for what is none, overflows or vanishes."""
+    found = math.nan
+    if not isinstance(value, bool) and isinstance(value, numbers.Real):
+        with suppress(OverflowError):
+            found = float(value)
+    return math.nan if found == 0.0 and value != 0 else found
+
+
+def check_number(value: Any, name: str) -> None:
+    """Refuse truth values as numbers, and numbers that no float can hold."""
+    if isinstance(value, numbers.Real) and math.isnan(as_float(value)):
+        raise ValueError(
+            f"{name} must be a number that a float can hold, found {_shown(value)}."
+        )
+
+
+def check_numbers(values: Any, name: str) -> None:
+    """Refuse times, which NumPy takes for numbers, and tensors that need a gradient."""
+    if getattr(values, "requires_grad", False):
+        raise ValueError(
+            f"{name} requires a gradient, which would be lost: pass {name}.detach()."
+        )
+    if isinstance(values, list | tuple):
+        with suppress(ValueError):  # ragged
+            values = np.asarray(values)
+    types = (
+        [values.dtype] if hasattr(values, "dtype") else getattr(values, "dtypes", ())
+    )
+    for found in types:
+        if str(found).lower().startswith(TIMES):
+            raise ValueError(f"{name} must hold real numbers, found {found}.")
 
 
 def rows_and_weights(X: Any, weights: Any, name: str = "X") -> tuple[Any, Any]:
     """Rows of shape (n, d), finite floats, and their weights of shape (n,) or None."""
     with naming(name):
+        check_numbers(X, name)
         X = check_array(X, dtype=float_dtypes(X), input_name=name)
     with naming("weights"):
         return X, check_weights(weights, X, "weights")
 
 
+def check_weights(weights: Any, X: Any, name: str = "sample_weight") -> Any:
+    """Weights of the rows of ``X`` in double precision, or None.
+
+    Finite, not negative, not all zero; a number stands for that weight of every row.
+    """
+    if weights is None:
+        return None
+    check_numbers(weights, name)
+    xp = namespace(X)
+    try:
+        if isinstance(weights, numbers.Real):
+            weights = np.full(X.shape[0], float(weights))
+        (weights,) = move_to(X, weights)
+        weights = check_sample_weight(weights, X, dtype=xp.float64)
+    except OverflowError as error:
+        raise ValueError(
+            f"{name} holds an integer that is too large for a float."
+        ) from error
+    if xp.any(weights < 0):
+        raise ValueError(
+            f"Negative values in {name}: every weight must be 0 or more, "
+            f"found {float(xp.min(weights))}."
+        )
+    if not xp.any(weights > 0):
+        raise ValueError(
+            f"All weights in {name} are zero: at least one weight must be positive."
+        )
+    return weights
+
+
 def distortion(epsilon: Any) -> float:
     """Return the distortion as a float."""
-    value = math.nan
-    if not isinstance(epsilon, bool) and isinstance(epsilon, numbers.Real):
-        with suppress(OverflowError):
-            value = float(epsilon)
+    value = as_float(epsilon)
     if not 0.0 < value < math.inf:
         raise ValueError(
             f"Bad epsilon: must be a positive finite number, found {_shown(epsilon)}."

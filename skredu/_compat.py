@@ -12,7 +12,7 @@ from sklearn.utils._param_validation import (
     StrOptions,
 )
 from sklearn.utils.graph import _fix_connected_components as fix_connected_components
-from sklearn.utils.validation import _check_sample_weight
+from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -48,7 +48,7 @@ __all__ = [
     "at_least",
     "at_most",
     "check_same_namespace",
-    "check_weights",
+    "check_sample_weight",
     "fix_connected_components",
     "float_dtypes",
     "move_to",
@@ -112,21 +112,3 @@ def check_same_namespace(
         _array_api.check_same_namespace(
             X, estimator, attribute=attribute, method=method
         )
-
-
-def check_weights(weights: Any, X: Any, name: str = "sample_weight") -> Any:
-    """Weights of the rows of ``X``: finite, not negative, not all zero, or None."""
-    if weights is None:
-        return None
-    xp = namespace(X)
-    weights = _check_sample_weight(weights, X, dtype=X.dtype)
-    if xp.any(weights < 0):
-        raise ValueError(
-            f"Negative values in {name}: every weight must be 0 or more, "
-            f"found {float(xp.min(weights))}."
-        )
-    if not xp.any(weights > 0):
-        raise ValueError(
-            f"All weights in {name} are zero: at least one weight must be positive."
-        )
-    return weights

@@ -10,13 +10,12 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
 
-from skredu._checks import naming
+from skredu._checks import as_float, naming
 
 __all__ = ["make_gaussians_on_sphere", "make_shifted_signals", "make_subspaces"]
 
@@ -384,10 +383,7 @@ def _integer(value: Any, name: str, low: int, high: int | None = None) -> int:
 
 
 def _size(value: Any, name: str) -> float:
-    size = math.nan
-    if not isinstance(value, bool) and isinstance(value, numbers.Real):
-        with suppress(OverflowError):
-            size = float(value)
+    size = as_float(value)
     if not 0.0 <= size < math.inf:
         allowed = "a finite number of at least 0"
         raise ValueError(f"Bad {name}: must be {allowed}, found {value!r}.")

@@ -25,8 +25,8 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from sklearn.utils import assert_all_finite, column_or_1d, gen_batches
 
-from skredu._checks import naming, rows_and_weights
-from skredu._compat import check_weights, move_to, namespace
+from skredu._checks import check_weights, naming, rows_and_weights
+from skredu._compat import move_to, namespace
 from skredu.coding._linalg import BLOCK, widen
 from skredu.rates import coding_length, partition_coding_length, rate_reduction
 

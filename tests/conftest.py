@@ -30,6 +30,15 @@ hypothesis.settings.register_profile(
     max_examples=40,
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
+# By hand: pytest -n0 tests/test_fuzz.py --hypothesis-profile=long
+hypothesis.settings.register_profile(
+    "long",
+    deadline=None,
+    database=None,
+    max_examples=5000,
+    print_blob=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
 hypothesis.settings.load_profile("skredu")
 
 

@@ -8,18 +8,11 @@ from typing import Any, ClassVar
 
 from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from skredu._base import SkreduEstimator
-from skredu._compat import (
-    at_least,
-    check_same_namespace,
-    check_weights,
-    float_dtypes,
-    move_to,
-    namespace,
-    to_numpy,
-)
+from skredu._checks import check_rows, check_weights
+from skredu._compat import at_least, check_same_namespace, namespace, to_numpy
 from skredu.classification._training import take_labels
 
 
@@ -81,7 +74,7 @@ class ScoringClassifier(ClassifierMixin, SkreduEstimator):
 
     def _checked_scores(self, X: Any, method: str) -> Any:
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, dtype=float_dtypes(X))
+        X = check_rows(self, X, reset=False)
         check_same_namespace(X, self, attribute=self._reference, method=method)
         return self._scores(X)
 
@@ -89,9 +82,8 @@ class ScoringClassifier(ClassifierMixin, SkreduEstimator):
         self, X: Any, y: Any, sample_weight: Any, *, reset: bool = True
     ) -> tuple[Any, Any, Any]:
         """Rows, labels as an ndarray, and weights or None, all known to be good."""
-        X, y = validate_data(self, X, y, reset=reset, dtype=float_dtypes(X))
+        X, y = check_rows(self, X, y, reset=reset)
         check_classification_targets(y)
-        (sample_weight,) = move_to(X, sample_weight)
         return X, to_numpy(y), check_weights(sample_weight, X)
 
 

@@ -9,15 +9,14 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.base import ClusterMixin, clone
 from sklearn.utils import gen_batches
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from skredu._base import SkreduEstimator
-from skredu._checks import distortion
+from skredu._checks import check_rows, check_weights, distortion
 from skredu._compat import (
     CallbackSupportMixin,
     Interval,
     StrOptions,
-    check_weights,
     with_callbacks,
 )
 from skredu._progress import Progress
@@ -252,7 +251,7 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
             If ``X`` does not fit the training rows.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
+        X = check_rows(self, X, reset=False)
         labels = np.empty(len(X), dtype=np.intp)
         for block in gen_batches(len(X), max(1, BLOCK // X.shape[1])):
             labels[block] = self._nearest(X[block])
@@ -340,7 +339,7 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
     def _check(self, X: Any, sample_weight: Any) -> Data:
         """Rows that are known to be good, equal ones once."""
         self._validate_params()
-        X = validate_data(self, X, dtype=[np.float64, np.float32])
+        X = check_rows(self, X)
         weights = check_weights(sample_weight, X)
         data = prepare(X, weights, self.connectivity)
         if self.n_clusters is not None and self.n_clusters > len(data.X):

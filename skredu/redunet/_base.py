@@ -11,17 +11,15 @@ import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import gen_batches
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from skredu._base import SkreduEstimator
+from skredu._checks import check_rows, check_weights
 from skredu._compat import (
     CallbackSupportMixin,
     Interval,
     StrOptions,
     check_same_namespace,
-    check_weights,
-    float_dtypes,
-    move_to,
     namespace,
     to_numpy,
     with_callbacks,
@@ -225,16 +223,13 @@ class BaseNet(
 
     def _training_rows(self, X: Any, y: Any, sample_weight: Any) -> Training:
         """Rows known to be good, sorted by class."""
-        X, y = validate_data(
-            self, X, y, reset=not self._continues, dtype=float_dtypes(X)
-        )
+        X, y = check_rows(self, X, y, reset=not self._continues)
         check_classification_targets(y)
-        (sample_weight,) = move_to(X, sample_weight)
         return Training.of(X, to_numpy(y), check_weights(sample_weight, X))
 
     def _check_rows(self, X: Any, method: str) -> Any:
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, dtype=float_dtypes(X))
+        X = check_rows(self, X, reset=False)
         check_same_namespace(X, self, attribute=self._reference, method=method)
         return X
 

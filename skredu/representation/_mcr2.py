@@ -11,14 +11,14 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import gen_batches
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from skredu._base import SkreduEstimator
+from skredu._checks import check_rows, check_weights
 from skredu._compat import (
     CallbackSupportMixin,
     Interval,
     StrOptions,
-    check_weights,
     with_callbacks,
 )
 from skredu.classification._training import Training
@@ -281,7 +281,7 @@ class MCR2Transformer(
             If ``X`` does not fit the training rows.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
+        X = check_rows(self, X, reset=False)
         Z = np.empty((len(X), self._n_features_out), dtype=X.dtype)
         for block in gen_batches(len(X), max(1, BLOCK // (4 * Z.shape[1]))):
             Z[block] = through(self.layers_, self.activation, X[block])
@@ -324,7 +324,7 @@ class MCR2Transformer(
         self, X: Any, y: Any, sample_weight: Any, *, reset: bool
     ) -> Training:
         """Rows known to be good, sorted by class."""
-        X, y = validate_data(self, X, y, reset=reset, dtype=[np.float64, np.float32])
+        X, y = check_rows(self, X, y, reset=reset)
         check_classification_targets(y)
         return Training.of(X, y, check_weights(sample_weight, X))
 
