@@ -294,18 +294,19 @@ def run(code):
 
 @pytest.mark.parametrize("name", ["", *ESTIMATORS])
 def test_import_adds_little_to_that_of_scikit_learn(name):
-    # What skredu uses of scikit-learn and SciPy is loaded first; time of the processor,
-    # the best of several, because other processes may keep this one waiting.
+    # What skredu uses of scikit-learn and SciPy is loaded first, and is the measure:
+    # other processes slow both down. The best of several.
     code = f"""
 import time
+begin = time.process_time()
 import sklearn.neighbors, sklearn.metrics.pairwise, sklearn.utils.multiclass
 import sklearn.datasets, sklearn.cluster
 import scipy.linalg, scipy.special, scipy.optimize, scipy.fft, scipy.cluster.hierarchy
 start = time.process_time()
 {f"from skredu import {name}" if name else "import skredu"}
-print(time.process_time() - start)
+print((time.process_time() - start) / (start - begin))
 """
-    assert any(float(run(code)[0]) < 0.05 for _ in range(7))
+    assert any(float(run(code)[0]) < 0.06 for _ in range(7))
 
 
 def test_names_are_loaded_on_first_use_and_listed_before():
