@@ -64,10 +64,13 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
     assume_centered : bool, default=False
         Groups on linear subspaces through the origin instead of affine ones.
     connectivity : int, sparse array, array or callable, default=None
-        Which rows are neighbours; only groups with neighbours merge. A graph of shape
-        (n_samples, n_samples), a function that makes one from ``X``, or a number of
-        nearest neighbours. Parts that are not connected are joined where their rows
-        are nearest, with a warning. Rows do not move between groups then.
+        Which rows are neighbours; only groups with neighbours merge, so that every
+        group is connected. A graph of shape (n_samples, n_samples), whose entries
+        above zero make two rows neighbours, a function that makes one from ``X``, or a
+        number of nearest neighbours. Parts that are not connected are joined where
+        their rows are nearest, with a warning. Equal rows of a graph are one from the
+        start where they are neighbours, and only there. Rows do not move between
+        groups then.
     min_cluster_size : int, default=1
         Smaller groups are outliers, with the label -1.
     refine : bool, default=True
@@ -90,8 +93,8 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
         Bits before the search that follows greedy merging.
     children_ : ndarray of shape (n_samples - 1, 2)
         Tree of greedy merging: rows below ``n_samples``, merge ``i`` makes the node
-        ``n_samples + i``. Equal rows merge first, and rows of weight zero with the
-        nearest row.
+        ``n_samples + i``. Equal rows merge first (with a graph, equal neighbours),
+        and rows of weight zero with the nearest row.
     merge_costs_ : ndarray of shape (n_samples - 1,)
         Bits that each merge adds; negative ones save bits.
     cluster_sizes_ : ndarray of shape (n_clusters,)
@@ -345,7 +348,8 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
         if self.n_clusters is not None and self.n_clusters > len(data.X):
             raise ValueError(
                 f"n_clusters={self.n_clusters} must be at most the number of distinct "
-                f"rows of positive weight, found {len(data.X)}."
+                "rows of positive weight (with a graph as connectivity, equal rows "
+                f"that are no neighbours are distinct), found {len(data.X)}."
             )
         return data
 

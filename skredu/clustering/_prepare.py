@@ -6,87 +6,188 @@ import warnings
 from typing import Any
 
 import numpy as np
-from scipy.sparse import coo_array, csr_array, issparse
-from scipy.sparse.csgraph import connected_components
+from scipy.sparse import coo_array, csr_array
+from scipy.sparse.csgraph import breadth_first_order, connected_components
 from scipy.spatial import KDTree
 from sklearn.neighbors import kneighbors_graph
+from sklearn.utils import check_array
 
+from skredu._checks import naming
 from skredu._compat import FIT_FRAMES, fix_connected_components
 from skredu.clustering._solve import Data
+
+# Rounds in which equal rows of a graph are told apart by where they are in it.
+MAX_KINDS = 200
 
 
 def prepare(X: Any, weights: Any, connectivity: Any = None) -> Data:
     """Distinct rows with their weights, and which of them are neighbours.
 
-    Rows without a weight count as the nearest row with one.
+    With a graph only equal rows that are neighbours are one. Rows without a weight
+    count as the nearest row with one, and have no neighbours.
     """
     X = np.asarray(X, dtype=np.float64) + 0.0  # no negative zeros
-    n = len(X)
-    leaves = np.ones(n) if weights is None else np.asarray(weights, dtype=np.float64)
-    present = np.flatnonzero(leaves > 0)
+    leaves = np.ones(len(X)) if weights is None else np.asarray(weights, np.float64)
+    present, absent = np.flatnonzero(leaves > 0), np.flatnonzero(leaves == 0)
     # sorted: the order in which rows come must not matter, not even to ties
-    distinct, codes = np.unique(X[present], axis=0, return_inverse=True)
-    codes = codes.reshape(-1)
-    names = np.zeros(n, dtype=np.intp)
+    first, codes = distinct_rows(X[present])
+    joining, adjacency = None, None
+    if isinstance(connectivity, int | np.integer):
+        adjacency = _nearest(X[present[first]], int(connectivity))
+    elif connectivity is not None:
+        graph = _graph(X, connectivity)[present][:, present]
+        first, codes, order = _parts(codes, graph, leaves[present])
+        joining, adjacency = present[order], _merged(graph, codes, len(first))
+    distinct = X[present[first]]
+    names = np.empty(len(X), dtype=np.intp)
     names[present] = codes
-    absent = np.flatnonzero(leaves == 0)
     if len(absent):
         names[absent] = KDTree(distinct).query(X[absent])[1]
-    data = Data(distinct, np.bincount(codes, leaves[present]), leaves, names)
-    if connectivity is None:
-        return data
-    adjacency = _adjacency(X, distinct, connectivity)
-    if adjacency.shape[0] != len(distinct):
-        adjacency = _of_distinct(adjacency, names, len(distinct))
-    chosen = isinstance(connectivity, int | np.integer)
-    adjacency = _connected(distinct, adjacency, quiet=chosen)
-    return Data(distinct, data.weights, leaves, names, adjacency)
+    counts = np.bincount(codes, leaves[present])
+    if joining is None:
+        joining = np.setdiff1d(present, present[first])
+    if adjacency is not None:
+        chosen = isinstance(connectivity, int | np.integer)
+        adjacency = _connected(distinct, adjacency, quiet=chosen)
+    joining = np.concatenate([joining, absent])
+    return Data(distinct, counts, leaves, names, adjacency, joining)
 
 
-def _adjacency(X: Any, distinct: Any, connectivity: Any) -> Any:
-    """Neighbours of the rows, or of the distinct ones where they are counted."""
-    if isinstance(connectivity, int | np.integer):
-        n_neighbors = min(int(connectivity), len(distinct) - 1)
-        if n_neighbors == 0:
-            return csr_array((1, 1))
-        return csr_array(kneighbors_graph(distinct, n_neighbors))
-    graph = connectivity(X) if callable(connectivity) else connectivity
-    graph = csr_array(graph) if issparse(graph) else csr_array(np.asarray(graph))
-    if graph.shape != (len(X), len(X)):
-        raise ValueError(
-            f"Bad connectivity: must be of shape {(len(X), len(X))} for the rows of X, "
-            f"found {graph.shape}."
-        )
+def distinct_rows(X: Any) -> tuple[Any, Any]:
+    """First of each of the distinct rows, sorted, and which of these each row is.
+
+    `numpy.unique` gives the same, several times slower where rows begin alike.
+    """
+    order = np.lexsort(X.T[::-1])
+    new = np.ones(len(X), dtype=bool)
+    new[1:] = np.any(X[order[1:]] != X[order[:-1]], axis=1)
+    codes = np.empty(len(X), dtype=np.intp)
+    codes[order] = np.cumsum(new) - 1
+    return order[new], codes
+
+
+def _graph(X: Any, connectivity: Any) -> Any:
+    """Neighbours that are given, or made from the rows: symmetric, without loops."""
+    graph = connectivity(X.copy()) if callable(connectivity) else connectivity
+    with naming("connectivity"):
+        graph = check_array(graph, accept_sparse=True, ensure_min_samples=0)
+        if graph.shape != (len(X), len(X)):
+            raise ValueError(
+                f"must be of shape {(len(X), len(X))} for the rows of X, found "
+                f"{graph.shape}."
+            )
+        graph = coo_array(graph)
+        if np.any(graph.data < 0):
+            raise ValueError(
+                f"entries must be 0 or more, found {graph.data.min()}; an entry above "
+                "0 makes two rows neighbours."
+            )
+    i, j = (
+        ends[(graph.data > 0) & np.not_equal(*graph.coords)] for ends in graph.coords
+    )
+    return _links(np.concatenate([i, j]), np.concatenate([j, i]), len(X))
+
+
+def _links(i: Any, j: Any, n: int) -> Any:
+    """Sparse graph with an entry of one for each link, however often it is named."""
+    graph = csr_array((np.ones(len(i)), (i, j)), shape=(n, n))
+    graph.sum_duplicates()
+    graph.data[:] = 1.0
     return graph
 
 
-def _of_distinct(adjacency: Any, names: Any, m: int) -> Any:
-    """Neighbours of distinct rows: whoever is a neighbour of one of the equal ones."""
-    graph = coo_array(adjacency)
-    ends = names[graph.coords[0]], names[graph.coords[1]]
-    return csr_array((np.ones(len(ends[0])), ends), shape=(m, m))
+def _nearest(distinct: Any, n_neighbors: int) -> Any:
+    """Links of distinct rows to their nearest neighbours."""
+    n_neighbors = min(n_neighbors, len(distinct) - 1)
+    if n_neighbors == 0:
+        return csr_array((1, 1))
+    i, j = coo_array(kneighbors_graph(distinct, n_neighbors)).coords
+    return _links(np.concatenate([i, j]), np.concatenate([j, i]), len(distinct))
+
+
+def _parts(codes: Any, graph: Any, weights: Any) -> tuple[Any, Any, Any]:
+    """Equal rows that are connected by links of equal rows, as one.
+
+    Returns the first row of each of these parts, in an order that does not depend on
+    that of the rows; which part each row is in; and the other rows in an order such
+    that each is a neighbour of one before it, or of a first one.
+    """
+    n = len(codes)
+    links = coo_array(graph)
+    i, j = (
+        ends[codes[links.coords[0]] == codes[links.coords[1]]] for ends in links.coords
+    )
+    equal = _links(i, j, n)
+    _, parts = connected_components(equal, directed=False)
+    _, first = np.unique(parts, return_index=True)
+    k = len(first)
+    order = _order(codes[first], np.bincount(parts, weights), _merged(graph, parts, k))
+    rank = np.empty(k, dtype=np.intp)
+    rank[order] = np.arange(k)
+    # one search from a root above all first rows
+    rooted = _links(
+        np.concatenate([i, np.full(k, n)]), np.concatenate([j, first]), n + 1
+    )
+    found = breadth_first_order(rooted, n, return_predecessors=False)
+    return first[order], rank[parts], found[k + 1 :]
+
+
+def _merged(graph: Any, names: Any, m: int) -> Any:
+    """Links of groups of rows: those of any of their rows with rows of others."""
+    i, j = (names[ends] for ends in coo_array(graph).coords)
+    return _links(i[i != j], j[i != j], m)
+
+
+def _order(codes: Any, weights: Any, adjacency: Any) -> Any:
+    """Order of nodes by their codes, then their weights, then those of neighbours.
+
+    Nodes are told apart by sums of random numbers over their neighbours, one number
+    for each kind of node; that makes more kinds, again and again (the colours of
+    Weisfeiler and Leman). What is left of ties are nodes that are exchangeable, or
+    nearly always so.
+    """
+    k = len(codes)
+    numbers = np.random.default_rng(0).integers(2**64, size=k, dtype=np.uint64)
+    links = adjacency.astype(np.uint64)
+    order, kinds = _kinds(codes, weights)
+    for _ in range(MAX_KINDS):
+        n_kinds = kinds[order[-1]]
+        if n_kinds == k - 1:
+            break
+        order, kinds = _kinds(kinds, links @ numbers[kinds])  # wraps around
+        if kinds[order[-1]] == n_kinds:
+            break
+    return order
+
+
+def _kinds(*keys: Any) -> tuple[Any, Any]:
+    """Order by some keys, the first before the others, and ranks of equal nodes."""
+    order = np.lexsort(keys[::-1])
+    new = np.any([key[order[1:]] != key[order[:-1]] for key in keys], axis=0)
+    kinds = np.zeros(len(order), dtype=np.intp)
+    kinds[order[1:]] = np.cumsum(new)
+    return order, kinds
 
 
 def _connected(X: Any, adjacency: Any, *, quiet: bool) -> Any:
-    """Symmetric graph without loops; parts are joined where their rows are nearest."""
-    graph = (adjacency + adjacency.T).tolil()
-    graph.setdiag(0)
-    n_parts, parts = connected_components(graph, directed=False)
-    if n_parts > 1 and not quiet:
+    """Graph with parts joined where their rows are nearest."""
+    n_parts, parts = connected_components(adjacency, directed=False)
+    if n_parts == 1:
+        return adjacency
+    if not quiet:
         warnings.warn(
             f"connectivity has {n_parts} parts that are not connected; they are joined "
             "where their rows are nearest, so that the tree of merges is complete.",
             stacklevel=4 + FIT_FRAMES,
         )
-    if n_parts > 1:
-        graph = fix_connected_components(
-            X=X,
-            graph=graph,
-            n_connected_components=n_parts,
-            component_labels=parts,
-            metric="euclidean",
-            mode="connectivity",
-        )
+    graph = fix_connected_components(
+        X=X,
+        graph=adjacency.tolil(),
+        n_connected_components=n_parts,
+        component_labels=parts,
+        metric="euclidean",
+        mode="connectivity",
+    )
     graph = csr_array(graph)
     graph.eliminate_zeros()
     return graph

@@ -37,6 +37,8 @@ class Data:
         Which of the distinct rows each row is; nearest, where it has no weight.
     adjacency : sparse array of shape (m, m) or None
         Which of the distinct rows are neighbours.
+    joining : array of shape (n - m,), default=()
+        The rows that are not the first of equal ones, in the order in which they join.
     """
 
     X: Any
@@ -44,6 +46,7 @@ class Data:
     leaves: Any
     names: Any
     adjacency: Any = None
+    joining: Any = ()
 
     @property
     def heads(self) -> Any:
@@ -157,7 +160,7 @@ def _equal_rows(data: Data, rows: Rows) -> Iterator[tuple[int, int, float]]:
     def bits(name: int, count: float) -> float:
         return float(rows.bits(volumes[name], count, rows.mean_squares[name]))
 
-    for leaf in np.setdiff1d(np.arange(len(data.leaves)), data.heads):
+    for leaf in data.joining:
         name, weight = data.names[leaf], data.leaves[leaf]
         added = 0.0
         if weight > 0.0:
