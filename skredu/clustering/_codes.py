@@ -21,6 +21,7 @@ def codes_of(
     return {
         "groups": [{name: getattr(g, name) for name in FIELDS} for g in groups],
         "origin": rows.origin,
+        "assume_centered": bool(assume_centered),
         "weights": data.leaves,
         "names": data.names,
     }
@@ -36,12 +37,10 @@ def effective_dimensions(codes: dict[str, Any], n_groups: int) -> Any:
     )
 
 
-def extra_bits(
-    codes: dict[str, Any], X: Any, epsilon: float, assume_centered: bool
-) -> tuple[Any, Any]:
+def extra_bits(codes: dict[str, Any], X: Any, epsilon: float) -> tuple[Any, Any]:
     """Bits that each row costs in each group, of shape (n, k), and on its own."""
     d, origin = X.shape[1], codes["origin"]
     X = np.asarray(X, dtype=np.float64) * (d**0.5 / epsilon) - origin
-    rows = Rows(X, np.ones(len(X)), origin, d, assume_centered)
+    rows = Rows(X, np.ones(len(X)), origin, d, codes["assume_centered"])
     groups = [Group(rows, **code) for code in codes["groups"]]
     return np.stack([group.change(rows, 1.0) for group in groups], axis=1), rows.alone

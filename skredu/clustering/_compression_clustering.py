@@ -279,7 +279,8 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
             If the tree has no such number of groups.
         """
         check_is_fitted(self)
-        wish, tree, weights = self._wish, self._tree, self._codes["weights"]
+        wish = Wish(n_clusters, self._codes["min_cluster_size"], refine=False)
+        tree, weights = self._tree, self._codes["weights"]
         cuts = wish.cuts(tree, weights, n_clusters)
         labels = tree.cut(int(cuts[-1]))
         names = self._codes["names"]
@@ -368,6 +369,7 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
         # outliers come last, each group of them with its own code
         order = np.where(labels < 0, k + partition.labels, labels)
         self._codes = codes_of(data, order, self.epsilon_, self.assume_centered)
+        self._codes["min_cluster_size"] = int(self.min_cluster_size)
         self.cluster_sizes_ = np.array([g["count"] for g in self._codes["groups"][:k]])
         self.cluster_dimensions_ = effective_dimensions(self._codes, k)
         self.labels_ = labels[data.names]
@@ -382,9 +384,8 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
 
     def _nearest(self, X: Any) -> Any:
         """Labels of rows by their extra bits."""
-        centered = bool(self.assume_centered)
-        costs, alone = extra_bits(self._codes, X, self.epsilon_, centered)
-        if self._wish.least > 0.0:
+        costs, alone = extra_bits(self._codes, X, self.epsilon_)
+        if self._codes["min_cluster_size"] > 1:
             costs = np.column_stack([costs, alone])
         else:
             costs = costs[:, : self.n_clusters_]

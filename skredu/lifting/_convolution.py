@@ -187,6 +187,7 @@ class ConvolutionalLifting(
         filters = self._bank(signals).astype(X.dtype)
         self.signal_shape_, self.filters_ = grid, filters
         self.n_channels_ = len(filters) * (2 if self.activation == "split" else 1)
+        self._activation = self.activation, self.threshold
         return self
 
     def transform(self, X: Any) -> Any:
@@ -217,8 +218,7 @@ class ConvolutionalLifting(
             Y = respond(as_signals(X[block], filters.shape[1], grid))
             activate(
                 np.reshape(Y, (len(Y), len(filters), -1)),
-                self.activation,
-                self.threshold,
+                *self._activation,
                 out=Z[block],
             )
         return np.reshape(Z, (len(X), self._n_features_out))

@@ -255,6 +255,7 @@ class MCR2Transformer(
         self._validate_params()
         rows = self._training_rows(X, y, sample_weight, reset=not before)
         self.classes_, self.layers_, self.n_iter_ = rows.classes, [], 0
+        self._activation = self.activation
         try:
             self._grow({"estimator": self, "X": X, "y": y}, rows, before)
         except BaseException:
@@ -284,7 +285,7 @@ class MCR2Transformer(
         X = check_rows(self, X, reset=False)
         Z = np.empty((len(X), self._n_features_out), dtype=X.dtype)
         for block in gen_batches(len(X), max(1, BLOCK // (4 * Z.shape[1]))):
-            Z[block] = through(self.layers_, self.activation, X[block])
+            Z[block] = through(self.layers_, self._activation, X[block])
         return Z
 
     @property
