@@ -12,7 +12,7 @@ from scipy.spatial import KDTree
 from sklearn.neighbors import kneighbors_graph
 from sklearn.utils import check_array
 
-from skredu._checks import naming
+from skredu._checks import check_numbers, naming
 from skredu._compat import FIT_FRAMES, fix_connected_components
 from skredu.clustering._solve import Data
 
@@ -70,6 +70,7 @@ def _graph(X: Any, connectivity: Any) -> Any:
     """Neighbours that are given, or made from the rows: symmetric, without loops."""
     graph = connectivity(X.copy()) if callable(connectivity) else connectivity
     with naming("connectivity"):
+        check_numbers(graph, "connectivity")
         graph = check_array(graph, accept_sparse=True, ensure_min_samples=0)
         if graph.shape != (len(X), len(X)):
             raise ValueError(
