@@ -15,6 +15,7 @@ from skredu.plotting._support import (
     last_step,
     pyplot,
     require,
+    styled,
     whole_numbers,
 )
 
@@ -225,13 +226,13 @@ class EpsilonPathDisplay(Display):
 
     def _line(self, ax: Any, name: str, number: int, label: str, options: Any) -> Any:
         """One line, in the colour of its axis."""
-        color = PALETTE[number]
-        style = {"marker": "os"[number], "markersize": 4, "color": color, **options}
+        ours = {"marker": "os"[number], "markersize": 4, "color": PALETTE[number]}
+        style = styled(ours, options)
         order = np.argsort(self.epsilon)
         x, y = np.asarray(self.epsilon)[order], np.asarray(getattr(self, name))[order]
         (line,) = ax.plot(x, y, **style)
-        ax.set_ylabel(label, color=color)
-        ax.tick_params(axis="y", labelcolor=color)
+        ax.set_ylabel(label, color=style["color"])
+        ax.tick_params(axis="y", labelcolor=style["color"])
         return line
 
 

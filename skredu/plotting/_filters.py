@@ -13,6 +13,7 @@ from skredu.plotting._support import (
     SIGNED_SCALE,
     Display,
     bare,
+    count,
     data_frame,
     label_axis,
     last_step,
@@ -20,6 +21,8 @@ from skredu.plotting._support import (
     pyplot,
     require,
     short,
+    styled,
+    whole,
 )
 
 if TYPE_CHECKING:
@@ -150,6 +153,8 @@ class FilterDisplay(Display):
             channel, or the shape does not fit.
         """
         pyplot(cls, "from_estimator")
+        layer, channel = whole(layer, "layer"), whole(channel, "channel")
+        n_columns = count(n_columns, "n_columns")
         model, _ = last_step(estimator)
         if hasattr(model, "filters_"):
             return cls(_bank(to_numpy(model.filters_), n_columns)).plot(ax, **kwargs)
@@ -189,8 +194,9 @@ class FilterDisplay(Display):
         sizes = np.where(sizes > 0.0, sizes, 1.0)[:, :, None, None]
         image, y, x = mosaic(pictures / sizes, titled=self.titles is not None)
         ax = self._open(ax, fitting(image, len(y)))
-        style = {"cmap": SIGNED_SCALE, "vmin": -1.0, "vmax": 1.0, **kwargs}
-        self.im_ = ax.imshow(image, interpolation="nearest", **style)
+        ours = {"cmap": SIGNED_SCALE, "interpolation": "nearest"}
+        style = styled({**ours, "vmin": -1.0, "vmax": 1.0}, kwargs)
+        self.im_ = ax.imshow(image, **style)
         ax.set(xticks=[], yticks=[])
         if self.names is not None:
             label_axis(ax.yaxis, y, self.names)

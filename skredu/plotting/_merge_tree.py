@@ -11,6 +11,7 @@ from skredu._checks import naming
 from skredu.plotting._support import (
     PALETTE,
     Display,
+    count,
     data_frame,
     ink,
     label_axis,
@@ -18,6 +19,7 @@ from skredu.plotting._support import (
     names_of,
     pyplot,
     require,
+    styled,
 )
 
 if TYPE_CHECKING:
@@ -173,20 +175,21 @@ class MergeTreeDisplay(Display):
         Raises
         ------
         ValueError
-            If the linkage is none.
+            If the linkage is none, or a number is out of range.
         """
         linkage = np.asarray(self.linkage, dtype=float)
         with naming("linkage"):
             is_valid_linkage(linkage, throw=True)
-        tree = self._tree(linkage, max_leaves)
+        count(self.n_groups, "n_groups", len(linkage) + 1)
+        tree = self._tree(linkage, count(max_leaves, "max_leaves"))
         ax = self._open(ax, (8.0, 4.8))
         self.links_ = []
         corners = zip(
             tree["icoord"], tree["dcoord"], _colors(tree, ink(ax)), strict=True
         )
         for x, y, color in corners:
-            style = {"color": color, "lw": 1.2, "solid_joinstyle": "miter", **kwargs}
-            self.links_ += ax.plot(x, y, **style)
+            ours = {"color": color, "linewidth": 1.2, "solid_joinstyle": "miter"}
+            self.links_ += ax.plot(x, y, **styled(ours, kwargs))
         self.cut_line_ = None
         if self.n_groups > 1:
             cut = self._cut(linkage)
@@ -195,7 +198,8 @@ class MergeTreeDisplay(Display):
         ax.set(xlim=(0.0, 10.0 * n), ylabel="bits saved or added by merges")
         # where all begins, or a little below the first merge that is drawn
         low, high = np.min(tree["dcoord"], axis=0)[1], linkage[-1, 2]
-        bottom = 0.0 if n > len(linkage) else max(0.0, low - 0.1 * (high - low))
+        whole = n > len(linkage) or low == high
+        bottom = 0.0 if whole else max(0.0, low - 0.1 * (high - low))
         ax.set_ylim(bottom, high + 0.04 * (high - bottom) or 1.0)
         label_axis(ax.xaxis, 10.0 * np.arange(n) + 5.0, tree["ivl"])
         ax.spines[["top", "right", "bottom"]].set_visible(False)
@@ -230,7 +234,7 @@ class MergeTreeDisplay(Display):
         n = len(linkage) + 1
         return dendrogram(
             linkage,
-            p=max(max_leaves, min(self.n_groups, MOST_GROUPS)),
+            p=max(2, max_leaves, min(self.n_groups, MOST_GROUPS)),
             truncate_mode="lastp",
             labels=None if self.labels is None else np.asarray(self.labels),
             no_plot=True,

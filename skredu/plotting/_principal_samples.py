@@ -12,6 +12,7 @@ from skredu.plotting._support import (
     SCALE,
     Display,
     bare,
+    count,
     data_frame,
     features_of,
     label_axis,
@@ -20,6 +21,7 @@ from skredu.plotting._support import (
     names_of,
     pyplot,
     short,
+    styled,
 )
 from skredu.redunet._sphere import on_sphere
 
@@ -157,8 +159,8 @@ class PrincipalSamplesDisplay(Display):
         Raises
         ------
         ValueError
-            If the estimator has no features, is not fitted, or the rows or their shape
-            do not fit.
+            If the estimator has no features, is not fitted, the rows or their shape do
+            not fit, or a number is out of range.
         """
         pyplot(cls, "from_estimator")
         model, entered = last_step(estimator, X)
@@ -220,9 +222,11 @@ class PrincipalSamplesDisplay(Display):
         Raises
         ------
         ValueError
-            If features, labels, names, rows or their shape cannot be used.
+            If features, labels, names, rows, their shape or a number cannot be used.
         """
         pyplot(cls, "from_predictions")
+        n_components = count(n_components, "n_components")
+        n_samples = count(n_samples, "n_samples")
         source = Z if X is None else X
         features = getattr(source, "columns", None)
         X, _, _ = labelled(source, y, "X")
@@ -266,7 +270,7 @@ class PrincipalSamplesDisplay(Display):
         pictures[places[:, 0], places[:, 1] * ranks + places[:, 2]] = samples
         image, y, x = mosaic(pictures, group=ranks if ranks > 1 else 0)
         ax = self._open(ax, fitting(image, len(y)))
-        style = {"cmap": "gray", "interpolation": "nearest", **kwargs}
+        style = styled({"cmap": "gray", "interpolation": "nearest"}, kwargs)
         self.im_ = ax.imshow(image, **style)
         middles = x.reshape(components, ranks).mean(axis=1)
         label_axis(ax.yaxis, y, self.labels)
@@ -303,8 +307,9 @@ class PrincipalSamplesDisplay(Display):
         values = (samples - low) / np.where(high > low, high - low, 1.0)
         height = max(3.0, min(0.22 * len(values), 12.0)) + 0.8
         ax = self._open(ax, (7.0, height))
-        style = {"cmap": SCALE, "aspect": "auto", "interpolation": "nearest"}
-        self.im_ = ax.imshow(values, **{**style, "vmin": 0.0, "vmax": 1.0, **options})
+        ours = {"cmap": SCALE, "aspect": "auto", "interpolation": "nearest"}
+        style = styled({**ours, "vmin": 0.0, "vmax": 1.0}, options)
+        self.im_ = ax.imshow(values, **style)
         lines = [f"{short(self.labels[j])}, {c + 1}" for j, c, _ in places]
         label_axis(ax.yaxis, np.arange(len(lines)), lines, longest=LONGEST_IN_LEGEND)
         names = np.arange(samples.shape[1])

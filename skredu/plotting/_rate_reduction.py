@@ -14,6 +14,7 @@ from skredu.plotting._support import (
     last_step,
     pyplot,
     require,
+    styled,
     whole_numbers,
 )
 from skredu.rates import class_coding_rate, coding_rate
@@ -228,14 +229,14 @@ class RateReductionDisplay(Display):
         self.lines_ = {}
         for key, label in LABELS.items():
             values = np.asarray(getattr(self, key))
-            style = {
+            ours = {
                 "color": COLORS[key],
                 "marker": MARKS[key] if len(values) <= MOST_MARKS else "",
                 "markersize": 4,
                 "label": label + suffix,
-                **kwargs,
             }
-            (self.lines_[key],) = ax.plot(np.arange(len(values)), values, **style)
+            places, style = np.arange(len(values)), styled(ours, kwargs)
+            (self.lines_[key],) = ax.plot(places, values, **style)
         ax.set(xlabel="layer", ylabel="nats")
         whole_numbers(ax.xaxis)
         if len(self.R) == 1:  # no layer

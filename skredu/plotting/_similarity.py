@@ -10,6 +10,7 @@ from skredu.plotting._support import (
     SCALE,
     Display,
     bare,
+    count,
     data_frame,
     features_of,
     label_axis,
@@ -17,6 +18,7 @@ from skredu.plotting._support import (
     last_step,
     names_of,
     pyplot,
+    styled,
 )
 from skredu.redunet._sphere import on_sphere
 
@@ -125,7 +127,8 @@ class SimilarityDisplay(Display):
         Raises
         ------
         ValueError
-            If the estimator has no features, is not fitted, or the rows do not fit it.
+            If the estimator has no features, is not fitted, the rows do not fit it, or
+            ``max_samples`` is not positive.
         """
         pyplot(cls, "from_estimator")
         model, X = last_step(estimator, X)
@@ -175,9 +178,10 @@ class SimilarityDisplay(Display):
         Raises
         ------
         ValueError
-            If the features, labels or names cannot be used.
+            If the features, labels, names or ``max_samples`` cannot be used.
         """
         pyplot(cls, "from_predictions")
+        max_samples = count(max_samples, "max_samples")
         Z, classes, codes = labelled(Z, y)
         names = names_of(classes, display_labels)
         rows = _evenly(codes, max_samples)
@@ -205,7 +209,8 @@ class SimilarityDisplay(Display):
             The display itself.
         """
         ax = self._open(ax)
-        style = {"cmap": SCALE, "vmin": 0.0, "vmax": 1.0, "aspect": "equal", **kwargs}
+        ours = {"cmap": SCALE, "vmin": 0.0, "vmax": 1.0, "aspect": "equal"}
+        style = styled(ours, kwargs)
         self.im_ = ax.imshow(np.asarray(self.similarity), **style)
         if colorbar:
             self.figure_.colorbar(self.im_, ax=ax, label="absolute cosine")

@@ -21,6 +21,7 @@ from skredu.plotting._support import (
     names_of,
     pyplot,
     short,
+    styled,
     whole_numbers,
 )
 
@@ -244,21 +245,23 @@ class SubspaceSpectrumDisplay(Display):
         few = len(names) <= len(PALETTE)
         colors = colors_of(len(names))
         self.before_lines_ = [
-            _line(ax, values, color if few else ink(ax), alpha=0.6 if few else 0.4)
+            _line(
+                ax,
+                values,
+                color=color if few else ink(ax),
+                linestyle="--",
+                alpha=0.6 if few else 0.4,
+            )
             for values, color in zip(self.before or (), colors, strict=False)
         ]
         self.lines_ = []
         for j, (values, color) in enumerate(
             zip(self.singular_values, colors, strict=True)
         ):
-            mark = {"marker": MARKS[j], "markersize": 4} if few else {"lw": 1.0}
-            style = {
-                "linestyle": "-",
-                "label": short(names[j], LONGEST_IN_LEGEND),
-                **mark,
-                **kwargs,
-            }
-            self.lines_.append(_line(ax, values, color, **style))
+            mark = {"marker": MARKS[j], "markersize": 4} if few else {"linewidth": 1.0}
+            label = short(names[j], LONGEST_IN_LEGEND)
+            ours = {"color": color, "linestyle": "-", "label": label, **mark}
+            self.lines_.append(_line(ax, values, **styled(ours, kwargs)))
         self.marks_ = self._mark(ax, colors)
         self._explain(ax, names, few)
         ax.set(xlabel="component", ylabel="relative singular value", ylim=(0, None))
@@ -320,9 +323,8 @@ class SubspaceSpectrumDisplay(Display):
             ax.legend(handles=handles, frameon=False)
 
 
-def _line(ax: Any, values: Any, color: Any, **style: Any) -> Any:
+def _line(ax: Any, values: Any, **style: Any) -> Any:
     """One spectrum over the number of the component, from 1."""
-    style = {"color": color, "linestyle": "--", **style}
     return ax.plot(np.arange(1, len(values) + 1), np.asarray(values), **style)[0]
 
 

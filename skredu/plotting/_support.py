@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -74,6 +76,35 @@ def data_frame(display: Display, *args: Any, **options: Any) -> Any:
             "pip install pandas"
         ) from error
     return pd.DataFrame(*args, **options)
+
+
+# -- arguments ------------------------------------------------------------------------
+
+
+def whole(value: Any, name: str) -> int:
+    """Return a whole number, or say which argument is none."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise ValueError(f"Bad {name}: must be a whole number, found {value!r}.")
+    return int(value)
+
+
+def count(value: Any, name: str, most: float = math.inf) -> int:
+    """Return a positive whole number, or say which argument is none."""
+    if not 1 <= whole(value, name) <= most:
+        range_ = "at least 1" if most == math.inf else f"from 1 to {most}"
+        raise ValueError(f"Bad {name}: must be {range_}, found {value!r}.")
+    return int(value)
+
+
+def styled(defaults: dict[str, Any], given: dict[str, Any]) -> Any:
+    """Properties of lines or images: those given replace ours under any alias."""
+    from matplotlib.cbook import normalize_kwargs
+    from matplotlib.lines import Line2D
+
+    given = normalize_kwargs(given, Line2D)
+    if given.get("norm") is not None:  # it has limits of its own
+        defaults = {k: v for k, v in defaults.items() if k not in ("vmin", "vmax")}
+    return {**defaults, **given}
 
 
 # -- looks ----------------------------------------------------------------------------
