@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import InconsistentVersionWarning
 
 from skredu._checks import check_number
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def all_or_nothing(method: Method) -> Method:
+    """Make a method leave its estimator as before the call if it does not return.
+
+    Whatever ends it: bad input, no memory, Ctrl-C. The method may set and delete
+    attributes, but must not change in place what one of before the call holds.
+    """
+
+    @functools.wraps(method)
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        before = vars(self).copy()
+        try:
+            return method(self, *args, **kwargs)
+        except BaseException:
+            self.__dict__ = before  # one step, which nothing can interrupt
+            raise
+
+    return cast(Method, call)
 
 
 class SkreduEstimator(BaseEstimator):

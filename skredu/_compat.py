@@ -17,9 +17,9 @@ from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
 
-    FIT_FRAMES = 2  # of `fit` itself, and of what watches it
+    FIT_FRAMES = 3  # of `fit` itself, of what watches it and of `all_or_nothing`
 except ImportError:  # scikit-learn < 1.9: nobody watches
-    FIT_FRAMES = 1
+    FIT_FRAMES = 2
 
     def with_callbacks(method: Any) -> Any:
         return method

@@ -388,12 +388,13 @@ def test_iris():
         ({"refine": "yes"}, "'refine' parameter"),
     ],
 )
-def test_bad_parameters_are_named(blobs, parameters, message):
+def test_bad_parameters_are_named_and_change_nothing(blobs, parameters, message):
     model = CompressionClustering(0.4).fit(blobs[0])
+    labels, before = model.labels_, model.coding_length_
     with pytest.raises(ValueError, match=message):
         model.set_params(**parameters).fit(blobs[0])
-    with pytest.raises(ValueError, match="not fitted"):
-        model.predict(blobs[0])
+    assert model.labels_ is labels
+    assert model.coding_length_ == before
 
 
 def test_missing_values_are_refused():

@@ -344,14 +344,20 @@ def test_callbacks_see_layers_and_iterations_and_may_stop(stop_after, wine):
         ({"activation": "gelu"}, "'activation' parameter"),
     ],
 )
-def test_bad_parameters_are_named_and_leave_nothing_behind(parameters, message, wine):
+def test_bad_parameters_are_named_and_change_nothing(parameters, message, wine):
     model = MCR2Transformer().fit(*wine)
+    maps, rate = model.components_, model.rate_reduction_
     with pytest.raises(ValueError, match=message):
         model.set_params(**parameters).fit(*wine)
+    assert model.components_ is maps
+    assert model.rate_reduction_ == rate
+    fresh = MCR2Transformer(**parameters)
+    with pytest.raises(ValueError, match=message):
+        fresh.fit(*wine)
     for name in ("components_", "intercept_", "rate_reduction_"):
-        assert not hasattr(model, name)
+        assert not hasattr(fresh, name)
     with pytest.raises(ValueError, match="not fitted"):
-        model.transform(wine[0])
+        fresh.transform(wine[0])
 
 
 def test_fitted_state_is_plain(make, wine):

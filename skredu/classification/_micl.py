@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils.metaestimators import available_if
 
+from skredu._base import all_or_nothing
 from skredu._compat import Interval, StrOptions, namespace
 from skredu.classification._base import CodingClassifier
 from skredu.classification._coders import Coder
@@ -197,6 +198,7 @@ class MICLClassifier(CodingClassifier):
         tags.classifier_tags.poor_score = self.assume_centered
         return tags
 
+    @all_or_nothing
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> MICLClassifier:
         """Code the rows of every class.
 
@@ -239,6 +241,7 @@ class MICLClassifier(CodingClassifier):
         return self
 
     @available_if(_is_linear)
+    @all_or_nothing
     def partial_fit(
         self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
     ) -> MICLClassifier:
@@ -298,7 +301,7 @@ class MICLClassifier(CodingClassifier):
         return hasattr(self, "_model")
 
     def _forget(self) -> None:
-        """Drop what an earlier fit left, so that one that fails leaves nothing."""
+        """Drop what an earlier fit left."""
         for name in ("_model", "_scatters", "_kept", "gamma_"):
             self.__dict__.pop(name, None)
 

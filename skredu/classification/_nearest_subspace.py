@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from skredu._base import all_or_nothing
 from skredu._compat import Interval, RealNotInt, namespace, to_numpy
 from skredu.classification._base import ScoringClassifier
 from skredu.classification._training import Training, unit_of
@@ -97,6 +98,7 @@ class NearestSubspaceClassifier(ScoringClassifier):
         tags.classifier_tags.poor_score = True
         return tags
 
+    @all_or_nothing
     def fit(
         self, X: Any, y: Any, sample_weight: Any = None
     ) -> NearestSubspaceClassifier:
@@ -121,8 +123,6 @@ class NearestSubspaceClassifier(ScoringClassifier):
         ValueError
             If a parameter or an array is out of range.
         """
-        if hasattr(self, "means_"):
-            del self.means_  # a fit that fails leaves nothing behind
         self._validate_params()
         rows = Training.of(*self._check_training(X, y, sample_weight))
         unit = unit_of(rows.some)

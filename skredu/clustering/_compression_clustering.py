@@ -11,7 +11,7 @@ from sklearn.base import ClusterMixin, clone
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
-from skredu._base import SkreduEstimator
+from skredu._base import SkreduEstimator, all_or_nothing
 from skredu._checks import check_rows, check_weights, distortion
 from skredu._compat import (
     CallbackSupportMixin,
@@ -185,6 +185,7 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
         self.refine = refine
         self.n_jobs = n_jobs
 
+    @all_or_nothing
     @with_callbacks
     def fit(
         self, X: Any, y: Any = None, sample_weight: Any = None
@@ -210,8 +211,6 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
         ValueError
             If a parameter or an array is out of range.
         """
-        if hasattr(self, "labels_"):
-            del self.labels_  # a fit that fails leaves nothing behind
         data = self._check(X, sample_weight)
         progress = Progress(self, 3, X=X)
         with progress.step("choose epsilon"):

@@ -12,7 +12,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_array, check_random_state, gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skredu._base import SkreduEstimator
+from skredu._base import SkreduEstimator, all_or_nothing
 from skredu._checks import naming
 from skredu._compat import Interval, StrOptions
 from skredu.lifting import _filters
@@ -157,6 +157,7 @@ class ConvolutionalLifting(
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
+    @all_or_nothing
     def fit(self, X: Any, y: Any = None) -> ConvolutionalLifting:
         """Make the filters.
 

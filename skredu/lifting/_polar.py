@@ -13,7 +13,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skredu._base import SkreduEstimator
+from skredu._base import SkreduEstimator, all_or_nothing
 from skredu._compat import Interval, StrOptions
 from skredu.lifting._grid import channels_of, rows_at_a_time, shape_of
 
@@ -125,6 +125,7 @@ class PolarTransformer(
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
+    @all_or_nothing
     def fit(self, X: Any, y: Any = None) -> PolarTransformer:
         """Find the points and their weights; the values of the rows do not matter.
 

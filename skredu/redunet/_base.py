@@ -13,7 +13,7 @@ from sklearn.utils import gen_batches
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
-from skredu._base import SkreduEstimator
+from skredu._base import SkreduEstimator, all_or_nothing
 from skredu._checks import check_rows, check_weights
 from skredu._compat import (
     CallbackSupportMixin,
@@ -118,6 +118,7 @@ class BaseNet(
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
+    @all_or_nothing
     @with_callbacks
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
         """Build layer after layer from the training rows.
@@ -148,11 +149,7 @@ class BaseNet(
         rows = self._training_rows(X, y, sample_weight)
         if self._continues:
             self._check_continued(rows)
-        try:
-            self._grow(X, y, rows)
-        except BaseException:
-            self._forget()  # a fit that fails leaves nothing behind
-            raise
+        self._grow(X, y, rows)
         return self
 
     def transform(self, X: Any) -> Any:
@@ -311,7 +308,8 @@ class BaseNet(
 
     def _append(self, grown: Grown, rows: Training) -> bool:
         """Keep a layer; say whether there are enough."""
-        self._layers.append({"layer": grown.layer.plain(), "step": grown.step})
+        layer = {"layer": grown.layer.plain(), "step": grown.step}
+        self._layers = [*self._layers, layer]
         self._record(grown.rates)
         self._keep(grown.Z)
         if self._decides:
@@ -321,7 +319,7 @@ class BaseNet(
     def _keep_decision(self, decision: dict[str, Any]) -> None:
         """Keep what was fitted to the features behind the last layer."""
         if self._decides:
-            self._decisions.append(decision)
+            self._decisions = [*self._decisions, decision]
 
     def _keep(self, Z: Any) -> None:
         """Keep the features for another call."""
@@ -329,13 +327,15 @@ class BaseNet(
             self._features = Z
 
     def _record(self, rates: tuple[float, float, float]) -> None:
-        for name, value in zip(RATES, rates, strict=True):
-            self.rates_[name] = np.append(self.rates_[name], value)
+        self.rates_ = {
+            name: np.append(self.rates_[name], rate)
+            for name, rate in zip(RATES, rates, strict=True)
+        }
 
     def _finish(self) -> None:
         """Tidy up after the last layer."""
 
     def _fitted(self) -> dict[str, Any]:
         """Return what grows with the layers, for a callback that wants a copy."""
-        grown = {"_layers": list(self._layers), "rates_": dict(self.rates_)}
-        return {**grown, "_decisions": list(self._decisions)}
+        grown = ("_layers", "_decisions", "rates_")
+        return {name: vars(self)[name] for name in grown}

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from sklearn.utils.metaestimators import available_if
 
+from skredu._base import all_or_nothing
 from skredu.redunet._deciding import BaseDecidingNet
 from skredu.redunet._invariant_net import BaseInvariantReduNet
 from skredu.redunet._stream import BaseStreamingNet
@@ -304,6 +305,7 @@ class InvariantReduNetClassifier(BaseStreamingNet):
         self.n_iter_no_change = n_iter_no_change
 
     @available_if(_has_no_layers)
+    @all_or_nothing
     def partial_fit(
         self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
     ) -> InvariantReduNetClassifier:

@@ -13,7 +13,7 @@ from sklearn.utils import gen_batches
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
-from skredu._base import SkreduEstimator
+from skredu._base import SkreduEstimator, all_or_nothing
 from skredu._checks import check_rows, check_weights
 from skredu._compat import (
     CallbackSupportMixin,
@@ -226,6 +226,7 @@ class MCR2Transformer(
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
+    @all_or_nothing
     @with_callbacks
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> MCR2Transformer:
         """Learn the maps from the training rows, layer after layer.
@@ -251,16 +252,11 @@ class MCR2Transformer(
             another shape than in the call before.
         """
         before = self.layers_ if self._continues else []
-        self._forget()
         self._validate_params()
         rows = self._training_rows(X, y, sample_weight, reset=not before)
         self.classes_, self.layers_, self.n_iter_ = rows.classes, [], 0
         self._activation = self.activation
-        try:
-            self._grow({"estimator": self, "X": X, "y": y}, rows, before)
-        except BaseException:
-            self._forget()  # a fit that fails leaves nothing behind
-            raise
+        self._grow({"estimator": self, "X": X, "y": y}, rows, before)
         return self
 
     def transform(self, X: Any) -> Any:
@@ -316,10 +312,6 @@ class MCR2Transformer(
     @property
     def _continues(self) -> bool:
         return bool(self.warm_start) and self.__sklearn_is_fitted__()
-
-    def _forget(self) -> None:
-        """Be as if never fitted."""
-        self.__dict__.pop("layers_", None)
 
     def _training_rows(
         self, X: Any, y: Any, sample_weight: Any, *, reset: bool
