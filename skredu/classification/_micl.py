@@ -148,6 +148,8 @@ class MICLClassifier(CodingClassifier):
     True
     """
 
+    __module__ = "skredu"
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "epsilon": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "kernel": [

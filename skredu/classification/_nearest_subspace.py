@@ -75,6 +75,8 @@ class NearestSubspaceClassifier(ScoringClassifier):
     True
     """
 
+    __module__ = "skredu"
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "n_components": [
             Interval(Integral, 1, None, closed="left"),

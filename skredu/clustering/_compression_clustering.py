@@ -148,6 +148,8 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
     True
     """
 
+    __module__ = "skredu"
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "epsilon": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
         "n_clusters": [None, Interval(Integral, 1, None, closed="left")],

@@ -123,6 +123,8 @@ class ConvolutionalLifting(
     True
     """
 
+    __module__ = "skredu"
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "n_filters": [Interval(Integral, 1, None, closed="left")],
         "kernel_size": [Interval(Integral, 1, None, closed="left"), tuple, list],

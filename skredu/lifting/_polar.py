@@ -100,6 +100,8 @@ class PolarTransformer(
     True
     """
 
+    __module__ = "skredu"
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "image_shape": [tuple, list, None],
         "n_radii": [Interval(Integral, 1, None, closed="left")],

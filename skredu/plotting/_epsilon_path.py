@@ -89,6 +89,8 @@ class EpsilonPathDisplay(Display):
     [2, 2, 2, 1]
     """
 
+    __module__ = "skredu.plotting"
+
     line_: Any
     bits_line_: Any
     chosen_line_: Any

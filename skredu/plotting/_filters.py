@@ -88,6 +88,8 @@ class FilterDisplay(Display):
     (3, 4, 8, 8)
     """
 
+    __module__ = "skredu.plotting"
+
     im_: Any
     texts_: list[Any]
 

@@ -86,6 +86,8 @@ class MergeTreeDisplay(Display):
     ['left', 'right', 'cost', 'height', 'size']
     """
 
+    __module__ = "skredu.plotting"
+
     links_: list[Any]
     cut_line_: Any
 

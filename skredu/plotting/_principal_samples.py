@@ -91,6 +91,8 @@ class PrincipalSamplesDisplay(Display):
     (12, 5)
     """
 
+    __module__ = "skredu.plotting"
+
     im_: Any
 
     def __init__(

@@ -80,6 +80,8 @@ class RateReductionDisplay(Display):
     ['R', 'Rc', 'delta_R']
     """
 
+    __module__ = "skredu.plotting"
+
     lines_: dict[str, Any]
 
     def __init__(

@@ -80,6 +80,8 @@ class SimilarityDisplay(Display):
     (178, 178)
     """
 
+    __module__ = "skredu.plotting"
+
     im_: Any
 
     def __init__(self, similarity: Any, *, labels: Any, rows: Any = None) -> None:

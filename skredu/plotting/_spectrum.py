@@ -92,6 +92,8 @@ class SubspaceSpectrumDisplay(Display):
     True
     """
 
+    __module__ = "skredu.plotting"
+
     lines_: list[Any]
     before_lines_: list[Any]
     marks_: Any

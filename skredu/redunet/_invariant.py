@@ -166,6 +166,8 @@ class InvariantReduNetTransformer(BaseInvariantReduNet):
     True
     """
 
+    __module__ = "skredu"
+
 
 class InvariantReduNetClassifier(BaseStreamingNet):
     r"""Classifier of signals to which all shifts are alike.
@@ -267,6 +269,8 @@ class InvariantReduNetClassifier(BaseStreamingNet):
     >>> [float(model.score(np.roll(X[40:], s, axis=1), y[40:])) for s in (0, 9, 31)]
     [1.0, 1.0, 1.0]
     """
+
+    __module__ = "skredu"
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseInvariantReduNet._parameter_constraints,

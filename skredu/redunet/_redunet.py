@@ -134,6 +134,8 @@ class ReduNetTransformer(BaseReduNet):
     array([0.79, 0.88])
     """
 
+    __module__ = "skredu"
+
 
 class ReduNetClassifier(BaseDecidingNet, BaseReduNet):
     r"""Classifier on the features of a network that is built forward.
@@ -236,6 +238,8 @@ class ReduNetClassifier(BaseDecidingNet, BaseReduNet):
     >>> bool(cross_val_score(model, X, y).mean() > 0.96)
     True
     """
+
+    __module__ = "skredu"
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseReduNet._parameter_constraints,

@@ -176,6 +176,8 @@ class MCR2Transformer(
     True
     """
 
+    __module__ = "skredu"
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "n_components": [Interval(Integral, 1, None, closed="left"), None],
         "epsilon": [Interval(Real, 0, None, closed="neither")],
