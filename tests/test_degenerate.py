@@ -396,7 +396,7 @@ def test_wrong_number_of_features_is_named(name):
 BAD_LABELS = {
     "wrong length": (lambda y: y[:-1], r"inconsistent numbers of samples.*30, 29"),
     "NaN": (lambda y: np.r_[np.nan, y[1:]], r"y contains NaN"),
-    "regression": (lambda y: y + np.linspace(0.01, 0.5, 30), r"[Uu]nknown label type"),
+    "regression": (lambda y: y + np.linspace(0.01, 0.5, 30), r"Unknown label type"),
     "two columns": (lambda y: np.column_stack([y, y]), r"1d array|1D|multi"),
     "None": (lambda y: None, r"requires y to be passed"),
 }

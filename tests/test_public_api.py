@@ -97,9 +97,9 @@ LEADING = {
     "ReduNetClassifier": 3,  # n_layers, epsilon, eta
     "ReduNetTransformer": 3,
 }
-# What numpydoc may not ask for, as in pyproject.toml: an extended summary, text on a
-# line of its own, "See Also" and its descriptions, unnamed results. Examples are
-# asked for below, of what stands alone.
+# What numpydoc may not ask for: an extended summary, text on a line of its own, "See
+# Also" and its descriptions, unnamed results. Examples are asked for below, of what
+# stands alone.
 LENIENT = {"ES01", "EX01", "GL01", "SA01", "SA04", "RT02"}
 
 
