@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import scipy
 from sklearn.utils import _array_api
 from sklearn.utils._param_validation import (
     Interval,
@@ -39,7 +40,15 @@ except ImportError:  # scikit-learn < 1.9: nobody watches
             return _Unwatched()
 
 
+# Whether estimators say that they support the array API. Before scikit-learn 1.9 that
+# means that classes live beside the rows, which words cannot; and no version dispatches
+# with an older SciPy.
+ARRAY_API_SUPPORT = hasattr(_array_api, "check_same_namespace") and (
+    tuple(int(part) for part in scipy.__version__.split(".")[:2]) >= (1, 14)
+)
+
 __all__ = [
+    "ARRAY_API_SUPPORT",
     "FIT_FRAMES",
     "CallbackSupportMixin",
     "Interval",
@@ -49,6 +58,7 @@ __all__ = [
     "at_most",
     "check_same_namespace",
     "check_sample_weight",
+    "count",
     "fix_connected_components",
     "float_dtypes",
     "move_to",
@@ -76,6 +86,12 @@ def at_most(X: Any, bound: float) -> Any:
     """Array with entries above the bound lowered to it."""
     xp = namespace(X)
     return xp.minimum(X, xp.full_like(X, bound))
+
+
+def count(truths: Any) -> int:
+    """Count what is true (``count_nonzero`` is young in the array API)."""
+    xp = namespace(truths)
+    return int(xp.sum(xp.astype(truths, xp.int64)))
 
 
 def float_dtypes(X: Any) -> list[Any]:

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.utils.metaestimators import available_if
 
 from skredu._base import all_or_nothing
-from skredu._compat import Interval, StrOptions, namespace
+from skredu._compat import ARRAY_API_SUPPORT, Interval, StrOptions, namespace
 from skredu.classification._base import CodingClassifier
 from skredu.classification._coders import Coder
 from skredu.classification._kernel_micl import KernelCoder, products_of
@@ -195,7 +195,7 @@ class MICLClassifier(CodingClassifier):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.pairwise = self.kernel == "precomputed"
-        tags.array_api_support = _is_linear(self)
+        tags.array_api_support = ARRAY_API_SUPPORT and _is_linear(self)
         # not all classes are told apart by linear subspaces
         tags.classifier_tags.poor_score = self.assume_centered
         return tags

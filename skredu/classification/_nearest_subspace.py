@@ -8,7 +8,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from skredu._base import all_or_nothing
-from skredu._compat import Interval, RealNotInt, namespace, to_numpy
+from skredu._compat import (
+    ARRAY_API_SUPPORT,
+    Interval,
+    RealNotInt,
+    count,
+    namespace,
+    to_numpy,
+)
 from skredu.classification._base import ScoringClassifier
 from skredu.classification._training import Training, unit_of
 from skredu.coding._group import spectrum
@@ -95,7 +102,7 @@ class NearestSubspaceClassifier(ScoringClassifier):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.array_api_support = True
+        tags.array_api_support = ARRAY_API_SUPPORT
         # not all classes are told apart by the subspaces they lie in
         tags.classifier_tags.poor_score = True
         return tags
@@ -147,7 +154,7 @@ class NearestSubspaceClassifier(ScoringClassifier):
         eigenvalues = xp.take(eigenvalues, order)
         top = eigenvalues[0] if eigenvalues.shape[0] else 0.0
         floor = max(V.shape) * float(xp.finfo(scatter.mean.dtype).eps)
-        rank = int(xp.count_nonzero(eigenvalues > floor * top))
+        rank = count(eigenvalues > floor * top)
         if self.n_components >= 1:
             rank = min(rank, int(self.n_components))
         elif rank:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from scipy.linalg import blas
 
-from skredu._compat import at_least, namespace
+from skredu._compat import at_least, count, namespace
 from skredu.coding._incremental import Code, Coordinates, Leverages, joined_extra
 from skredu.coding._linalg import (
     LEAST_STILL,
@@ -163,7 +163,7 @@ def left_and_right(root: Any) -> tuple[Any, Any, Any]:
     xp = namespace(root)
     U, sigma, Vt = xp.linalg.svd(widen(root), full_matrices=False)
     floor = 4 * min(root.shape) * float(xp.finfo(root.dtype).eps)
-    rank = int(xp.count_nonzero(sigma > floor * sigma[0])) if sigma.shape[0] else 0
+    rank = count(sigma > floor * sigma[0]) if sigma.shape[0] else 0
     return U[:, :rank], sigma[:rank], Vt[:rank, :]
 
 

@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from skredu._base import SkreduEstimator, all_or_nothing
 from skredu._checks import check_rows, check_weights
 from skredu._compat import (
+    ARRAY_API_SUPPORT,
     CallbackSupportMixin,
     Interval,
     StrOptions,
@@ -114,7 +115,7 @@ class BaseNet(
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
-        tags.array_api_support = True
+        tags.array_api_support = ARRAY_API_SUPPORT
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 

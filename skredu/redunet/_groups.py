@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.linalg import qr
 
-from skredu._compat import at_least, namespace
+from skredu._compat import at_least, count, namespace
 from skredu.coding import _group
 from skredu.coding._group import left_and_right
 from skredu.coding._incremental import Code, Leverages
@@ -204,7 +204,7 @@ def _factored_group(
     eigenvalues = sigma * sigma
     # What is left out changes no product by more than rounding.
     eps = float(xp.finfo(Z.dtype).eps)
-    rank = int(xp.count_nonzero(alpha * eigenvalues > eps / 4.0))
+    rank = count(alpha * eigenvalues > eps / 4.0)
     code = Code(code.count, code.n_features, eigenvalues[:rank], 0.0, True)
     leverages = Leverages(U[:, :rank] ** 2, full=rank == U.shape[0])
     form = Factored(code, epsilon, xp.astype(V[:, :rank], Z.dtype))
@@ -234,7 +234,7 @@ def _by_products(root: Any, G: Any, trace: float) -> tuple[Any, Any, Any]:
     xp = namespace(root)
     floor = root.shape[0] * float(xp.finfo(xp.float64).eps) * trace
     eigenvalues, U = xp.linalg.eigh(G)
-    start = int(xp.count_nonzero(eigenvalues <= floor))
+    start = count(eigenvalues <= floor)
     U = xp.flip(U[:, start:], axis=1)
     sigma = xp.sqrt(xp.flip(eigenvalues[start:]))
     return U, sigma, root.T @ xp.astype(U / sigma, root.dtype, copy=False)

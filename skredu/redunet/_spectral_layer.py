@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
-from skredu._compat import namespace
+from skredu._compat import count, namespace
 from skredu.coding._incremental import Code
 from skredu.coding._linalg import BLOCK, batches
 from skredu.redunet._base_layer import BaseLayer
@@ -168,7 +168,7 @@ class SpectralLayer(BaseLayer):
         ridges = [form.ridge for form in self.classes if isinstance(form, Dense)]
         if len(ridges) == Pi.shape[1]:
             members = Pi > float(xp.finfo(xp.real(total).dtype).eps)
-            n_members = int(xp.count_nonzero(members))
+            n_members = count(members)
             pays = mixing_pays(n_members, total.shape, len(ridges))
             if pays and not in_order(members):
                 return total + mixed(xp.stack(ridges, axis=1), Pi.T, rows.Z)
