@@ -57,6 +57,11 @@ class LinearCoder(Coder):
             leverages.append(rows)
         return cls(groups, leverages)
 
+    def at(self, scatters: list[Scatter], epsilon: float) -> LinearCoder:
+        """Return the coder for one distortion: half the operations for each row."""
+        pairs = zip(scatters, self.groups, strict=True)
+        return LinearCoder([triangular_group(s, epsilon) or g for s, g in pairs])
+
     @property
     def width(self) -> int:
         """Entries that one row takes: centred, projected, squared."""

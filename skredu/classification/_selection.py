@@ -1,4 +1,4 @@
-r"""Choice of the distortion and of the label code by leave-one-out.
+r"""Choice of the distortion, the label code and the temperature by leave-one-out.
 
 Every distortion of a path is judged by the rows left out, after the label code that
 suits it best was fitted: without it a distortion could win because its lengths happen
@@ -17,7 +17,7 @@ from scipy.special import logsumexp
 
 from skredu._compat import namespace, to_numpy
 from skredu.classification._coders import Coder
-from skredu.classification._label_code import Labelled, fit_label_code
+from skredu.classification._label_code import CAUTION, Labelled, fit_label_code
 from skredu.classification._training import Training
 
 Floats = NDArray[np.float64]
@@ -47,7 +47,8 @@ class Codes:
     loss : float
         Of the rows left out; compares choices on the same rows.
     temperature : float
-        Bits that tell a class as likely as one bit should: 1 for an honest code.
+        Bits are divided by it to be probabilities: 1 for an honest code, more where
+        bits are too sure of themselves, less where they are not sure enough.
     """
 
     epsilon: float
@@ -63,8 +64,10 @@ def choose_codes(
     epsilon: float | None,
     priors: Any,
     before: Codes | None = None,
+    *,
+    calibrate: bool = True,
 ) -> Codes:
-    """Distortion and label code for a coder, by leaving out ``rows``.
+    """Distortion, label code and temperature for a coder, by leaving out ``rows``.
 
     Parameters
     ----------
@@ -77,18 +80,27 @@ def choose_codes(
         See `MICLClassifier`.
     before : Codes, default=None
         An earlier choice to stay with.
+    calibrate : bool, default=True
+        Fit label code and temperature; otherwise the label code is that of the priors
+        and the temperature is 1.
     """
     counts = coder.counts
     frequent = isinstance(priors, str) or priors is None
     log_priors = _log_frequencies(counts) if frequent else _log_priors(priors, counts)
-    if epsilon is not None:
+    if epsilon is not None and not calibrate:
         return Codes(epsilon, log_priors, np.zeros(len(counts)))
+    fit_labels = calibrate and isinstance(priors, str)
     if before is not None:
-        if isinstance(priors, str):
+        if fit_labels:
             log_priors = normalised(log_priors + before.label_shift)
+        if epsilon is not None:
+            before = replace(before, epsilon=epsilon)
         return replace(before, log_priors=log_priors)
-    path = epsilon_path(coder.spread(rows), coder.n_features)
-    chosen, copies = _evenly(rows.sizes)
+    if epsilon is None:
+        path = epsilon_path(coder.spread(rows), coder.n_features)
+    else:
+        path = np.asarray([epsilon])
+    chosen, copies = _evenly(rows.sizes, len(path))
     scores = _left_out_scores(coder, rows, counts, log_priors, path, chosen, frequent)
     weights = np.ones(len(chosen))
     if rows.weights is not None:
@@ -97,11 +109,12 @@ def choose_codes(
         scores,
         to_numpy(rows.y)[chosen],
         copies * weights,
-        fit_labels=isinstance(priors, str),
+        fit_labels=fit_labels,
         count=float(weights.sum()),
     )
     log_priors = normalised(log_priors + shift)
-    return Codes(float(path[best]), log_priors, shift, loss, 1.0 / min(factor, 1.0))
+    temperature = 1.0 / factor if calibrate else 1.0
+    return Codes(float(path[best]), log_priors, shift, loss, temperature)
 
 
 def _left_out_scores(
@@ -130,13 +143,13 @@ def _left_out_scores(
     return scores
 
 
-def _evenly(sizes: list[int]) -> tuple[NDArray[np.intp], Floats]:
+def _evenly(sizes: list[int], n_epsilons: int) -> tuple[NDArray[np.intp], Floats]:
     """Choose rows evenly over each class, and say how many each stands for.
 
     No more than the limits allow, but a few of every class.
     """
     n, k = sum(sizes), len(sizes)
-    most = min(n, MAX_ROWS, MAX_SCORES // (k * N_EPSILONS))
+    most = min(n, MAX_ROWS, MAX_SCORES // (k * n_epsilons))
     chosen, copies, start = [], [], 0
     for size in sizes:
         few = min(size, max(LEAST_ROWS, math.ceil(size * most / n)))
@@ -220,33 +233,37 @@ def select(
     known = np.isfinite(scores[np.arange(len(y)), y]).all(axis=1)
     scores, y, weights = scores[known], y[known], weights[known]
     present = np.unique(y)
-    best, best_loss, best_code, best_factor = n_epsilons // 2, np.inf, np.zeros(k), 1.0
+    best, best_loss, code, factor = n_epsilons // 2, np.inf, np.zeros(k), 1.0
     if len(y) == 0 or len(present) < 2:
-        return best, best_loss, best_code, best_factor
+        return best, best_loss, code, factor
     count = float(weights.sum()) if count is None else count
     y, weights = np.searchsorted(present, y), weights / weights.sum()
     columns = np.ascontiguousarray(scores[:, present].transpose(2, 1, 0))
-    theta = None
+    theta, best_theta = None, None
     for e in range(n_epsilons):
-        theta, loss, unit = _judge(
-            Labelled(columns[e], y, weights, count), theta, fit_labels
-        )
+        rows, _ = _of_size_one(Labelled(columns[e], y, weights, count))
+        theta, P = fit_label_code(rows, theta, fit_labels=fit_labels)
+        loss = _loss(rows, P)
         if loss < best_loss:
-            best, best_loss, best_factor = e, loss, float(theta[0] / unit)
-            best_code[present] = theta[1:] / best_factor
-    return best, best_loss, best_code, best_factor
+            best, best_loss, best_theta = e, loss, theta
+    rows, unit = _of_size_one(Labelled(columns[best], y, weights, count, CAUTION))
+    theta, _ = fit_label_code(rows, best_theta, fit_labels=fit_labels)
+    factor = float(theta[0] / unit)
+    code[present] = theta[1:] / factor
+    return best, best_loss, code, factor
 
 
-def _judge(
-    rows: Labelled, theta: Floats | None, fit_labels: bool
-) -> tuple[Floats, float, float]:
-    """Fitted factor and label code, their loss, and the unit of the scores."""
-    y, weights = rows.y, rows.weights
+def _of_size_one(rows: Labelled) -> tuple[Labelled, float]:
+    """Rows with scores of mean size one, and the unit of the scores."""
     scores = rows.scores - rows.scores.max(axis=0)
-    unit = max(-float(weights @ scores.mean(axis=0)), np.finfo(float).tiny)
-    rows = replace(rows, scores=scores / unit)
-    theta, P = fit_label_code(rows, theta, fit_labels=fit_labels)
+    unit = max(-float(rows.weights @ scores.mean(axis=0)), np.finfo(float).tiny)
+    return replace(rows, scores=scores / unit), unit
+
+
+def _loss(rows: Labelled, P: Floats) -> float:
+    """Share of errors and Brier score of probabilities (k, n)."""
+    y, weights = rows.y, rows.weights
     own = P[y, np.arange(len(y))]
     wrong = weights @ (P.argmax(axis=0) != y)
     brier = weights @ (np.einsum("kn,kn->n", P, P) + 1.0 - 2.0 * own)
-    return theta, wrong + BRIER_WEIGHT * brier, unit
+    return float(wrong + BRIER_WEIGHT * brier)

@@ -230,6 +230,7 @@ def check_stream(rows: Training, before: list[Any], estimator: Any) -> None:
     found = {
         "assume_centered": (estimator.assume_centered, before[0].assume_centered),
         "epsilon == 'auto'": (estimator.epsilon == "auto", estimator._auto),
+        "calibrate": (bool(estimator.calibrate), estimator._calibrated),
     }
     for name, (now, then) in found.items():
         if now != then:

@@ -113,7 +113,7 @@ def spectral_group(scatter: Scatter) -> tuple[Group, Leverages | None]:
     scatter, mean, moving, still = _moving_part(scatter)
     eigenvalues, V, U = spectrum(scatter)
     leverages = None
-    if U is not None:
+    if U is not None and not scatter.precise:  # a precise root holds no rows
         rank = U.shape[0] - (not scatter.assume_centered)
         leverages = Leverages(U * U, full=U.shape[1] >= rank)
     code = _code(scatter, mean, eigenvalues)

@@ -1,0 +1,168 @@
+"""Probabilities that are right on average, with every kernel and in both networks."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
+from sklearn.metrics import log_loss
+from sklearn.preprocessing import StandardScaler
+
+from skredu import (
+    InvariantReduNetClassifier,
+    MICLClassifier,
+    ReduNetClassifier,
+)
+from skredu.datasets import make_gaussians_on_sphere, make_subspaces
+
+CLASSIFIERS = {
+    "linear": MICLClassifier(),
+    "given epsilon": MICLClassifier(1.0),
+    "centred": MICLClassifier(assume_centered=True),
+    "rbf": MICLClassifier(kernel="rbf"),
+    "poly": MICLClassifier(kernel="poly"),
+    "cosine": MICLClassifier(kernel="cosine"),
+    "local": MICLClassifier(n_neighbors=10),
+    "net": ReduNetClassifier(3),
+    "net for signals": InvariantReduNetClassifier(3),
+}
+
+
+def skewed(n=1500, share=0.05, seed=0):
+    """Two skewed columns, in which a rare class stands a little higher."""
+    rng = np.random.default_rng(seed)
+    y = (rng.random(n) < share).astype(int)
+    return np.exp(rng.normal(size=(n, 2))) + y[:, None], y
+
+
+def standardised(load):
+    X, y = load(return_X_y=True)
+    order = np.random.default_rng(0).permutation(len(y))[:500]
+    return StandardScaler().fit_transform(X[order]), y[order]
+
+
+SETS = {
+    "skewed": skewed,
+    "subspaces": lambda: make_subspaces([90, 60, 150], noise=0.3, random_state=0),
+    "gaussians": lambda: make_gaussians_on_sphere(
+        60, n_classes=3, noise=0.5, random_state=0
+    ),
+    "iris": lambda: standardised(load_iris),
+    "wine": lambda: standardised(load_wine),
+    "breast cancer": lambda: standardised(load_breast_cancer),
+    "digits": lambda: standardised(load_digits),
+}
+
+
+def halves(name):
+    X, y = SETS[name]()
+    order = np.random.default_rng(1).permutation(len(y))
+    return (X[order[::2]], y[order[::2]]), (X[order[1::2]], y[order[1::2]])
+
+
+def frequencies(y):
+    return np.bincount(y) / len(y)
+
+
+def loss_of_frequencies(train_y, test_y):
+    shares = frequencies(train_y)
+    return -np.log(shares[test_y]).mean()
+
+
+@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("kind", CLASSIFIERS)
+def test_probabilities_beat_the_class_frequencies(kind, name):
+    (X, y), (new, new_y) = halves(name)
+    model = CLASSIFIERS[kind].fit(X, y)
+    for rows, labels in ((X, y), (new, new_y)):
+        loss = log_loss(labels, model.predict_proba(rows), labels=model.classes_)
+        # two hundredths for what the halves differ by, where rows say nothing
+        assert loss <= 1.02 * loss_of_frequencies(y, labels)
+
+
+@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("kind", CLASSIFIERS)
+def test_mean_probabilities_of_training_rows_are_the_class_frequencies(kind, name):
+    # they are so exactly, but for a small penalty, over the rows left out; rows that
+    # the model knows are a little surer of their own class
+    X, y = SETS[name]()
+    mean = CLASSIFIERS[kind].fit(X, y).predict_proba(X).mean(axis=0)
+    assert_allclose(mean, frequencies(y), atol=0.02)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.05, 0.2])
+@pytest.mark.parametrize("kind", ["linear", "net"])
+def test_rare_classes_keep_their_frequency_where_rows_say_little(kind, share):
+    X, y = skewed(2000, share)
+    model = CLASSIFIERS[kind].fit(X, y)
+    mean = model.predict_proba(skewed(2000, share, seed=1)[0])[:, 1].mean()
+    assert mean == pytest.approx(y.mean(), abs=0.01)
+
+
+def test_bits_that_are_not_sure_enough_are_multiplied():
+    # with a large distortion bits fall short of the likelihood ratio
+    rng = np.random.default_rng(0)
+    y = np.arange(400) % 2
+    X = rng.normal(size=(400, 2)) + 3.0 * y[:, None]
+    model = MICLClassifier(30.0).fit(X, y)
+    assert model.temperature_ < 0.5
+    assert log_loss(y, model.predict_proba(X)) < 0.1
+
+
+def test_rows_told_apart_without_an_error_do_not_make_certain():
+    (X, y), (new, new_y) = halves("wine")
+    for kind in ("linear", "given epsilon", "rbf", "net"):
+        model = CLASSIFIERS[kind].fit(X, y)
+        assert model.score(X, y) == 1.0
+        assert model.score(new, new_y) < 1.0
+        assert log_loss(new_y, model.predict_proba(new)) < 0.15
+
+
+# -- calibrate ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("settings", [{}, {"kernel": "rbf"}, {"n_neighbors": 10}])
+def test_a_given_epsilon_is_calibrated_as_the_chosen_one_is(settings):
+    X, y = SETS["iris"]()
+    chosen = MICLClassifier(**settings).fit(X, y)
+    if "kernel" in settings:
+        settings = {**settings, "gamma": chosen.gamma_}
+    given = MICLClassifier(chosen.epsilon_, **settings).fit(X, y)
+    assert_allclose(given.temperature_, chosen.temperature_, rtol=0.02)
+    assert_allclose(given.priors_, chosen.priors_, atol=0.02)
+    assert_allclose(given.predict_proba(X), chosen.predict_proba(X), atol=0.02)
+
+
+@pytest.mark.parametrize("epsilon", ["auto", 0.7])
+@pytest.mark.parametrize("settings", [{}, {"kernel": "rbf"}, {"n_neighbors": 10}])
+def test_without_calibration_frequencies_are_the_label_code(settings, epsilon):
+    X, y = SETS["wine"]()
+    model = MICLClassifier(epsilon, calibrate=False, **settings).fit(X, y)
+    assert model.temperature_ == 1.0
+    assert_allclose(model.priors_, frequencies(y))
+
+
+def test_calibration_changes_no_prediction_where_the_label_code_is_given():
+    X, y = SETS["digits"]()
+    for priors in (None, np.full(10, 0.1)):
+        with_it, without = (
+            MICLClassifier(1.0, priors=priors, calibrate=calibrate).fit(X, y)
+            for calibrate in (True, False)
+        )
+        assert with_it.temperature_ != without.temperature_ == 1.0
+        assert_array_equal(with_it.predict(X), without.predict(X))
+
+
+@pytest.mark.parametrize("epsilon", ["auto", 1.0])
+def test_calibration_of_a_stream_is_that_of_fit(epsilon):
+    X, y = SETS["wine"]()
+    whole, parts = MICLClassifier(epsilon).fit(X, y), MICLClassifier(epsilon)
+    for part in np.array_split(np.arange(len(y)), 4):
+        parts.partial_fit(X[part], y[part], classes=[0, 1, 2])
+    assert_allclose(parts.predict_proba(X), whole.predict_proba(X), atol=1e-6)
+
+
+def test_calibration_cannot_be_turned_on_between_calls():
+    X, y = SETS["wine"]()
+    model = MICLClassifier(1.0, calibrate=False).fit(X, y).set_params(calibrate=True)
+    with pytest.raises(ValueError, match="calibrate is True and was False"):
+        model.partial_fit(X, y)
