@@ -223,7 +223,8 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
             refined = self.refine and not progress.stopped
             greedy, partition = self._wish.partitions(solution, refined=refined)
         self.epsilon_ = epsilon
-        self.children_, self.merge_costs_ = solution.tree.children, solution.tree.costs
+        self.children_ = solution.tree.children
+        self.merge_costs_ = solution.tree.costs * data.scale
         self.greedy_coding_length_ = total_bits(data, greedy)
         self.coding_length_ = total_bits(data, partition)
         self._describe(data, partition)
@@ -371,7 +372,8 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
         order = np.where(labels < 0, k + partition.labels, labels)
         self._codes = codes_of(data, order, self.epsilon_, self.assume_centered)
         self._codes["min_cluster_size"] = int(self.min_cluster_size)
-        self.cluster_sizes_ = np.array([g["count"] for g in self._codes["groups"][:k]])
+        sizes = np.array([g["count"] for g in self._codes["groups"][:k]])
+        self.cluster_sizes_ = sizes * data.unit
         self.cluster_dimensions_ = effective_dimensions(self._codes, k)
         self.labels_ = labels[data.names]
 

@@ -80,7 +80,7 @@ def evenly(data: Data, most: int = MAX_ROWS) -> Data:
 def total_bits(data: Data, partition: Partition) -> float:
     """Bits of a partition, labels included."""
     n = float(np.sum(data.weights))
-    return partition.bits + n * float(np.log2(n))
+    return (partition.bits + n * float(np.log2(n))) * data.scale
 
 
 def penalised(data: Data, bits: float, epsilon: float, rank: int) -> float:
@@ -89,7 +89,8 @@ def penalised(data: Data, bits: float, epsilon: float, rank: int) -> float:
     There are as many coordinates as directions in which rows differ: to count constant
     or dependent features would reward the smallest distortion.
     """
-    return bits + float(np.sum(data.weights)) * rank * float(np.log2(epsilon))
+    n = float(np.sum(data.weights)) * data.scale
+    return bits + n * rank * float(np.log2(epsilon))
 
 
 def directions(data: Data, assume_centered: bool) -> int:

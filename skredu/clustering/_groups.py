@@ -120,7 +120,7 @@ class Groups(Store):
         a, b = self.norms[block][:, None], self.norms[others]
         total = self.counts[block][:, None] + self.counts[others]
         q = self.counts[others] / total
-        p = 1.0 - q
+        p = self.counts[block][:, None] / total
         squares = self.means[:, block].T @ self.means[:, others]
         mean_squares: Any = 0.0
         if self.centered:  # the determinant of I + p x x^T + q y y^T
@@ -157,7 +157,7 @@ class Groups(Store):
         counts = self.counts[others][:1] if even else self.counts[others]
         total = self.counts[slot] + counts
         q = counts / total
-        p = 1.0 - q
+        p = self.counts[slot] / total
         factor = q if self.centered else p * q
         values, Vt = self._spectrum(slot)
         stretch = 1.0 + values[:, None] * p  # one column, or one for each thin group
@@ -178,7 +178,7 @@ class Groups(Store):
         n, r, d, weight = self.n_thin, self.r, self.d, float(self.counts[0])
         total = float(self.counts[slot]) + weight
         q = weight / total
-        p = 1.0 - q
+        p = float(self.counts[slot]) / total
         L = factor_of(p * self._matrix(slot))
         constant = 0.5 * (total + d) * volume_of(L) - float(self.bits[slot])
         constant -= total * math.log2(total)
@@ -225,7 +225,7 @@ class Groups(Store):
         others = slice(self.first_thick, self.end)
         total = self.counts[slot] + self.counts[others]
         q = self.counts[others] / total
-        p = 1.0 - q
+        p = self.counts[slot] / total
         values, Vt = self._spectrum(slot)
         k, spread = len(values), self.spread[:, : self.n_thick]
         inner = values[:, None] * p
@@ -254,7 +254,7 @@ class Groups(Store):
             return np.array([self._pair_cost(slot, int(other)) for other in others])
         total = self.counts[slot] + self.counts[others]
         q = self.counts[others] / total
-        p = 1.0 - q
+        p = self.counts[slot] / total
         arms, squares = None, 0.0
         if not self.centered:
             arms = self.means[:, others].T - self.means[:, slot]
@@ -275,7 +275,7 @@ class Groups(Store):
         """Bits that merging with one thick group takes: `_thick_costs` by scalars."""
         count = float(self.counts[slot] + self.counts[other])
         q = float(self.counts[other]) / count
-        p = 1.0 - q
+        p = float(self.counts[slot]) / count
         matrix, square = self._mixture(slot, p, other, q).T, 0.0
         if not self.centered:
             arm = self.means[:, other] - self.means[:, slot]

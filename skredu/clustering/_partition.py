@@ -21,7 +21,7 @@ from skredu.clustering._store import STEEP
 # Up to this dimension scatters are held as matrices, from which rows are taken away.
 MAX_DENSE = 32
 # Of a determinant that becomes smaller this share is always left.
-LEAST = 1e-300
+LEAST = 2.0**-53
 # Bits of moves that are kept for the next round, while their groups stay as they are.
 MAX_KEPT = 10**6
 
@@ -155,23 +155,37 @@ class Group:
         even = bool(np.all(t == t[0]))
         if even:
             t = t[:1]
+        empty = self.count + t <= 1e-12 * self.count
+        t = np.where(empty, 0.0, t)
         count = self.count + t
-        empty = count <= 1e-12 * self.count
-        count = np.where(empty, 1.0, count)
         form, arms = self._forms(rows, count, even)
         share = t / count
         factor = share if self.rows.assume_centered else share * self.count / count
-        volumes = np.sum(np.log2(1.0 + self.squares[:, None] / count), axis=0)
-        volumes = volumes + np.log2(np.maximum(1.0 + factor * form, LEAST))
-        mean_squares: Any = 0.0
+        nats = self._growth(count, share)
+        nats = nats + np.log1p(np.maximum(factor * form, LEAST - 1.0))
+        nats *= 0.5 * (count + self.rows.n_features)
+        nats += 0.5 * t * np.sum(np.log1p(self.squares / self.count))
+        nats -= t * np.log(count) + self.count * np.log1p(t / self.count)
         if not self.rows.assume_centered:
-            away = self.mean + self.rows.origin
+            d, away = self.rows.n_features, self.mean + self.rows.origin
             along = rows.X @ away - self.mean @ away
-            mean_squares = 2.0 * share * along + share * share * arms
-            mean_squares = mean_squares / self.rows.n_features + self.mean_square
-            mean_squares = np.maximum(mean_squares, 0.0)
-        bits = self.rows.bits(volumes, count, mean_squares)
-        return np.where(empty, 0.0, bits) - self.bits
+            rise = (2.0 * share * along + share * share * arms) / d
+            rise = np.maximum(rise, -self.mean_square) / (1.0 + self.mean_square)
+            nats += 0.5 * d * np.log1p(rise)
+        return np.where(empty, -self.bits, nats / math.log(2.0))
+
+    def _growth(self, count: Any, share: Any) -> Any:
+        """Growth of the log-volume, in nats, as the group gets another weight.
+
+        Differences of few rows to a large weight would be all rounding: they are
+        written out.
+        """
+        squares = self.squares[:, None]
+        if np.max(share) > 0.5:
+            logs = np.log1p(squares / count) - np.log1p(squares / self.count)
+        else:
+            logs = np.log1p(-share * (squares / (self.count + squares)))
+        return np.sum(logs, axis=0)
 
     def _forms(self, rows: Rows, count: Any, even: bool) -> tuple[Any, Any]:
         """Forms ``v (I + S / count)^-1 v`` of the rows about the mean, and ``v v``."""

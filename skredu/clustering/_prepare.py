@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
@@ -19,6 +20,11 @@ from skredu.clustering._solve import Data
 # Rounds in which equal rows of a graph are told apart by where they are in it.
 MAX_KINDS = 200
 
+# Weights and their sums are within powers of two up to this one, and a weight is no
+# lighter than the heaviest by more than the other power.
+LARGEST_WEIGHT = 60
+MAX_RANGE = 500
+
 
 def prepare(X: Any, weights: Any, connectivity: Any = None) -> Data:
     """Distinct rows with their weights, and which of them are neighbours.
@@ -27,7 +33,9 @@ def prepare(X: Any, weights: Any, connectivity: Any = None) -> Data:
     count as the nearest row with one, and have no neighbours.
     """
     X = np.asarray(X, dtype=np.float64) + 0.0  # no negative zeros
-    leaves = np.ones(len(X)) if weights is None else np.asarray(weights, np.float64)
+    leaves, unit = np.ones(len(X)), 1.0
+    if weights is not None:
+        leaves, unit = _in_reach(np.asarray(weights, np.float64), X.shape[1])
     present, absent = np.flatnonzero(leaves > 0), np.flatnonzero(leaves == 0)
     # sorted: the order in which rows come must not matter, not even to ties
     first, codes = distinct_rows(X[present])
@@ -50,7 +58,31 @@ def prepare(X: Any, weights: Any, connectivity: Any = None) -> Data:
         chosen = isinstance(connectivity, int | np.integer)
         adjacency = _connected(distinct, adjacency, quiet=chosen)
     joining = np.concatenate([joining, absent])
-    return Data(distinct, counts, leaves, names, adjacency, joining)
+    return Data(
+        distinct, counts, leaves, names, adjacency, joining, unit, max(unit, 1.0)
+    )
+
+
+def _in_reach(weights: Any, n_features: int) -> tuple[Any, float]:
+    """Weights in a unit, a power of two, in which no number vanishes or overflows.
+
+    Where the largest is in reach, and nearly always is, the unit is one. Beyond, the
+    bits of bases, or those of rows, are below the rounding of the others: bits are
+    proportional to large weights, and do not depend on small ones.
+    """
+    largest = float(np.max(weights))
+    most = np.finfo(np.float64).max / (2000.0 * n_features * len(weights))
+    if largest > most:
+        raise ValueError(
+            f"sample_weight must be at most {most:.3g} for bits that are finite, found "
+            f"{largest:.3g}."
+        )
+    away = math.frexp(largest)[1]
+    away -= min(max(away, -LARGEST_WEIGHT), LARGEST_WEIGHT)
+    unit = math.ldexp(1.0, away)
+    least = math.ldexp(largest, -away - MAX_RANGE)
+    scaled = np.maximum(np.ldexp(weights, -away), least)
+    return np.where(weights > 0, scaled, 0.0), unit
 
 
 def distinct_rows(X: Any) -> tuple[Any, Any]:

@@ -196,7 +196,13 @@ def cells(rows: Rows, n_cells: int) -> Any:
         X, weights = rows.X[index], rows.weights[index]
         mean = weights @ X / np.sum(weights)
         X = X - mean
-        above = X @ _principal_axis(X, weights) > 0.0
+        along = X @ _principal_axis(X, weights)
+        above = along > 0.0
+        if np.all(above) or not np.any(above):  # one row has all the weight
+            above = along > 0.5 * (along.min() + along.max())
+        if not np.any(above):
+            heapq.heappush(queue, (0.0, int(index[0]), index))
+            continue
         for part in (index[above], index[~above]):
             heapq.heappush(queue, _cell(rows, part))
         labels[index[above]] = label

@@ -39,6 +39,10 @@ class Data:
         Which of the distinct rows are neighbours.
     joining : array of shape (n - m,), default=()
         The rows that are not the first of equal ones, in the order in which they join.
+    unit : float, default=1.0
+        What a weight of one stands for, in the weights that were given.
+    scale : float, default=1.0
+        What a bit stands for: the same, where weights were too large.
     """
 
     X: Any
@@ -47,6 +51,8 @@ class Data:
     names: Any
     adjacency: Any = None
     joining: Any = ()
+    unit: float = 1.0
+    scale: float = 1.0
 
     @property
     def heads(self) -> Any:

@@ -145,7 +145,7 @@ class Store:
         """Weight, mean, covariance or its root, and squared mean of two groups."""
         count = float(self.counts[a] + self.counts[b])
         q = float(self.counts[b]) / count
-        p = 1.0 - q
+        p = float(self.counts[a]) / count
         arm = self.means[:, b] - self.means[:, a]
         mean = self.means[:, a] + q * arm
         mean_square = 0.0 if self.centered else self._mean_square(a, p, b, q, arm)
