@@ -105,8 +105,8 @@ def against_qda(report: Report, args: argparse.Namespace) -> None:
     """Fit and predict on MNIST, all models in turns, in both precisions."""
     report.say("### Fit and predict against quadratic discriminant analysis")
     report.say(
-        f"{_name_of_mnist(args)}. Seconds are medians of {args.runs} runs in turns; MICL does "
-        "not calibrate; "
+        f"{_name_of_mnist(args)}. MICL does not calibrate. Seconds are medians of "
+        f"{args.runs} runs in turns; "
         "a ratio says how many times as long as MICL in the same precision a model "
         f"takes, and how many times faster it is than {QDA_GIVEN} in float64. "
         + MEMORY_NOTE

@@ -26,9 +26,9 @@ LABEL_PENALTY = 0.05
 # Keeps the factor finite, and the Hessian regular, where the classes are told apart
 # without an error or the scores are equal.
 FACTOR_PENALTY = 1e-7
-# Price of the factor where it turns bits into probabilities: a tenth of a row more, with
-# a label drawn by chance. Rows that are all told apart would make it infinite, and
-# then one row in a thousand that is not costs more than all others gain.
+# Price of the factor where it turns bits into probabilities: a tenth of a row more,
+# its label by chance. Rows that are all told apart would make it infinite, and then one
+# row in a thousand that is not costs more than all others gain.
 CAUTION = 0.1
 # Least factor, for scores of mean size one. Rows left out may say nothing, or the
 # opposite of what new rows will say where they are few beside the features: the label
