@@ -56,9 +56,15 @@ def scores(X, y, weights, rows, epsilon, *, priors=None, **options):
     return -all_extra_bits(X, y, weights, rows, epsilon, **options) - labels
 
 
-def decision(scores):
-    """Scores as scikit-learn wants them: a difference for two classes."""
-    return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
+def decision(scores, temperature=1.0):
+    """Scores as scikit-learn wants them: a difference for two classes.
+
+    For more classes they are bits relative to those of all classes together.
+    """
+    if scores.shape[1] == 2:
+        return scores[:, 1] - scores[:, 0]
+    nat = np.log(2) / temperature
+    return scores - logsumexp(nat * scores, axis=1, keepdims=True) / nat
 
 
 def probabilities(scores):

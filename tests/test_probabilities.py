@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
 from sklearn.metrics import log_loss
+from sklearn.model_selection import cross_val_score
 from sklearn.preprocessing import StandardScaler
 
 from skredu import (
@@ -166,3 +168,24 @@ def test_calibration_cannot_be_turned_on_between_calls():
     model = MICLClassifier(1.0, calibrate=False).fit(X, y).set_params(calibrate=True)
     with pytest.raises(ValueError, match="calibrate is True and was False"):
         model.partial_fit(X, y)
+
+
+# -- decision_function ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", CLASSIFIERS)
+def test_decisions_are_bits_relative_to_all_classes(kind):
+    X, y = SETS["iris"]()
+    model = CLASSIFIERS[kind].fit(X, y)
+    bits = model.decision_function(X)
+    logs = model.predict_log_proba(X) / np.log(2)
+    assert_allclose(bits, model.temperature_ * logs, rtol=1e-9, atol=1e-9)
+    assert_array_equal(bits.argmax(axis=1), model.predict(X))
+
+
+@pytest.mark.parametrize("method", ["isotonic", "sigmoid"])
+@pytest.mark.parametrize("kind", ["linear", "rbf", "local", "net"])
+def test_columns_of_decisions_can_be_calibrated(kind, method):
+    X, y = load_iris(return_X_y=True)
+    model = CalibratedClassifierCV(CLASSIFIERS[kind], method=method, ensemble=False)
+    assert cross_val_score(model, X, y).mean() >= 0.95

@@ -29,8 +29,8 @@ class ScoringClassifier(ClassifierMixin, SkreduEstimator):
     def decision_function(self, X: Any) -> Any:
         """Score of rows in every class.
 
-        Bits (`MICLClassifier`): minus the extra bits, label included. Units of the
-        rows (`NearestSubspaceClassifier`): minus the distance to the subspace.
+        In bits, or in the units of the rows for `NearestSubspaceClassifier`; see the
+        notes of the class.
 
         Parameters
         ----------
@@ -48,7 +48,13 @@ class ScoringClassifier(ClassifierMixin, SkreduEstimator):
             If ``X`` does not fit the training rows.
         """
         scores = self._checked_scores(X, "decision_function")
-        return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
+        if scores.shape[1] == 2:
+            return scores[:, 1] - scores[:, 0]
+        return self._comparable(scores)
+
+    def _comparable(self, scores: Any) -> Any:
+        """Scores whose columns can be compared between rows."""
+        return scores
 
     def predict(self, X: Any) -> Any:
         """Class with the best score for each row.
@@ -142,7 +148,20 @@ class CodingClassifier(ScoringClassifier):
 
     def _log_proba(self, X: Any, method: str) -> Any:
         scores = self._checked_scores(X, method)
-        scores = scores * (math.log(2.0) / self.temperature_)
+        return self._relative(scores * (math.log(2.0) / self.temperature_))
+
+    def _comparable(self, scores: Any) -> Any:
+        """Bits relative to those of all classes together.
+
+        A row that is far from every class costs many bits in each: they say nothing
+        about its class.
+        """
+        nat = math.log(2.0) / self.temperature_
+        return self._relative(scores * nat) / nat
+
+    @staticmethod
+    def _relative(scores: Any) -> Any:
+        """Logarithms of probabilities, from those of any multiple."""
         xp = namespace(scores)
         scores = scores - xp.max(scores, axis=1, keepdims=True)
         return scores - xp.log(xp.sum(xp.exp(scores), axis=1, keepdims=True))

@@ -131,6 +131,10 @@ class MICLClassifier(CodingClassifier):
     eigenvectors. Array-API input is supported with ``kernel="linear"`` and
     ``n_neighbors=None``. ``predict`` never writes to the estimator.
 
+    `decision_function` gives minus the extra bits, relative to those of all classes
+    together, ``temperature_`` times the binary logarithm of the probabilities; for two
+    classes the bits that the second one saves.
+
     With ``epsilon="auto"``, `partial_fit` keeps up to 5 000 rows, evenly over all that
     came, and chooses by them again in every call; after `fit` the choice of `fit`
     stays.
