@@ -82,24 +82,27 @@ class Store:
         traces = [float(np.sum(root * root)) for _, _, root, _ in thick]
         squares = [float(mean @ mean) for _, mean, _, _ in thick]
         far = float(np.max(self.norms, initial=0.0))
-        self.steep = max([far, *traces, *squares]) > STEEP
+        self.reach = max([far, *traces, *squares])
+        self.steep = self.reach > STEEP
         self.dense = self.r <= MAX_DENSE and not self.steep
         self.spectra: list[Any] = []  # None until they are asked for
         self.spread = np.zeros((1, 16))  # eigenvalues, sorted downwards
-        self.covariances = np.zeros((16, self.r, self.r) if self.dense else (0, 0, 0))
-        self.floors = self._floors(thick, max([far, *traces, *squares]))
+        # covariances where they are dense, roots elsewhere; none in many dimensions
+        few = self.r <= MAX_DENSE
+        self.matrices = np.zeros((16, self.r, self.r) if few else (0, 0, 0))
+        self.floors = self._floors(thick)
         for count, mean, root, mean_square in thick:
             spread = root.T @ root if self.dense else root
             self._append(count, mean, spread, mean_square)
 
-    def _floors(self, thick: Any, reach: float) -> Floors:
+    def _floors(self, thick: Any) -> Floors:
         """Bounds of costs, with what holds for all groups that may arise."""
         weight = float(np.sum(self.counts[: self.first_thick]))
         weight += sum(count for count, _, _, _ in thick)
         square = float(np.max(self.mean_squares, initial=0.0))
         if not self.centered:
             square = max([square, *(square for _, _, _, square in thick)])
-        bits = 0.5 * (weight + self.d) * self.r * math.log2(1.0 + 2.0 * reach)
+        bits = 0.5 * (weight + self.d) * self.r * math.log2(1.0 + 2.0 * self.reach)
         bits += weight * math.log2(2.0 + weight) + self.d * math.log2(1.0 + square)
         return Floors(self.r, self.d, bits, math.sqrt(square))
 
@@ -177,7 +180,7 @@ class Store:
     def _matrix(self, slot: int) -> Any:
         """Covariance of a group, where they are dense."""
         if slot >= self.first_thick:
-            return self.covariances[slot - self.first_thick]
+            return self.matrices[slot - self.first_thick]
         if self.centered:
             row = self.means[:, slot]
             return row[:, None] * row
@@ -195,7 +198,7 @@ class Store:
         if slot >= self.first_thick:
             t = slot - self.first_thick
             if self.spectra[t] is None:
-                self._decompose(t, self.covariances[t])
+                self._decompose(t, self.matrices[t])
             return self.spectra[t]
         root, norm = self.root(slot), math.sqrt(self.norms[slot])
         if len(root) == 0 or norm == 0.0:
@@ -208,8 +211,8 @@ class Store:
         self.n_thick += 1
         if self.n_thick > room:
             self.spread = np.pad(self.spread, ((0, 0), (0, room)))
-            if self.dense:
-                self.covariances = np.pad(self.covariances, ((0, room), (0, 0), (0, 0)))
+            if len(self.matrices):
+                self.matrices = np.pad(self.matrices, ((0, room), (0, 0), (0, 0)))
         self.spectra.append(None)
         volume = self._put(slot, count, mean, spread, mean_square)
         self.floors.place(slot - self.first_thick, count, volume)
@@ -221,7 +224,7 @@ class Store:
         """Put a new thick group in a slot; return its log-volume."""
         t = slot - self.first_thick
         if self.dense:
-            self.covariances[t], self.spectra[t] = spread, None
+            self.matrices[t], self.spectra[t] = spread, None
             volume = volume_of(factor_of(spread.copy()))
         else:
             self._decompose(t, spread)
@@ -251,6 +254,9 @@ class Store:
         self.spread[:rank, t] = squares[:rank]
         self.spread[rank:, t] = 0.0
         self.spectra[t] = (squares[:rank], Vt[:rank])
+        if not self.dense and len(self.matrices):
+            self.matrices[t] = 0.0
+            self.matrices[t, :rank] = np.sqrt(squares[:rank])[:, None] * Vt[:rank]
 
     def _remove(self, slot: int) -> tuple[int, int]:
         """Put the last group of a kind in the place of one; return both slots."""
@@ -266,8 +272,8 @@ class Store:
             self.spectra.pop()
             self.floors.move(t, self.n_thick)
             self.spread[:, t] = self.spread[:, self.n_thick]
-            if self.dense:
-                self.covariances[t] = self.covariances[self.n_thick]
+            if len(self.matrices):
+                self.matrices[t] = self.matrices[self.n_thick]
         if slot != last:
             self.means[:, slot] = self.means[:, last]
             for array in (self.norms, self.counts, self.mean_squares, self.bits):
