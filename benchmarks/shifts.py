@@ -18,13 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
 from sklearn.base import BaseEstimator
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from benchmarks import _data
@@ -97,26 +96,14 @@ class Experiment:
         return (ANGLES,) if self.radii else (SIDE, SIDE)
 
 
-def net(
-    grid: tuple[int, ...], n_filters: int, width: float = 0.0, **options: Any
-) -> BaseEstimator:
-    """Lifting, `smoothed` if there is a width, and a net with the options ``net_*``."""
+def net(grid: tuple[int, ...], n_filters: int = 16, **options: Any) -> BaseEstimator:
+    """Lifting, and a net with the options ``net_*``."""
     inner = {k[4:]: v for k, v in options.items() if k.startswith("net_")}
     outer = {k: v for k, v in options.items() if not k.startswith("net_")}
-    outer = {"filters": "kmeans", "random_state": 0} | outer
-    smoothing = partial(smoothed, grid=grid, width=width)
     return make_pipeline(
-        ConvolutionalLifting(n_filters, signal_shape=grid, **outer),
-        FunctionTransformer(smoothing if width else None),
-        InvariantReduNetClassifier(signal_shape=grid, **inner),
+        ConvolutionalLifting(n_filters, signal_shape=grid, random_state=0, **outer),
+        InvariantReduNetClassifier(**inner),
     )
-
-
-def smoothed(Z: Any, grid: tuple[int, ...], width: float) -> Any:
-    """Roots of responses, smoothed: strokes may differ a little in place and form."""
-    signals = np.sqrt(Z).reshape(len(Z), -1, *grid)
-    axes = tuple(range(2, signals.ndim))
-    return gaussian_filter(signals, width, mode="wrap", axes=axes).reshape(Z.shape)
 
 
 def leading(X: Any, y: Any, digits: int, n: int | None) -> tuple[Any, Any]:
@@ -256,7 +243,7 @@ def read(
     rows: _data.Split, grid: tuple[int, ...], n: int, kernel: int, readers: list[Any]
 ) -> Iterator[tuple[str, list[str]]]:
     """Parts of the features behind n filters, and the accuracies of readers."""
-    bank = {"kernel_size": kernel, "filters": "kmeans", "random_state": 0}
+    bank = BARE | {"kernel_size": kernel, "random_state": 0}
     steps = [ConvolutionalLifting(n, signal_shape=grid, **bank)] if n else []
     net = InvariantReduNetTransformer(0, signal_shape=grid, output="invariant")
     model, y = make_pipeline(*steps, net).fit(rows.X_train, rows.y_train), rows.y_train
@@ -308,8 +295,18 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
 
 
 ROTATIONS, TRANSLATIONS = partial(net, (ANGLES,)), partial(net, (SIDE, SIDE))
+# Responses as they are, above zero.
+BARE: dict[str, Any] = {
+    "kernel_size": 9,
+    "filters": "kmeans",
+    "threshold": 0.0,
+    "pooling": None,
+}
+COSINES: dict[str, Any] = BARE | {"filters": "dct"}
 # Three layers behind 16 filters changed no accuracy on other training rows.
-ALONE: dict[str, Any] = {"kernel_size": 11, "net_n_layers": 0}
+ALONE: dict[str, Any] = BARE | {"kernel_size": 11, "net_n_layers": 0}
+LARGE: dict[str, Any] = ALONE | {"threshold": 1.0}
+SMOOTHED: dict[str, Any] = LARGE | {"pooling": 0.9 / 11}  # 0.9 pixels
 EXPERIMENTS = {
     "rotations-2": Experiment(
         "Rotations of 0 and 1 (8 circles; published: 5)",
@@ -318,9 +315,9 @@ EXPERIMENTS = {
         1000,
         8,
         {
-            "invariant net, 5 cosines": partial(ROTATIONS, 5, filters="dct"),
+            "invariant net, 5 cosines": partial(ROTATIONS, 5, **COSINES),
             "invariant net, 5 principal filters, both signs": partial(
-                ROTATIONS, 5, filters="pca", activation="split"
+                ROTATIONS, 5, **BARE | {"filters": "pca", "activation": "split"}
             ),
         },
         [
@@ -335,9 +332,11 @@ EXPERIMENTS = {
         250,
         0,
         {
-            "invariant net, 5 cosines": partial(TRANSLATIONS, 5, filters="dct"),
+            "invariant net, 5 cosines": partial(TRANSLATIONS, 5, **COSINES),
             "invariant net, 5 principal filters, both signs": partial(
-                TRANSLATIONS, 5, kernel_size=11, filters="pca", activation="split"
+                TRANSLATIONS,
+                5,
+                **BARE | {"kernel_size": 11, "filters": "pca", "activation": "split"},
             ),
         },
         [
@@ -351,7 +350,7 @@ EXPERIMENTS = {
         10,
         10,
         15,
-        {"invariant net, 20 cosines": partial(ROTATIONS, 20, filters="dct")},
+        {"invariant net, 20 cosines": partial(ROTATIONS, 20, **COSINES)},
         [("figures only", "–", "–")],
     ),
     "translations-10": Experiment(
@@ -360,7 +359,10 @@ EXPERIMENTS = {
         10,
         10,
         0,
-        {"invariant net, 16 clustered filters": partial(TRANSLATIONS, 16, **ALONE)},
+        {
+            "invariant net, default lifting": partial(TRANSLATIONS, net_n_layers=0),
+            "invariant net, 16 clustered filters": partial(TRANSLATIONS, 16, **ALONE),
+        },
         [("figures only", "–", "–")],
     ),
     "translations-10-full": Experiment(
@@ -370,12 +372,11 @@ EXPERIMENTS = {
         None,
         0,
         {
+            "invariant net, default lifting": partial(TRANSLATIONS, net_n_layers=0),
             "invariant net, 16 clustered filters": partial(TRANSLATIONS, 16, **ALONE),
-            "invariant net, 48 clustered filters": partial(
-                TRANSLATIONS, 48, threshold=1.0, **ALONE
-            ),
+            "invariant net, 48 clustered filters": partial(TRANSLATIONS, 48, **LARGE),
             "invariant net, 48 clustered filters, roots smoothed": partial(
-                TRANSLATIONS, 48, width=0.9, threshold=1.0, **ALONE
+                TRANSLATIONS, 48, **SMOOTHED
             ),
         },
         [("ReduNet, 16 channels, 30 layers, no back-propagation", "0.898", "–")],

@@ -28,7 +28,7 @@ from benchmarks._harness import (
     run_parts,
 )
 from benchmarks._shifting import moved_once
-from benchmarks.shifts import ALONE, ONCE, SIDE, TRANSLATIONS
+from benchmarks.shifts import ONCE, SIDE, SMOOTHED, TRANSLATIONS
 
 GRID = (SIDE, SIDE)
 PREDICTED = 500  # rows that are lifted at a time to be predicted
@@ -56,7 +56,7 @@ def _digits(args: argparse.Namespace) -> _data.Split:
 
 def net(n_filters: int) -> Pipeline:
     """Clustered filters, smoothed roots of what they answer, and a net."""
-    return TRANSLATIONS(n_filters, width=0.9, threshold=1.0, **ALONE)
+    return TRANSLATIONS(n_filters, **SMOOTHED)
 
 
 # -- parts of the rows ----------------------------------------------------------------

@@ -87,9 +87,9 @@ data = {
     ", with copies": (np.concatenate(copies), np.repeat(y_train, 12)),
 }
 lifting = ConvolutionalLifting(
-    32, kernel_size=5, signal_shape=POINTS, filters="kmeans", random_state=0
+    32, kernel_size=5, filters="kmeans", threshold=0, pooling=None, random_state=0
 )
-net = make_pipeline(polar, lifting, InvariantReduNetClassifier(3, signal_shape=POINTS))
+net = make_pipeline(polar, lifting, InvariantReduNetClassifier(3))
 others = {
     "SVC": SVC(),
     "1-NN": KNeighborsClassifier(1),

@@ -67,10 +67,8 @@ data = {
     ", with copies": (np.stack(copies), np.repeat(y_train, 16)),
 }
 net = make_pipeline(
-    ConvolutionalLifting(
-        16, kernel_size=3, signal_shape=GRID, filters="kmeans", random_state=0
-    ),
-    InvariantReduNetClassifier(3, signal_shape=GRID, output="invariant"),
+    ConvolutionalLifting(signal_shape=GRID, random_state=0),
+    InvariantReduNetClassifier(3, output="invariant"),
 )
 others = {
     "SVC": SVC(),

@@ -72,10 +72,12 @@ def distances_at_best_shift(A, B):
 
 def scores(X, y):
     """Accuracy on the test series of every model after seeing the rows."""
-    lifting = ConvolutionalLifting(8, kernel_size=17, filters="pca", activation="split")
+    lifting = ConvolutionalLifting(
+        8, filters="pca", activation="split", threshold=0, pooling=None
+    )
     models = {
         "lifting + invariant network": make_pipeline(
-            lifting, InvariantReduNetClassifier(2, signal_shape=TIMES)
+            lifting, InvariantReduNetClassifier(2)
         ),
         "invariant network": InvariantReduNetClassifier(2),
         "SVC": SVC(),

@@ -153,10 +153,8 @@ def compare_shifts() -> None:
     moved, y_moved = moved.reshape(-1, 64), np.tile(y_test, 64)
     # After a few small filters, all shifts of a picture are coded at once, in the
     # Fourier domain: a shift changes nothing, and no shifted copies are needed.
-    lifting = ConvolutionalLifting(
-        16, 3, signal_shape=grid, filters="kmeans", random_state=0
-    )
-    net = InvariantReduNetClassifier(3, signal_shape=grid)
+    lifting = ConvolutionalLifting(signal_shape=grid, random_state=0)
+    net = InvariantReduNetClassifier(3)
     for name, model in {
         "invariant ReduNet": make_pipeline(lifting, net),
         "SVC, rbf": SVC(),

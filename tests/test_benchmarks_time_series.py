@@ -45,8 +45,10 @@ def test_the_search_tries_the_plain_net_and_all_liftings_and_names_its_choice(
 ):
     rows = module("_data").ucr(folder, "little")
     name = "16 random filters, 9"
-    monkeypatch.setattr(time_series, "LIFTINGS", {name: ("gaussian", 2, 3, "relu")})
-    search = time_series.search(16, 3, 0).fit(rows.X_train, rows.y_train)
+    monkeypatch.setattr(
+        time_series, "LIFTINGS", {name: ("gaussian", 2, 3, "relu", 0.0, None)}
+    )
+    search = time_series.search(3, 0).fit(rows.X_train, rows.y_train)
     assert len(search.cv_results_["params"]) == 2
     assert search.n_splits_ == 3
     assert isinstance(search.cv_results_["params"][0]["net"], ReduNetClassifier)

@@ -96,9 +96,22 @@ ACTIVATIONS = {
 }
 
 
+def slow_average(Z, widths):
+    """Means with the weights of a Gaussian, over all shifts that have any."""
+    for axis, width in enumerate(widths, 2):
+        steps = np.arange(-40, 41)
+        weights = np.exp(-0.5 * (steps / width) ** 2) * (np.abs(steps) <= 4 * width)
+        parts = [
+            w * np.roll(Z, step, axis) for step, w in zip(steps, weights, strict=True)
+        ]
+        Z = np.sum(parts, axis=0) / np.sum(weights)
+    return Z
+
+
+@pytest.mark.parametrize("pooling", [None, 0.0, 0.5])
 @pytest.mark.parametrize("threshold", [0.0, 0.7])
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_nonlinearity_of_responses(activation, threshold, dtype):
+def test_nonlinearity_of_responses(activation, threshold, pooling, dtype):
     X = signals("image", dtype=dtype)
     model = ConvolutionalLifting(
         3,
@@ -106,14 +119,21 @@ def test_nonlinearity_of_responses(activation, threshold, dtype):
         signal_shape=(5, 4),
         activation=activation,
         threshold=threshold,
+        pooling=pooling,
         random_state=0,
     )
     Z = model.fit_transform(flat(X))
     Y = slow(X, model.filters_)
-    level = threshold * np.sqrt(np.mean(Y**2, axis=(1, 2, 3), keepdims=True))
+    size = np.sqrt(np.mean(Y**2, axis=(1, 2, 3), keepdims=True))
+    expected = ACTIVATIONS[activation](Y, threshold * size)
+    if pooling is not None:
+        expected = np.sign(expected) * np.sqrt(np.abs(expected) * size)
+    if pooling:
+        expected = slow_average(expected, (1.5, 1.0))
     assert Z.dtype == dtype
-    tol = 1e-13 if dtype == "float64" else 1e-5
-    assert_allclose(Z, flat(ACTIVATIONS[activation](Y, level)), atol=tol)
+    tol = 1e-7 if pooling is not None and dtype == "float64" else 1e-13
+    tol = tol if dtype == "float64" else 3e-3
+    assert_allclose(Z, flat(expected), atol=tol)
     assert Z.shape[1] == model.n_channels_ * 20
 
 
@@ -124,13 +144,14 @@ def test_shifts_go_through_and_so_do_lengths(name, activation):
     grid = GRIDS[name][0]
     axes = tuple(range(2, X.ndim))
     model = ConvolutionalLifting(
-        4, 3, signal_shape=grid, activation=activation, threshold=0.3, random_state=0
+        4, 3, signal_shape=grid, activation=activation, random_state=0
     ).fit(flat(X))
     Z = model.transform(flat(X)).reshape(len(X), -1, *grid)
     for shift in itertools.product((0, 1, 2), repeat=len(grid)):
         moved = model.transform(flat(np.roll(X, shift, axes)))
-        assert_allclose(moved, flat(np.roll(Z, shift, axes)), atol=1e-13)
-    assert_allclose(model.transform(7 * flat(X)), 7 * flat(Z), rtol=1e-12, atol=1e-13)
+        # roots of what rounding leaves near zero
+        assert_allclose(moved, flat(np.roll(Z, shift, axes)), atol=1e-6)
+    assert_allclose(model.transform(7 * flat(X)), 7 * flat(Z), atol=1e-6)
 
 
 def test_rows_alone_give_what_they_give_in_company(monkeypatch):
@@ -140,7 +161,7 @@ def test_rows_alone_give_what_they_give_in_company(monkeypatch):
         model = ConvolutionalLifting(3, kernel, signal_shape=(5, 4), random_state=0)
         Z = model.fit(X[:2]).transform(X)
         alone = np.vstack([model.transform(row[None]) for row in X])
-        assert_allclose(Z, alone, rtol=1e-13, atol=1e-14)
+        assert_allclose(Z, alone, atol=1e-6)
 
 
 @pytest.mark.parametrize("size", [3, 24])
@@ -222,7 +243,11 @@ def test_clustered_filters_find_the_shapes_that_signals_are_made_of():
 def test_fewer_random_filters_are_the_first_of_more():
     X = flat(signals("image"))
     few, many = (
-        ConvolutionalLifting(n, 3, signal_shape=(5, 4), random_state=3).fit(X).filters_
+        ConvolutionalLifting(
+            n, 3, signal_shape=(5, 4), filters="gaussian", random_state=3
+        )
+        .fit(X)
+        .filters_
         for n in (2, 5)
     )
     assert_array_equal(few, many[:2])
@@ -233,7 +258,8 @@ def test_given_filters_are_used_as_they_are(axis):
     X = signals("line")
     filters = np.array([[1.0, -2.0], [0.0, 3.0], [1.0, 1.0]])
     given = filters[:, None] if axis else filters
-    model = ConvolutionalLifting(filters=given, activation=None).fit(flat(X))
+    model = ConvolutionalLifting(filters=given, activation=None, pooling=None)
+    model.fit(flat(X))
     assert_array_equal(model.filters_, filters[:, None])
     assert_allclose(model.transform(flat(X)), flat(slow(X, filters[:, None])))
 
@@ -259,6 +285,7 @@ def test_given_filters_are_used_as_they_are(axis):
         ({"filters": np.full((2, 3), np.nan)}, "Bad filters"),
         ({"n_filters": 0}, "n_filters"),
         ({"threshold": -1.0}, "threshold"),
+        ({"pooling": -0.1}, "pooling"),
     ],
 )
 def test_errors_name_the_parameter(parameters, message):
@@ -287,5 +314,5 @@ def test_number_of_filters_can_be_searched_in_a_pipeline():
     search = GridSearchCV(model, grid, cv=3).fit(X, y)
     lifted = search.best_estimator_[0]
     assert lifted.n_filters in (1, 4)
-    assert lifted.get_feature_names_out()[0] == "convolutionallifting0"
+    assert lifted.get_feature_names_out()[0] == "convolutionallifting0_at_0"
     assert len(lifted.get_feature_names_out()) == 24 * lifted.n_filters

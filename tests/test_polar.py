@@ -103,7 +103,7 @@ def test_channels_come_first_and_rows_in_blocks(monkeypatch):
     single = PolarTransformer((4, 5), 2, 6).fit(X[:, :20])
     parts = [single.transform(X[:, 20 * c : 20 * c + 20]) for c in range(3)]
     assert_allclose(model.transform(X), np.hstack(parts), rtol=1e-14)
-    assert model.get_feature_names_out()[-1] == "polartransformer35"
+    assert model.get_feature_names_out()[-1] == "polartransformer5_at_5"
 
 
 @pytest.mark.parametrize(

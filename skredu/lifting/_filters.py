@@ -19,6 +19,7 @@ from skredu.lifting._grid import rows_at_a_time
 
 Shape = tuple[int, ...]
 
+NAMES = ("gaussian", "pca", "kmeans", "dct")
 # Patches to cluster, and numbers that they may hold, but for ten patches a filter.
 MOST_PATCHES, MOST_NUMBERS = 50_000, 2**23
 # A patch is flat whose norm is less than this share of the largest.
@@ -73,11 +74,8 @@ def autocorrelation(X: Any) -> Any:
     return fft.irfftn(power, s=grid, axes=axes)
 
 
-def kmeans(X: Any, n_filters: int, kernel: Shape, rng: np.random.RandomState) -> Any:
+def kmeans(rows: Any, n_filters: int, shape: Shape, rng: np.random.RandomState) -> Any:
     """Directions of the centres of clusters of patches, see `some_patches`."""
-    taps = X.shape[1] * math.prod(kernel)
-    most = max(10 * n_filters, min(MOST_PATCHES, MOST_NUMBERS // taps))
-    rows = some_patches(X, kernel, most, rng)
     if len(rows) < n_filters:
         raise ValueError(
             f"Bad n_filters: n_filters={n_filters} filters cannot be made by "
@@ -85,7 +83,15 @@ def kmeans(X: Any, n_filters: int, kernel: Shape, rng: np.random.RandomState) ->
         )
     model = MiniBatchKMeans(n_filters, n_init=3, random_state=rng)
     centres = model.fit(rows).cluster_centers_
-    return np.reshape(unit(centres), (n_filters, X.shape[1], *kernel))
+    # Patches that cancel each other have no direction in common: take one of them.
+    nothing = np.linalg.norm(centres, axis=1) < FLAT
+    centres[nothing] = rows[: np.sum(nothing)]
+    return np.reshape(unit(centres), (n_filters, *shape))
+
+
+def enough_patches(n_filters: int, shape: Shape) -> int:
+    """How many patches to cluster for filters of a shape (channels, *kernel)."""
+    return max(10 * n_filters, min(MOST_PATCHES, MOST_NUMBERS // math.prod(shape)))
 
 
 def some_patches(X: Any, kernel: Shape, most: int, rng: np.random.RandomState) -> Any:

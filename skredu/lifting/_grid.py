@@ -10,6 +10,9 @@ import numpy as np
 
 from skredu.coding._linalg import BLOCK
 
+# Numbers that a row, or a bank of filters, may have at most.
+MOST = 10**8
+
 
 def shape_of(value: Any, name: str) -> tuple[int, ...]:
     """One positive integer or several as a tuple."""
@@ -35,6 +38,14 @@ def channels_of(grid: tuple[int, ...], n_features: int, name: str) -> int:
             f"{n_features} features of X are no multiple of that."
         )
     return n_channels
+
+
+def refuse_too_many(found: int, name: str, what: str) -> None:
+    """Refuse a number for which there would be no memory."""
+    if found > MOST:
+        raise ValueError(
+            f"Bad {name}: it asks for {found} {what}, more than the {MOST} allowed."
+        )
 
 
 def rows_at_a_time(width: int) -> int:

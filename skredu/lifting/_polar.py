@@ -9,20 +9,23 @@ from typing import Any, ClassVar
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import TransformerMixin
 from sklearn.utils import gen_batches
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from skredu._base import SkreduEstimator, all_or_nothing
+from skredu._checks import check_rows
 from skredu._compat import Interval, StrOptions
-from skredu.lifting._grid import channels_of, rows_at_a_time, shape_of
+from skredu.lifting._grid import (
+    channels_of,
+    refuse_too_many,
+    rows_at_a_time,
+    shape_of,
+)
+from skredu.lifting._signals import SignalsOutMixin, refuse_stacks
 
-FLOATS = [np.float64, np.float32]
 
-
-class PolarTransformer(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, SkreduEstimator
-):
+class PolarTransformer(SignalsOutMixin, TransformerMixin, SkreduEstimator):
     r"""Sample images on circles around their centre.
 
     A rotation of an image is then a cyclic shift along the circles, and estimators that
@@ -57,6 +60,10 @@ class PolarTransformer(
         Radii of the circles, in pixels.
     angles_ : ndarray of shape (n_angles,)
         Angles of the points, in radians.
+    signal_shape_ : tuple of int
+        Shape of the grid of the result, ``(n_angles,)``.
+    n_channels_ : int
+        Number of channels of the result, ``n_radii`` for each of the image.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -71,8 +78,9 @@ class PolarTransformer(
     The result has the shape (n_samples, channels * n_radii * n_angles): for each
     channel of the image, and then for each radius from the inside, all angles. It is a
     product with a sparse matrix of 4 (linear) or 16 (cubic) numbers for each point,
-    made in fit. Rows go through in blocks: besides input and result, transform
-    needs at most the larger of 4 MiB and eight rows of input and result.
+    made in fit, circle by circle: 12 bytes for each number. Rows go through in blocks:
+    besides input and result, transform needs at most the larger of 4 MiB and eight rows
+    of input and result.
 
     References
     ----------
@@ -149,16 +157,18 @@ class PolarTransformer(
             If a parameter is out of range, or does not fit the rows.
         """
         self._validate_params()
-        d = validate_data(self, X, dtype=FLOATS).shape[1]
+        refuse_stacks(X, "image_shape")
+        d = check_rows(self, X).shape[1]
         shape = _image_shape(self.image_shape, d)
-        self._n_channels = channels_of(shape, d, "image_shape")
-        self.image_shape_ = shape
+        n_channels = channels_of(shape, d, "image_shape") * self.n_radii
+        n_features = n_channels * self.n_angles
+        refuse_too_many(n_features, "n_radii or n_angles", "features")
         outermost = (min(shape) - 1) / 2
-        self.radii_ = (np.arange(self.n_radii) + 0.5) * (outermost / self.n_radii)
-        self.angles_ = np.arange(self.n_angles) * (2 * np.pi / self.n_angles)
-        rows, columns = points_on_circles(self.radii_, self.angles_, shape)
-        operator = sampling_matrix(rows, columns, shape, self.interpolation)
-        self._operator = (operator.data, operator.indices, operator.indptr)
+        radii = (np.arange(self.n_radii) + 0.5) * (outermost / self.n_radii)
+        angles = np.arange(self.n_angles) * (2 * np.pi / self.n_angles)
+        self._operator = sampling_matrix(radii, angles, shape, self.interpolation)
+        self.image_shape_, self.radii_, self.angles_ = shape, radii, angles
+        self.signal_shape_, self.n_channels_ = (self.n_angles,), n_channels
         return self
 
     def transform(self, X: Any) -> Any:
@@ -180,7 +190,8 @@ class PolarTransformer(
             If ``X`` does not fit the training rows.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, dtype=FLOATS)
+        refuse_stacks(X, "image_shape")
+        X = check_rows(self, X, reset=False)
         pixels = math.prod(self.image_shape_)
         weights, *places = self._operator
         entries = (weights.astype(X.dtype, copy=False), *places)
@@ -190,11 +201,16 @@ class PolarTransformer(
         for block in gen_batches(len(X), rows_at_a_time(width)):
             images = np.reshape(X[block], (-1, pixels))
             Z[block] = np.reshape((operator @ images.T).T, Z[block].shape)
-        return Z
+            if not np.all(np.isfinite(Z[block])):
+                raise ValueError(
+                    "X holds values so large that what is between pixels exceeds what "
+                    f"{X.dtype} can hold: scale the rows."
+                )
+        return self._marked(Z)
 
     @property
     def _n_features_out(self) -> int:
-        return self._n_channels * len(self.radii_) * len(self.angles_)
+        return self.n_channels_ * len(self.angles_)
 
 
 def _image_shape(given: Sequence[int] | None, n_pixels: int) -> tuple[int, int]:
@@ -212,26 +228,27 @@ def _image_shape(given: Sequence[int] | None, n_pixels: int) -> tuple[int, int]:
     return height, n_pixels // height
 
 
-def points_on_circles(
-    radii: Any, angles: Any, shape: tuple[int, int]
-) -> tuple[Any, Any]:
-    """Rows and columns of points on circles around the centre, radius by radius."""
-    rows = (shape[0] - 1) / 2 - np.outer(radii, np.sin(angles))
-    columns = (shape[1] - 1) / 2 + np.outer(radii, np.cos(angles))
-    return rows.ravel(), columns.ravel()
-
-
 def sampling_matrix(
-    rows: Any, columns: Any, shape: tuple[int, int], interpolation: str
-) -> Any:
-    """Sparse matrix (points, pixels) that interpolates between pixels."""
-    vertical = _taps(rows, shape[0], interpolation)
-    horizontal = _taps(columns, shape[1], interpolation)
-    pixels = vertical[0][:, :, None] * shape[1] + horizontal[0][:, None, :]
-    weights = vertical[1][:, :, None] * horizontal[1][:, None, :]
-    points = np.broadcast_to(np.arange(len(rows))[:, None, None], pixels.shape)
-    entries = (weights.ravel(), (points.ravel(), pixels.ravel()))
-    return sparse.csr_array(entries, shape=(len(rows), math.prod(shape)))
+    radii: Any, angles: Any, shape: tuple[int, int], interpolation: str
+) -> tuple[Any, Any, Any]:
+    """Interpolate between pixels at the points of circles around the centre.
+
+    Returns what makes a sparse matrix (points, pixels) with compressed rows: weights,
+    pixels, and where rows begin. It is made circle by circle, in a memory that is
+    little more than its own.
+    """
+    taps = 4 if interpolation == "linear" else 16
+    weights = np.empty((len(radii), len(angles) * taps))
+    pixels = np.empty(weights.shape, dtype=np.int32)
+    for i, radius in enumerate(radii):
+        y = (shape[0] - 1) / 2 - radius * np.sin(angles)
+        x = (shape[1] - 1) / 2 + radius * np.cos(angles)
+        rows, vertical = _taps(y, shape[0], interpolation)
+        columns, horizontal = _taps(x, shape[1], interpolation)
+        pixels[i] = np.ravel(rows[:, :, None] * shape[1] + columns[:, None, :])
+        weights[i] = np.ravel(vertical[:, :, None] * horizontal[:, None, :])
+    starts = np.arange(0, weights.size + 1, taps, dtype=pixels.dtype)
+    return weights.ravel(), pixels.ravel(), starts
 
 
 def _taps(x: Any, size: int, interpolation: str) -> tuple[Any, Any]:

@@ -102,6 +102,10 @@ class BaseNet(
     def _decision_scores(self, decision: dict[str, Any], Z: Any) -> Any:
         """Minus the extra bits of features in every class, label included, (n, k)."""
 
+    def _marked(self, Z: Any) -> Any:
+        """Features as they are returned."""
+        return Z
+
     @property
     def _decides(self) -> bool:
         """Whether there is a decision behind every layer."""
@@ -178,7 +182,7 @@ class BaseNet(
         for block in self._blocks(n):
             start, Z = self._enter(X[block, :])
             features[block, :] = self._leave(start, through(layers, Z))
-        return features
+        return self._marked(features)
 
     def staged_transform(self, X: Any) -> Iterator[Any]:
         """Move rows through the layers, one by one.
@@ -201,7 +205,7 @@ class BaseNet(
         X = self._check_rows(X, "staged_transform")
         start, Z = self._enter(X)
         for stage, moved in enumerate(staged(self._steps(), Z)):
-            yield self._leave(start, moved, stage)
+            yield self._marked(self._leave(start, moved, stage))
 
     def _blocks(self, n: int) -> Any:
         """Slices of rows of which one at a time is in work."""

@@ -79,6 +79,9 @@ class BaseDecidingNet(CodingClassifier, BaseNet):
         for decision, moved in zip(self._decisions, features, strict=True):
             yield self._decision_scores(decision, moved), decision["temperature"]
 
+    def _checked_scores(self, X: Any, method: str) -> Any:
+        return self._scores(self._check_rows(X, method))
+
     def _scores(self, X: Any) -> Any:
         """Minus the extra bits of rows in every class, label included, (n, k)."""
         layers, decision = self._steps(), self._decisions[-1]

@@ -48,7 +48,9 @@ class InvariantReduNetTransformer(BaseInvariantReduNet):
     signal_shape : int, tuple of int or None, default=None
         Shape of the grid. Rows hold one channel after the other, each in C order, and
         the number of channels is that of the features divided by that of the points.
-        None: the whole row is one channel on a line.
+        None: as the rows say, if they come from `ConvolutionalLifting`,
+        `PolarTransformer` or another network; otherwise the whole row is one channel
+        on a line.
     output : {"equivariant", "invariant"}, default="equivariant"
         ``"equivariant"``: signals of the shape of the rows, which shift with them.
         ``"invariant"``: features that are the same for all shifts of a row: magnitudes
@@ -190,7 +192,8 @@ class InvariantReduNetClassifier(BaseStreamingNet):
         Step size, see ``step``.
     signal_shape : int, tuple of int or None, default=None
         Shape of the grid; rows hold one channel after the other, each in C order. None:
-        the whole row is one channel on a line.
+        as the rows say, if they come from `ConvolutionalLifting`, `PolarTransformer` or
+        another network; otherwise the whole row is one channel on a line.
     output : {"equivariant", "invariant"}, default="equivariant"
         What `transform` gives, see `InvariantReduNetTransformer`.
     step : {"relative", "published"}, default="relative"

@@ -12,7 +12,14 @@ from sklearn.utils.validation import check_is_fitted
 from skredu._compat import Interval, StrOptions, namespace
 from skredu.classification._training import Training
 from skredu.coding._linalg import widen
-from skredu.lifting._grid import channels_of, shape_of
+from skredu.lifting._grid import channels_of
+from skredu.lifting._signals import (
+    NAME,
+    SignalsOutMixin,
+    check_grid,
+    grid_of,
+    refuse_stacks,
+)
 from skredu.redunet._base import BaseNet
 from skredu.redunet._base_layer import alpha_of
 from skredu.redunet._invariant_features import invariant_features, n_invariant_features
@@ -22,8 +29,6 @@ from skredu.redunet._spectral_forms import Form
 from skredu.redunet._spectral_layer import SpectralLayer
 from skredu.redunet._spectrum import Grid
 from skredu.redunet._view import BaseLayerView
-
-NAME = "signal_shape"
 
 
 @dataclass(eq=False, repr=False)
@@ -67,7 +72,7 @@ class InvariantReduNetLayer(BaseLayerView):
         return xp.fft.irfftn(spectra, s=grid.shape, axes=axes)
 
 
-class BaseInvariantReduNet(BaseNet):
+class BaseInvariantReduNet(SignalsOutMixin, BaseNet):
     """A network for signals."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -103,8 +108,6 @@ class BaseInvariantReduNet(BaseNet):
         self.tol = tol
         self.warm_start = warm_start
 
-    signal_shape_: tuple[int, ...]
-    n_channels_: int
     _invariant: bool
 
     @property
@@ -137,6 +140,25 @@ class BaseInvariantReduNet(BaseNet):
     def _decides(self) -> bool:
         return self._invariant
 
+    @property
+    def _gives_signals(self) -> bool:
+        return not self._invariant
+
+    def _training_rows(self, X: Any, y: Any, sample_weight: Any) -> Training:
+        refuse_stacks(X)
+        rows = super()._training_rows(X, y, sample_weight)
+        if self._continues:
+            check_grid(X, self.signal_shape_)
+        else:
+            self._stand_on(self._grid_for(X, rows.source.shape[1]))
+        return rows
+
+    def _check_rows(self, X: Any, method: str) -> Any:
+        refuse_stacks(X)
+        rows = super()._check_rows(X, method)
+        check_grid(X, self.signal_shape_)
+        return rows
+
     def _enter(self, X: Any) -> tuple[Any, Any]:
         return X, self._grid.enter(X)
 
@@ -149,7 +171,6 @@ class BaseInvariantReduNet(BaseNet):
         return [(SpectralLayer.of_plain(s["layer"]), s["step"]) for s in self._layers]
 
     def _place(self, rows: Training) -> Any:
-        self._stand_on(self._grid_for(rows.source.shape[1]))
         Z = self._grid.enter_by_blocks(len(rows.index), rows.take)
         epsilon = self.epsilon
         if isinstance(epsilon, str):
@@ -159,10 +180,9 @@ class BaseInvariantReduNet(BaseNet):
         self.epsilon_ = float(epsilon)
         return Z
 
-    def _grid_for(self, n_features: int) -> Grid:
+    def _grid_for(self, X: Any, n_features: int) -> Grid:
         """Grid of rows that come."""
-        given = n_features if self.signal_shape is None else self.signal_shape
-        shape = shape_of(given, NAME)
+        shape = grid_of(X, self.signal_shape, n_features)
         return Grid(shape, channels_of(shape, n_features, NAME))
 
     def _stand_on(self, grid: Grid) -> None:

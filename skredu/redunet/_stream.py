@@ -10,10 +10,11 @@ import numpy as np
 from skredu._compat import check_same_namespace, namespace, to_numpy
 from skredu.classification._selection import MAX_ROWS, Codes, choose_codes
 from skredu.classification._training import Training, classes_of_stream, keep_evenly
+from skredu.lifting._signals import NAME, refuse_stacks
 from skredu.redunet._base_layer import rates_of
 from skredu.redunet._deciding import BaseDecidingNet
 from skredu.redunet._decision import state_of
-from skredu.redunet._invariant_net import NAME, BaseInvariantReduNet
+from skredu.redunet._invariant_net import BaseInvariantReduNet
 from skredu.redunet._spectral_decision import SpectralCoder, rows_of
 from skredu.redunet._spectral_forms import directions
 from skredu.redunet._spectrum import Grid, adjoint, scatters, widen
@@ -115,8 +116,10 @@ class BaseStreamingNet(BaseDecidingNet, BaseInvariantReduNet):
         self._validate_params()
         first = not hasattr(self, "_layers")
         known = classes_of_stream(classes, None if first else self.classes_)
-        X, y, weights = self._check_training(X, y, sample_weight, reset=first)
-        grid, rows = self._grid_for(X.shape[1]), Training.of(X, y, weights, known)
+        refuse_stacks(X)
+        checked = self._check_training(X, y, sample_weight, reset=first)
+        grid = self._grid_for(X, checked[0].shape[1])
+        X, rows = checked[0], Training.of(*checked, known)
         if first:
             self._keep_stream(Stream.of(rows, grid), grid, rows, None)
             return self

@@ -1,0 +1,191 @@
+"""Liftings at the edges: ranges of floats, odd arguments, memory, later parameters."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from skredu import ConvolutionalLifting, PolarTransformer
+
+X = np.random.default_rng(0).normal(size=(20, 24))
+FILTERS = np.random.default_rng(1).normal(size=(3, 2, 2))
+BANKS = ["gaussian", "pca", "kmeans", "dct", FILTERS]
+
+
+def lifting(filters, **options):
+    return ConvolutionalLifting(
+        3, 2, signal_shape=(4, 6), filters=filters, random_state=0, **options
+    )
+
+
+# -- ranges ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("activation", ["relu", "soft", "split", None])
+@pytest.mark.parametrize("filters", BANKS, ids=lambda bank: str(bank)[:6])
+def test_rows_of_any_size_are_lifted_alike(filters, activation, dtype):
+    rows = X.astype(dtype)
+    most = np.finfo(dtype).maxexp - 8
+    for pooling in (None, 0.1):
+        model = lifting(filters, activation=activation, pooling=pooling)
+        expected = model.fit_transform(rows)
+        for power in (most, 8 - most, most // 2, -most // 2):
+            found = model.fit_transform(np.ldexp(rows, power))
+            assert found.dtype == dtype
+            scaled = np.ldexp(np.asarray(found, float), -power)
+            assert_allclose(
+                scaled, expected, atol=1e-5 if dtype == "float32" else 1e-12
+            )
+
+
+def test_rows_of_many_sizes_do_not_disturb_each_other():
+    rows = np.ldexp(X, np.linspace(-1000, 1000, 20).astype(int)[:, None])
+    model = lifting(FILTERS, threshold=1.0).fit(X)
+    alone = np.vstack([model.transform(row[None]) for row in rows])
+    assert_array_equal(model.transform(rows), alone)
+
+
+@pytest.mark.parametrize("power", [-900, -300, 300, 900])
+def test_filters_of_any_size_only_scale_the_result(power):
+    expected = lifting(FILTERS).fit_transform(X)
+    found = lifting(np.ldexp(FILTERS, power)).fit_transform(X)
+    assert_allclose(np.ldexp(found, -power), expected, atol=1e-12)
+    # what one makes too large the other makes small again
+    model = lifting(np.ldexp(FILTERS, power)).fit(X)
+    assert_allclose(model.transform(np.ldexp(X, -power)), expected, atol=1e-12)
+
+
+def test_results_that_no_float_can_hold_are_refused():
+    most = np.finfo(float).max
+    filters = np.ones((1, 2, 2))
+    with pytest.raises(ValueError, match="X holds values so large that responses"):
+        lifting(filters, pooling=None).fit_transform(np.full((1, 24), most))
+    with pytest.raises(ValueError, match="Bad filters: they are too large for rows of"):
+        lifting(1e300 * filters).fit(X.astype(np.float32))
+    model = lifting(1e300 * filters).fit(X)
+    with pytest.raises(ValueError, match="Bad filters: they are too large for rows of"):
+        model.transform(X.astype(np.float32))
+    checks = np.tile([[most, -most], [-most, most]], (4, 4)).reshape(1, -1)
+    with pytest.raises(
+        ValueError, match="X holds values so large that what is between"
+    ):
+        PolarTransformer((8, 8), 8, 50).fit_transform(checks)
+
+
+@pytest.mark.parametrize("threshold", [1e300, 1e39, 50.0])
+@pytest.mark.parametrize("activation", ["relu", "soft", "split"])
+def test_no_response_passes_a_threshold_beyond_all(activation, threshold):
+    for rows in (X, X.astype(np.float32), 0 * X):
+        model = lifting(FILTERS, activation=activation, threshold=threshold)
+        assert_array_equal(model.fit_transform(rows), 0)
+
+
+# -- odd arguments --------------------------------------------------------------------
+
+DATES = np.arange(24).reshape(2, 12).astype("datetime64[s]")
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        (ConvolutionalLifting(True), "n_filters"),
+        (ConvolutionalLifting(10**12), "n_filters"),
+        (ConvolutionalLifting(10**8, filters="gaussian"), "n_filters"),
+        (ConvolutionalLifting(3, True), "kernel_size"),
+        (ConvolutionalLifting(3, "large"), "kernel_size"),
+        (ConvolutionalLifting(signal_shape=True), "signal_shape"),
+        (ConvolutionalLifting(threshold=True), "threshold"),
+        (ConvolutionalLifting(threshold=float("nan")), "threshold"),
+        (ConvolutionalLifting(pooling=2.0), "pooling"),
+        (ConvolutionalLifting(filters=DATES), "filters"),
+        (PolarTransformer(None, True), "n_radii"),
+        (PolarTransformer(None, 10**12), "n_radii or n_angles"),
+        (PolarTransformer(None, 2, 10**12), "n_radii or n_angles"),
+        (PolarTransformer((True, 12)), "image_shape"),
+    ],
+)
+def test_odd_arguments_are_refused_by_name(model, name):
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=name):
+        model.fit(X)
+    assert tracemalloc.get_traced_memory()[1] < 2**24
+    tracemalloc.stop()
+    assert not hasattr(model, "n_channels_")
+
+
+@pytest.mark.parametrize("model", [ConvolutionalLifting(2), PolarTransformer()])
+def test_times_are_no_rows(model):
+    with pytest.raises(ValueError, match="X must hold real numbers"):
+        model.fit(DATES)
+
+
+def test_kernels_are_no_larger_than_the_grid():
+    for size in (10**9, (10**9, 7), [3, 10**30]):
+        model = ConvolutionalLifting(2, size, signal_shape=(4, 6), random_state=0)
+        found = model.fit(X).filters_.shape[2:]
+        assert found == (3 if size == [3, 10**30] else 4, 6)
+
+
+@pytest.mark.parametrize(
+    ("shape", "kernel"),
+    [(1, (1,)), (2, (2,)), (8, (3,)), (24, (9,)), (60, (17,)), ((8, 28), (3, 10))],
+)
+def test_default_size_of_filters_follows_the_grid(shape, kernel):
+    rows = np.random.default_rng(0).normal(size=(3, np.prod(shape)))
+    model = ConvolutionalLifting(2, signal_shape=shape, random_state=0).fit(rows)
+    assert model.filters_.shape[2:] == kernel
+
+
+@pytest.mark.parametrize("n_features", [1, 2, 24])
+def test_few_patches_have_random_filters_by_default(n_features):
+    rows = X[:1, :n_features]
+    found = ConvolutionalLifting(200, random_state=0).fit(rows)
+    gaussian = ConvolutionalLifting(200, filters="gaussian", random_state=0).fit(rows)
+    # the same numbers, drawn from another place of the stream
+    assert found.filters_.shape == gaussian.filters_.shape
+    assert_allclose(np.linalg.norm(found.filters_, axis=2), 1)
+    assert np.all(np.isfinite(found.transform(rows)))
+
+
+def test_patches_that_cancel_each_other_have_a_direction():
+    rows = np.array([[1.0, -1.0, 1.0, -1.0]])
+    model = ConvolutionalLifting(1, 2, filters="kmeans", random_state=0).fit(rows)
+    assert_allclose(np.abs(model.filters_), 0.5**0.5)
+
+
+# -- memory, and parameters that are set later ----------------------------------------
+
+
+def test_circles_take_the_memory_of_their_operator_and_of_blocks():
+    image = np.random.default_rng(0).random((1, 784)).astype(np.float32)
+    model = PolarTransformer(n_radii=100, n_angles=1000)
+    operator = 100 * 1000 * 16 * (8 + 4)
+    tracemalloc.start()
+    model.fit(image)
+    assert tracemalloc.get_traced_memory()[1] < 1.3 * operator
+    Z = model.transform(image)
+    assert tracemalloc.get_traced_memory()[1] < 1.6 * operator
+    tracemalloc.stop()
+    assert Z.shape == (1, 100_000)
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        {"threshold": 2.0},
+        {"activation": "split"},
+        {"pooling": None},
+        {"n_filters": 2, "kernel_size": 3, "filters": "dct", "signal_shape": None},
+    ],
+)
+def test_parameters_that_are_set_after_fit_change_nothing_until_then(later):
+    model = lifting("kmeans").fit(X)
+    expected, names = model.transform(X), model.get_feature_names_out()
+    model.set_params(**later)
+    assert_array_equal(model.transform(X), expected)
+    assert_array_equal(model.get_feature_names_out(), names)
+    assert model.fit_transform(X).shape != expected.shape or np.any(
+        model.transform(X) != expected
+    )

@@ -1,0 +1,218 @@
+"""Signals say on which grid they are: the shape is stated once, and never guessed."""
+
+import pickle
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.pipeline import FeatureUnion, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+from skredu import (
+    ConvolutionalLifting,
+    InvariantReduNetClassifier,
+    InvariantReduNetTransformer,
+    PolarTransformer,
+    ReduNetClassifier,
+)
+
+GRID = (3, 4)
+RNG = np.random.default_rng(0)
+X, Y = RNG.normal(size=(30, 12)), np.arange(30) % 2
+X[Y == 1, :6] *= 3.0
+
+
+def lifting(**options):
+    return ConvolutionalLifting(3, 2, signal_shape=GRID, random_state=0, **options)
+
+
+def classifier(**options):
+    return InvariantReduNetClassifier(0, epsilon=0.5, **options)
+
+
+def rolled(rows):
+    return np.roll(rows.reshape(-1, *GRID), (1, 2), axis=(1, 2)).reshape(-1, 12)
+
+
+STATED = make_pipeline(lifting(), classifier(signal_shape=GRID)).fit(X, Y)
+SCORES = STATED.decision_function(X)
+
+
+def same_as_stated(model):
+    assert model[-1].signal_shape_ == GRID
+    assert_allclose(model.decision_function(X), SCORES, atol=1e-9)
+    assert_allclose(model.decision_function(rolled(X)), SCORES, atol=1e-9)
+
+
+# -- the shape is stated once ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("output", ["default", "pandas", "polars"])
+def test_a_network_behind_a_lifting_has_its_grid(output):
+    pytest.importorskip("pandas" if output == "default" else output)
+    first = lifting().set_output(transform=output)
+    same_as_stated(make_pipeline(first, classifier()).fit(X, Y))
+
+
+def test_a_cached_lifting_says_its_grid_too(tmp_path):
+    for _ in range(2):  # the second one is read from the disk
+        model = make_pipeline(lifting(), classifier(), memory=str(tmp_path))
+        same_as_stated(model.fit(X, Y))
+
+
+def test_steps_that_work_entry_by_entry_keep_the_grid():
+    steps = FunctionTransformer(np.sqrt), FunctionTransformer(lambda Z: Z**2)
+    assert_allclose(
+        make_pipeline(lifting(), *steps, classifier()).fit(X, Y).decision_function(X),
+        SCORES,
+        rtol=1e-6,
+    )
+
+
+def test_frames_keep_the_grid_through_a_scaler():
+    scaled = make_pipeline(lifting(), StandardScaler(), classifier())
+    scaled.set_output(transform="pandas").fit(X, Y)
+    assert scaled[-1].signal_shape_ == GRID
+
+
+def test_circles_liftings_and_networks_hand_the_grid_on():
+    model = make_pipeline(
+        PolarTransformer(GRID, 2, 8),
+        ConvolutionalLifting(2, 3, random_state=0),
+        InvariantReduNetTransformer(1),
+        classifier(),
+    ).fit(X, Y)
+    assert [step.signal_shape_ for step in model[1:]] == [(8,)] * 3
+    assert [step.n_channels_ for step in model] == [2, 2, 2, 2]
+    invariant = InvariantReduNetTransformer(0, output="invariant").fit(X, Y)
+    assert type(invariant.transform(X)) is np.ndarray
+    assert invariant.get_feature_names_out()[0] == "invariantredunettransformer0"
+
+
+def test_rows_that_are_chosen_joined_stored_or_sent_say_their_grid():
+    Z = lifting().fit_transform(X)
+    first, second = Z[:13], Z[13:]
+    for rows in (
+        Z,
+        Z[RNG.permutation(30)],
+        np.concatenate([first, second]),
+        np.vstack([first, second]),
+        pickle.loads(pickle.dumps(Z)),
+        Z.copy(),
+        Z.astype(np.float32),
+        2.0 * Z,
+    ):
+        assert classifier().fit(rows, Y).signal_shape_ == GRID
+
+
+def test_parts_say_their_grid():
+    Z = lifting().fit_transform(X)
+    net = InvariantReduNetClassifier(0)
+    for part in np.array_split(np.arange(30), 2):
+        net.partial_fit(Z[part], Y[part], classes=[0, 1])
+    assert net.signal_shape_ == GRID
+    with pytest.raises(ValueError, match="Bad signal_shape: X was made as signals"):
+        InvariantReduNetClassifier(0, signal_shape=12).partial_fit(Z, Y, classes=[0, 1])
+
+
+def test_results_are_ordinary_arrays_otherwise():
+    Z = lifting().fit_transform(X)
+    assert isinstance(Z, np.ndarray)
+    assert type(Z.sum()) is np.float64
+    assert type(np.asarray(Z)) is np.ndarray
+    line = classifier().fit(np.asarray(Z), Y)  # on purpose
+    assert line.signal_shape_ == (36,)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [lifting(), PolarTransformer(GRID, 2, 3), InvariantReduNetTransformer(0)],
+)
+def test_features_are_named_by_channel_and_point(model):
+    Z = model.fit_transform(X, Y)
+    names = model.get_feature_names_out()
+    assert len(names) == Z.shape[1]
+    last = "_".join(str(size - 1) for size in model.signal_shape_)
+    prefix = type(model).__name__.lower()
+    assert names[0] == f"{prefix}0_at_" + "_".join("0" for _ in model.signal_shape_)
+    assert names[-1] == f"{prefix}{model.n_channels_ - 1}_at_{last}"
+
+
+# -- and never guessed ----------------------------------------------------------------
+
+LOST = "signal_shape must be stated: X was made from signals"
+OTHER = r"Bad signal_shape: X was made as signals on a grid of shape \(3, 4\), but "
+
+
+@pytest.mark.parametrize("output", ["default", "pandas"])
+def test_joined_or_missing_columns_demand_the_grid(output):
+    pytest.importorskip("pandas")
+    union = FeatureUnion([("a", lifting()), ("b", lifting(filters="dct"))])
+    model = make_pipeline(union, classifier()).set_output(transform=output)
+    with pytest.raises(ValueError, match=LOST):
+        model.fit(X, Y)
+    model.set_params(invariantredunetclassifier__signal_shape=GRID).fit(X, Y)
+    assert model[-1].n_channels_ == 6
+    Z = lifting().set_output(transform=output).fit_transform(X)
+    part = Z.iloc[:, :20] if output == "pandas" else Z[:, :20]
+    for rows in (part, *([] if output == "pandas" else [Z @ np.eye(36)])):
+        with pytest.raises(ValueError, match=LOST):
+            classifier().fit(rows, Y)
+
+
+@pytest.mark.parametrize("shape", [12, 36, 1, (4, 3), (6, 6)])
+def test_another_grid_than_that_of_the_lifting_is_refused(shape):
+    with pytest.raises(ValueError, match=OTHER):
+        make_pipeline(lifting(), classifier(signal_shape=shape)).fit(X, Y)
+
+
+def test_sides_of_one_point_make_no_other_grid():
+    model = make_pipeline(lifting(), classifier(signal_shape=(1, 3, 4))).fit(X, Y)
+    assert_allclose(model.decision_function(X), SCORES, atol=1e-9)
+
+
+def test_rows_of_another_grid_are_refused_after_fit():
+    Z = lifting().fit_transform(X)
+    other = ConvolutionalLifting(3, 2, signal_shape=12, random_state=0).fit_transform(X)
+    net = InvariantReduNetClassifier(1, warm_start=True).fit(Z, Y)
+    again = ConvolutionalLifting(1, 2, random_state=0).fit(Z)
+    calls = [net.predict, net.predict_proba, net.transform, again.transform]
+    calls += [lambda Z: net.fit(Z, Y), lambda Z: next(net.staged_predict(Z))]
+    for call in calls:
+        with pytest.raises(ValueError, match=r"shape \(12,\), but the training"):
+            call(other)
+        call(Z)
+
+
+IMAGES = X.reshape(-1, *GRID)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, np.ndarray.tolist])
+@pytest.mark.parametrize(
+    "model",
+    [lifting(), PolarTransformer(), InvariantReduNetTransformer(0), classifier()],
+)
+def test_stacks_of_images_are_refused_with_a_hint(model, kind):
+    name = "image_shape" if isinstance(model, PolarTransformer) else "signal_shape"
+    hint = rf"\(30, 3, 4\). Reshape it, X.reshape\(len\(X\), -1\), .* {name}=\(height"
+    images = kind(IMAGES)
+    with pytest.raises(ValueError, match=hint):
+        model.fit(images, Y)
+    model.fit(X, Y)
+    for method in ("transform", "predict"):
+        if hasattr(model, method):
+            with pytest.raises(ValueError, match=hint):
+                getattr(model, method)(images)
+
+
+def test_stacks_that_come_in_parts_are_refused_with_a_hint():
+    with pytest.raises(ValueError, match="Reshape it"):
+        InvariantReduNetClassifier(0).partial_fit(IMAGES, Y, classes=[0, 1])
+
+
+def test_networks_for_vectors_take_signals_for_vectors():
+    Z = lifting().fit_transform(X)
+    assert_array_equal(
+        ReduNetClassifier(0).fit(Z, Y).predict(Z),
+        ReduNetClassifier(0).fit(np.asarray(Z), Y).predict(np.asarray(Z)),
+    )
