@@ -10,9 +10,16 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils import check_array, check_consistent_length
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
-from skredu._compat import check_sample_weight, float_dtypes, move_to, namespace
+from skredu._compat import (
+    check_sample_weight,
+    float_dtypes,
+    move_to,
+    namespace,
+    to_numpy,
+)
 
 # Row sums of memberships may be off by this much (single precision, printed tables).
 MEMBERSHIP_TOLERANCE = 1e-4
@@ -33,12 +40,25 @@ def check_rows(estimator: Any, X: Any, *y: Any, reset: bool = True) -> Any:
     """Rows, and labels if given, that are good for an estimator."""
     check_numbers(X, "X")
     try:
-        return validate_data(estimator, X, *y, reset=reset, dtype=float_dtypes(X))
+        with np.errstate(all="ignore"):  # conversions, and sums of what is not finite
+            return validate_data(estimator, X, *y, reset=reset, dtype=float_dtypes(X))
     except OverflowError as error:
-        names = "X or y holds" if y else "X holds"
-        raise ValueError(
-            f"{names} an integer that is too large for a float."
-        ) from error
+        which = "X or y" if y else "X"
+        raise ValueError(f"{which}: an integer is too large for a float.") from error
+
+
+def check_training(
+    estimator: Any, X: Any, y: Any, sample_weight: Any, *, reset: bool = True
+) -> tuple[Any, Any, Any]:
+    """Rows, labels of classes as an ndarray, and weights or None."""
+    X, y = check_rows(estimator, X, y, reset=reset)
+    try:
+        check_classification_targets(y)
+    except TypeError as error:
+        raise ValueError(f"y must hold labels of one kind that sorts: {error}.") from (
+            error
+        )
+    return X, to_numpy(y), check_weights(sample_weight, X)
 
 
 def as_float(value: Any) -> float:
@@ -58,19 +78,19 @@ def check_number(value: Any, name: str) -> None:
         )
 
 
-def check_numbers(values: Any, name: str) -> None:
-    """Refuse times, which NumPy takes for numbers, and tensors that need a gradient."""
+def check_numbers(values: Any, name: str, *, times: bool = False) -> None:
+    """Refuse tensors that need a gradient, and times, which NumPy takes for numbers."""
     if getattr(values, "requires_grad", False):
         raise ValueError(
             f"{name} requires a gradient, which would be lost: pass {name}.detach()."
         )
+    if times:
+        return
     if isinstance(values, list | tuple):
         with suppress(ValueError):  # ragged
             values = np.asarray(values)
-    types = (
-        [values.dtype] if hasattr(values, "dtype") else getattr(values, "dtypes", ())
-    )
-    for found in types:
+    frame = getattr(values, "dtypes", ())
+    for found in [values.dtype] if hasattr(values, "dtype") else frame:
         if str(found).lower().startswith(TIMES):
             raise ValueError(f"{name} must hold real numbers, found {found}.")
 
@@ -79,7 +99,8 @@ def rows_and_weights(X: Any, weights: Any, name: str = "X") -> tuple[Any, Any]:
     """Rows of shape (n, d), finite floats, and their weights of shape (n,) or None."""
     with naming(name):
         check_numbers(X, name)
-        X = check_array(X, dtype=float_dtypes(X), input_name=name)
+        with np.errstate(all="ignore"):
+            X = check_array(X, dtype=float_dtypes(X), input_name=name)
     with naming("weights"):
         return X, check_weights(weights, X, "weights")
 
@@ -97,11 +118,10 @@ def check_weights(weights: Any, X: Any, name: str = "sample_weight") -> Any:
         if isinstance(weights, numbers.Real):
             weights = np.full(X.shape[0], float(weights))
         (weights,) = move_to(X, weights)
-        weights = check_sample_weight(weights, X, dtype=xp.float64)
+        with np.errstate(all="ignore"):
+            weights = check_sample_weight(weights, X, dtype=xp.float64)
     except OverflowError as error:
-        raise ValueError(
-            f"{name} holds an integer that is too large for a float."
-        ) from error
+        raise ValueError(f"{name}: an integer is too large for a float.") from error
     if xp.any(weights < 0):
         raise ValueError(
             f"Negative values in {name}: every weight must be 0 or more, "
@@ -132,9 +152,15 @@ def _shown(value: Any) -> str:
 def memberships(y: Any, X: Any) -> Any:
     """Labels as integers from 0, or memberships of shape (n, k), beside ``X``."""
     with naming("y"):
+        check_numbers(y, "y", times=True)
         if not isinstance(y, type(X)):
             y = np.asarray(y)
         check_consistent_length(X, y)
+        if y.ndim == 2 and y.shape[1] == 1 and not bool(namespace(y).all(y == 1)):
+            raise ValueError(
+                "an array of shape (n, 1) holds memberships in one group, which must "
+                "be one; labels have shape (n,): pass y.ravel()."
+            )
         return _shares(y, X) if y.ndim == 2 else _codes(y, X)
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 import scipy
 from sklearn.utils import _array_api
 from sklearn.utils._param_validation import (
-    Interval,
+    Interval as _Interval,
+)
+from sklearn.utils._param_validation import (
     RealNotInt,
     StrOptions,
 )
@@ -66,6 +69,17 @@ __all__ = [
     "to_numpy",
     "with_callbacks",
 ]
+
+
+class Interval(_Interval):
+    """Interval that knows any real number: fractions, and those of half precision."""
+
+    def __contains__(self, value: Any) -> bool:
+        try:
+            number = value if isinstance(value, Integral) else float(value)
+        except OverflowError:
+            return False
+        return bool(super().__contains__(number))
 
 
 def namespace(*arrays: Any) -> Any:

@@ -7,12 +7,11 @@ from abc import abstractmethod
 from typing import Any, ClassVar
 
 from sklearn.base import ClassifierMixin
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from skredu._base import SkreduEstimator
-from skredu._checks import check_rows, check_weights
-from skredu._compat import at_least, check_same_namespace, namespace, to_numpy
+from skredu._checks import check_rows
+from skredu._compat import at_least, check_same_namespace, namespace
 from skredu.classification._training import take_labels
 
 
@@ -83,14 +82,6 @@ class ScoringClassifier(ClassifierMixin, SkreduEstimator):
         X = check_rows(self, X, reset=False)
         check_same_namespace(X, self, attribute=self._reference, method=method)
         return self._scores(X)
-
-    def _check_training(
-        self, X: Any, y: Any, sample_weight: Any, *, reset: bool = True
-    ) -> tuple[Any, Any, Any]:
-        """Rows, labels as an ndarray, and weights or None, all known to be good."""
-        X, y = check_rows(self, X, y, reset=reset)
-        check_classification_targets(y)
-        return X, to_numpy(y), check_weights(sample_weight, X)
 
 
 class CodingClassifier(ScoringClassifier):

@@ -36,6 +36,12 @@ class Coder(ABC):
     def prepare(self, X: Any) -> Prepared:
         """Return what all classes need of rows."""
 
+    def prepare_training(self, rows: Training, index: Any) -> Prepared:
+        """Return what all classes need of some training rows, of the sorted ones."""
+        xp = namespace(rows.source)
+        places = xp.asarray(rows.index, device=rows.source.device)
+        return self.prepare(self.pick(rows.source, xp.take(places, index)))
+
     @abstractmethod
     def joined(self, j: int, prepared: Prepared, epsilons: Any) -> Any:
         """Extra nats (b, e) of rows that are not in class ``j``."""
@@ -95,11 +101,10 @@ class Coder(ABC):
         nats : array of shape (m, k, e)
         """
         xp = namespace(rows.source)
-        places = xp.asarray(rows.index, device=rows.source.device)
         blocks = []
         for block in self._blocks(chosen.shape[0]):
             index = chosen[block]
-            prepared = self.prepare(self.pick(rows.source, xp.take(places, index)))
+            prepared = self.prepare_training(rows, index)
             parts = [
                 self._left_or_joined(j, rows, index, prepared, epsilons)
                 for j in range(self.n_classes)

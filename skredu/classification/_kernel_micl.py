@@ -156,12 +156,15 @@ class Products:
         The training rows, less the origin.
     origin : array of shape (d,) or 0.0
         What is taken from rows first: distances far from zero keep their digits.
+    by_pairs : bool
+        The kernel is a function of two rows, not of two matrices.
     """
 
     kernel: str | Callable[..., Any]
     parameters: dict[str, Any]
     X: Any
     origin: Any = 0.0
+    by_pairs: bool = False
 
     @classmethod
     def of_distances(cls, kernel: str, parameters: dict[str, Any], X: Any) -> Products:
@@ -169,29 +172,102 @@ class Products:
         origin = X.mean(axis=0, dtype=np.float64)
         return cls(kernel, parameters, X - origin, origin)
 
+    @classmethod
+    def of_callable(cls, kernel: Any, parameters: dict[str, Any], X: Any) -> Products:
+        """Products of a function of two rows or of two matrices."""
+        by_pairs = not gives_matrices(kernel, parameters, X.astype(np.float64))
+        return cls(kernel, parameters, X, by_pairs=by_pairs)
+
     def __call__(self, X: Any) -> tuple[Floats, Floats]:
         """Products with the training rows (b, n) and with themselves (b,)."""
         # rounding in single precision would pass for further dimensions
         X = X.astype(np.float64, copy=False) - self.origin
+        size = 1 if self.by_pairs else NORM_BLOCK
         norms = [
             np.diagonal(self._kernel(X[part], X[part]))
-            for part in gen_batches(len(X), NORM_BLOCK)
+            for part in gen_batches(len(X), size)
         ]
         return self._kernel(X, self.X), np.concatenate(norms)
 
+    def gram(self) -> Floats:
+        """Products of the training rows with each other."""
+        X = self.X.astype(np.float64)
+        return self._kernel(X, X)
+
     def _kernel(self, X: Any, Y: Any) -> Floats:
         Y = Y.astype(np.float64, copy=False)
+        if callable(self.kernel):
+            return self._called(X, Y)
         if self.kernel == "cosine":  # rows of any size have an angle
             X, Y = _of_size_one(X), _of_size_one(Y)
         with np.errstate(over="ignore", invalid="ignore"):
             K = pairwise_kernels(X, Y, metric=self.kernel, **self.parameters)
-        K = np.asarray(K, dtype=np.float64)
+        return self._checked(np.asarray(K, dtype=np.float64))
+
+    def _called(self, X: Any, Y: Any) -> Floats:
+        """Products by a callable; half of those of equal rows, which are symmetric."""
+        shape = (len(X), len(Y))
+        if not self.by_pairs:
+            return self._checked(self._numbers(self.kernel, X, Y, shape))
+        K = np.empty(shape)
+        for i, x in enumerate(X):
+            others = Y[i:] if Y is X else Y
+            K[i, len(Y) - len(others) :] = self._numbers(
+                self._with_each, x, others, (len(others),)
+            )
+        if Y is X:
+            lower = np.tril_indices(len(K), -1)
+            K[lower] = K.T[lower]
+        return self._checked(K)
+
+    def _with_each(self, x: Any, Y: Any, **parameters: Any) -> Any:
+        assert callable(self.kernel)
+        return np.array([self.kernel(x, y, **parameters) for y in Y])
+
+    def _numbers(self, function: Any, X: Any, Y: Any, shape: tuple[int, ...]) -> Floats:
+        """Values of a function, which must be real numbers of a shape."""
+        try:
+            with np.errstate(all="ignore"):
+                values = np.asarray(function(X, Y, **self.parameters))
+        except Exception as error:
+            raise ValueError(f"{self._asked} It raised {error!r}.") from error
+        if values.shape != shape or values.dtype.kind not in "biuf":
+            raise ValueError(
+                f"{self._asked} Found an array of shape {values.shape} and type "
+                f"{values.dtype}, for one of shape {shape}."
+            )
+        return values.astype(np.float64)
+
+    @property
+    def _asked(self) -> str:
+        return (
+            f"kernel={self.kernel!r} must give a real number for two rows, or a matrix "
+            "of shape (n, m) for arrays of n and m rows."
+        )
+
+    def _checked(self, K: Floats) -> Floats:
         if not np.isfinite(K).all():
             raise ValueError(
                 f"kernel={self.kernel!r} gives products that are not finite: scale "
                 "the rows, or choose other kernel parameters."
             )
         return K
+
+
+def gives_matrices(kernel: Any, parameters: dict[str, Any], X: Any) -> bool:
+    """Whether a function gives a matrix for two arrays of rows.
+
+    It is tried on two numbers of rows that differ from each other and from the number
+    of features: a function of two rows fails then, or gives something else.
+    """
+    n, m = (2, 3) if X.shape[1] not in (2, 3) else (4, 5)
+    rows = np.resize(X, (m, X.shape[1]))
+    try:
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return bool(np.shape(kernel(rows[:n], rows, **parameters)) == (n, m))
+    except Exception:  # noqa: BLE001 - functions of rows fail in their own ways
+        return False
 
 
 def _of_size_one(X: Any) -> Any:
@@ -243,7 +319,7 @@ def products_of(rows: Training, estimator: Any, unit: float) -> list[Products]:
     """
     kernel, gamma = estimator.kernel, estimator.gamma
     if callable(kernel):
-        return [Products(kernel, estimator.kernel_params or {}, rows.X)]
+        return [Products.of_callable(kernel, estimator.kernel_params or {}, rows.X)]
     if kernel not in ("rbf", "poly"):
         return [Products(kernel, {}, rows.X)]
     if gamma is not None:
@@ -288,6 +364,7 @@ class KernelCoder(Coder):
         self.n_features = groups[0].code.n_features
         self.counts = [group.code.count for group in groups]
         self.training_spread = 1.0
+        self.gram: Any = None  # only leave-one-out needs it
         self.stops = np.cumsum([len(group.shares) for group in groups])
 
     @classmethod
@@ -303,7 +380,7 @@ class KernelCoder(Coder):
             spanned = span(K, eps)
             given = GivenProducts.of(rows.index, K, spanned)
         else:
-            K, _ = products(rows.X)
+            K = products.gram()
             spanned = span(K)
         weights = np.concatenate(rows.class_weights())
         fitted = [
@@ -313,6 +390,7 @@ class KernelCoder(Coder):
             for part in rows.slices
         ]
         coder = cls([g for g, _ in fitted], given, [rest for _, rest in fitted])
+        coder.gram = K
         shares = weights / weights.sum()
         norm = float(shares @ K.diagonal())
         spread = norm if assume_centered else norm - float(shares @ K @ shares)
@@ -346,6 +424,10 @@ class KernelCoder(Coder):
     def prepare(self, X: Any) -> Prepared:
         """Every class needs products."""
         return self.products(X)
+
+    def prepare_training(self, rows: Training, index: Any) -> Prepared:
+        """Return the products of some training rows, which are known."""
+        return self.gram[index], self.gram.diagonal()[index]
 
     def joined(self, j: int, prepared: Prepared, epsilons: Any) -> Any:
         """Extra nats (b, e) of rows that are not in class ``j``."""

@@ -50,6 +50,12 @@ class LocalCoder(Coder):
         self.n_classes = len(classes)
         self.n_features = float(classes[0].shape[1])
         self.counts = [float(w.sum()) for w in weights]
+        # Rows that weigh n_neighbors whichever they are, and one to leave out.
+        lightest = [np.cumsum(np.sort(w)) for w in weights]
+        self.enough = [
+            min(int(np.searchsorted(sums, n_neighbors)) + 2, len(sums))
+            for sums in lightest
+        ]
 
     @classmethod
     def fit(
@@ -78,8 +84,8 @@ class LocalCoder(Coder):
 
     @property
     def width(self) -> int:
-        """Entries that one row takes: its neighbours of one class, twice."""
-        return 2 * (self.n_neighbors + 1) * int(self.n_features)
+        """Entries that one row takes: its neighbours of one class, four times."""
+        return 4 * (max(self.enough) + 1) * int(self.n_features)
 
     def spread(self, rows: Training) -> float:
         """Root mean square distance of rows to their mean."""
@@ -92,7 +98,7 @@ class LocalCoder(Coder):
     def joined(self, j: int, prepared: Prepared, epsilons: Any) -> Any:
         """Extra nats (b, e) of rows that are not in class ``j``."""
         (X,) = prepared
-        near = self._nearest(j, X, 0)
+        near = self._nearest(j, X)
         return self._extra(X, j, near, self.weights[j][near], epsilons)
 
     def left(
@@ -104,7 +110,7 @@ class LocalCoder(Coder):
         does not matter which of them leaves.
         """
         (X,) = prepared
-        near = self._nearest(j, X, 1)
+        near = self._nearest(j, X)
         weights = self.weights[j][near]
         itself = near == rows.positions[index][:, None]
         weights = weights - itself * np.minimum(weights, 1.0)
@@ -118,13 +124,10 @@ class LocalCoder(Coder):
         ]
         return np.stack(rows)
 
-    def _nearest(self, j: int, X: Floats, more: int) -> NDArray[np.intp]:
+    def _nearest(self, j: int, X: Floats) -> NDArray[np.intp]:
         """Find enough rows (b, m) of class ``j`` to weigh ``n_neighbors``."""
-        lightest = np.cumsum(np.sort(self.weights[j]))
-        m = int(np.searchsorted(lightest, self.n_neighbors)) + 1 + more
-        m = min(m, len(lightest))
         index: NDArray[np.intp] = self.searches[j].kneighbors(
-            X, n_neighbors=m, return_distance=False
+            X, n_neighbors=self.enough[j], return_distance=False
         )
         return index
 

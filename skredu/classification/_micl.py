@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.utils.metaestimators import available_if
 
 from skredu._base import all_or_nothing
+from skredu._checks import check_training
 from skredu._compat import ARRAY_API_SUPPORT, Interval, StrOptions, namespace
 from skredu.classification._base import CodingClassifier
 from skredu.classification._coders import Coder
@@ -19,16 +20,24 @@ from skredu.classification._linear_micl import LinearCoder
 from skredu.classification._local_micl import LocalCoder
 from skredu.classification._selection import MAX_ROWS, Codes, choose_codes
 from skredu.classification._training import (
-    SMALLEST_EPSILON,
     Training,
     check_reach,
     check_stream,
     classes_of_stream,
     in_reach,
+    in_units,
     keep_evenly,
     unit_of,
 )
 from skredu.coding._scatter import Scatter
+
+# Defaults of parameters, and the kernels that use them.
+USED: dict[str, tuple[Any, tuple[str, ...]]] = {
+    "gamma": (None, ("rbf", "poly")),
+    "degree": (3, ("poly",)),
+    "coef0": (1, ("poly",)),
+    "kernel_params": (None, ("a callable",)),
+}
 
 
 def _is_linear(estimator: MICLClassifier) -> bool:
@@ -62,10 +71,15 @@ class MICLClassifier(CodingClassifier):
         rows, whose rank takes the place of ``d``; what of a row lies outside is counted
         exactly. ``"precomputed"``: ``X`` holds products, and a row has the squared norm
         of the training rows where all have the same, else the smallest one allowed.
+        A callable is symmetric, and gives real numbers: ``kernel(x, y)`` one for two
+        rows of shape (d,), or ``kernel(X, Y)`` those of shape (n, m) for rows of shapes
+        (n, d) and (m, d), which is much faster and the way of the functions in
+        ``sklearn.metrics.pairwise``.
     gamma : float, default=None
         Coefficient of ``"rbf"`` and ``"poly"``. None: for rbf one over the mean squared
         distance between two training rows or, with ``epsilon="auto"``, an eighth of it
-        where leave-one-out prefers that; for poly one over the mean squared norm.
+        where leave-one-out prefers that; for poly one over the mean squared norm. This
+        and the three that follow are refused with a kernel that does not use them.
     degree : float, default=3
         Degree of ``"poly"``.
     coef0 : float, default=1
@@ -239,7 +253,7 @@ class MICLClassifier(CodingClassifier):
         """
         self._forget()
         self._check_parameters()
-        X, y, weights = self._check_training(X, y, sample_weight)
+        X, y, weights = check_training(self, X, y, sample_weight)
         if self.kernel == "precomputed" and X.shape[0] != X.shape[1]:
             raise ValueError(
                 "X must be a square matrix of products with kernel='precomputed', "
@@ -292,7 +306,7 @@ class MICLClassifier(CodingClassifier):
         if first:
             self._forget()
         known = classes_of_stream(classes, None if first else self.classes_)
-        X, y, weights = self._check_training(X, y, sample_weight, reset=first)
+        X, y, weights = check_training(self, X, y, sample_weight, reset=first)
         rows = Training.of(X, y, weights, known)
         if first:
             self.classes_, self._unit = known, self._unit_of(rows)
@@ -326,6 +340,14 @@ class MICLClassifier(CodingClassifier):
                 f"n_neighbors={self.n_neighbors} needs kernel='linear', found "
                 f"kernel={self.kernel!r}."
             )
+        kind = "a callable" if callable(self.kernel) else self.kernel
+        for name, (unused, kernels) in USED.items():
+            value = getattr(self, name)
+            if kind not in kernels and value not in (unused, {}):
+                raise ValueError(
+                    f"{name}={value!r} is only used by kernel="
+                    f"{' or '.join(map(repr, kernels))}, found kernel={self.kernel!r}."
+                )
 
     def _fit_linear(
         self, rows: Training, before: list[Scatter | None], left_out: Training | None
@@ -377,7 +399,7 @@ class MICLClassifier(CodingClassifier):
         self._model, self._label_shift = coder.plain(), codes.label_shift.tolist()
         self._epsilon, self.temperature_ = codes.epsilon, codes.temperature
         self._auto, self._calibrated = self.epsilon == "auto", bool(self.calibrate)
-        self.epsilon_ = max(codes.epsilon * self._length_unit, SMALLEST_EPSILON)
+        self.epsilon_ = in_units(codes.epsilon, self._length_unit)
         if not isinstance(self.epsilon, str):
             self.epsilon_ = float(self.epsilon)
         xp = namespace(rows.source)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from skredu._base import all_or_nothing
+from skredu._checks import check_training
 from skredu._compat import (
     ARRAY_API_SUPPORT,
     Interval,
@@ -19,6 +20,7 @@ from skredu._compat import (
 from skredu.classification._base import ScoringClassifier
 from skredu.classification._training import Training, unit_of
 from skredu.coding._group import spectrum
+from skredu.coding._linalg import largest
 from skredu.coding._scatter import Scatter
 
 
@@ -133,7 +135,7 @@ class NearestSubspaceClassifier(ScoringClassifier):
             If a parameter or an array is out of range.
         """
         self._validate_params()
-        rows = Training.of(*self._check_training(X, y, sample_weight))
+        rows = Training.of(*check_training(self, X, y, sample_weight))
         unit = unit_of(rows.some)
         rows = rows.scaled(unit)
         scatters = rows.scatters([None] * len(rows.sizes), self.assume_centered, None)
@@ -167,6 +169,13 @@ class NearestSubspaceClassifier(ScoringClassifier):
     def _scores(self, X: Any) -> Any:
         """Minus the residual norms of rows, of shape (n, k)."""
         xp = namespace(X)
+        most = float(xp.finfo(X.dtype).max) / 4.0 / X.shape[1] ** 0.5
+        if max(largest(X), largest(self.means_)) > most:
+            raise ValueError(
+                f"X holds an entry of {largest(X):.3g} and means_ one of "
+                f"{largest(self.means_):.3g}: for finite distances {most:.3g} is the "
+                "largest allowed. Scale the rows."
+            )
         residuals = []
         for j, components in enumerate(self.components_):
             rest = X - self.means_[j, :]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -18,8 +19,6 @@ from skredu.coding._scatter import Scatter
 # In the unit of the rows: beyond it all lengths are zero to rounding.
 LARGEST_EPSILON = 1e150
 SMALLEST_GIVEN = 1e-153
-# In the unit of the caller, for rows of denormal numbers.
-SMALLEST_EPSILON = math.ulp(0.0)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -271,6 +270,11 @@ def in_reach(epsilon: float, unit: float) -> float:
             "vanish."
         )
     return min(epsilon / unit, LARGEST_EPSILON)
+
+
+def in_units(epsilon: float, unit: float) -> float:
+    """Return a distortion in the units of the caller, positive and finite."""
+    return min(max(epsilon * unit, math.ulp(0.0)), sys.float_info.max)
 
 
 def check_reach(X: Any, unit: float, length: float) -> None:

@@ -103,12 +103,11 @@ class Code:
     def moved_mean_squares(self, dots: Any, squares: Any, change: float) -> Any:
         """Squared norms of the mean after a change, from ``mean.x`` and ``x.x``."""
         xp = namespace(dots)
-        n = self.count
         if self.assume_centered:
             return xp.zeros_like(dots)
-        total = n * n * self.mean_square + 2.0 * n * change * dots
-        total = (total + change * change * squares) / (n + change) ** 2
-        return at_least(total, 0.0)
+        old, new = self.count / (self.count + change), change / (self.count + change)
+        total = old * old * self.mean_square + 2.0 * old * new * dots
+        return at_least(total + new * new * squares, 0.0)
 
     def _length(
         self, volumes: Any, mean_squares: Any, epsilons: Any, change: float

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import gen_batches
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from skredu._base import SkreduEstimator, all_or_nothing
-from skredu._checks import check_rows, check_weights
+from skredu._checks import check_rows, check_training
 from skredu._compat import (
     ARRAY_API_SUPPORT,
     CallbackSupportMixin,
@@ -22,13 +21,13 @@ from skredu._compat import (
     StrOptions,
     check_same_namespace,
     namespace,
-    to_numpy,
     with_callbacks,
 )
 from skredu.classification._training import Training
 from skredu.coding._linalg import BLOCK
 from skredu.redunet._memberships import KINDS
 from skredu.redunet._network import Grown, Step, grow, staged, through
+from skredu.redunet._sphere import MODERATE
 
 if TYPE_CHECKING:
     from skredu.redunet._protocols import Built, Rule
@@ -49,11 +48,11 @@ class BaseNet(
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "n_layers": [Interval(Integral, 0, None, closed="left")],
-        "epsilon": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
-        "eta": [Interval(Real, 0, None, closed="neither")],
+        "epsilon": [MODERATE, StrOptions({"auto"})],
+        "eta": [MODERATE],
         "step": [StrOptions({"relative", "published"})],
         "membership": [StrOptions(set(KINDS))],
-        "inverse_temperature": [Interval(Real, 0, None, closed="neither")],
+        "inverse_temperature": [MODERATE],
         "construction": [StrOptions({"left_out", "estimated", "labels"})],
         "tol": [Interval(Real, 0, None, closed="left")],
         "warm_start": ["boolean"],
@@ -225,9 +224,8 @@ class BaseNet(
 
     def _training_rows(self, X: Any, y: Any, sample_weight: Any) -> Training:
         """Rows known to be good, sorted by class."""
-        X, y = check_rows(self, X, y, reset=not self._continues)
-        check_classification_targets(y)
-        return Training.of(X, to_numpy(y), check_weights(sample_weight, X))
+        reset = not self._continues
+        return Training.of(*check_training(self, X, y, sample_weight, reset=reset))
 
     def _check_rows(self, X: Any, method: str) -> Any:
         check_is_fitted(self)
@@ -300,9 +298,10 @@ class BaseNet(
         built = rule.build(Z)
         if len(self.rates_["R"]) == 0:  # not where all layers have been dropped
             self._start(built, Z, rows)
-        last = self._layers[-1]["step"] if self._layers else self.eta
-        step = Step(self.eta, self.step == "published")
-        return grow(rule, built, Z, step, tol=self.tol, last=last)
+        eta = float(self.eta)
+        last = self._layers[-1]["step"] if self._layers else eta
+        step = Step(eta, self.step == "published")
+        return grow(rule, built, Z, step, tol=float(self.tol), last=last)
 
     def _start(self, built: Built, Z: Any, rows: Training) -> None:
         """Record what there is before the first layer."""

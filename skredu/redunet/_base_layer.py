@@ -162,7 +162,7 @@ class BaseLayer(ABC):
 
     def move(self, Z: Any, step: float) -> Any:
         """Rows after a step."""
-        return self.normalised(Z + step * self.change(Z))
+        return self.normalised(stepped(Z, self.change(Z), step))
 
     def project_whole(self, Z: Any) -> Any:
         """Projections of rows on the span of all rows."""
@@ -226,6 +226,11 @@ class BaseLayer(ABC):
         kind = cls.dense if "ridge" in state else cls.factored
         parts = {name: make(**state[name]) for name, make in cls.parts.items()}
         return kind(**{**state, **parts})
+
+
+def stepped(Z: Any, change: Any, step: float) -> Any:
+    """Rows after a step, of any length: a long one leaves the change alone."""
+    return Z + step * change if step <= 1.0 else (1.0 / step) * Z + change
 
 
 def rates_of(

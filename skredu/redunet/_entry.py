@@ -9,7 +9,7 @@ import numpy as np
 
 from skredu.classification._training import Training
 from skredu.redunet._decision import choose
-from skredu.redunet._sphere import Frame, on_sphere, root_mean_square
+from skredu.redunet._sphere import Frame, constant_of, on_sphere
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -51,7 +51,7 @@ def enter(
 
     Classes are coded as linear subspaces, as the layers will do.
     """
-    constant = intercept_scaling * root_mean_square(rows.X, rows.weights)
+    constant = constant_of(rows.X, rows.weights, intercept_scaling)
     if fit_intercept == "auto":
         entries = [_enter(rows, c, epsilon, True) for c in (constant, None)]
         return min(entries, key=lambda entry: entry.loss)

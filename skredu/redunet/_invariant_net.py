@@ -196,7 +196,7 @@ class BaseInvariantReduNet(SignalsOutMixin, BaseNet):
             self._grid.frequencies(rows.source),
             self.epsilon_,
             self.membership,
-            self.inverse_temperature,
+            float(self.inverse_temperature),
             self.construction,
         )
 

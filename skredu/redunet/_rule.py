@@ -13,7 +13,13 @@ import numpy as np
 from skredu._compat import namespace, to_numpy
 from skredu.classification._selection import select
 from skredu.coding._linalg import BLOCK, batches, widen
-from skredu.redunet._base_layer import BaseLayer, across, real_dtype, rows_at
+from skredu.redunet._base_layer import (
+    BaseLayer,
+    across,
+    real_dtype,
+    rows_at,
+    stepped,
+)
 from skredu.redunet._memberships import softmax
 
 if TYPE_CHECKING:
@@ -93,10 +99,10 @@ class BaseRule(ABC):
         normalised, axis = self.kind.normalised, self.kind.axis
         blocks = _blocks(Z, axis)
         if len(blocks) == 1:
-            return normalised(Z + step * change), change
+            return normalised(stepped(Z, change, step)), change
         for block in blocks:
             at = rows_at(block, axis)
-            change[at] = normalised(Z[at] + step * change[at])
+            change[at] = normalised(stepped(Z[at], change[at], step))
         return change, None
 
     def _change_by_labels(self, built: Built, Z: Any) -> Any:

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
-from skredu._compat import namespace
+from skredu._compat import Interval, namespace
 from skredu.coding._group import left_and_right
-from skredu.coding._linalg import LEAST_STILL, largest, split, spread_columns
+from skredu.coding._linalg import (
+    LEAST_STILL,
+    largest,
+    split,
+    spread_columns,
+    widen,
+)
+
+# Lengths and factors on the unit sphere: squares and products of a few stay in range.
+MODERATE = Interval(Real, 1e-50, 1e50, closed="both")
 
 
 def root_mean_square(X: Any, weights: Any = None) -> float:
@@ -22,18 +33,33 @@ def root_mean_square(X: Any, weights: Any = None) -> float:
     return size * float(xp.sum(weights / xp.sum(weights) * squares)) ** 0.5
 
 
+def constant_of(X: Any, weights: Any, scaling: float) -> float:
+    """Constant to append to training rows: a multiple of their size."""
+    constant = scaling * root_mean_square(X, weights)
+    if not 0.0 < constant < math.inf:
+        raise ValueError(
+            f"intercept_scaling={scaling} times the root mean square norm of X must be "
+            f"a positive, finite number, found {constant}: scale the rows."
+        )
+    return constant
+
+
 def on_sphere(X: Any, constant: float | None = None) -> Any:
     """Rows, with a constant behind them, divided by their norms.
 
     Rows of zeros stay where they are.
     """
-    xp = namespace(X)
+    xp, dtype = namespace(X), X.dtype
     if constant is not None:
+        limits = xp.finfo(dtype)
+        if not limits.smallest_normal < constant < limits.max:
+            X = widen(X)  # trained on rows in double precision
         place = {"dtype": X.dtype, "device": X.device}
         X = xp.concat([X, xp.full((X.shape[0], 1), constant, **place)], axis=1)
     # Squares of huge or tiny rows would not stay in range.
     sizes = xp.max(xp.abs(X), axis=1, keepdims=True)
-    return normalised(X / xp.where(sizes > 0, sizes, xp.ones_like(sizes)))
+    X = X / xp.where(sizes > 0, sizes, xp.ones_like(sizes))
+    return xp.astype(normalised(X), dtype, copy=False)
 
 
 def normalised(Z: Any) -> Any:
@@ -89,7 +115,8 @@ class Frame:
         if self._everything:
             return Z
         xp, inside = namespace(Z), self._inside(Z)
-        return xp.concat([inside, xp.zeros_like(inside[:, :1])], axis=1)
+        rest = xp.zeros((Z.shape[0], 1), dtype=Z.dtype, device=Z.device)
+        return xp.concat([inside, rest], axis=1)
 
     def leave(self, start: Any, moved: Any) -> Any:
         """Return the rows that started at ``start``, (n, d), and are at ``moved``."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from skredu._checks import check_training
 from skredu._compat import check_same_namespace, namespace, to_numpy
 from skredu.classification._selection import MAX_ROWS, Codes, choose_codes
 from skredu.classification._training import Training, classes_of_stream, keep_evenly
@@ -117,7 +118,7 @@ class BaseStreamingNet(BaseDecidingNet, BaseInvariantReduNet):
         first = not hasattr(self, "_layers")
         known = classes_of_stream(classes, None if first else self.classes_)
         refuse_stacks(X)
-        checked = self._check_training(X, y, sample_weight, reset=first)
+        checked = check_training(self, X, y, sample_weight, reset=first)
         grid = self._grid_for(X, checked[0].shape[1])
         X, rows = checked[0], Training.of(*checked, known)
         if first:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from numbers import Real
 from typing import Any, ClassVar
 
 from sklearn.utils.validation import check_is_fitted
 
-from skredu._compat import Interval, StrOptions
+from skredu._compat import StrOptions
 from skredu.classification._training import Training
 from skredu.redunet._base import BaseNet
 from skredu.redunet._decision import decision_scores, fit_decision
 from skredu.redunet._entry import enter, sorted_rows
 from skredu.redunet._layer import Layer
-from skredu.redunet._sphere import Frame, on_sphere
+from skredu.redunet._sphere import MODERATE, Frame, on_sphere
 from skredu.redunet._vectors import VectorRule
 from skredu.redunet._view import ReduNetLayer
 
@@ -24,7 +23,7 @@ class BaseReduNet(BaseNet):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseNet._parameter_constraints,
         "fit_intercept": ["boolean", StrOptions({"auto"})],
-        "intercept_scaling": [Interval(Real, 0, None, closed="neither")],
+        "intercept_scaling": [MODERATE],
     }
 
     def __init__(
@@ -94,7 +93,7 @@ class BaseReduNet(BaseNet):
             self._n_features_out,
             self.epsilon_,
             self.membership,
-            self.inverse_temperature,
+            float(self.inverse_temperature),
             self.construction,
         )
 

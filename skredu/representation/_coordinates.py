@@ -51,7 +51,7 @@ class Coordinates:
     @classmethod
     def of(cls, X: Any, weights: Any, scaling: float | None) -> Coordinates:
         """Find the coordinates of rows (n, d), with weights (n,)."""
-        unit, eps = power_of_two(X) if np.any(X) else 1.0, np.finfo(X.dtype).eps
+        unit, given = power_of_two(X) if np.any(X) else 1.0, np.finfo(X.dtype)
         X = X.astype(np.float64) / unit
         constant = None
         if scaling is not None:
@@ -61,9 +61,10 @@ class Coordinates:
         shares = weights / np.sum(weights)
         roots = np.sqrt(shares)[:, None]
         U, sigma, axes = np.linalg.svd(roots * X, full_matrices=False)
-        rank = int(np.count_nonzero(sigma > 4 * min(X.shape) * eps * sigma[0]))
+        rank = int(np.count_nonzero(sigma > 4 * min(X.shape) * given.eps * sigma[0]))
         rows = U[:, :rank] / roots
         sign, scales = _signs(rows), sigma[:rank]
+        _check_size(unit * float(sigma[0]), float(given.max) / 8.0 / X.shape[1])
         gains = (scales / scales[:1]) ** POWER
         axes = axes[:rank] * sign[:, None]
         return cls(rows * sign * gains, shares, unit * scales, gains, axes, constant)
@@ -110,6 +111,15 @@ class Coordinates:
         if self.constant is None:
             return M, np.zeros(n_components)
         return M[:, :-1], M[:, -1] * self.constant
+
+
+def _check_size(size: float, most: float) -> None:
+    """Refuse rows whose size has no inverse among the floats."""
+    if size > 0.0 and not 1.0 / most < size < most:
+        raise ValueError(
+            f"X has a root mean square of {size:.3g} along its longest axis, and must "
+            f"have one from {1.0 / most:.3g} to {most:.3g}: scale the rows."
+        )
 
 
 def _signs(Y: Any) -> Any:

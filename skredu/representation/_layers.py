@@ -81,9 +81,20 @@ def build(
 def through(layers: list[dict[str, Any]], activation: str | None, X: Any) -> Any:
     """Features (n, m) of rows (n, d) behind the last layer."""
     for i, layer in enumerate(layers):
-        rows = ACTIVATIONS[activation](X) if i else X
-        X = on_sphere(rows @ layer["components"].T + layer["intercept"])
+        constants = layer["intercept"]
+        if i == 0:  # rows of any size; the length of their features does not matter
+            rows, constants = _moderate(X, constants)
+        else:
+            rows = ACTIVATIONS[activation](X)
+        X = on_sphere(rows @ layer["components"].T + constants)
     return X
+
+
+def _moderate(X: Any, constants: Any) -> tuple[Any, Any]:
+    """Rows (n, d) and constants (m,) over powers of two near the size of each row."""
+    exponents = np.frexp(np.max(np.abs(X), axis=1, keepdims=True))[1]
+    exponents = np.maximum(exponents, np.finfo(X.dtype).minexp // 2)
+    return np.ldexp(X, -exponents), np.ldexp(constants, -exponents)
 
 
 def _features(rows: Any, W: Any, n_components: int) -> Any:

@@ -10,11 +10,10 @@ import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import gen_batches
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from skredu._base import SkreduEstimator, all_or_nothing
-from skredu._checks import check_rows, check_weights
+from skredu._checks import check_rows, check_training
 from skredu._compat import (
     CallbackSupportMixin,
     Interval,
@@ -23,6 +22,7 @@ from skredu._compat import (
 )
 from skredu.classification._training import Training
 from skredu.coding._linalg import BLOCK
+from skredu.redunet._sphere import MODERATE
 from skredu.representation._layers import (
     ACTIVATIONS,
     Iterations,
@@ -180,11 +180,11 @@ class MCR2Transformer(
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "n_components": [Interval(Integral, 1, None, closed="left"), None],
-        "epsilon": [Interval(Real, 0, None, closed="neither")],
+        "epsilon": [MODERATE],
         "n_layers": [Interval(Integral, 1, None, closed="left")],
         "activation": [StrOptions(set(ACTIVATIONS) - {None}), None],
         "fit_intercept": ["boolean"],
-        "intercept_scaling": [Interval(Real, 0, None, closed="neither")],
+        "intercept_scaling": [MODERATE],
         "init": [StrOptions({"pca", "lda", "random"}), "array-like"],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
@@ -319,9 +319,7 @@ class MCR2Transformer(
         self, X: Any, y: Any, sample_weight: Any, *, reset: bool
     ) -> Training:
         """Rows known to be good, sorted by class."""
-        X, y = check_rows(self, X, y, reset=reset)
-        check_classification_targets(y)
-        return Training.of(X, y, check_weights(sample_weight, X))
+        return Training.of(*check_training(self, X, y, sample_weight, reset=reset))
 
     def _search(self, rows: Training) -> Search:
         """Say how maps are looked for."""

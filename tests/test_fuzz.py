@@ -1,0 +1,386 @@
+"""Every public function and estimator, fed with odd arrays and parameters.
+
+A small sample in every run of the tests, the same each time. By hand, longer:
+``pytest -n0 tests/test_fuzz.py --hypothesis-profile=long``.
+"""
+
+import warnings
+
+import numpy as np
+import pytest
+from fuzz import (
+    attempt,
+    choices,
+    finite,
+    labels,
+    numbers,
+    rows,
+    some,
+    weights,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
+
+import skredu
+from skredu import datasets, metrics, rates
+
+ARRAYS = ("X", "y", "ample weight", "ample_weight", "weights")
+LENGTH = numbers(0.3, 1.0, 2.0)
+GIVEN_OR_AUTO = st.one_of(st.just("auto"), LENGTH)
+
+
+@pytest.fixture(autouse=True)
+def documented_warnings():
+    """Let warnings pass that scikit-learn or the documentation asks for."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.simplefilter("ignore", DataConversionWarning)
+        warnings.filterwarnings("ignore", "The number of unique classes is greater")
+        warnings.filterwarnings("ignore", "The kernel is not positive semi-definite")
+        yield
+
+
+def fit(estimator, X, y, *w):
+    """Fit; the model, or None where it refuses and says why."""
+    parameters = estimator.get_params(deep=False)
+    given = list(parameters)
+    model = attempt(estimator.fit, X, y, *w, names=(*ARRAYS, *given))
+    for name, value in estimator.get_params(deep=False).items():
+        assert value is parameters[name]
+    return model
+
+
+def assert_classifies(model, X):
+    """Assert that all answers for some rows are finite and agree."""
+    names = (*ARRAYS, *model.get_params(deep=False))
+    predicted = attempt(model.predict, X, names=names)
+    if predicted is None:
+        return
+    assert set(np.unique(predicted)) <= set(model.classes_)
+    assert finite(model.decision_function(X))
+    if hasattr(model, "predict_proba"):
+        proba = model.predict_proba(X)
+        np.testing.assert_allclose(proba.sum(axis=1), 1.0, rtol=1e-5)
+        assert not np.isnan(model.predict_log_proba(X)).any()
+
+
+def assert_on_sphere(model, X):
+    """Assert that features are finite and of norm one, or zero."""
+    names = (*ARRAYS, *model.get_params(deep=False))
+    Z = attempt(model.transform, X, names=names)
+    if Z is None:
+        return
+    assert finite(Z)
+    norms = np.linalg.norm(Z.astype(float), axis=1)
+    assert ((np.abs(norms - 1.0) < 1e-3) | (norms < 1e-3)).all(), norms
+
+
+@st.composite
+def problems(draw, d=None):
+    """Training rows, labels, weights, and other rows."""
+    n, d = draw(st.integers(1, 9)), draw(st.integers(1, 6)) if d is None else d
+    return (
+        draw(rows(n, d)),
+        draw(labels(n)),
+        draw(weights(n)),
+        draw(rows(draw(st.integers(1, 3)), d)),
+    )
+
+
+def rbf(X, Y):
+    return np.exp(-np.abs(X[:, None] - Y[None]).sum(axis=2))
+
+
+KERNELS = [
+    lambda x, y: float(x @ y),
+    lambda x, y: x @ y + 1j,
+    lambda x, y: "text",
+    lambda x, y: None,
+    lambda x, y: np.ones(3),
+    lambda x, y: np.nan,
+    lambda x, y: np.ones((1, 1)),
+    lambda x, y: True,
+    lambda x: 1.0,
+    lambda X, Y: X @ Y.T,
+    rbf,
+    lambda X, Y: (X @ Y.T).astype(str),
+    lambda X, Y: X @ Y.T + 0j,
+]
+MICL = {
+    "epsilon": GIVEN_OR_AUTO,
+    "kernel": choices("linear", "rbf", "poly", "cosine", "precomputed", *KERNELS),
+    "gamma": numbers(None, 0.5),
+    "degree": numbers(2, 3),
+    "coef0": numbers(0, 1),
+    "kernel_params": choices(None, {}, {"a": 1}),
+    "n_neighbors": numbers(None, 1, 2, 3),
+    "assume_centered": choices(True, False),
+    "priors": choices("auto", None, [0.5, 0.5], [1.0], ["a", "b"], [1e-300, 1.0]),
+    "n_jobs": numbers(None, 1),
+}
+
+
+@given(problems(), some(MICL))
+def test_micl(problem, parameters):
+    X, y, w, new = problem
+    model = fit(skredu.MICLClassifier(**parameters), X, y, w)
+    if model is not None:
+        assert finite(model.epsilon_)
+        assert model.epsilon_ > 0.0
+        assert_classifies(model, X)
+        assert_classifies(model, new)
+
+
+SUBSPACE = {
+    "n_components": numbers(0.5, 1, 2),
+    "assume_centered": choices(True, False),
+}
+
+
+@given(problems(), some(SUBSPACE))
+def test_nearest_subspace(problem, parameters):
+    X, y, w, new = problem
+    model = fit(skredu.NearestSubspaceClassifier(**parameters), X, y, w)
+    if model is not None:
+        assert_classifies(model, X)
+        assert_classifies(model, new)
+
+
+NET = {
+    "n_layers": st.one_of(st.integers(0, 2), st.sampled_from([True, 1.5, -1, "2"])),
+    "epsilon": GIVEN_OR_AUTO,
+    "eta": numbers(0.1, 0.5, 1.0),
+    "step": choices("relative", "published"),
+    "membership": choices("coding", "residual", "weighted_residual"),
+    "inverse_temperature": numbers(1.0, 500.0),
+    "construction": choices("left_out", "estimated", "labels"),
+    "tol": numbers(0.0, 0.1),
+    "warm_start": choices(True, False),
+}
+VECTORS = {
+    **NET,
+    "fit_intercept": choices(True, False, "auto"),
+    "intercept_scaling": numbers(0.5, 1.0),
+}
+SIGNALS = {**NET, "signal_shape": choices(None, 2, 3, 6, (2, 3), [3, 2], (0,))}
+DECIDES = {"n_iter_no_change": numbers(None, 1, 3)}
+
+
+def net(name, problem, parameters):
+    X, y, w, new = problem
+    parameters.setdefault("n_layers", 2)
+    model = fit(getattr(skredu, name)(**parameters), X, y, w)
+    if model is None:
+        return
+    assert 0.0 < model.epsilon_ < np.inf
+    assert all(finite(rates) for rates in model.rates_.values())
+    for some_rows in (X, new):
+        if parameters.get("output") != "invariant":
+            assert_on_sphere(model, some_rows)
+        if hasattr(model, "predict"):
+            assert_classifies(model, some_rows)
+
+
+@given(problems(), some(VECTORS))
+def test_redunet_transformer(problem, parameters):
+    net("ReduNetTransformer", problem, parameters)
+
+
+@given(problems(), some({**VECTORS, **DECIDES}))
+def test_redunet_classifier(problem, parameters):
+    net("ReduNetClassifier", problem, parameters)
+
+
+@given(
+    problems(d=6),
+    some({**SIGNALS, "output": choices("equivariant", "invariant")}),
+)
+def test_invariant_transformer(problem, parameters):
+    net("InvariantReduNetTransformer", problem, parameters)
+
+
+@given(problems(d=6), some({**SIGNALS, **DECIDES}))
+def test_invariant_classifier(problem, parameters):
+    net("InvariantReduNetClassifier", problem, parameters)
+
+
+MCR2 = {
+    "n_components": numbers(None, 1, 2),
+    "epsilon": LENGTH,
+    "n_layers": st.one_of(st.integers(1, 2), st.sampled_from([True, 0, 1.5, "2"])),
+    "activation": choices(None, "relu", "tanh"),
+    "fit_intercept": choices(True, False),
+    "intercept_scaling": numbers(0.5, 1.0),
+    "init": choices("pca", "lda", "random", [[1.0, 0.0]], [[1e300]], [["a"]]),
+    "tol": numbers(0.0, 0.1),
+    "random_state": numbers(0, 1),
+    "warm_start": choices(True, False),
+}
+
+
+@given(problems(), some(MCR2))
+def test_mcr2(problem, parameters):
+    X, y, w, new = problem
+    parameters.setdefault("random_state", 0)
+    model = fit(skredu.MCR2Transformer(max_iter=3, **parameters), X, y, w)
+    if model is not None:
+        assert all(finite(values) for values in model.rates_.values())
+        assert finite(model.components_)
+        assert_on_sphere(model, X)
+        assert_on_sphere(model, new)
+
+
+LIFTING = {
+    "n_filters": numbers(1, 2),
+    "kernel_size": choices(1, 2, (2, 1), [1], 0, (0,), 10**9),
+    "signal_shape": choices(None, 2, 3, 6, (2, 3), [3, 2], (0,)),
+    "filters": choices(
+        "gaussian", "pca", "kmeans", "dct", [[[1.0]]], [["a"]], [[1e300]]
+    ),
+    "activation": choices(None, "relu", "soft", "split"),
+    "threshold": numbers(0.0, 0.1),
+    "random_state": st.sampled_from([0, 1, -1, "a"]),
+}
+POLAR = {
+    "image_shape": choices(None, (2, 3), [3, 2], (1, 6), (0, 1), (2,)),
+    "n_radii": numbers(1, 2),
+    "n_angles": numbers(1, 5),
+    "interpolation": choices("linear", "cubic"),
+}
+
+
+@st.composite
+def signals(draw):
+    """Training rows and others, of six features."""
+    return draw(rows(d=6)), draw(rows(d=6))
+
+
+@given(signals(), some(LIFTING))
+def test_convolutional_lifting(problem, parameters):
+    parameters.setdefault("random_state", 0)
+    parameters.setdefault("kernel_size", 2)
+    lift(skredu.ConvolutionalLifting(**parameters), *problem)
+
+
+@given(signals(), some(POLAR))
+def test_polar(problem, parameters):
+    parameters.setdefault("image_shape", (2, 3))
+    lift(skredu.PolarTransformer(**parameters), *problem)
+
+
+def lift(estimator, X, new):
+    model = fit(estimator, X, None)
+    for some_rows in (X, new) if model is not None else ():
+        Z = attempt(model.transform, some_rows, names=("X", *estimator.get_params()))
+        assert Z is None or finite(Z)
+
+
+# -- functions ------------------------------------------------------------------------
+
+CODING = {"epsilon": LENGTH, "weights": st.none()}
+WITHOUT_LABELS = ["coding_length", "coding_rate"]
+
+
+@st.composite
+def coded(draw):
+    """Name of a function of rates, and what it takes."""
+    n = draw(st.integers(1, 9))
+    name = draw(st.sampled_from(sorted(rates.__all__)))
+    arguments = [draw(rows(n))]
+    if name not in WITHOUT_LABELS:
+        arguments.append(draw(labels(n)))
+    return name, arguments, draw(LENGTH), draw(weights(n))
+
+
+@given(coded())
+def test_rates(case):
+    name, arguments, epsilon, w = case
+    value = attempt(
+        getattr(rates, name),
+        *arguments,
+        names=("X", "Z", "y", "labels", "memberships"),
+        epsilon=epsilon,
+        weights=w,
+    )
+    if value is not None:
+        assert finite(value)
+        if name == "rate_reduction_gradient":
+            assert value.shape == np.shape(arguments[0])
+        else:
+            assert value >= -1e-9 * max(1.0, len(arguments[0]))
+
+
+@st.composite
+def scored(draw):
+    """Name of a score, and what it takes."""
+    n = draw(st.integers(1, 9))
+    name = draw(st.sampled_from(sorted(metrics.__all__)))
+    first = labels(n) if name == "clustering_accuracy" else rows(n)
+    options = {"sample_weight": draw(weights(n))}
+    if name in ("coding_length_score", "rate_reduction_score"):
+        options["epsilon"] = draw(LENGTH)
+    return name, [draw(first), draw(labels(n))], options
+
+
+@given(scored())
+def test_metrics(case):
+    name, arguments, options = case
+    names = ("X", "labels", "labels_true", "labels_pred")
+    value = attempt(getattr(metrics, name), *arguments, names=names, **options)
+    if value is not None:
+        assert finite(value)
+
+
+COUNT = st.one_of(
+    st.integers(1, 4), st.integers(-1, 9), st.sampled_from([True, 2.5, "3", None, [3]])
+)
+COUNTS = st.one_of(COUNT, st.lists(COUNT, max_size=4))
+ANY_STATE = st.one_of(st.sampled_from([0, 0, 0, -1, "a", 1.5, 10**20]))
+MAKERS = {
+    "make_subspaces": {
+        "n_samples": COUNTS,
+        "n_features": COUNT,
+        "dimensions": COUNTS,
+        "noise": numbers(0.0, 0.1),
+        "n_outliers": COUNT,
+        "offset": numbers(0.0, 1.0),
+        "scale": numbers(1.0, 2.0),
+        "distribution": choices("uniform", "gaussian"),
+        "shuffle": choices(True, False),
+        "return_subspaces": choices(True, False),
+    },
+    "make_gaussians_on_sphere": {
+        "n_samples": COUNTS,
+        "n_classes": COUNT,
+        "n_features": COUNT,
+        "noise": numbers(0.0, 0.1),
+        "shuffle": choices(True, False),
+    },
+    "make_shifted_signals": {
+        "n_samples": COUNTS,
+        "n_timesteps": COUNT,
+        "n_classes": COUNT,
+        "noise": numbers(0.0, 0.1),
+        "max_shift": COUNT,
+        "shuffle": choices(True, False),
+        "return_shifts": choices(True, False),
+    },
+}
+
+
+@st.composite
+def made(draw):
+    """Name of a generator, and what it takes."""
+    name = draw(st.sampled_from(sorted(MAKERS)))
+    return name, {**draw(some(MAKERS[name])), "random_state": draw(ANY_STATE)}
+
+
+@given(made())
+def test_datasets(case):
+    name, options = case
+    result = attempt(getattr(datasets, name), names=tuple(MAKERS[name]), **options)
+    if result is not None:
+        X, y = result[:2]
+        assert finite(X)
+        assert len(X) == len(y)

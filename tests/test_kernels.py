@@ -1,0 +1,115 @@
+"""Kernels that are functions, and parameters that a kernel does not use."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from sklearn.datasets import load_iris
+from sklearn.metrics.pairwise import laplacian_kernel, rbf_kernel
+
+from skredu import MICLClassifier
+
+X, Y = load_iris(return_X_y=True)
+X, Y = X[::3], Y[::3]
+
+
+def of_rows(x, y, gamma=0.5):
+    """Radial kernel of two rows."""
+    return np.exp(-gamma * ((x - y) ** 2).sum())
+
+
+@pytest.mark.parametrize("epsilon", ["auto", 0.3])
+@pytest.mark.parametrize("kernel", [of_rows, rbf_kernel])
+def test_function_is_the_kernel_that_it_computes(kernel, epsilon):
+    named = MICLClassifier(epsilon, kernel="rbf", gamma=0.5).fit(X, Y)
+    model = MICLClassifier(epsilon, kernel=kernel, kernel_params={"gamma": 0.5})
+    model.fit(X, Y)
+    assert_allclose(model.epsilon_, named.epsilon_)
+    assert_allclose(
+        model.decision_function(X), named.decision_function(X), rtol=1e-6, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("d", [1, 2, 3, 4, 5, 6])
+@pytest.mark.parametrize("n", [1, 2, 12])
+def test_function_of_two_rows_is_told_from_one_of_matrices(n, d):
+    rng = np.random.default_rng(0)
+    rows, labels = rng.normal(size=(n, d)), np.arange(n) % 2
+    scores = [
+        MICLClassifier(0.5, kernel=kernel).fit(rows, labels).predict_log_proba(rows)
+        for kernel in (lambda x, y: x @ y, lambda A, B: A @ B.T, np.dot, np.inner)
+    ]
+    for found in scores[1:]:
+        assert_allclose(found, scores[0], rtol=1e-8, atol=1e-8)
+
+
+def test_laplacian_kernel_of_scikit_learn_is_accepted():
+    assert MICLClassifier(kernel=laplacian_kernel).fit(X, Y).score(X, Y) > 0.95
+
+
+@pytest.mark.parametrize("epsilon", ["auto", 0.3])
+def test_function_sees_each_pair_of_training_rows_once(epsilon):
+    pairs = []
+
+    def kernel(x, y):
+        if x.ndim == 1:
+            pairs.append(frozenset((x.tobytes(), y.tobytes())))
+        return of_rows(x, y)
+
+    rows = np.unique(X, axis=0)
+    n = len(rows)
+    model = MICLClassifier(epsilon, kernel=kernel).fit(rows, np.arange(n) % 3)
+    assert len(pairs) == len(set(pairs)) == n * (n + 1) // 2
+    pairs.clear()
+    model.predict(rows[:4])
+    assert len(pairs) == 4 * (n + 1)
+
+
+BAD = {
+    "text": lambda x, y: "text",
+    "numbers as text": lambda A, B: (A @ B.T).astype(str),
+    "nothing": lambda x, y: None,
+    "a complex number": lambda x, y: x @ y + 1j,
+    "complex numbers": lambda A, B: A @ B.T + 0j,
+    "an array for two rows": lambda x, y: x * y,
+    "too few numbers": lambda A, B: (A @ B.T)[:-1],
+    "an error": lambda x, y: {}["missing"],
+    "one argument": lambda x: 1.0,
+}
+
+
+@pytest.mark.parametrize("kernel", BAD.values(), ids=BAD)
+def test_function_that_gives_no_real_numbers_is_named(kernel):
+    model = MICLClassifier(kernel=kernel)
+    with pytest.raises(ValueError, match=r"kernel=.* must give a real number for two"):
+        model.fit(X, Y)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_function_that_gives_no_finite_numbers_is_named(value):
+    with pytest.raises(ValueError, match=r"kernel=.* not finite"):
+        MICLClassifier(kernel=lambda x, y: value).fit(X, Y)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "unused"),
+    [
+        ("linear", {"gamma": 0.5}),
+        ("cosine", {"gamma": 0.5}),
+        ("precomputed", {"gamma": 0.5}),
+        (of_rows, {"gamma": 0.5}),
+        ("linear", {"degree": 2}),
+        ("rbf", {"degree": 2}),
+        ("rbf", {"coef0": 0}),
+        ("rbf", {"kernel_params": {"gamma": 0.5}}),
+    ],
+)
+def test_parameter_that_a_kernel_does_not_use_is_refused(kernel, unused):
+    (name,) = unused
+    rows = X @ X.T if kernel == "precomputed" else X
+    with pytest.raises(ValueError, match=f"{name}=.* is only used by kernel="):
+        MICLClassifier(kernel=kernel, **unused).fit(rows, Y)
+
+
+def test_defaults_and_no_parameters_are_not_refused():
+    model = MICLClassifier(degree=3.0, coef0=1.0, kernel_params={})
+    assert model.fit(X, Y).score(X, Y) > 0.95

@@ -1,0 +1,301 @@
+"""What is no number, or one that no float holds, is refused by its name."""
+
+import datetime as dt
+import tracemalloc
+import warnings
+from fractions import Fraction
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from skredu import (
+    CompressionClustering,
+    InvariantReduNetClassifier,
+    MCR2Transformer,
+    MICLClassifier,
+    NearestSubspaceClassifier,
+    ReduNetClassifier,
+    ReduNetTransformer,
+    metrics,
+    rates,
+)
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(20, 4)) + 3.0 * np.eye(4)[np.arange(20) % 2]
+Y = np.arange(20) % 2
+ESTIMATORS = [
+    CompressionClustering(0.5),
+    InvariantReduNetClassifier(1),
+    MCR2Transformer(max_iter=5),
+    MICLClassifier(),
+    NearestSubspaceClassifier(),
+    ReduNetClassifier(1),
+]
+NETS = [ReduNetClassifier, ReduNetTransformer, InvariantReduNetClassifier]
+ESTIMATOR = pytest.mark.parametrize(
+    "estimator", ESTIMATORS, ids=lambda e: type(e).__name__
+)
+
+
+@pytest.fixture(autouse=True)
+def short_searches():
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Layer . has not converged")
+        yield
+
+
+def make(kind, **parameters):
+    """Estimator with parameters; a net of few layers, a search of few steps."""
+    few = {"n_layers": 1, "max_iter": 5}
+    known = kind().get_params()
+    return kind(**{name: few[name] for name in few if name in known}, **parameters)
+
+
+def answer(model, rows):
+    """What a fitted model says of rows."""
+    for method in ("decision_function", "transform", "predict"):
+        if hasattr(model, method):
+            return getattr(model, method)(rows)
+    raise AssertionError(method)
+
+
+# -- times, gradients, truth values ---------------------------------------------------
+
+DATE = np.datetime64("2020-01-01", "ns")
+TIMES = {
+    "dates": np.full(X.shape, DATE),
+    "durations": np.full(X.shape, np.timedelta64(3, "s")),
+    "list": [[DATE] * 4] * 20,
+    "pandas": pd.DataFrame({"a": X[:, 0], "b": np.full(20, DATE)}),
+    "time zone": pd.DataFrame({"a": pd.Series([DATE] * 20).dt.tz_localize("UTC")}),
+    "polars": pl.DataFrame({"a": [dt.date(2020, 1, 1)] * 20}),
+}
+
+
+@pytest.mark.parametrize("rows", TIMES.values(), ids=TIMES)
+@ESTIMATOR
+def test_times_are_no_rows(estimator, rows):
+    with pytest.raises(ValueError, match=r"X must hold real numbers, found"):
+        estimator.fit(rows, Y)
+
+
+@pytest.mark.parametrize("rows", TIMES.values(), ids=TIMES)
+def test_times_are_no_rows_of_functions(rows):
+    with pytest.raises(ValueError, match=r"X must hold real numbers, found"):
+        rates.coding_length(rows, epsilon=1.0)
+    with pytest.raises(ValueError, match=r"X must hold real numbers, found"):
+        metrics.class_similarity(rows, Y)
+
+
+def test_times_are_no_weights():
+    weights = np.full(20, np.timedelta64(1, "D"))
+    with pytest.raises(ValueError, match=r"sample_weight must hold real numbers"):
+        MICLClassifier().fit(X, Y, sample_weight=weights)
+    with pytest.raises(ValueError, match=r"weights must hold real numbers"):
+        rates.coding_rate(X, epsilon=1.0, weights=weights)
+
+
+def test_dates_are_labels():
+    y = np.array(["2020-01-01", "2021-01-01"], dtype="datetime64[D]")[Y]
+    assert_array_equal(MICLClassifier().fit(X, y).classes_, np.unique(y))
+    value = rates.rate_reduction(X, y, epsilon=1.0)
+    assert_allclose(value, rates.rate_reduction(X, Y, epsilon=1.0))
+
+
+class Tensor(np.ndarray):
+    """An array that wants its gradient."""
+
+    requires_grad = True
+
+
+def test_a_gradient_is_not_dropped_in_silence():
+    tensor = X.view(Tensor)
+    with pytest.raises(ValueError, match=r"X requires a gradient.*X\.detach\(\)"):
+        rates.coding_length(tensor, epsilon=1.0)
+    with pytest.raises(ValueError, match=r"weights requires a gradient"):
+        rates.coding_rate(X, epsilon=1.0, weights=np.ones(20).view(Tensor))
+    with pytest.raises(ValueError, match=r"y requires a gradient"):
+        rates.rate_reduction(X, np.ones((20, 1)).view(Tensor), epsilon=1.0)
+    with pytest.raises(ValueError, match=r"X requires a gradient"):
+        MICLClassifier().fit(tensor, Y)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (MICLClassifier, "n_neighbors"),
+        (MICLClassifier, "epsilon"),
+        (MICLClassifier, "n_jobs"),
+        (NearestSubspaceClassifier, "n_components"),
+        (ReduNetClassifier, "n_layers"),
+        (ReduNetClassifier, "n_iter_no_change"),
+        (ReduNetClassifier, "tol"),
+        (InvariantReduNetClassifier, "signal_shape"),
+        (MCR2Transformer, "n_components"),
+        (MCR2Transformer, "max_iter"),
+        (CompressionClustering, "n_clusters"),
+    ],
+)
+@pytest.mark.parametrize("value", [True, np.True_])
+def test_truth_values_are_no_numbers(kind, name, value):
+    with pytest.raises((ValueError, TypeError), match=name):
+        kind(**{name: value}).fit(X, Y)
+
+
+@pytest.mark.parametrize("value", [10**400, Fraction(1, 10**400)])
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (MICLClassifier, "epsilon"),
+        (ReduNetClassifier, "epsilon"),
+        (ReduNetClassifier, "eta"),
+        (MCR2Transformer, "epsilon"),
+        (MCR2Transformer, "intercept_scaling"),
+    ],
+)
+def test_numbers_that_no_float_holds_are_named(kind, name, value):
+    with pytest.raises(ValueError, match=name):
+        kind(**{name: value}).fit(X, Y)
+
+
+@pytest.mark.parametrize("value", [Fraction(1, 2), np.float16(0.5), np.longdouble(0.5)])
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (MICLClassifier, "epsilon"),
+        (ReduNetClassifier, "epsilon"),
+        (ReduNetClassifier, "eta"),
+        (InvariantReduNetClassifier, "epsilon"),
+        (MCR2Transformer, "epsilon"),
+    ],
+)
+def test_numbers_of_any_kind_are_numbers(kind, name, value):
+    model, expected = make(kind, **{name: value}), make(kind, **{name: 0.5})
+    found = answer(model.fit(X, Y), X)
+    assert found.dtype == np.float64
+    assert_allclose(found, answer(expected.fit(X, Y), X))
+    assert model.get_params()[name] is value
+
+
+@ESTIMATOR
+def test_integers_that_no_float_holds_are_no_rows(estimator):
+    rows = X.astype(object)
+    rows[1, 1] = 10**400
+    with pytest.raises(ValueError, match=r"X.*too large for a float"):
+        estimator.fit(rows, Y)
+
+
+def test_labels_that_do_not_sort_are_named():
+    y = np.array(["a", *range(19)], dtype=object)
+    for estimator in (MICLClassifier(), ReduNetClassifier(1), MCR2Transformer()):
+        with pytest.raises(ValueError, match=r"y must hold labels of one kind"):
+            estimator.fit(X, y)
+
+
+# -- weights and labels of other shapes -----------------------------------------------
+
+
+@ESTIMATOR
+def test_a_number_is_the_weight_of_every_row(estimator):
+    found = answer(estimator.fit(X, Y, sample_weight=2), X)
+    expected = answer(estimator.fit(X, Y, sample_weight=np.full(20, 2.0)), X)
+    assert_allclose(found, expected)
+    value = rates.coding_rate(X, epsilon=1.0, weights=2)
+    assert_allclose(value, rates.coding_rate(X, epsilon=1.0, weights=np.full(20, 2)))
+
+
+def test_weights_do_not_vanish_beside_rows_in_single_precision():
+    rows, weights = X.astype(np.float32), 1e-60 * (1.0 + np.arange(20))
+    value = rates.coding_rate(rows, epsilon=1.0, weights=weights)
+    expected = rates.coding_rate(rows, epsilon=1.0, weights=1e60 * weights)
+    assert_allclose(value, expected, rtol=1e-12)
+
+
+def test_column_of_labels_is_refused_and_one_of_memberships_is_not():
+    for column in (Y[:, None], Y[:, None].astype(str)):
+        with pytest.raises(ValueError, match=r"\(n, 1\).*y\.ravel\(\)"):
+            rates.rate_reduction(X, column, epsilon=1.0)
+    value = rates.rate_reduction(X, np.ones((20, 1)), epsilon=1.0)
+    assert_allclose(value, 0.0, atol=1e-12)
+
+
+def test_memory_of_neighbours_does_not_grow_as_weights_fall():
+    rows, y = np.random.default_rng(0).normal(size=(2000, 10)), np.arange(2000) % 2
+    model = MICLClassifier(1.0, n_neighbors=5)
+    model.fit(rows, y, sample_weight=np.full(2000, 1e-2))
+    tracemalloc.start()
+    model.predict(rows[:1000])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 60e6  # 142e6 where blocks of rows are those of weight one
+
+
+# -- range ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("epsilon", [1e155, 1e-155, 1e300, 1e-300, 1e51, 1e-51])
+@pytest.mark.parametrize("kind", [*NETS, MCR2Transformer])
+def test_distortion_out_of_reach_is_named_with_what_is_allowed(kind, epsilon):
+    with pytest.raises(ValueError, match=r"'epsilon'.*\[1e-50, 1e\+50\]"):
+        kind(epsilon=epsilon).fit(X, Y)
+
+
+@pytest.mark.parametrize("epsilon", [1e-50, 1e-20, 1e-8, 1e8, 1e50])
+@pytest.mark.parametrize("step", ["relative", "published"])
+@pytest.mark.parametrize("kind", NETS)
+def test_distortion_of_any_other_size_gives_features(kind, step, epsilon):
+    for dtype in (np.float64, np.float32):
+        net = kind(2, epsilon, step=step).fit(X.astype(dtype), Y)
+        assert all(np.isfinite(values).all() for values in net.rates_.values())
+        assert np.isfinite(net.transform(X.astype(dtype))).all()
+
+
+@pytest.mark.parametrize("epsilon", [1e-50, 1e-20, 1e-8, 1e8, 1e50])
+def test_distortion_of_any_other_size_gives_a_map(epsilon):
+    model = MCR2Transformer(2, epsilon=epsilon, max_iter=5).fit(X, Y)
+    assert_allclose(np.linalg.norm(model.transform(X), axis=1), 1.0)
+    assert np.isfinite(model.rate_reduction_)
+
+
+@pytest.mark.parametrize("n_layers", [0, 1])
+@pytest.mark.parametrize("kind", NETS)
+def test_zeros_give_zeros_and_equal_scores(kind, n_layers):
+    rows = np.zeros((4, 6))
+    net = kind(n_layers).fit(rows, [0, 1, 0, 1])
+    assert np.isfinite(net.transform(rows)).all()
+    if hasattr(net, "predict_proba"):
+        assert_allclose(net.predict_proba(rows), 0.5)
+
+
+SMALL = [
+    MICLClassifier(),
+    MICLClassifier(1e-60),
+    MICLClassifier(n_neighbors=3),
+    MICLClassifier(kernel="rbf"),
+    ReduNetClassifier(1),
+    InvariantReduNetClassifier(1),
+    MCR2Transformer(max_iter=5),
+    NearestSubspaceClassifier(1, assume_centered=False),
+]
+
+
+@pytest.mark.parametrize("model", SMALL, ids=str)
+def test_model_of_tiny_rows_answers_rows_in_single_precision(model):
+    model.fit(1e-60 * X, Y)
+    rows = (1e-60 * X).astype(np.float32)  # zeros
+    assert_allclose(answer(model, rows), answer(model, np.zeros(X.shape)), rtol=1e-5)
+
+
+@pytest.mark.parametrize("c", [1e-290, 1e290])
+def test_rows_near_both_ends_have_the_features_of_those_between(c):
+    for kind in (ReduNetTransformer, MCR2Transformer):
+        expected = make(kind).fit(X, Y).transform(X)
+        assert_allclose(make(kind).fit(c * X, Y).transform(c * X), expected, atol=1e-6)
+
+
+def test_rows_too_small_for_a_map_are_named():
+    with pytest.raises(ValueError, match=r"X has a root mean square of .*scale"):
+        MCR2Transformer().fit(1e-318 * X, Y)
