@@ -156,12 +156,17 @@ def memberships(y: Any, X: Any) -> Any:
         if not isinstance(y, type(X)):
             y = np.asarray(y)
         check_consistent_length(X, y)
-        if y.ndim == 2 and y.shape[1] == 1 and not bool(namespace(y).all(y == 1)):
+        if y.ndim != 2:
+            return _codes(y, X)
+        try:
+            return _shares(y, X)
+        except ValueError as error:
+            if y.shape[1] != 1:
+                raise
             raise ValueError(
-                "an array of shape (n, 1) holds memberships in one group, which must "
-                "be one; labels have shape (n,): pass y.ravel()."
-            )
-        return _shares(y, X) if y.ndim == 2 else _codes(y, X)
+                f"{error} (An array of shape (n, 1) holds memberships in one group; "
+                "labels have shape (n,): pass y.ravel().)"
+            ) from error
 
 
 def _shares(Pi: Any, X: Any) -> Any:
