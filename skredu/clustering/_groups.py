@@ -55,7 +55,8 @@ class Groups(Store):
         """
         name, best, partner = int(self.names[slot]), math.inf, -1
         if self.n_thin:
-            costs, names = self.thin_costs(slot), self.names[: self.n_thin]
+            names = self.names[: self.n_thin]
+            costs = self.thin_costs(slot, slice(self.n_thin))
             if slot < self.first_thick or name < self.n_names - 1:
                 costs[names >= name] = math.inf
             best = _to_quantum(float(costs[costs.argmin()]))
@@ -90,17 +91,17 @@ class Groups(Store):
         costs = np.empty(len(others))
         thin = others < self.first_thick
         if np.any(thin):
-            costs[thin] = self._thin_costs(slot, others[thin], even=False)
+            costs[thin] = self.thin_costs(slot, others[thin])
         if not np.all(thin):
             thick = others[~thin] - self.first_thick
             costs[~thin] = self._thick_costs(slot, thick)
         return quantised(costs)
 
-    def thin_costs(self, slot: int) -> Any:
-        """Bits that merging a group with each of the thin ones takes."""
+    def thin_costs(self, slot: int, others: Any) -> Any:
+        """Bits that merging a group with each of some thin ones takes."""
         if self.even and self.dense:
-            return self._even_costs(slot)
-        return self._thin_costs(slot, slice(self.n_thin), even=self.even)
+            return self._even_costs(slot, others)
+        return self._thin_costs(slot, others, even=self.even)
 
     def first_partners(self, block: slice) -> tuple[Any, Any]:
         """`best_partner` of thin groups of a block that has the greatest names."""
@@ -168,7 +169,7 @@ class Groups(Store):
         volumes = np.sum(np.log2(stretch), axis=0) + np.log2(1.0 + factor * form)
         return self._cost(slot, others, (total, p, q), volumes, factor * squares)
 
-    def _even_costs(self, slot: int) -> Any:
+    def _even_costs(self, slot: int, others: Any) -> Any:
         r"""`_thin_costs` where all thin groups weigh the same: scalars, one product.
 
         Let :math:`LL^T = I + pC`. The inverse of
@@ -178,7 +179,8 @@ class Groups(Store):
         takes a row :math:`x` below a one to the one above
         :math:`\sqrt{pq}\, L^{-1}(x - \mu)`: squared norms are the determinants.
         """
-        n, r, d, weight = self.n_thin, self.r, self.d, float(self.counts[0])
+        r, d, lifted = self.r, self.d, self.lifted[:, others]
+        weight = float(self.counts[0])
         total = float(self.counts[slot]) + weight
         q = weight / total
         p = float(self.counts[slot]) / total
@@ -190,17 +192,17 @@ class Groups(Store):
         np.divide(L, math.sqrt(q if self.centered else p * q), out=root[1:, 1:])
         if not self.centered:
             root[1:, 0] = self.means[:, slot]
-        Y = lapack.dtrtri(root, lower=1, overwrite_c=1)[0] @ self.lifted[: r + 1, :n]
+        Y = lapack.dtrtri(root, lower=1, overwrite_c=1)[0] @ lifted[: r + 1]
         Y *= Y
         costs = _scaled_logs(self.ones @ Y, 0.5 * (total + d))
-        costs -= self.bits[:n]
+        costs -= self.bits[others]
         costs += constant
         if self.centered:
             return costs
         mix = self.lifted[:, slot] * (2.0 * p * q / d)  # for the means in between
         mix[0] = 1.0 + p * self.mean_squares[slot] - p * q / d * self.norms[slot]
         mix[r + 1], mix[r + 2] = -p * q / d, q
-        costs += _scaled_logs(mix @ self.lifted[:, :n], 0.5 * d)
+        costs += _scaled_logs(mix @ lifted, 0.5 * d)
         return costs
 
     def _form(self, slot: int, others: Any, Vt: Any, stretch: Any) -> tuple[Any, Any]:

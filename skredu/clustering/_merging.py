@@ -98,39 +98,43 @@ def _initial(groups: Groups, graph: Graph | None) -> tuple[Any, Any]:
 class Graph:
     """Which groups are neighbours while they merge.
 
-    Every set of first groups is known by one of them, its head: neighbours are kept as
-    heads of the past, and looked up.
+    Every group is known by one of its first groups, its head. When two groups merge,
+    only the neighbours of that with fewer of them hear of it.
 
     Parameters
     ----------
     adjacency : sparse array of shape (n, n), CSR
-        Neighbours of the first groups, symmetric.
+        Neighbours of the first groups, symmetric, without loops.
     """
 
     def __init__(self, adjacency: Any) -> None:
         n = adjacency.shape[0]
-        self.head_of = np.arange(n)  # by first group
-        self.members = [np.array([i]) for i in range(n)]  # by head
-        self.links = np.split(adjacency.indices, adjacency.indptr[1:-1])
+        self.links = np.split(adjacency.indices, adjacency.indptr[1:-1])  # by head
         self.name_of = np.arange(n)  # by head
         self.heads = list(range(n))  # by name
 
     def neighbours(self, name: int) -> Any:
         """Names of the groups beside one."""
-        head = self.heads[name]
-        found = np.unique(self.head_of[self.links[head]])
-        self.links[head] = found = found[found != head]
-        return self.name_of[found]
+        return self.name_of[self.links[self.heads[name]]]
 
     def merge(self, a: int, b: int) -> None:
         """Join the groups with two names under the next name."""
-        small, large = sorted((self.heads[a], self.heads[b]), key=self._size)
-        self.head_of[self.members[small]] = large
-        for store in (self.members, self.links):
-            store[large] = np.concatenate([store[large], store[small]])
-            store[small] = store[small][:0]
-        self.name_of[large] = len(self.heads)
-        self.heads.append(large)
+        gone, head = sorted((self.heads[a], self.heads[b]), key=self._n_links)
+        new = []
+        for other in self.links[gone].tolist():
+            if other == head:
+                continue
+            links = self.links[other]
+            if np.any(links == head):
+                self.links[other] = links[links != gone]
+            else:
+                self.links[other] = np.where(links == gone, head, links)
+                new.append(other)
+        links = self.links[head]
+        self.links[head] = np.append(links[links != gone], new).astype(np.intp)
+        self.links[gone] = links[:0]
+        self.name_of[head] = len(self.heads)
+        self.heads.append(head)
 
-    def _size(self, head: int) -> int:
-        return len(self.members[head])
+    def _n_links(self, head: int) -> int:
+        return len(self.links[head])
