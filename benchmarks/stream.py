@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn.base import clone
+from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline
 
 from benchmarks import _data
@@ -29,6 +31,7 @@ from benchmarks._harness import (
 )
 from benchmarks._shifting import moved_once
 from benchmarks.shifts import ONCE, SIDE, SMOOTHED, TRANSLATIONS
+from skredu import InvariantReduNetClassifier, MICLClassifier
 
 GRID = (SIDE, SIDE)
 PREDICTED = 500  # rows that are lifted at a time to be predicted
@@ -46,6 +49,7 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     options.add_argument("--test", type=int, default=10_000, help="rows to test")
     options.add_argument("--size", type=int, default=10_000, help="rows of a part")
     options.add_argument("--filters", type=int, default=48, help="k-means filters")
+    options.add_argument("--parts-of-100", type=int, default=200, help="small parts")
     options.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     return options.parse_args(arguments)
 
@@ -72,7 +76,7 @@ def stream(report: Report, args: argparse.Namespace) -> None:
         "n_layers=0).partial_fit`. *Shifted once*: each of the first "
         f"{ONCE} test rows by a random shift; in brackets, as they are; *all*: all "
         f"{len(rows.X_test)} test rows after the last part. *Seconds*: to lift the "
-        "part, and to add it. *Process*: most GiB so far, data and all."
+        "part, and to add it and decide anew. *Process*: most GiB so far, data and all."
     )
     model, table = net(args.filters), []
     model[:-1].fit(rows.X_train[: args.size])
@@ -97,11 +101,11 @@ def stream(report: Report, args: argparse.Namespace) -> None:
 
 
 def learn(model: Pipeline, X: Any, y: Any) -> tuple[float, float]:
-    """Lift a part and add it to the net; seconds of both."""
+    """Lift a part, add it to the net and decide anew; seconds of both."""
     start = time.perf_counter()
     lifted = model[:-1].transform(X)
     between = time.perf_counter()
-    model[-1].partial_fit(lifted, y, classes=np.arange(10))
+    _ = model[-1].partial_fit(lifted, y, classes=np.arange(10)).epsilon_
     return between - start, time.perf_counter() - between
 
 
@@ -140,7 +144,70 @@ def _fit(args: argparse.Namespace, n: int, n_layers: int) -> Callable[[], object
     return partial(model[-1].set_params(n_layers=n_layers).fit, lifted, y[:n])
 
 
-PARTS = {"stream": stream, "memory": memory}
+# -- many small parts -----------------------------------------------------------------
+
+
+def small(report: Report, args: argparse.Namespace) -> None:
+    """Cost of many small parts beside that of one fit."""
+    report.say(
+        "### Many small parts\n\nCPU seconds of one `fit` to Gaussian rows, of "
+        f"{args.parts_of_100} calls of `partial_fit` with 100 of them each, and of the "
+        "choice that the first prediction after them makes. *Checks*: of as many calls "
+        "of `GaussianNB.partial_fit`, nearly all in scikit-learn's checks. The best of "
+        "three."
+    )
+    table = []
+    for n_features, n_classes, model in SMALL:
+        X, y = _gaussians(100 * args.parts_of_100, n_features, n_classes)
+        best = np.min([_seconds(model, X, y) for _ in range(3)], axis=0)
+        spent = best[1] + best[2]
+        ratios = [f"{spent / best[0]:.2f}", f"{spent / (best[0] + best[3]):.2f}"]
+        cells = [str(n_features), str(n_classes), f"`{model}`"]
+        table.append([*cells, *(f"{s:.3f}" for s in best), *ratios])
+        progress(" | ".join(table[-1]))
+    header = ["features", "classes", "model", "fit", "parts", "choice", "checks"]
+    header += ["(parts + choice) / fit", "/ (fit + checks)"]
+    report.table(header, table)
+
+
+def _gaussians(n: int, n_features: int, n_classes: int) -> tuple[Any, Any]:
+    rng = np.random.default_rng(0)
+    y = rng.permutation(np.arange(n) % n_classes)
+    means = rng.normal(size=(n_classes, n_features))
+    X = rng.normal(size=(n, n_features)) + means[y]
+    return X @ rng.normal(size=(n_features, n_features)), y
+
+
+def _seconds(model: Any, X: Any, y: Any) -> list[float]:
+    """CPU seconds of a fit, of adding parts, of the choice, and of a peer's parts."""
+
+    def add(model: Any) -> None:
+        for start in range(0, len(y), 100):
+            part = slice(start, start + 100)
+            model.partial_fit(X[part], y[part], classes=np.unique(y))
+
+    parts, seconds = clone(model), []
+    tasks = (
+        partial(clone(model).fit, X, y),
+        partial(add, parts),
+        lambda: parts.predict(X[:1]),
+        partial(add, GaussianNB()),
+    )
+    for task in tasks:
+        start = time.process_time()
+        task()
+        seconds.append(time.process_time() - start)
+    return seconds
+
+
+SMALL = [
+    (20, 3, MICLClassifier()),
+    (20, 10, MICLClassifier()),
+    (200, 10, MICLClassifier()),
+    (20, 10, MICLClassifier(1.0, calibrate=False)),
+    (32, 3, InvariantReduNetClassifier(0, signal_shape=16)),
+]
+PARTS = {"stream": stream, "memory": memory, "small": small}
 
 
 if __name__ == "__main__":

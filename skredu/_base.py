@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from abc import abstractmethod
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import InconsistentVersionWarning
@@ -72,3 +73,35 @@ class SkreduEstimator(BaseEstimator):
                 stacklevel=2,
             )
         super().__setstate__(state)
+
+
+class StreamEstimator(SkreduEstimator):
+    """An estimator whose `partial_fit` only adds rows.
+
+    Attributes that follow from all rows so far are made when they are first looked at.
+    They are kept as ``found`` beside the rows, in the dict ``_stream`` that every call
+    replaces: a thread that is late leaves what it found with the rows it was found for.
+    """
+
+    _following: ClassVar[tuple[str, ...]]
+
+    @abstractmethod
+    def _follow(self, stream: dict[str, Any]) -> dict[str, Any]:
+        """Make the attributes that follow from the rows of a stream."""
+
+    if not TYPE_CHECKING:  # or every attribute would be known
+
+        def __getattr__(self, name: str) -> Any:
+            stream = vars(self).get("_stream")
+            if stream is None or name not in self._following:
+                kind = type(self).__name__
+                raise AttributeError(f"{kind!r} object has no attribute {name!r}")
+            found = stream["found"]
+            if found is None:
+                found = stream["found"] = self._follow(stream)
+            return found[name]
+
+    def __dir__(self) -> Iterable[str]:
+        """Names of all attributes, those that are still to be made included."""
+        late = self._following if "_stream" in vars(self) else ()
+        return {*super().__dir__(), *late}

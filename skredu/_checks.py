@@ -53,7 +53,8 @@ def check_training(
     """Rows, labels of classes as an ndarray, and weights or None."""
     X, y = check_rows(estimator, X, y, reset=reset)
     try:
-        check_classification_targets(y)
+        if reset or to_numpy(y).dtype.kind == "O":  # otherwise the classes are known
+            check_classification_targets(y)
     except TypeError as error:
         raise ValueError(f"y must hold labels of one kind that sorts: {error}.") from (
             error

@@ -124,6 +124,7 @@ def test_signals_take_the_memory_of_their_spectra_and_of_their_change(
 def test_memory_of_signals_in_parts_does_not_grow_with_the_parts(monkeypatch):
     for module in ("classification._selection", "redunet._stream"):
         monkeypatch.setattr(f"skredu.{module}.MAX_ROWS", 200)
+    monkeypatch.setattr("skredu.classification._stream.MOST_WAITING", 2**15)
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(4000, 2 * 64)).astype(np.float32), np.arange(4000) % 4
 
@@ -132,6 +133,7 @@ def test_memory_of_signals_in_parts_does_not_grow_with_the_parts(monkeypatch):
         for start in range(0, 500 * n_parts, 500):
             part = slice(start, start + 500)
             net.partial_fit(X[part], y[part], classes=np.arange(4))
+        net.predict(X[:10])
 
     few, many = (peak_of(lambda n=n: work(n)) for n in (3, 8))
     assert many < 1.1 * few
@@ -144,7 +146,7 @@ def test_model_holds_what_its_documentation_says():
     assert ranks == [9, 9, 9, 9]
     numbers = sum(
         part.size
-        for state in (model._model["groups"], model._scatters)
+        for state in (model._model["groups"], model._stream["scatters"])
         for group in state
         for part in group.values()
         if isinstance(part, np.ndarray)

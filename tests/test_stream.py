@@ -103,7 +103,6 @@ def test_many_rows_are_judged_by_some(monkeypatch):
     model = InvariantReduNetClassifier(0)
     for part in np.array_split(np.arange(140), 4):
         model.partial_fit(X[part], y[part], classes=[0, 1])
-    assert len(model._stream["kept"]["X"]) <= 24
     assert model.score(X[140:], y[140:]) == 1.0
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from copy import deepcopy
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
-import numpy as np
 from sklearn.utils.metaestimators import available_if
 
-from skredu._base import all_or_nothing
+from skredu._base import StreamEstimator, all_or_nothing
 from skredu._checks import check_training
 from skredu._compat import ARRAY_API_SUPPORT, Interval, StrOptions, namespace
 from skredu.classification._base import CodingClassifier
@@ -18,7 +18,18 @@ from skredu.classification._coders import Coder
 from skredu.classification._kernel_micl import KernelCoder, products_of
 from skredu.classification._linear_micl import LinearCoder
 from skredu.classification._local_micl import LocalCoder
-from skredu.classification._selection import MAX_ROWS, Codes, choose_codes
+from skredu.classification._selection import (
+    Codes,
+    choose_codes,
+    log_priors_of,
+)
+from skredu.classification._stream import (
+    are_many,
+    merged,
+    scatters_of,
+    stream_of,
+    wait,
+)
 from skredu.classification._training import (
     Training,
     check_reach,
@@ -26,7 +37,6 @@ from skredu.classification._training import (
     classes_of_stream,
     in_reach,
     in_units,
-    keep_evenly,
     unit_of,
 )
 from skredu.coding._scatter import Scatter
@@ -44,7 +54,7 @@ def _is_linear(estimator: MICLClassifier) -> bool:
     return estimator.kernel == "linear" and estimator.n_neighbors is None
 
 
-class MICLClassifier(CodingClassifier):
+class MICLClassifier(CodingClassifier, StreamEstimator):
     r"""Classifier by minimum incremental coding length.
 
     A row goes to the class in which it costs the fewest extra bits,
@@ -143,15 +153,19 @@ class MICLClassifier(CodingClassifier):
     a row; the local variant with ``m`` neighbours :math:`O(nd + k m d \min(m, d))` a
     row. With given ``epsilon`` a large class needs one Cholesky factor, no
     eigenvectors. Array-API input is supported with ``kernel="linear"`` and
-    ``n_neighbors=None``. ``predict`` never writes to the estimator.
+    ``n_neighbors=None``.
 
     `decision_function` gives minus the extra bits, relative to those of all classes
     together, ``temperature_`` times the binary logarithm of the probabilities; for two
     classes the bits that the second one saves.
 
-    With ``epsilon="auto"``, `partial_fit` keeps up to 5 000 rows, evenly over all that
-    came, and chooses by them again in every call; after `fit` the choice of `fit`
-    stays.
+    `partial_fit` only adds rows; to choose ``epsilon`` and to calibrate it keeps up to
+    5 000 of them, evenly over all that came. After `fit` the choice of `fit` stays.
+    Classes are factored, and choices made, when a prediction or an attribute first
+    needs them, with the parameters of the last call: many calls cost little more than
+    one `fit`, but predictions between them cost a choice each. Threads may predict at
+    the same time, as what follows from the rows does not depend on who comes first.
+    After `fit`, ``predict`` never writes to the estimator.
 
     References
     ----------
@@ -190,6 +204,15 @@ class MICLClassifier(CodingClassifier):
         "n_jobs": [Integral, None],
     }
     _reference = "priors_"
+    _following = (
+        "_model",
+        "_epsilon",
+        "_log_priors",
+        "epsilon_",
+        "priors_",
+        "temperature_",
+        "class_coding_length_",
+    )
 
     def __init__(
         self,
@@ -251,7 +274,6 @@ class MICLClassifier(CodingClassifier):
         ValueError
             If a parameter or an array is out of range.
         """
-        self._forget()
         self._check_parameters()
         X, y, weights = check_training(self, X, y, sample_weight)
         if self.kernel == "precomputed" and X.shape[0] != X.shape[1]:
@@ -260,10 +282,13 @@ class MICLClassifier(CodingClassifier):
                 f"found shape {X.shape}."
             )
         rows = Training.of(X, y, weights)
+        self._forget()
         self.classes_, self._unit = rows.classes, self._unit_of(rows)
         rows = rows.scaled(self._unit)
         if _is_linear(self):
-            self._fit_linear(rows, [None] * len(rows.sizes), rows)
+            scatters = scatters_of(rows, self)
+            codes = self._fit_linear(scatters, rows)
+            self._keep_stream(stream_of(scatters, codes, len(scatters)))
         else:
             self._fit_rows(rows)
         return self
@@ -276,8 +301,8 @@ class MICLClassifier(CodingClassifier):
         """Add rows; the model is that of `fit` on all rows so far.
 
         Of more than 5 000 rows, or after `fit`, an automatic ``epsilon`` may differ:
-        see the notes of the class. Only with ``kernel="linear"`` and without
-        ``n_neighbors``.
+        see the notes of the class, also for when the model is made. Only with
+        ``kernel="linear"`` and without ``n_neighbors``.
 
         Parameters
         ----------
@@ -302,35 +327,52 @@ class MICLClassifier(CodingClassifier):
             first call, or a label is not among them.
         """
         self._check_parameters()
-        first = not hasattr(self, "_scatters")
-        if first:
-            self._forget()
-        known = classes_of_stream(classes, None if first else self.classes_)
-        X, y, weights = check_training(self, X, y, sample_weight, reset=first)
+        before = vars(self).get("_stream")
+        known = classes_of_stream(classes, None if before is None else self.classes_)
+        X, y, weights = check_training(self, X, y, sample_weight, reset=before is None)
         rows = Training.of(X, y, weights, known)
-        if first:
-            self.classes_, self._unit = known, self._unit_of(rows)
-            before: list[Scatter | None] = [None] * len(known)
+        log_priors_of(self.priors, [1.0] * len(known))
+        if before is None:
+            self._unit = self._unit_of(rows)
+            before = stream_of(None, None, len(known))
         else:
-            before = [Scatter(**scatter) for scatter in self._scatters]
-            check_stream(rows, before, self)
-        self._fit_linear(rows.scaled(self._unit), before, self._keep(rows, first))
+            check_stream(rows, before["parameters"], self)
+        self._forget()
+        self.classes_ = known
+        stream = {**before, "waiting": wait(before["waiting"], rows)}
+        if are_many(stream["waiting"]):
+            stream = merged(stream, self)
+        self._keep_stream(stream)
         return self
 
-    def _keep(self, rows: Training, first: bool) -> Training | None:
-        """Keep rows of a stream to choose by, None where nothing is chosen."""
-        kept = getattr(self, "_kept", None)
-        if not (self.epsilon == "auto" or self.calibrate) or not (first or kept):
-            return None
-        self._kept = keep_evenly(kept, rows, MAX_ROWS)
-        return Training.of_kept(self._kept, self.classes_).scaled(self._unit)
+    def _keep_stream(self, stream: dict[str, Any]) -> None:
+        """Keep all rows so far, with the parameters that are set now."""
+        parameters = deepcopy(self.get_params(deep=False))
+        self._stream = {**stream, "parameters": parameters, "found": None}
+
+    def _follow(self, stream: dict[str, Any]) -> dict[str, Any]:
+        """Fit a twin with the parameters that were set when the rows came."""
+        twin = type(self)(**stream["parameters"])
+        twin.classes_, twin._unit = self.classes_, self._unit
+        if stream["waiting"]:
+            stream = merged(stream, twin)
+        scatters = [Scatter(**scatter) for scatter in stream["scatters"]]
+        stay = None if stream["stay"] is None else Codes(**stream["stay"])
+        rows, kept, complete = None, stream["kept"], False
+        if kept is not None:
+            rows = Training.of_kept(kept, self.classes_).scaled(self._unit)
+            complete = kept["stride"] == 1
+        if rows is not None and complete:  # the model of `fit`, to the last bit
+            scatters = scatters_of(rows, twin)
+        twin._fit_linear(scatters, rows, stay, in_order=complete)
+        return {name: vars(twin)[name] for name in self._following}
 
     def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "_model")
+        return hasattr(self, "classes_")
 
     def _forget(self) -> None:
-        """Drop what an earlier fit left."""
-        for name in ("_model", "_scatters", "_kept", "gamma_"):
+        """Drop what followed from other rows."""
+        for name in (*self._following, "_stream", "gamma_"):
             self.__dict__.pop(name, None)
 
     def _check_parameters(self) -> None:
@@ -350,41 +392,46 @@ class MICLClassifier(CodingClassifier):
                 )
 
     def _fit_linear(
-        self, rows: Training, before: list[Scatter | None], left_out: Training | None
-    ) -> None:
-        """Merge the scatters of new rows with those before, factor, choose codes."""
+        self,
+        scatters: list[Scatter],
+        rows: Training | None,
+        stay: Codes | None = None,
+        *,
+        in_order: bool = True,
+    ) -> Codes:
+        """Factor the classes, and choose codes by rows or stay with those before.
+
+        ``in_order``: the scatters were made from these very rows.
+        """
         epsilon = self._given_epsilon()
-        scatters = rows.scatters(before, self.assume_centered, epsilon)
         coder = LinearCoder.from_scatters(scatters, None if self.calibrate else epsilon)
-        if any(scatter is not None for scatter in before):
-            coder.leverages = [None] * len(scatters)  # of the new rows only
-        stay = None
-        if left_out is None and hasattr(self, "_model"):
-            shift = np.asarray(self._label_shift)
-            stay = Codes(self._epsilon, None, shift, temperature=self.temperature_)
-        codes = self._choose(coder, left_out or rows, stay)
+        if not in_order:
+            coder.leverages = [None] * len(scatters)
+        codes = self._choose(coder, rows, stay)
         if epsilon is not None:
             coder = coder.at(scatters, epsilon)
-        self._finish(coder, codes, rows)
-        self._scatters = [vars(scatter) for scatter in scatters]
+        self._finish(coder, codes, scatters[0].mean)
+        return codes
 
     def _fit_rows(self, rows: Training) -> None:
         """Keep the rows of the classes, for products or for neighbours."""
         centered = self.assume_centered
         if self.n_neighbors is not None:
             local = LocalCoder.fit(rows, self.n_neighbors, centered, self.n_jobs)
-            self._finish(local, self._choose(local, rows), rows)
+            self._finish(local, self._choose(local, rows), rows.source)
             return
         candidates = []
         for products in products_of(rows, self, self._unit):
             coder = KernelCoder.fit(rows, products, centered)
             candidates.append((self._choose(coder, rows), coder, products))
         codes, coder, products = min(candidates, key=lambda fitted: fitted[0].loss)
-        self._finish(coder, codes, rows)
+        self._finish(coder, codes, rows.source)
         if "gamma" in products.parameters and not callable(self.kernel):
             self.gamma_ = products.parameters["gamma"] / self._unit / self._unit
 
-    def _choose(self, coder: Coder, rows: Training, stay: Codes | None = None) -> Codes:
+    def _choose(
+        self, coder: Coder, rows: Training | None, stay: Codes | None = None
+    ) -> Codes:
         return choose_codes(
             coder,
             rows,
@@ -394,16 +441,15 @@ class MICLClassifier(CodingClassifier):
             calibrate=self.calibrate,
         )
 
-    def _finish(self, coder: Coder, codes: Codes, rows: Training) -> None:
-        """Store what prediction needs."""
-        self._model, self._label_shift = coder.plain(), codes.label_shift.tolist()
+    def _finish(self, coder: Coder, codes: Codes, like: Any) -> None:
+        """Store what prediction needs, where another array lives."""
+        self._model = coder.plain()
         self._epsilon, self.temperature_ = codes.epsilon, codes.temperature
-        self._auto, self._calibrated = self.epsilon == "auto", bool(self.calibrate)
         self.epsilon_ = in_units(codes.epsilon, self._length_unit)
         if not isinstance(self.epsilon, str):
             self.epsilon_ = float(self.epsilon)
-        xp = namespace(rows.source)
-        place = {"dtype": xp.float64, "device": rows.source.device}
+        xp = namespace(like)
+        place = {"dtype": xp.float64, "device": like.device}
         self._log_priors = xp.asarray(codes.log_priors, **place)
         self.priors_ = xp.exp(self._log_priors)
         epsilons = xp.asarray([codes.epsilon], **place)

@@ -60,7 +60,7 @@ class Codes:
 
 def choose_codes(
     coder: Coder,
-    rows: Training,
+    rows: Training | None,
     epsilon: float | None,
     priors: Any,
     before: Codes | None = None,
@@ -72,8 +72,8 @@ def choose_codes(
     Parameters
     ----------
     coder : Coder
-    rows : Training
-        Rows that the coder knows.
+    rows : Training or None
+        Rows that the coder knows; None where nothing is chosen.
     epsilon : float or None
         The distortion, None to choose it.
     priors : array-like of shape (k,), "auto" or None
@@ -86,7 +86,7 @@ def choose_codes(
     """
     counts = coder.counts
     frequent = isinstance(priors, str) or priors is None
-    log_priors = _log_frequencies(counts) if frequent else _log_priors(priors, counts)
+    log_priors = log_priors_of(priors, counts)
     if epsilon is not None and not calibrate:
         return Codes(epsilon, log_priors, np.zeros(len(counts)))
     fit_labels = calibrate and isinstance(priors, str)
@@ -96,6 +96,7 @@ def choose_codes(
         if epsilon is not None:
             before = replace(before, epsilon=epsilon)
         return replace(before, log_priors=log_priors)
+    assert rows is not None
     if epsilon is None:
         path = epsilon_path(coder.spread(rows), coder.n_features)
     else:
@@ -164,7 +165,10 @@ def _log_frequencies(counts: list[float]) -> Floats:
         return np.log(np.asarray(counts) / sum(counts))
 
 
-def _log_priors(priors: Any, counts: list[float]) -> Floats:
+def log_priors_of(priors: Any, counts: list[float]) -> Floats:
+    """Logarithms of priors that are given, otherwise of the class frequencies."""
+    if isinstance(priors, str) or priors is None:
+        return _log_frequencies(counts)
     priors = np.asarray(priors, dtype=np.float64)
     if priors.shape != (len(counts),):
         raise ValueError(

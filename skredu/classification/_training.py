@@ -77,9 +77,11 @@ class Training:
 
     @classmethod
     def of_kept(cls, kept: dict[str, Any], classes: Any) -> Training:
-        """Order the rows that `keep_evenly` kept."""
-        labels = classes[kept["codes"]]
-        return cls.of(kept["X"], labels, kept["weights"], classes)
+        """Order rows of which the classes are integers."""
+        labels, weights = classes[kept["codes"]], kept["weights"]
+        if namespace(weights).all(weights == 1.0):
+            weights = None  # as `fit` without weights
+        return cls.of(kept["X"], labels, weights, classes)
 
     def scaled(self, unit: float) -> Training:
         """Return the rows in another unit of length."""
@@ -224,12 +226,13 @@ def classes_of_stream(classes: Any, known: Any) -> Any:
     return found
 
 
-def check_stream(rows: Training, before: list[Any], estimator: Any) -> None:
-    """Check what later rows of a stream must have in common with the first."""
+def check_stream(rows: Training, before: dict[str, Any], estimator: Any) -> None:
+    """Check what later rows must have in common with those before, their parameters."""
+    centered, auto = before["assume_centered"], before["epsilon"] == "auto"
     found = {
-        "assume_centered": (estimator.assume_centered, before[0].assume_centered),
-        "epsilon == 'auto'": (estimator.epsilon == "auto", estimator._auto),
-        "calibrate": (bool(estimator.calibrate), estimator._calibrated),
+        "assume_centered": (estimator.assume_centered, centered),
+        "epsilon == 'auto'": (estimator.epsilon == "auto", auto),
+        "calibrate": (bool(estimator.calibrate), bool(before["calibrate"])),
     }
     for name, (now, then) in found.items():
         if now != then:

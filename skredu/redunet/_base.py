@@ -236,6 +236,7 @@ class BaseNet(
     def _begin(self, rows: Training) -> Any:
         """Place the training rows, and forget the layers of another fit."""
         self._decisions: list[dict[str, Any]] = []
+        self.rates_ = {name: np.empty(0) for name in RATES}
         Z = self._place(rows)
         self._begin_anew(rows, rows.counts, len(rows.index))
         return Z
@@ -245,7 +246,6 @@ class BaseNet(
         xp, device = namespace(rows.source), rows.source.device
         self.class_count_ = xp.asarray(counts, dtype=xp.float64, device=device)
         self.classes_, self._n_rows = rows.classes, n_rows
-        self.rates_ = {name: np.empty(0) for name in RATES}
         self._layers: list[dict[str, Any]] = []
 
     def _forget(self) -> None:

@@ -320,8 +320,9 @@ class InvariantReduNetClassifier(BaseStreamingNet):
 
         The distortion of the decision is judged by 5 000 rows at most, evenly over all
         so far, and may differ from that of `fit` where there are more; after `fit` it
-        stays. Only with ``n_layers=0``: layers need all rows at once. Every call
-        factors the classes, so that few large parts are faster than many small ones.
+        stays. Only with ``n_layers=0``: layers need all rows at once. Classes are
+        factored, and the distortion is chosen, when a prediction or an attribute first
+        needs them.
 
         Parameters
         ----------

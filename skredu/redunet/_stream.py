@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
 
+from skredu._base import StreamEstimator
 from skredu._checks import check_training
 from skredu._compat import check_same_namespace, namespace, to_numpy
 from skredu.classification._selection import MAX_ROWS, Codes, choose_codes
+from skredu.classification._stream import all_waiting, are_many, wait
 from skredu.classification._training import Training, classes_of_stream, keep_evenly
 from skredu.lifting._signals import NAME, refuse_stacks
+from skredu.redunet._base import RATES
 from skredu.redunet._base_layer import rates_of
 from skredu.redunet._deciding import BaseDecidingNet
 from skredu.redunet._decision import state_of
@@ -30,65 +33,86 @@ class Stream:
     counts : list of float
         Weight of the rows of each class.
     scatters : list of arrays of shape (F, C, C)
-        Of their spectra, in double precision.
+        Of the spectra of those that do not wait, in double precision.
     seen : int
         Number of rows.
+    like : array of shape (0,)
+        With the precision and place of rows.
+    stay : dict or None
+        A choice of distortion and label code to stay with.
     kept : dict or None
-        Rows, evenly over all so far, by which distortions are judged; None where the
-        first of them were not kept.
+        Otherwise rows, evenly over those that do not wait, to choose by.
+    waiting : list of dict
+        Rows that are not in the scatters yet.
     """
 
     counts: list[float]
     scatters: list[Any]
     seen: int
-    kept: dict[str, Any] | None
+    like: Any
+    stay: dict[str, Any] | None = None
+    kept: dict[str, Any] | None = None
+    waiting: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod
-    def of(cls, rows: Training, grid: Grid) -> Stream:
-        """Start with rows."""
-        empty = [0.0] * len(rows.sizes)
-        kept = keep_evenly(None, rows, MAX_ROWS)
-        return cls(empty, empty, 0, kept)._with(rows, grid)
-
-    @classmethod
-    def of_decision(cls, decision: dict[str, Any], n_rows: int) -> Stream:
+    def of_decision(cls, decision: dict[str, Any], n_rows: int, like: Any) -> Stream:
         """Start with the rows that a decision was fitted to."""
         counts, found = [], []
         for part in decision["coder"]["classes"]:
             V = widen(part["basis"])
             counts.append(part["count"])
             found.append((V * part["eigenvalues"][:, None, :]) @ adjoint(V))
-        return cls(counts, found, n_rows, None)
+        frequencies = np.asarray(counts) / sum(counts)
+        shift = to_numpy(decision["log_priors"]) - np.log(frequencies)
+        stay = {name: decision[name] for name in ("epsilon", "loss", "temperature")}
+        stay.update(log_priors=None, label_shift=shift)
+        return cls(counts, found, n_rows, like, stay)
+
+    @classmethod
+    def of_plain(cls, state: dict[str, Any]) -> Stream:
+        """Restore what is known from the state of an estimator."""
+        return cls(**{f.name: state[f.name] for f in fields(cls)})
 
     def add(self, rows: Training, grid: Grid) -> Stream:
         """Return what is known with more rows."""
-        kept = self.kept and keep_evenly(self.kept, rows, MAX_ROWS)
-        return replace(self, kept=kept)._with(rows, grid)
+        more = replace(
+            self,
+            counts=[a + b for a, b in zip(self.counts, rows.counts, strict=True)],
+            seen=self.seen + len(rows.index),
+            waiting=wait(self.waiting, rows),
+        )
+        return more.merged(grid, rows.classes) if are_many(more.waiting) else more
 
-    def _with(self, rows: Training, grid: Grid) -> Stream:
+    def merged(self, grid: Grid, classes: Any) -> Stream:
+        """Return the same with no rows that wait."""
+        if not self.waiting:
+            return self
+        rows = all_waiting(self.waiting, classes)
         Z = grid.enter_by_blocks(len(rows.index), rows.take)
         found = scatters(Z, rows.slices, rows.weights)
         return replace(
             self,
-            counts=[a + b for a, b in zip(self.counts, rows.counts, strict=True)],
             scatters=[a + b for a, b in zip(self.scatters, found, strict=True)],
-            seen=self.seen + len(rows.index),
+            kept=None if self.stay else keep_evenly(self.kept, rows, MAX_ROWS),
+            waiting=[],
         )
 
-    def decision(
-        self, grid: Grid, rows: Training, stay: Codes | None
-    ) -> dict[str, Any]:
-        """Fit a decision, or stay with codes; its state as arrays and numbers."""
-        xp, like = namespace(rows.source), self.scatters[0]
-        dtype = xp.result_type(rows.source.dtype, xp.complex64)
+    def decision(self, grid: Grid, classes: Any) -> dict[str, Any]:
+        """Fit a decision, or stay with the one before; arrays and numbers."""
+        place, xp = self.scatters[0], namespace(self.like)
         coder = SpectralCoder.of_scatters(
-            self.scatters, self.counts, self.seen, grid.frequencies(like), dtype
+            self.scatters,
+            self.counts,
+            self.seen,
+            grid.frequencies(place),
+            xp.result_type(self.like.dtype, xp.complex64),
         )
+        rows, stay = None, None if self.stay is None else Codes(**self.stay)
         if self.kept is not None:
-            kept = Training.of_kept(self.kept, rows.classes)
-            Z = grid.enter_by_blocks(len(kept.index), kept.take)
-            rows = replace(kept, source=rows_of(Z), index=np.arange(Z.shape[2]))
-        return state_of(coder, choose_codes(coder, rows, None, "auto", stay), like)
+            rows = Training.of_kept(self.kept, classes)
+            Z = grid.enter_by_blocks(len(rows.index), rows.take)
+            rows = replace(rows, source=rows_of(Z), index=np.arange(Z.shape[2]))
+        return state_of(coder, choose_codes(coder, rows, None, "auto", stay), place)
 
     def rates(
         self, grid: Grid, decision: dict[str, Any], epsilon: float
@@ -109,11 +133,13 @@ class Stream:
         return rates_of(n, volume(eigenvalues, n), parts)
 
 
-class BaseStreamingNet(BaseDecidingNet, BaseInvariantReduNet):
+class BaseStreamingNet(BaseDecidingNet, BaseInvariantReduNet, StreamEstimator):
     """A network for signals that decides and, without layers, takes rows in parts."""
 
+    _following = ("_decisions", "epsilon_", "rates_", "temperature_")
+
     def _add_rows(self, X: Any, y: Any, classes: Any, sample_weight: Any) -> Any:
-        """Add rows to those of the calls before; all or nothing."""
+        """Add rows to those of the calls before; be as if fitted to all of them."""
         self._validate_params()
         first = not hasattr(self, "_layers")
         known = classes_of_stream(classes, None if first else self.classes_)
@@ -121,27 +147,38 @@ class BaseStreamingNet(BaseDecidingNet, BaseInvariantReduNet):
         checked = check_training(self, X, y, sample_weight, reset=first)
         grid = self._grid_for(X, checked[0].shape[1])
         X, rows = checked[0], Training.of(*checked, known)
+        like = namespace(X).empty(0, dtype=X.dtype, device=X.device)
         if first:
-            self._keep_stream(Stream.of(rows, grid), grid, rows, None)
-            return self
-        self._check_goes_on(X, grid)
-        before, stay = self._stream_so_far()
-        self._keep_stream(before.add(rows, grid), grid, rows, stay)
+            empty = [0.0] * len(known)
+            stream = Stream(empty, empty, 0, like)
+        else:
+            self._check_goes_on(X, grid)
+            stream = replace(self._stream_so_far(like), like=like)
+        stream = stream.add(rows, grid)
+        self._stand_on(grid)
+        self._forget()
+        self._begin_anew(rows, stream.counts, stream.seen)
+        self._best = 0
+        self._stream = {**vars(stream), "epsilon": self.epsilon, "found": None}
         return self
 
-    def _stream_so_far(self) -> tuple[Stream, Codes | None]:
-        """Rows before and, where none were kept, the codes to stay with."""
-        decision = self._decisions[-1]
-        if hasattr(self, "_stream"):
-            stream = Stream(**self._stream)
-        else:
-            stream = Stream.of_decision(decision, self._n_rows)
-        if stream.kept is not None:
-            return stream, None
-        frequencies = np.asarray(stream.counts) / sum(stream.counts)
-        shift = to_numpy(decision["log_priors"]) - np.log(frequencies)
-        known = {name: decision[name] for name in ("epsilon", "loss", "temperature")}
-        return stream, Codes(log_priors=None, label_shift=shift, **known)
+    def _stream_so_far(self, like: Any) -> Stream:
+        if "_stream" not in vars(self):
+            return Stream.of_decision(self._decisions[-1], self._n_rows, like)
+        return Stream.of_plain(self._stream)
+
+    def _follow(self, stream: dict[str, Any]) -> dict[str, Any]:
+        grid, epsilon = self._grid, stream["epsilon"]
+        rows = Stream.of_plain(stream).merged(grid, self.classes_)
+        decision = rows.decision(grid, self.classes_)
+        epsilon = float(decision["epsilon"] if epsilon == "auto" else epsilon)
+        rates = rows.rates(grid, decision, epsilon)
+        return {
+            "_decisions": [decision],
+            "epsilon_": epsilon,
+            "rates_": {n: np.asarray([r]) for n, r in zip(RATES, rates, strict=True)},
+            "temperature_": decision["temperature"],
+        }
 
     def _check_goes_on(self, X: Any, grid: Grid) -> None:
         if self._layers:
@@ -157,22 +194,7 @@ class BaseStreamingNet(BaseDecidingNet, BaseInvariantReduNet):
                 "calls of partial_fit it must stay."
             )
 
-    def _keep_stream(
-        self, stream: Stream, grid: Grid, rows: Training, stay: Codes | None
-    ) -> None:
-        """Decide by all rows so far; be as if fitted to them."""
-        decision = stream.decision(grid, rows, stay)
-        epsilon = decision["epsilon"] if self.epsilon == "auto" else self.epsilon
-        rates = stream.rates(grid, decision, float(epsilon))
-        self._stand_on(grid)
-        self._forget()
-        self._begin_anew(rows, stream.counts, stream.seen)
-        self._decisions, self._best = [], 0
-        self.epsilon_ = float(epsilon)
-        self._record(rates)
-        self._keep_decision(decision)
-        self._stream = vars(stream)
-
     def _forget(self) -> None:
         super()._forget()
-        self.__dict__.pop("_stream", None)
+        for name in (*self._following, "_stream"):
+            self.__dict__.pop(name, None)

@@ -1,0 +1,144 @@
+"""Rows that come in parts: adding is cheap, and what is looked at is right."""
+
+import pickle
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.utils.validation import check_is_fitted
+
+from skredu import InvariantReduNetClassifier, MICLClassifier
+
+STREAMS = [
+    MICLClassifier(),
+    MICLClassifier(0.7),
+    MICLClassifier(priors=[0.2, 0.3, 0.5], assume_centered=True),
+    InvariantReduNetClassifier(0, signal_shape=3),
+]
+ATTRIBUTES = ("epsilon_", "temperature_", "priors_", "class_coding_length_")
+RNG = np.random.default_rng(0)
+CLASSES = np.array([0, 1, 2])
+Y = RNG.permutation(np.arange(90) % 3)
+X = RNG.normal(size=(90, 6)) + RNG.normal(size=(3, 6))[Y]
+NEW = RNG.normal(size=(8, 6))
+
+
+@pytest.fixture(params=STREAMS, ids=str)
+def stream(request):
+    return clone(request.param)
+
+
+def add(model, start, stop, step=10):
+    for i in range(start, stop, step):
+        model.partial_fit(X[i : i + step], Y[i : i + step], classes=CLASSES)
+    return model
+
+
+def looked_at(model):
+    values = {n: getattr(model, n) for n in ATTRIBUTES if hasattr(model, n)}
+    return {**values, "scores": model.decision_function(NEW)}
+
+
+def assert_same(found, expected):
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        assert_array_equal(found[name], value, err_msg=name)
+
+
+def test_whenever_it_is_looked_at_it_is_the_model_of_all_rows_so_far(stream):
+    for stop in (30, 60, 90):
+        found = looked_at(add(stream, stop - 30, stop))
+        expected = looked_at(clone(stream).fit(X[:stop], Y[:stop]))
+        assert found.keys() == expected.keys()
+        for name, value in expected.items():
+            assert_allclose(found[name], value, rtol=1e-7, atol=1e-7, err_msg=name)
+    if isinstance(stream, MICLClassifier):  # whose rows are all there, still
+        assert_same(found, expected)
+
+
+@pytest.mark.parametrize("few", [False, True])
+def test_looking_does_not_change_what_comes(stream, few, monkeypatch):
+    if few:  # rows are merged and thinned out
+        for module in ("stream", "selection"):
+            monkeypatch.setattr(f"skredu.classification._{module}.MAX_ROWS", 20)
+        monkeypatch.setattr("skredu.redunet._stream.MAX_ROWS", 20)
+        monkeypatch.setattr("skredu.classification._stream.MOST_WAITING", 6 * 25)
+    watched = clone(stream)
+    for start in range(0, 90, 10):
+        looked_at(add(watched, start, start + 10))
+    assert_same(looked_at(watched), looked_at(add(stream, 0, 90)))
+
+
+def test_parts_after_fit_stay_with_its_choice(stream):
+    chosen = looked_at(stream.fit(X[:60], Y[:60]))
+    found = looked_at(add(stream, 60, 90))
+    assert found["epsilon_"] == chosen["epsilon_"]
+    assert found["temperature_"] == chosen["temperature_"]
+    assert not np.array_equal(found["scores"], chosen["scores"])
+
+
+def test_parameters_set_later_and_rows_overwritten_later_do_not_matter(stream):
+    part, labels = X[:60].copy(), Y[:60].copy()
+    stream.partial_fit(part, labels, classes=CLASSES)
+    expected = looked_at(clone(stream).partial_fit(X[:60], Y[:60], classes=CLASSES))
+    part[:], labels[:] = 0.0, 0
+    stream.set_params(epsilon=3.0)
+    if "priors" in stream.get_params():
+        stream.set_params(priors=[0.8, 0.1, 0.1], assume_centered=True)
+    assert_same(looked_at(stream), expected)
+
+
+def test_attributes_are_there_without_having_been_looked_at(stream):
+    assert not hasattr(stream, "epsilon_")
+    assert "epsilon_" not in dir(stream)
+    add(stream, 0, 60)
+    check_is_fitted(stream)
+    assert "epsilon_" in dir(stream)
+    copy = pickle.loads(pickle.dumps(stream))
+    assert hasattr(stream, "epsilon_")
+    assert "temperature_" in stream._repr_html_()
+    assert_same(looked_at(copy), looked_at(stream))
+    assert_same(looked_at(pickle.loads(pickle.dumps(stream))), looked_at(stream))
+    with pytest.raises(AttributeError, match="has no attribute 'sigma_'"):
+        _ = stream.sigma_
+    add(stream, 60, 90)
+    assert_same(looked_at(add(copy, 60, 90)), looked_at(stream))
+
+
+def test_threads_that_look_at_the_same_time_see_the_same(stream):
+    expected = looked_at(add(clone(stream), 0, 90))
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(5):
+            model = add(clone(stream), 0, 90)
+            for found in pool.map(looked_at, [model] * 8):
+                assert_same(found, expected)
+
+
+def test_priors_that_do_not_fit_are_refused_when_rows_come():
+    model = MICLClassifier(priors=[0.5, 0.5])
+    with pytest.raises(ValueError, match="priors must"):
+        model.partial_fit(X, Y, classes=CLASSES)
+    assert not hasattr(model, "classes_")
+
+
+@pytest.mark.parametrize("model", [STREAMS[0], STREAMS[-1]], ids=str)
+def test_adding_costs_less_than_one_fit(model):
+    rng = np.random.default_rng(0)
+    y = np.arange(2000) % 10
+    rows = rng.normal(size=(2000, 60)) + rng.normal(size=(10, 60))[y]
+
+    def seconds(work):
+        start = time.process_time()
+        work()
+        return time.process_time() - start
+
+    def add_all():
+        parts = clone(model)
+        for i in range(0, 2000, 100):
+            parts.partial_fit(rows[i : i + 100], y[i : i + 100], classes=np.arange(10))
+
+    fits = min(seconds(lambda: clone(model).fit(rows, y)) for _ in range(2))
+    assert min(seconds(add_all) for _ in range(3)) < fits
