@@ -23,6 +23,8 @@ from skredu._compat import (
 
 # Row sums of memberships may be off by this much (single precision, printed tables).
 MEMBERSHIP_TOLERANCE = 1e-4
+# Positive weights of training rows.
+WEIGHTS = (1e-50, 1e50)
 # How the names of types begin whose values NumPy would take for numbers.
 TIMES = ("date", "time", "duration", "period")
 
@@ -59,7 +61,22 @@ def check_training(
         raise ValueError(f"y must hold labels of one kind that sorts: {error}.") from (
             error
         )
-    return X, to_numpy(y), check_weights(sample_weight, X)
+    weights = check_weights(sample_weight, X)
+    if weights is not None:
+        _check_range(weights)
+    return X, to_numpy(y), weights
+
+
+def _check_range(weights: Any) -> None:
+    """Refuse weights whose products and quotients with others leave the floats."""
+    positive = weights[weights > 0]
+    xp, (least, most) = namespace(weights), WEIGHTS
+    found = float(xp.min(positive)), float(xp.max(positive))
+    if found[0] < least or found[1] > most:
+        raise ValueError(
+            f"sample_weight holds positive weights from {found[0]:.3g} to "
+            f"{found[1]:.3g}: allowed are 0, and those from {least:.3g} to {most:.3g}."
+        )
 
 
 def as_float(value: Any) -> float:

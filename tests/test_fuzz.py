@@ -58,7 +58,11 @@ def assert_classifies(model, X):
     if predicted is None:
         return
     assert set(np.unique(predicted)) <= set(model.classes_)
-    assert finite(model.decision_function(X))
+    scores = model.decision_function(X)
+    if (np.asarray(getattr(model, "priors_", 1.0)) > 0.0).all():
+        assert finite(scores)
+    else:  # classes that cannot be
+        assert not np.isnan(scores).any()
     if hasattr(model, "predict_proba"):
         proba = model.predict_proba(X)
         np.testing.assert_allclose(proba.sum(axis=1), 1.0, rtol=1e-5)
@@ -107,6 +111,7 @@ KERNELS = [
     lambda X, Y: (X @ Y.T).astype(str),
     lambda X, Y: X @ Y.T + 0j,
 ]
+PRIORS = choices("auto", None, [0.5, 0.5], [1.0], ["a", "b"], [1e-300, 1.0])
 MICL = {
     "epsilon": GIVEN_OR_AUTO,
     "kernel": choices("linear", "rbf", "poly", "cosine", "precomputed", *KERNELS),
@@ -116,7 +121,7 @@ MICL = {
     "kernel_params": choices(None, {}, {"a": 1}),
     "n_neighbors": numbers(None, 1, 2, 3),
     "assume_centered": choices(True, False),
-    "priors": choices("auto", None, [0.5, 0.5], [1.0], ["a", "b"], [1e-300, 1.0]),
+    "priors": PRIORS,
     "n_jobs": numbers(None, 1),
 }
 
@@ -130,6 +135,16 @@ def test_micl(problem, parameters):
         assert model.epsilon_ > 0.0
         assert_classifies(model, X)
         assert_classifies(model, new)
+
+
+@given(problems(), problems(), some({"epsilon": GIVEN_OR_AUTO, "priors": PRIORS}))
+def test_micl_in_parts(first, second, parameters):
+    model = skredu.MICLClassifier(**parameters)
+    names = (*ARRAYS, "classes", *parameters)
+    for (X, y, w, new), classes in ((first, range(4)), (second, None)):
+        options = {"classes": classes, "sample_weight": w}
+        if attempt(model.partial_fit, X, y, names=names, **options) is not None:
+            assert_classifies(model, new)
 
 
 SUBSPACE = {

@@ -214,6 +214,18 @@ def test_weights_do_not_vanish_beside_rows_in_single_precision():
     assert_allclose(value, expected, rtol=1e-12)
 
 
+@pytest.mark.parametrize("weight", [1e-200, 1e-51, 1e51, 1e200])
+@pytest.mark.parametrize(
+    "estimator",
+    [e for e in ESTIMATORS if not isinstance(e, CompressionClustering)],
+    ids=lambda e: type(e).__name__,
+)
+def test_weights_out_of_reach_are_named_with_what_is_allowed(estimator, weight):
+    weights = np.r_[weight, np.ones(19)]
+    with pytest.raises(ValueError, match=r"sample_weight holds .*1e-50 to 1e\+50"):
+        estimator.fit(X, Y, sample_weight=weights)
+
+
 def test_column_of_labels_is_refused_and_one_of_memberships_is_not():
     for column in (Y[:, None], Y[:, None].astype(str)):
         with pytest.raises(ValueError, match=r"\(n, 1\).*y\.ravel\(\)"):
