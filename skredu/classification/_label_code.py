@@ -36,6 +36,8 @@ CAUTION = 0.1
 LEAST_FACTOR = 0.1
 # Nats between two labels beyond which probabilities vanish: a step too long.
 MOST_SPREAD = 700.0
+# Relative, so that the Hessian stays regular beside a penalty below its rounding.
+DAMPING = 1e-12
 # Newton stops after the step that gains no more than this, in nats a row; what is left
 # is about its square.
 TOLERANCE = 1e-4
@@ -142,7 +144,9 @@ def fit_label_code(
         bound = theta[0] <= LEAST_FACTOR and gradient[0] >= 0.0
         free = np.arange(int(bound), k + 1 if fit_labels else 1)
         step = np.zeros(k + 1)
-        step[free] = np.linalg.solve(hessian[np.ix_(free, free)], gradient[free])
+        curvature = hessian[np.ix_(free, free)]
+        curvature.flat[:: len(free) + 1] *= 1.0 + DAMPING
+        step[free] = np.linalg.solve(curvature, gradient[free])
         decrement = float(gradient @ step)
         length = 1.0
         while length > 1e-8:
