@@ -178,6 +178,18 @@ def test_rows_of_weight_zero_have_no_neighbours():
     assert len(model.children_) == 29
 
 
+@pytest.mark.parametrize("n", [40, 400])
+def test_many_parts_are_joined_with_the_nearest(n):
+    rng = np.random.default_rng(0)
+    centres = 50.0 * np.array([[0, 0], [1, 0], [0, 1], [1, 1]])
+    X = centres[np.arange(n) % 4] + rng.normal(size=(n, 2))
+    graph = np.zeros((n, n))  # nobody has a neighbour
+    model = CompressionClustering(2.0, n_clusters=4, connectivity=graph)
+    with pytest.warns(UserWarning, match=f"{n} parts that are not connected"):
+        model.fit(X)
+    assert_array_equal(names_aside(model.labels_), np.arange(n) % 4)
+
+
 # -- graphs that are none -------------------------------------------------------------
 
 ODD = {

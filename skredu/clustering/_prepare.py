@@ -17,6 +17,8 @@ from skredu._checks import check_numbers, naming
 from skredu._compat import FIT_FRAMES, fix_connected_components
 from skredu.clustering._solve import Data
 
+# Up to so many parts that are not connected, all pairs of them are joined.
+MAX_PARTS = 16
 # Rounds in which equal rows of a graph are told apart by where they are in it.
 MAX_KINDS = 200
 
@@ -203,7 +205,11 @@ def _kinds(*keys: Any) -> tuple[Any, Any]:
 
 
 def _connected(X: Any, adjacency: Any, *, quiet: bool) -> Any:
-    """Graph with parts joined where their rows are nearest."""
+    """Graph with parts joined where their rows are nearest.
+
+    Small ones of many parts are joined with the nearest other part, until there are
+    few; then all pairs are.
+    """
     n_parts, parts = connected_components(adjacency, directed=False)
     if n_parts == 1:
         return adjacency
@@ -213,6 +219,9 @@ def _connected(X: Any, adjacency: Any, *, quiet: bool) -> Any:
             "where their rows are nearest, so that the tree of merges is complete.",
             stacklevel=4 + FIT_FRAMES,
         )
+    while n_parts > MAX_PARTS:
+        adjacency = adjacency + _joins(X, parts)
+        n_parts, parts = connected_components(adjacency, directed=False)
     graph = fix_connected_components(
         X=X,
         graph=adjacency.tolil(),
@@ -224,3 +233,19 @@ def _connected(X: Any, adjacency: Any, *, quiet: bool) -> Any:
     graph = csr_array(graph)
     graph.eliminate_zeros()
     return graph
+
+
+def _joins(X: Any, parts: Any) -> Any:
+    """Links of each part of at most twice the mean size to the nearest row outside."""
+    sizes = np.bincount(parts)
+    members = np.split(np.argsort(parts, kind="stable"), np.cumsum(sizes)[:-1])
+    tree, links = KDTree(X), []
+    for part, rows in enumerate(members):
+        if sizes[part] <= 2.0 * np.mean(sizes):
+            # one neighbour more than there are rows: one is outside
+            lengths, found = tree.query(X[rows], sizes[part] + 1)
+            lengths[parts[found] == part] = np.inf
+            row, nearest = np.unravel_index(np.argmin(lengths), lengths.shape)
+            links.append((rows[row], found[row, nearest]))
+    i, j = np.array(links).T
+    return _links(np.concatenate([i, j]), np.concatenate([j, i]), len(X))
