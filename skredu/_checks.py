@@ -82,7 +82,9 @@ def _check_range(weights: Any) -> None:
 def as_float(value: Any) -> float:
     """Return a number as a float; NaN for what is none, overflows or vanishes."""
     found = math.nan
-    if not isinstance(value, bool) and isinstance(value, numbers.Real):
+    if isinstance(value, bool | np.timedelta64):  # Python takes them for integers
+        return found
+    if isinstance(value, numbers.Real):
         with suppress(OverflowError):
             found = float(value)
     return math.nan if found == 0.0 and value != 0 else found

@@ -75,6 +75,8 @@ class Interval(_Interval):
     """Interval that knows any real number: fractions, and those of half precision."""
 
     def __contains__(self, value: Any) -> bool:
+        if isinstance(value, np.timedelta64):  # taken for an integer
+            return False
         try:
             number = value if isinstance(value, Integral) else float(value)
         except OverflowError:

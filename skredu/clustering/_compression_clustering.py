@@ -215,11 +215,11 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
         """
         data = self._check(X, sample_weight)
         progress = Progress(self, 3, X=X)
-        with progress.step("choose epsilon"):
+        with progress.step("choose epsilon", "distortion"):
             epsilon = self._choose_epsilon(data)
         watch = partial(progress.percents, "merge")
         solution = solve(data, epsilon, self.assume_centered, watch)
-        with progress.step("refine"):
+        with progress.step("refine", "round"):
             refined = self.refine and not progress.stopped
             greedy, partition = self._wish.partitions(solution, refined=refined)
         self.epsilon_ = epsilon

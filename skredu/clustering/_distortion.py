@@ -14,6 +14,8 @@ from skredu.clustering._wish import Wish
 
 # Distortions that are tried, relative to the spread of the rows.
 EPSILONS = np.logspace(-3.0, 0.0, 16)
+# None is smaller than this: rows that lie closer are the same.
+SMALLEST = 1e-300
 # Values of a feature that differ by less than this share of their range are the same.
 RESOLUTION = 1e-9
 # Of more distinct rows than this, an even choice of so many is looked at.
@@ -64,7 +66,7 @@ def distortions(data: Data, assume_centered: bool) -> Any:
     epsilons = EPSILONS * spread_of(data, assume_centered)
     coarse = epsilons >= rounding_noise(data.X)
     coarse[-1] = True
-    return epsilons[coarse]
+    return np.maximum(epsilons[coarse], SMALLEST)
 
 
 def evenly(data: Data, most: int = MAX_ROWS) -> Data:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -29,9 +29,22 @@ MAX_TRIALS = 32
 MAX_TRIED_GROUPS = 128
 MAX_TRIED = 4 * 10**6
 
+# Called after every round of the search; says whether to stop.
+Watch = Callable[[], bool]
+
+
+def go_on() -> bool:
+    """Go on, unwatched."""
+    return False
+
 
 def refine(
-    rows: Rows, labels: Any, *, n_groups: int | None = None, trials: bool = True
+    rows: Rows,
+    labels: Any,
+    *,
+    n_groups: int | None = None,
+    trials: bool = True,
+    watch: Watch = go_on,
 ) -> Partition:
     """Partition with the fewest bits that is found from given labels, never with more.
 
@@ -47,20 +60,24 @@ def refine(
         Keep exactly as many groups as there are.
     trials : bool, default=True
         Dissolve and split on trial.
+    watch : callable, default=go_on
+        Called after every round; the search ends where it says so.
     """
     given = Partition(rows, labels)
     if n_groups is not None:
         n_groups = len(given.groups)
     found = [given]
     for start in (labels, cells(rows, max(MAX_CELLS, 2 * (n_groups or 0)))):
-        partition = settle(Partition(rows, start), n_groups)
+        partition = settle(Partition(rows, start), n_groups, watch)
         if n_groups in (None, len(partition.groups)):
             found.append(partition)
     best = min(found, key=lambda partition: partition.bits)
-    return escape(best, n_groups) if trials else best
+    return escape(best, n_groups, watch) if trials else best
 
 
-def escape(partition: Partition, n_groups: int | None = None) -> Partition:
+def escape(
+    partition: Partition, n_groups: int | None = None, watch: Watch = go_on
+) -> Partition:
     """Dissolve or split single groups, and settle, as long as that saves bits."""
     left = MAX_TRIALS
     while left > 0:
@@ -68,8 +85,10 @@ def escape(partition: Partition, n_groups: int | None = None) -> Partition:
         left = min(left, MAX_TRIED_GROUPS // k, MAX_TRIED // (n * k))
         better = None
         for labels in islice(_changed(partition, n_groups), left):
+            if watch():
+                return partition
             left -= 1
-            settled = settle(partition.relabelled(labels), n_groups)
+            settled = settle(partition.relabelled(labels), n_groups, watch)
             kept = n_groups in (None, len(settled.groups))
             if kept and partition.bits - settled.bits > LEAST_GAIN * abs(
                 partition.bits
@@ -110,7 +129,9 @@ def _split(partition: Partition, labels: Any, j: int) -> Any:
     return changed
 
 
-def settle(partition: Partition, n_groups: int | None = None) -> Partition:
+def settle(
+    partition: Partition, n_groups: int | None = None, watch: Watch = go_on
+) -> Partition:
     """Move rows and merge groups, in turn, until neither saves bits."""
     if len(partition.labels) * len(partition.groups) > MAX_MOVES:
         partition = merge(partition, n_groups)
@@ -118,7 +139,7 @@ def settle(partition: Partition, n_groups: int | None = None) -> Partition:
         while True:
             moved = reassign(partition, n_groups, rounds=rounds, alone=alone)
             partition = merge(moved, n_groups)
-            if partition is moved:
+            if watch() or partition is moved:
                 break
     return partition
 
