@@ -120,7 +120,7 @@ class ConvolutionalLifting(SignalsOutMixin, TransformerMixin, SkreduEstimator):
     With C channels, F filters of K points and T points of the grid, a row takes
     :math:`CFKT` multiplications of a matrix product or, where the filters are large,
     F + C Fourier transforms and :math:`CFT` products. Rows go through in blocks:
-    transform needs memory for the input, the result and at most the larger of 4 MiB
+    transform needs memory for the input, the result and about the larger of 4 MiB
     and eight rows of :math:`(CK + F)T` (matrix product, up to
     :math:`CKT = 2^{22}`) or :math:`2(C + F)T` numbers. To fit ``"pca"`` takes a matrix
     of :math:`(CK)^2` numbers, for ``"kmeans"`` up to 50 000 patches are drawn.

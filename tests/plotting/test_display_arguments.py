@@ -1,6 +1,5 @@
 """Displays: numbers that are out of range are refused, and styles replace ours."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.colors import Normalize, to_rgba
@@ -18,14 +17,6 @@ from skredu.plotting import (
 )
 
 X, Y = make_subspaces(8, dimensions=(1, 1), noise=0.01, random_state=0)
-
-
-@pytest.fixture(autouse=True)
-def _figures():
-    """Draw in memory, and leave no figure open."""
-    plt.switch_backend("Agg")
-    yield
-    plt.close("all")
 
 
 @pytest.fixture(scope="module")
