@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import sys
 from dataclasses import dataclass, replace
@@ -135,6 +136,17 @@ class Training:
             order_there = xp.asarray(order, device=self.source.device)
             weights = xp.take(weights, order_there)
         return xp.take(self.source, rows, axis=0), to_numpy(self.y)[order], weights
+
+    def fingerprint(self) -> str:
+        """Return a hash of the rows in their order, of their classes and weights."""
+        found = hashlib.sha256(repr(self.classes.tolist()).encode())
+        weights = np.ones(1) if self.weights is None else to_numpy(self.weights)
+        if (weights == 1.0).all():
+            weights = np.ones(1)
+        for array in (to_numpy(self.source), self.index, to_numpy(self.y), weights):
+            found.update(f"{array.dtype} {array.shape}".encode())
+            found.update(np.ascontiguousarray(array).data)
+        return found.hexdigest()
 
     def weights_of(self, index: Any) -> Any:
         """Weights of some rows in double precision, None where all are one."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
+from copy import deepcopy
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -144,15 +145,19 @@ class BaseNet(
         Raises
         ------
         ValueError
-            If a parameter or an array is out of range or, with ``warm_start``, if the
-            rows are not those of the last call or there are more layers already.
+            If a parameter or an array is out of range or, with ``warm_start``, if rows,
+            labels, weights or parameters but ``n_layers`` are not those of the last
+            call, or there are more layers already.
         """
         if not self._continues:
             self._forget()
         self._validate_params()
         rows = self._training_rows(X, y, sample_weight)
-        if self._continues:
-            self._check_continued(rows)
+        if self.warm_start:
+            origin = self._origin_of(rows)
+            if self._continues:
+                self._check_continued(origin)
+            self._origin = origin
         self._grow(X, y, rows)
         return self
 
@@ -250,22 +255,35 @@ class BaseNet(
 
     def _forget(self) -> None:
         """Be as if never fitted."""
-        for name in ("_layers", "_features"):
+        for name in ("_layers", "_features", "_origin"):
             self.__dict__.pop(name, None)
 
-    def _check_continued(self, rows: Training) -> None:
+    def _origin_of(self, rows: Training) -> dict[str, Any]:
+        """Return what layers follow from: rows, where they live, and parameters."""
+        parameters = deepcopy(self.get_params(deep=False))
+        del parameters["n_layers"], parameters["warm_start"]
+        place = f"{namespace(rows.source).__name__} {rows.source.device}"
+        return {"rows": f"{place} {rows.fingerprint()}", "parameters": parameters}
+
+    def _check_continued(self, origin: dict[str, Any]) -> None:
         """Whether the layers of the call before can go on."""
         if self.n_layers < self.n_iter_:
             raise ValueError(
                 f"n_layers={self.n_layers} must be at least n_iter_={self.n_iter_} "
                 "when warm_start=True."
             )
-        same = np.array_equal(rows.classes, self.classes_)
-        if not same or len(rows.index) != self._n_rows:
+        anew = "Call set_params(warm_start=False) to start anew."
+        if origin["rows"] != self._origin["rows"]:
             raise ValueError(
-                "X and y must be the training rows of the last call when "
-                "warm_start=True."
+                "X, y and sample_weight must be the training rows of the last call, in "
+                f"the same order, when warm_start=True. {anew}"
             )
+        for name, before in self._origin["parameters"].items():
+            if origin["parameters"][name] != before:
+                raise ValueError(
+                    f"{name}={origin['parameters'][name]!r} was {before!r} in the last "
+                    f"call: only n_layers may change when warm_start=True. {anew}"
+                )
 
     def _grow(self, X: Any, y: Any, rows: Training) -> None:
         """Add layers, each a task that callbacks see."""

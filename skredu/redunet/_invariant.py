@@ -74,8 +74,10 @@ class InvariantReduNetTransformer(BaseInvariantReduNet):
     tol : float, default=0.0
         Stop after a layer by which :math:`\Delta R` gains less; 0: never.
     warm_start : bool, default=False
-        Go on from the layers of the call before if ``n_layers`` is larger now. The
-        training rows must be the same.
+        Go on from the layers of the call before if ``n_layers`` is larger now. Layers
+        follow from the features of the training rows, so rows (in their order), labels,
+        weights and all other parameters must be the same; a fingerprint of them is
+        compared, and what differs is refused.
 
     Attributes
     ----------
@@ -214,8 +216,10 @@ class InvariantReduNetClassifier(BaseStreamingNet):
     tol : float, default=0.0
         Stop after a layer by which :math:`\Delta R` gains less; 0: never.
     warm_start : bool, default=False
-        Go on from the layers of the call before if ``n_layers`` is larger now. The
-        training rows must be the same.
+        Go on from the layers of the call before if ``n_layers`` is larger now. Layers
+        follow from the features of the training rows, so rows (in their order), labels,
+        weights and all other parameters must be the same; a fingerprint of them is
+        compared, and what differs is refused.
 
     Attributes
     ----------
