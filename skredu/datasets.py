@@ -7,7 +7,6 @@ rows of *each* group or class, as in the papers, not those of all together.
 
 from __future__ import annotations
 
-import math
 import numbers
 from collections.abc import Sequence
 from typing import Any
@@ -18,6 +17,9 @@ from sklearn.utils import check_random_state
 from skredu._checks import as_float, naming
 
 __all__ = ["make_gaussians_on_sphere", "make_shifted_signals", "make_subspaces"]
+
+# Of noise, offset and scale: sums of a few stay in range.
+LARGEST = 1e300
 
 Seed = int | np.random.RandomState | None
 
@@ -204,8 +206,9 @@ def make_gaussians_on_sphere(
     noise, rng = _size(noise, "noise"), _generator(random_state)
 
     y = _labels(counts)
-    X = np.eye(n_classes, n_features)[y]
-    X += noise * rng.standard_normal(X.shape)
+    unit = max(1.0, noise)  # squares of loud noise stay in range
+    X = np.eye(n_classes, n_features)[y] / unit
+    X += noise / unit * rng.standard_normal(X.shape)
     X /= np.linalg.norm(X, axis=1, keepdims=True)
     X, y = _mixed(rng, shuffle, X, y)
     return X, y
@@ -384,7 +387,7 @@ def _integer(value: Any, name: str, low: int, high: int | None = None) -> int:
 
 def _size(value: Any, name: str) -> float:
     size = as_float(value)
-    if not 0.0 <= size < math.inf:
-        allowed = "a finite number of at least 0"
+    if not 0.0 <= size <= LARGEST:
+        allowed = f"a finite number from 0 to {LARGEST:g}"
         raise ValueError(f"Bad {name}: must be {allowed}, found {value!r}.")
     return size

@@ -36,6 +36,7 @@ from skredu.classification._training import (
     check_stream,
     classes_of_stream,
     in_reach,
+    in_unit,
     in_units,
     unit_of,
 )
@@ -472,7 +473,7 @@ class MICLClassifier(CodingClassifier, StreamEstimator):
         """Minus the extra bits of rows in every class, label included, (n, k)."""
         if "products" not in self._model:
             check_reach(X, self._unit, min(self._epsilon, 1.0))
-        rows = X if self._unit == 1.0 else X / self._unit
+        rows = in_unit(X, self._unit)
         return self._coder().scores(rows, self._epsilon, self._log_priors)
 
     @property

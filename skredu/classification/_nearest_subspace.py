@@ -169,7 +169,8 @@ class NearestSubspaceClassifier(ScoringClassifier):
     def _scores(self, X: Any) -> Any:
         """Minus the residual norms of rows, of shape (n, k)."""
         xp = namespace(X)
-        most = float(xp.finfo(X.dtype).max) / 4.0 / X.shape[1] ** 0.5
+        dtype = xp.result_type(X.dtype, self.means_.dtype)
+        most = float(xp.finfo(dtype).max) / 4.0 / X.shape[1] ** 0.5
         if max(largest(X), largest(self.means_)) > most:
             raise ValueError(
                 f"X holds an entry of {largest(X):.3g} and means_ one of "

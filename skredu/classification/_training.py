@@ -14,7 +14,7 @@ from sklearn.utils import gen_batches
 
 from skredu._compat import namespace, to_numpy
 from skredu.coding._group import too_steep
-from skredu.coding._linalg import BLOCK, largest
+from skredu.coding._linalg import BLOCK, largest, widen
 from skredu.coding._scatter import Scatter
 
 # In the unit of the rows: beyond it all lengths are zero to rounding.
@@ -86,7 +86,7 @@ class Training:
 
     def scaled(self, unit: float) -> Training:
         """Return the rows in another unit of length."""
-        return self if unit == 1.0 else replace(self, source=self.source / unit)
+        return replace(self, source=in_unit(self.source, unit))
 
     @cached_property
     def X(self) -> Any:  # noqa: N802
@@ -275,6 +275,21 @@ def unit_of(X: Any, epsilon: float | None = None) -> float:
             f"{lengths[0]:.3g}: it must be more than {lengths[0] / reach_of(X):.3g}."
         )
     return math.ldexp(1.0, math.frexp(lengths[0])[1] - 1)
+
+
+def in_unit(X: Any, unit: float) -> Any:
+    """Rows in a unit of length, in double precision where single cannot hold it."""
+    if unit == 1.0:
+        return X
+    limits = namespace(X).finfo(X.dtype)
+    if not float(limits.smallest_normal) < unit < float(limits.max):
+        X = widen(X)
+    if largest(X) / unit > float(namespace(X).finfo(X.dtype).max):
+        raise ValueError(
+            f"X holds an entry of {largest(X):.3g}, too large beside training rows of "
+            f"about {unit:.3g}: scale the rows."
+        )
+    return X / unit
 
 
 def in_reach(epsilon: float, unit: float) -> float:

@@ -284,7 +284,7 @@ class ConvolutionalLifting(SignalsOutMixin, TransformerMixin, SkreduEstimator):
         if not isinstance(self.filters, str):
             return _as_type(_given(self.filters, channels, grid), X.dtype)
         shape = (channels, *self._kernel(grid))
-        refuse_too_many(self.n_filters * math.prod(shape), "n_filters", "numbers")
+        refuse_too_many(int(self.n_filters) * math.prod(shape), "n_filters", "numbers")
         return self._made(_near_one(X), shape).astype(X.dtype)
 
     def _made(self, X: Any, shape: tuple[int, ...]) -> Any:

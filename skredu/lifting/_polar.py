@@ -160,8 +160,8 @@ class PolarTransformer(SignalsOutMixin, TransformerMixin, SkreduEstimator):
         refuse_stacks(X, "image_shape")
         d = check_rows(self, X).shape[1]
         shape = _image_shape(self.image_shape, d)
-        n_channels = channels_of(shape, d, "image_shape") * self.n_radii
-        n_features = n_channels * self.n_angles
+        n_channels = channels_of(shape, d, "image_shape") * int(self.n_radii)
+        n_features = n_channels * int(self.n_angles)
         refuse_too_many(n_features, "n_radii or n_angles", "features")
         outermost = (min(shape) - 1) / 2
         radii = (np.arange(self.n_radii) + 0.5) * (outermost / self.n_radii)
