@@ -6,9 +6,7 @@ from oracle_merging import coding_length
 from sklearn.datasets import make_blobs
 
 from skredu.clustering import _refinement
-from skredu.clustering._distortion import evenly, solved
 from skredu.clustering._partition import Partition, Rows
-from skredu.clustering._prepare import prepare
 from skredu.clustering._refinement import (
     cells,
     escape,
@@ -17,7 +15,6 @@ from skredu.clustering._refinement import (
     refine,
     settle,
 )
-from skredu.clustering._wish import Wish
 from skredu.datasets import make_subspaces
 
 EPSILON = 0.2
@@ -223,18 +220,3 @@ def test_there_are_no_more_cells_than_rows():
     wide, _, _ = problem(12, n=5)
     assert sorted(cells(rows_of(wide), 8)) == [0, 1, 2, 3, 4]
     assert cells(rows_of(X[:1]), 8).tolist() == [0]
-
-
-def test_partitions_along_distortions_never_take_more_bits_than_greedy_ones():
-    # At distortions far below the noise greedy merging leaves every row alone.
-    X, _ = make_subspaces(
-        [30, 30], n_features=6, dimensions=[2, 2], noise=0.05, random_state=0
-    )
-    data = evenly(prepare(X, None, None))
-    solutions = solved(data, [0.002, 0.02, 0.2], False, None, to_the_end=False)
-    greedy = [s.partition(s.n_merges, False, None)[0] for s in solutions]
-    found = Wish(None, 1, True).along(solutions)
-    assert len(greedy[0].groups) > 50
-    assert len(found[0].groups) < 10
-    for ours, theirs in zip(found, greedy, strict=True):
-        assert ours.bits <= theirs.bits + 1e-9

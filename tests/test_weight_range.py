@@ -37,9 +37,11 @@ def test_weights_of_any_size_give_a_finite_result(settings, weights):
     model.fit(X, sample_weight=WEIGHTS[weights])
     assert np.isfinite(model.coding_length_)
     assert np.isfinite(model.merge_costs_).all()
-    assert model.coding_length_ <= model.greedy_coding_length_ * (1.0 + 1e-12)
+    if settings != "auto":  # which takes the number of groups from elsewhere
+        assert model.coding_length_ <= model.greedy_coding_length_ * (1.0 + 1e-12)
     assert set(model.predict(X)) <= set(model.labels_)
-    sizes = np.bincount(model.labels_, WEIGHTS[weights] * 1e-10)
+    counting = model.labels_ >= 0
+    sizes = np.bincount(model.labels_[counting], WEIGHTS[weights][counting] * 1e-10)
     found, least = model.cluster_sizes_ * 1e-10, 1e-99 * sizes.max()
     assert_allclose(found, sizes, rtol=1e-9, atol=least)
 
@@ -48,7 +50,8 @@ def test_weights_of_any_size_give_a_finite_result(settings, weights):
 @pytest.mark.parametrize("centered", [False, True])
 def test_bits_are_those_of_the_labels(weights, centered):
     options = {"epsilon": 0.5, "assume_centered": centered}
-    model = CompressionClustering(**options).fit(X, sample_weight=WEIGHTS[weights])
+    model = CompressionClustering(**options, min_cluster_size=1)
+    model.fit(X, sample_weight=WEIGHTS[weights])
     bits = partition_coding_length(
         X, model.labels_, weights=WEIGHTS[weights], **options
     )

@@ -22,12 +22,11 @@ from skredu._compat import (
 from skredu._progress import Progress
 from skredu.classification._training import unit_of
 from skredu.clustering._codes import codes_of, effective_dimensions, extra_bits
-from skredu.clustering._distortion import choose_epsilon, path, total_bits
-from skredu.clustering._partition import Partition
+from skredu.clustering._distortion import elect, path, total_bits
 from skredu.clustering._prepare import prepare
 from skredu.clustering._solve import Data, solve
 from skredu.clustering._tree import Tree
-from skredu.clustering._wish import Wish
+from skredu.clustering._wish import Found, Wish, named
 from skredu.coding._linalg import BLOCK
 
 
@@ -52,15 +51,14 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
     epsilon : float or "auto", default="auto"
         Distortion, a length in the units of ``X``: about the noise in a row,
         ``sigma * d**0.5`` for a standard deviation ``sigma`` in each feature. Code
-        published with the papers passes its square. ``"auto"`` tries 16 values from
-        0.001 to 1 times the spread of the rows, on at most 500 of them, and takes that
-        with the fewest bits after adding :math:`n r \log_2 \epsilon` for the ``r``
-        directions in which rows differ; none below the noise that rounding to the
-        steps of features leaves.
+        published with the papers passes its square. ``"auto"`` tries distortions from
+        0.0024 to 2.5 times the spread of the rows, none below the noise that rounding
+        to the steps of features leaves, on at most 1000 rows and in at most 32
+        principal directions. It chooses distortion and partition together, see Notes.
     n_clusters : int, default=None
-        Number of groups, those smaller than ``min_cluster_size`` not counted. None: as
-        many as take the fewest bits. With ``epsilon="auto"`` the distortions vote for
-        one of the partitions that have so many groups by themselves.
+        Number of groups, outliers not counted. None: with a given ``epsilon`` as many
+        as take the fewest bits; with ``"auto"`` as many as describe the rows best, see
+        Notes.
     assume_centered : bool, default=False
         Groups on linear subspaces through the origin instead of affine ones.
     connectivity : int, sparse array, array or callable, default=None
@@ -71,8 +69,11 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
         their rows are nearest, with a warning. Equal rows of a graph are one from the
         start where they are neighbours, and only there. Rows do not move between
         groups then.
-    min_cluster_size : int, default=1
-        Smaller groups are outliers, with the label -1.
+    min_cluster_size : int or "auto", default="auto"
+        Smaller groups are outliers, with the label -1. ``"auto"``: with ``n_clusters``
+        each group has at least a third of the rows of an even group; otherwise a row
+        alone is an outlier. Every group counts where rows have neighbours, and where
+        most rows would be outliers.
     refine : bool, default=True
         Search on after greedy merging; the bits never rise.
     n_jobs : int, default=None
@@ -90,7 +91,7 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
     coding_length_ : float
         Bits of the partition, labels included.
     greedy_coding_length_ : float
-        Bits before the search that follows greedy merging.
+        Bits where greedy merging stops, or has ``n_clusters`` groups.
     children_ : ndarray of shape (n_samples - 1, 2)
         Tree of greedy merging: rows below ``n_samples``, merge ``i`` makes the node
         ``n_samples + i``. Equal rows merge first (with a graph, equal neighbours),
@@ -121,6 +122,29 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
     :math:`O(n k d^2)` a round, with at most 50 rounds for 32 groups to begin with.
     With ``n < d`` everything happens in the span of the rows.
 
+    **With "auto"**, weights count relative to their median over the distinct rows, in
+    bits as well: copies of all rows are no evidence of precision, and bits are those of
+    rows that weigh one. For every distortion, groups are looked for from Ward's groups
+    (1, 2, 3, ... of them) and from small cells. Each partition is described by groups
+    that are Gaussian, with a variance in each of their ``q`` principal directions and
+    one in all others,
+
+    .. math::
+
+        \frac{n_j}{2} \Bigl(\sum_{i \le q} \log_2 \lambda_i
+        + (r - q) \log_2 \sigma^2\Bigr) + \frac{p_q}{2} \log_2 n
+        - n_j \log_2 \frac{n_j}{n}
+
+    bits with :math:`p_q` parameters and the best ``q``, in the ``r`` directions in
+    which rows differ. The partition with the fewest is taken, and all other rows join
+    the groups where they cost least. Of distortions with the same partition, that with
+    the fewest bits after adding :math:`n r \log_2 \epsilon` is taken; these bits choose
+    where ``n_clusters`` is given.
+
+    With ``n_clusters`` the search starts at Ward's groups, those of k-means, and cells
+    merged down to ``n_clusters``; it never takes more bits than a cut of the tree with
+    as many large enough groups that hold nine tenths of the rows.
+
     Callbacks of scikit-learn see three tasks: the choice of ``epsilon``, greedy
     merging in at most 100 parts, and the search. Where one asks to stop, greedy merging
     still completes the tree, and the search is left out.
@@ -130,8 +154,9 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
     Ma, Derksen, Hong and Wright, "Segmentation of multivariate mixed data via lossy
     data coding and compression", IEEE TPAMI 29(9), 2007.
 
-    Rao, Tron, Vidal and Ma, "Motion segmentation in the presence of outlying,
-    incomplete, or corrupted trajectories", IEEE TPAMI 32(10), 2010, for the vote.
+    Tipping and Bishop, "Mixtures of probabilistic principal component analysers",
+    Neural Computation 11(2), 1999, and Schwarz, "Estimating the dimension of a model",
+    Annals of Statistics 6(2), 1978, for the description of groups.
 
     Examples
     --------
@@ -161,7 +186,10 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
             "sparse matrix",
             callable,
         ],
-        "min_cluster_size": [Interval(Integral, 1, None, closed="left")],
+        "min_cluster_size": [
+            StrOptions({"auto"}),
+            Interval(Integral, 1, None, closed="left"),
+        ],
         "refine": ["boolean"],
         "n_jobs": [None, Integral],
     }
@@ -175,7 +203,7 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
         n_clusters: int | None = None,
         assume_centered: bool = False,
         connectivity: Any = None,
-        min_cluster_size: int = 1,
+        min_cluster_size: int | str = "auto",
         refine: bool = True,
         n_jobs: int | None = None,
     ) -> None:
@@ -202,6 +230,7 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
             Not used; there by convention.
         sample_weight : array-like of shape (n_samples,), default=None
             Number of copies of each row; fractions are allowed, zero means absent.
+            With ``epsilon="auto"`` only their ratios count.
 
         Returns
         -------
@@ -213,21 +242,21 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
         ValueError
             If a parameter or an array is out of range.
         """
-        data = self._check(X, sample_weight)
+        given = self._check(X, sample_weight)
+        data = given.evened() if isinstance(self.epsilon, str) else given
         progress = Progress(self, 3, X=X)
         with progress.step("choose epsilon", "distortion"):
-            epsilon = self._choose_epsilon(data)
+            self.epsilon_, elected = self._choose_epsilon(data)
         watch = partial(progress.percents, "merge")
-        solution = solve(data, epsilon, self.assume_centered, watch)
+        solution = solve(data, self.epsilon_, self.assume_centered, watch)
         with progress.step("refine", "round"):
-            refined = self.refine and not progress.stopped
-            greedy, partition = self._wish.partitions(solution, refined=refined)
-        self.epsilon_ = epsilon
+            refined = not progress.stopped
+            found = self._wish.find(solution, elected, refined=refined)
         self.children_ = solution.tree.children
         self.merge_costs_ = solution.tree.costs * data.scale
-        self.greedy_coding_length_ = total_bits(data, greedy)
-        self.coding_length_ = total_bits(data, partition)
-        self._describe(data, partition)
+        self.greedy_coding_length_ = total_bits(data, found.greedy)
+        self.coding_length_ = total_bits(data, found.partition)
+        self._describe(data, found, given)
         progress.end(reconstruction_attributes={})
         return self
 
@@ -237,8 +266,8 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
     def predict(self, X: Any) -> Any:
         """Group that each row would cost the fewest extra bits in.
 
-        With ``min_cluster_size`` above 1 a row that is cheaper on its own, or with
-        outliers, is one.
+        A row that is cheaper on its own, or with outliers, is one, if there are any in
+        ``labels_`` or ``min_cluster_size`` is a number above 1.
 
         Parameters
         ----------
@@ -268,7 +297,7 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
         Parameters
         ----------
         n_clusters : int
-            Number of groups, those below ``min_cluster_size`` not counted.
+            Number of groups, those below a given ``min_cluster_size`` not counted.
 
         Returns
         -------
@@ -281,16 +310,14 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
             If the tree has no such number of groups.
         """
         check_is_fitted(self)
-        wish = Wish(n_clusters, self._codes["min_cluster_size"], refine=False)
-        tree, weights = self._tree, self._codes["weights"]
-        cuts = wish.cuts(tree, weights, n_clusters)
-        labels = tree.cut(int(cuts[-1]))
-        names = self._codes["names"]
-        order = np.argsort(names, kind="stable")
-        named = np.empty_like(labels)
-        sizes = np.bincount(labels, weights)
-        named[order] = wish.named(labels[order], sizes)
-        return named
+        codes, tree = self._codes, self._tree
+        wish = Wish(n_clusters, codes["min_cluster_size"], refine=False)
+        weights, least = codes["weights"], codes["least"]
+        labels = wish.cut(tree, weights, n_clusters, least)
+        order = np.argsort(codes["names"], kind="stable")
+        names = np.empty_like(labels)
+        names[order] = named(labels[order], np.bincount(labels, weights) >= least)
+        return names
 
     def linkage(self) -> Any:
         """Tree of greedy merging in the format of SciPy.
@@ -329,8 +356,8 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
         -------
         path : dict of ndarrays of shape (n_epsilons,)
             ``epsilon``, ``n_clusters`` (outliers not counted), ``coding_length`` in
-            bits and ``penalised_length``, which adds :math:`n r \log_2 \epsilon` for
-            the ``r`` directions in which rows differ; `pandas.DataFrame` takes it.
+            bits and ``description_length``, the bits by which ``"auto"`` chooses, up to
+            a constant; `pandas.DataFrame` takes it.
 
         Raises
         ------
@@ -356,24 +383,28 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
             )
         return data
 
-    def _choose_epsilon(self, data: Data) -> float:
+    def _choose_epsilon(self, data: Data) -> tuple[float, Any]:
+        """Distortion, and labels of the partition that it was chosen for."""
         if isinstance(self.epsilon, str):
-            return choose_epsilon(data, self.assume_centered, self.n_jobs, self._wish)
+            return elect(data, self.assume_centered, self.n_jobs, self._wish)
         unit_of(data.X, float(self.epsilon))  # refuses distortions out of reach
-        return float(self.epsilon)
+        return float(self.epsilon), None
 
-    def _describe(self, data: Data, partition: Partition) -> None:
+    def _describe(self, data: Data, found: Found, given: Data) -> None:
         """Keep what describes the groups, and what `predict` needs."""
-        sizes = np.array([group.count for group in partition.groups])
-        self._wish.warn(sizes, self.epsilon_)
-        labels = self._wish.named(partition.labels, sizes)
+        self._wish.warn(found, self.epsilon_)
+        labels = named(found.partition.labels, found.large)
         self.n_clusters_ = k = int(labels.max()) + 1
         # outliers come last, each group of them with its own code
-        order = np.where(labels < 0, k + partition.labels, labels)
+        order = np.where(labels < 0, k + found.partition.labels, labels)
         self._codes = codes_of(data, order, self.epsilon_, self.assume_centered)
-        self._codes["min_cluster_size"] = int(self.min_cluster_size)
-        sizes = np.array([g["count"] for g in self._codes["groups"][:k]])
-        self.cluster_sizes_ = sizes * data.unit
+        wish, outliers = self._wish, bool(np.any(labels < 0))
+        self._codes |= {
+            "min_cluster_size": wish.min_cluster_size,
+            "least": 0.0 if wish.auto else wish.least(data),
+            "outliers": outliers if wish.auto else wish.min_cluster_size > 1,
+        }
+        self.cluster_sizes_ = np.bincount(order, given.weights)[:k] * given.unit
         self.cluster_dimensions_ = effective_dimensions(self._codes, k)
         self.labels_ = labels[data.names]
 
@@ -388,7 +419,7 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
     def _nearest(self, X: Any) -> Any:
         """Labels of rows by their extra bits."""
         costs, alone = extra_bits(self._codes, X, self.epsilon_)
-        if self._codes["min_cluster_size"] > 1:
+        if self._codes["outliers"]:
             costs = np.column_stack([costs, alone])
         else:
             costs = costs[:, : self.n_clusters_]

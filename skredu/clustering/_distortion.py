@@ -1,25 +1,36 @@
-"""Choice of the distortion: over a grid relative to the spread of the rows."""
+"""Choice of the distortion, and of the partition that it is chosen for."""
 
 from __future__ import annotations
 
-from itertools import compress
+import math
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
 
-from skredu.clustering._partition import Partition
-from skredu.clustering._solve import Data, Solution, solve
+from skredu.clustering._judge import Judge
+from skredu.clustering._partition import MAX_DENSE, Partition, Rows
+from skredu.clustering._refinement import reassign, settle
+from skredu.clustering._solve import Data, solve
+from skredu.clustering._starts import MAX_SMALL, Starts, even_choice
 from skredu.clustering._wish import Wish
 
 # Distortions that are tried, relative to the spread of the rows.
-EPSILONS = np.logspace(-3.0, 0.0, 16)
+EPSILONS = 2.5 * 2.0 ** np.arange(-10.0, 1.0)
 # None is smaller than this: rows that lie closer are the same.
 SMALLEST = 1e-300
 # Values of a feature that differ by less than this share of their range are the same.
 RESOLUTION = 1e-9
 # Of more distinct rows than this, an even choice of so many is looked at.
-MAX_ROWS = 500
+MAX_ROWS = 1000
+# ... and of so many where rows do not move: they merge once for each distortion.
+MAX_MERGED = 500
+# The search for a number of groups goes on to half as many again and so many more.
+MORE_GROUPS = 4
+MAX_GROUPS = 40
+# Rounds in which rows outside the choice take their groups.
+MAX_ROUNDS = 5
 
 
 def spread_of(data: Data, assume_centered: bool) -> float:
@@ -45,9 +56,14 @@ def rounding_noise(X: Any) -> float:
     step apart as to code them as groups of their own; below it, values of a feature
     would be the groups.
     """
-    steps = np.array([_step(values) for values in np.sort(X, axis=0).T])
+    steps = steps_of(X)
     size = float(np.max(steps))
     return size * float(np.sum((steps / size) ** 2) / 12.0) ** 0.5 if size > 0 else 0.0
+
+
+def steps_of(X: Any) -> Any:
+    """Step of each feature."""
+    return np.array([_step(values) for values in np.sort(X, axis=0).T])
 
 
 def _step(values: Any) -> float:
@@ -67,16 +83,6 @@ def distortions(data: Data, assume_centered: bool) -> Any:
     coarse = epsilons >= rounding_noise(data.X)
     coarse[-1] = True
     return np.maximum(epsilons[coarse], SMALLEST)
-
-
-def evenly(data: Data, most: int = MAX_ROWS) -> Data:
-    """Every so many-th of the distinct rows, with their weights."""
-    m = len(data.X)
-    if m <= most:
-        return Data(data.X, data.weights, data.weights, np.arange(m), data.adjacency)
-    chosen = np.linspace(0, m - 1, most).astype(np.intp)
-    weights = data.weights[chosen]
-    return Data(data.X[chosen], weights, weights, np.arange(most))
 
 
 def total_bits(data: Data, partition: Partition) -> float:
@@ -110,91 +116,185 @@ def directions(data: Data, assume_centered: bool) -> int:
     return int(np.count_nonzero(sigma > floor))
 
 
-def solved(
-    data: Data,
-    epsilons: Any,
-    assume_centered: bool,
-    n_jobs: int | None,
-    *,
-    to_the_end: bool = True,
-) -> list[Solution]:
-    """Solution for every distortion."""
-    job = delayed(solve)
-    return list(
-        Parallel(n_jobs)(
-            job(data, float(epsilon), assume_centered, to_the_end=to_the_end)
-            for epsilon in epsilons
-        )
-    )
-
-
 def path(
     data: Data, epsilons: Any, assume_centered: bool, n_jobs: int | None, wish: Wish
 ) -> dict[str, Any]:
     """Numbers of groups and bits of the partition for every distortion."""
-
-    def one(epsilon: float) -> Partition:
-        # a given number of groups may come after the merges that save bits
-        to_the_end = wish.n_clusters is not None
-        return wish.find(solve(data, epsilon, assume_centered, to_the_end=to_the_end))
-
-    found = list(Parallel(n_jobs)(delayed(one)(float(e)) for e in epsilons))
-    bits = [total_bits(data, partition) for partition in found]
-    pairs, rank = zip(bits, epsilons, strict=True), directions(data, assume_centered)
-    return {
-        "epsilon": np.array(epsilons),
-        "n_clusters": np.array([wish.n_large(partition) for partition in found]),
-        "coding_length": np.array(bits),
-        "penalised_length": np.array([penalised(data, *p, rank) for p in pairs]),
-    }
+    search = _Search(data, assume_centered, wish)
+    found = Parallel(n_jobs)(delayed(search.fitted)(float(e)) for e in epsilons)
+    names = ("epsilon", "n_clusters", "coding_length", "description_length")
+    columns = np.array(found, dtype=float).reshape(-1, len(names)).T
+    table = dict(zip(names, columns, strict=True))
+    table["n_clusters"] = table["n_clusters"].astype(np.intp)
+    return table
 
 
-def choose_epsilon(
-    data: Data,
-    assume_centered: bool,
-    n_jobs: int | None,
-    wish: Wish,
-) -> float:
-    """Distortion with the fewest penalised bits, or elected for a number of groups."""
-    data = evenly(data)
-    epsilons = distortions(data, assume_centered)
-    solutions = solved(data, epsilons, assume_centered, n_jobs, to_the_end=False)
-    if wish.n_clusters is not None:
-        elected = _elected(solutions, wish)
-        if elected is not None:
-            return float(epsilons[elected])
-        # none: then so many groups are in the merges that cost bits, if anywhere
-        solutions = solved(data, epsilons, assume_centered, n_jobs)
-        possible = [wish.possible(solution) for solution in solutions]
-        if any(possible):  # otherwise the fit will say why none is
-            epsilons = epsilons[possible]
-            solutions = list(compress(solutions, possible))
-    rank = directions(data, assume_centered)
-    scores = [
-        penalised(data, total_bits(data, partition), epsilon, rank)
-        for partition, epsilon in zip(wish.along(solutions), epsilons, strict=True)
-    ]
-    return float(epsilons[int(np.argmin(scores))])
+def elect(
+    data: Data, assume_centered: bool, n_jobs: int | None, wish: Wish
+) -> tuple[float, Any]:
+    """Distortion whose partition is described in the fewest bits, and that partition.
 
-
-def _elected(solutions: list[Solution], wish: Wish) -> int | None:
-    """Distortion that is elected for a given number of groups, if there is one.
-
-    Every distortion at which greedy merging ends with as many groups is a candidate;
-    each distortion votes for the candidate with the fewest bits at its own value, and
-    the most votes win (Rao, Tron, Vidal and Ma 2010).
+    Labels are those of all distinct rows; None where greedy merging has to find them.
     """
-    natural = [s.partition(s.n_merges, False, None)[0] for s in solutions]
-    candidates = [
-        i for i, p in enumerate(natural) if wish.n_large(p) == wish.n_clusters
-    ]
-    if not candidates:
+    moves = wish.moves(data)
+    sample = evenly(data, max(MAX_ROWS if moves else MAX_MERGED, 3 * wish.at_least))
+    basis = principal_directions(sample, assume_centered) if moves else None
+    if basis is not None:
+        sample = replace(sample, X=sample.X @ basis)
+    search = _Search(sample, assume_centered, replace(wish, refine=moves))
+    epsilons = distortions(sample, assume_centered)
+    if wish.n_clusters is None:
+        epsilons = epsilons[::-2]
+    jobs = (delayed(search.best)(float(epsilon)) for epsilon in epsilons)
+    best = min(Parallel(n_jobs)(jobs), key=lambda candidate: candidate.rank)
+    # the same distortion in each direction
+    epsilon = best.epsilon * (data.X.shape[1] / sample.X.shape[1]) ** 0.5
+    missed, *_ = best.rank
+    if not moves or missed:
+        return epsilon, None
+    if len(sample.X) == len(data.X):
+        return epsilon, best.labels
+    coordinates = data.X if basis is None else data.X @ basis
+    rows = replace(data, X=coordinates).scaled(best.epsilon, assume_centered)
+    return epsilon, _extended(rows, best.labels, best.large)
+
+
+def evenly(data: Data, most: int) -> Data:
+    """Every so many-th of the distinct rows, with a median weight of one."""
+    if len(data.X) <= most:
+        return data
+    index = even_choice(len(data.X), most)
+    X, weights = data.X[index], data.weights[index]
+    stands_for = float(np.sum(data.weights)) / float(np.sum(weights))
+    chosen = Data(X, weights, weights, np.arange(most), unit=data.unit * stands_for)
+    return chosen.evened()
+
+
+def principal_directions(data: Data, assume_centered: bool) -> Any:
+    """Basis of the directions in which rows differ most; None of few features.
+
+    Groups are looked for there: all that can be told from some rows is seen in these
+    directions, and codes of few rows are short.
+    """
+    if data.X.shape[1] <= MAX_DENSE:
         return None
-    votes = dict.fromkeys(candidates, 0)
-    for solution, own in zip(solutions, natural, strict=True):
-        if len(own.groups) > 1:
-            bits = {
-                i: Partition(solution.rows, natural[i].labels).bits for i in candidates
-            }
-            votes[min(candidates, key=bits.__getitem__)] += 1
-    return max(candidates, key=votes.__getitem__)
+    spread = spread_of(data, assume_centered)
+    rows = data.scaled(spread, assume_centered, span=False)
+    root = np.sqrt(rows.weights)[:, None] * rows.X
+    return np.linalg.svd(root, full_matrices=False)[2][:MAX_DENSE].T
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class _Candidate:
+    """Partition at a distortion; the lowest rank is the best."""
+
+    rank: tuple[bool, float, float]
+    epsilon: float
+    labels: Any
+    large: Any
+
+
+class _Search:
+    """Partitions of the same rows at many distortions, and how well they describe."""
+
+    def __init__(self, data: Data, assume_centered: bool, wish: Wish) -> None:
+        self.data, self.assume_centered, self.wish = data, assume_centered, wish
+        self.spread = spread_of(data, assume_centered)
+        self.rank = directions(data, assume_centered)
+        self.least = wish.least(data)
+        rows = data.scaled(self.spread, assume_centered, span=False)
+        self.starts = Starts(rows)
+        rounding = (steps_of(data.X) / self.spread) ** 2 / 12.0
+        self.judge = Judge(rows, data.X.shape[1] ** -0.5, rounding, self.rank)
+
+    def best(self, epsilon: float) -> _Candidate:
+        """Partition that is described in the fewest bits."""
+        rows = self.data.scaled(epsilon, self.assume_centered, span=False)
+        found: list[_Candidate] = []
+        partitions = self._partitions(rows, epsilon, found)
+        found.extend(self._judged(partition, epsilon) for partition in partitions)
+        return min(found, key=lambda candidate: candidate.rank)
+
+    def _judged(self, partition: Partition, epsilon: float) -> _Candidate:
+        large, wanted = self.wish.large(partition, self.least), self.wish.n_clusters
+        own = penalised(self.data, partition.bits, epsilon / self.spread, self.rank)
+        if wanted is not None:
+            rank = (large.sum() != wanted, own, 0.0)
+        else:
+            bits = self.judge.bits(partition, self._unit(epsilon), large)
+            # the same partition takes the same bits up to rounding
+            rank = (not large.any(), round(bits / len(self.data.X), 6), own)
+        return _Candidate(rank, epsilon, partition.labels, large)
+
+    def _unit(self, epsilon: float) -> float:
+        """Length of one in rows at a distortion, relative to the spread."""
+        return epsilon / self.spread * self.data.X.shape[1] ** -0.5
+
+    def _partitions(self, rows: Rows, epsilon: float, found: list[_Candidate]) -> Any:
+        """Partitions to be judged; those before are in ``found``."""
+        if not self.wish.moves(self.data):
+            yield self.wish.find(self._solved(epsilon)).partition
+            return
+        n_groups = self.wish.n_clusters
+        if n_groups is not None:
+            for labels in self.starts.given(n_groups, self.least):
+                yield settle(Partition(rows, labels), n_groups)
+            more = range(n_groups + 1, min(n_groups + MAX_SMALL, len(rows)) + 1)
+            for k in more:
+                if not min(candidate.rank[0] for candidate in found):
+                    break
+                yield settle(Partition(rows, self.starts.ward(k)), k)
+        else:
+            yield from self._numbers(rows, found)
+            for labels in self.starts.many():
+                yield settle(Partition(rows, labels))
+        best = min(found, key=lambda candidate: candidate.rank)
+        yield reassign(Partition(rows, best.labels), alone=True)
+
+    def _numbers(self, rows: Rows, found: list[_Candidate]) -> Any:
+        """Partitions in more and more groups, until more do not pay for long."""
+        for k in range(1, min(MAX_GROUPS, len(rows)) + 1):
+            yield settle(Partition(rows, self.starts.ward(k)), k)
+            best = min(range(k), key=lambda i: found[i].rank) + 1
+            if k >= 1.5 * best + MORE_GROUPS:
+                return
+
+    def _solved(self, epsilon: float) -> Any:
+        # a given number of groups may come after the merges that save bits
+        to_the_end = self.wish.n_clusters is not None
+        return solve(self.data, epsilon, self.assume_centered, to_the_end=to_the_end)
+
+    def fitted(self, epsilon: float) -> tuple[float, int, float, float]:
+        """Distortion, number of groups and bits of the partition that a fit finds."""
+        found = self.wish.find(self._solved(epsilon))
+        return (
+            epsilon,
+            int(found.large.sum()),
+            total_bits(self.data, found.partition),
+            self.judge.bits(found.partition, self._unit(epsilon), found.large),
+        )
+
+
+def _extended(rows: Rows, chosen: Any, large: Any) -> Any:
+    """Labels of all rows from those of an even choice, each where it takes fewest bits.
+
+    Rows are left alone only where some of the choice are.
+    """
+    index = even_choice(len(rows), len(chosen))
+    names = np.where(large, np.cumsum(large) - 1, -1)
+    labels = np.full(len(rows), -1)
+    labels[index] = names[chosen]
+    alone = np.full(len(rows), math.inf) if large.all() else rows.alone
+    for _ in range(MAX_ROUNDS):
+        costs = [alone]
+        for name in range(np.count_nonzero(large)):
+            group = rows.group(np.flatnonzero(labels == name))
+            cost = group.joined
+            cost[group.members] = -group.left
+            costs.append(cost)
+        before, labels = labels, np.argmin(costs, axis=0) - 1
+        if np.array_equal(labels, before):
+            break
+    outside = np.flatnonzero(labels < 0)
+    labels[outside] = len(large) + np.arange(len(outside))
+    return labels

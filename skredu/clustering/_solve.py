@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import takewhile
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from skredu.clustering._groups import Groups
 from skredu.clustering._merging import Graph, merges
 from skredu.clustering._partition import Partition, Rows
-from skredu.clustering._refinement import cells, refine
+from skredu.clustering._refinement import cells
 from skredu.clustering._tree import Tree, grow
 
 # Up to so many distinct rows every pair of them is looked at.
@@ -62,14 +63,28 @@ class Data:
         heads[self.names[present]] = present
         return heads
 
+    def evened(self) -> Data:
+        """Return the same with a median weight of one: copies are no evidence."""
+        usual = float(np.median(self.weights))
+        return replace(
+            self,
+            weights=self.weights / usual,
+            leaves=self.leaves / usual,
+            unit=self.unit * usual,
+            scale=1.0,
+        )
+
+    @cached_property
+    def spanned(self) -> Any:
+        """Coordinates of fewer rows than features, in the span of their own."""
+        return self.X @ np.linalg.qr(self.X.T)[0]
+
     def scaled(
         self, epsilon: float, assume_centered: bool, *, span: bool = True
     ) -> Rows:
         """Rows in units of epsilon / sqrt(d), in the span of their own if smaller."""
         m, d = self.X.shape
-        X = self.X * (d**0.5 / epsilon)
-        if span and m < d:
-            X = X @ np.linalg.qr(X.T)[0]
+        X = (self.spanned if span and m < d else self.X) * (d**0.5 / epsilon)
         origin = np.zeros(X.shape[1])
         if not assume_centered:
             origin = self.weights @ X / np.sum(self.weights)
@@ -98,26 +113,9 @@ class Solution:
     n_equal: int
     n_merges: int
 
-    def partition(
-        self,
-        n_merges: int,
-        refined: bool,
-        n_groups: int | None,
-        *,
-        trials: bool = True,
-        start: Any = None,
-    ) -> Any:
-        """Partition of the distinct rows after some merges, and refined.
-
-        Refinement starts at other labels where these take fewer bits.
-        """
-        labels = self.tree.cut(n_merges)[self.data.heads]
-        given = Partition(self.rows, labels)
-        if not refined or self.data.adjacency is not None:
-            return given, given
-        if start is not None and Partition(self.rows, start).bits < given.bits:
-            labels = start
-        return given, refine(self.rows, labels, n_groups=n_groups, trials=trials)
+    def partition(self, n_merges: int) -> Partition:
+        """Partition of the distinct rows after some merges."""
+        return Partition(self.rows, self.tree.cut(n_merges)[self.data.heads])
 
 
 def solve(

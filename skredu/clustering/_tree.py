@@ -39,17 +39,20 @@ class Tree:
                 return in_order(above[:n])
             above = higher
 
-    def n_large(self, weights: Any, least: float) -> Any:
-        """Count the nodes with a weight of ``least`` or more, after every merge."""
+    def large(self, weights: Any, least: float) -> tuple[Any, Any]:
+        """Count nodes with a weight of ``least``, and add these, after every merge."""
         n, n_merges = self.n_leaves, len(self.children)
         sizes = np.concatenate([weights, np.zeros(n_merges)])
-        change = np.empty(n_merges)
         for i, (a, b) in enumerate(self.children):
             sizes[n + i] = sizes[a] + sizes[b]
-            parts = float(sizes[a] >= least) + float(sizes[b] >= least)
-            change[i] = float(sizes[n + i] >= least) - parts
-        start = np.count_nonzero(np.asarray(weights) >= least)
-        return np.concatenate([[start], start + np.cumsum(change)]).astype(np.intp)
+        large = (sizes >= least).astype(float)
+
+        def after(values: Any) -> Any:
+            change = values[n:] - values[self.children].sum(axis=1)
+            start = np.sum(values[:n])
+            return np.concatenate([[start], start + np.cumsum(change)])
+
+        return np.rint(after(large)).astype(np.intp), after(large * sizes)
 
     def linkage(self) -> Any:
         """Linkage matrix of SciPy, with the bits moved so far as heights."""

@@ -1,4 +1,4 @@
-"""Which partition of a tree of merges is wanted."""
+"""Which partition is wanted: how many groups, and how large they are."""
 
 from __future__ import annotations
 
@@ -10,8 +10,31 @@ import numpy as np
 
 from skredu._compat import FIT_FRAMES
 from skredu.clustering._partition import Partition
-from skredu.clustering._solve import Solution
+from skredu.clustering._refinement import escape, refine, settle
+from skredu.clustering._solve import Data, Solution
+from skredu.clustering._starts import Starts
 from skredu.clustering._tree import Tree, in_order
+
+# Share of an even group that the smallest of a given number of groups has at least.
+LEAST_SHARE = 1 / 3
+# Share of the rows that they hold.
+MOST = 0.9
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Found:
+    """Partition by greedy merging, and the one that is kept.
+
+    Parameters
+    ----------
+    greedy, partition : Partition
+    large : array of shape (k,)
+        Which groups count; the rows of others are outliers.
+    """
+
+    greedy: Partition
+    partition: Partition
+    large: Any
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -21,100 +44,177 @@ class Wish:
     Parameters
     ----------
     n_clusters : int or None
-        Groups that count; as many as save bits.
-    min_cluster_size : int
-        Weight from which a group counts; above 1, smaller ones are outliers.
+        Groups that count; as many as describe the rows best.
+    min_cluster_size : int or "auto"
+        Weight from which a group counts. "auto": that of two rows, or a third of an
+        even group where a number of groups is given; any among neighbours.
     refine : bool
         Search on after greedy merging.
     """
 
     n_clusters: int | None
-    min_cluster_size: int
+    min_cluster_size: Any
     refine: bool
 
     @property
-    def least(self) -> float:
-        """Weight from which a group counts."""
-        return float(self.min_cluster_size) if self.min_cluster_size > 1 else 0.0
+    def auto(self) -> bool:
+        """Whether the least weight follows from the rows."""
+        return isinstance(self.min_cluster_size, str)
 
-    def find(self, solution: Solution) -> Partition:
-        """Partition of the distinct rows, refined where that is wanted."""
-        return self.partitions(solution, refined=self.refine)[1]
+    @property
+    def at_least(self) -> int:
+        """Groups that there are at least."""
+        return self.n_clusters or 1
 
-    def along(self, solutions: list[Solution]) -> list[Partition]:
-        """Partitions for many distortions, found without trials.
+    def least(self, data: Data) -> float:
+        """Weight from which a group counts; every group where it is zero."""
+        if not self.auto:
+            size = float(self.min_cluster_size)
+            return size / data.unit if size > 1.0 else 0.0
+        if data.adjacency is not None:
+            return 0.0
+        if self.n_clusters is not None:
+            return LEAST_SHARE * float(np.sum(data.weights)) / self.n_clusters
+        return 2.0 * float(np.median(data.weights)) * (1.0 - 1e-9)
 
-        From large to small ones refinement may start at the partition before: where
-        details are fine, greedy merging leaves rows alone that belong together.
+    def moves(self, data: Data) -> bool:
+        """Whether rows may move between groups."""
+        return self.refine and data.adjacency is None
+
+    def find(
+        self, solution: Solution, elected: Any = None, *, refined: bool = True
+    ) -> Found:
+        """Partition of the distinct rows, refined where that is wanted.
+
+        Parameters
+        ----------
+        solution : Solution
+        elected : array, default=None
+            Labels of the partition for which the distortion was chosen.
+        refined : bool, default=True
+            Not where the search is to stop.
         """
-        found: list[Partition] = []
-        for solution in reversed(solutions):
-            start = found[-1].labels if found and self.n_clusters is None else None
-            _, partition = self.partitions(
-                solution, refined=self.refine, trials=False, start=start
-            )
-            found.append(partition)
-        return found[::-1]
+        refined = refined and self.moves(solution.data)
+        if self.n_clusters is not None:
+            return self._given(solution, self.n_clusters, elected, refined)
+        best = greedy = solution.partition(solution.n_merges)
+        if refined and elected is not None:
+            best = Partition(solution.rows, elected)
+        elif refined:
+            best = refine(solution.rows, greedy.labels)
+        large = self.large(best, self.least(solution.data))
+        if self.auto and held_by(best, large) < 0.5:
+            large[:] = True
+        return Found(greedy, best, large)
 
-    def partitions(
-        self,
-        solution: Solution,
-        *,
-        refined: bool,
-        trials: bool = True,
-        start: Any = None,
-    ) -> tuple[Partition, Partition]:
-        """Partition by greedy merging, and refined; with trials, or faster."""
-        n_merges, n_groups = solution.n_merges, self.n_clusters
-        if n_groups is not None:
-            cuts = self.cuts(solution.tree, solution.data.leaves, n_groups)
-            cuts = cuts[cuts >= solution.n_equal]
-            n_merges = int(cuts[np.argmin(np.abs(cuts - n_merges))])
-        greedy, better = solution.partition(
-            n_merges, refined, n_groups, trials=trials, start=start
-        )
-        if n_groups is not None and self.n_large(better) != n_groups:
-            better = greedy
-        return greedy, better
+    def _given(
+        self, solution: Solution, n_groups: int, elected: Any, refined: bool
+    ) -> Found:
+        """Partition with a number of groups, with the fewest bits of those found."""
+        least = self.least(solution.data)
+        greedy = self._cut(solution, n_groups, least)
+        found = [] if greedy is None else [greedy]
+        if refined:
+            found += self._settled(solution, n_groups, elected, least)
+        counting = [p for p in found if self._suits(p, n_groups, least)]
+        if counting:
+            best = min(counting, key=lambda partition: partition.bits)
+            if refined:
+                better = escape(best, len(best.groups))
+                if self._suits(better, n_groups, least):
+                    best = better
+            return Found(greedy or best, best, self.large(best, least))
+        if not self.auto:
+            weights = solution.data.leaves
+            raise ValueError(self._nowhere(solution.tree, n_groups, least, weights))
+        greedy = self._cut(solution, n_groups, 0.0)
+        exact = [p for p in [greedy, *found] if len(p.groups) == n_groups]
+        best = min(exact, key=lambda partition: partition.bits)
+        return Found(greedy, best, self.large(best, 0.0))
 
-    def possible(self, solution: Solution) -> bool:
-        """Whether the tree has as many groups that count anywhere."""
-        found = solution.tree.n_large(solution.data.leaves, self.least)
-        return self.n_clusters in found
+    def _suits(self, partition: Partition, n_groups: int, least: float) -> bool:
+        """Whether so many groups count, and hold most rows if no size is given."""
+        large = self.large(partition, least)
+        most = not self.auto or held_by(partition, large) >= MOST
+        return bool(large.sum() == n_groups and most)
 
-    def cuts(self, tree: Tree, weights: Any, n_clusters: int) -> Any:
-        """Numbers of merges after which there are so many groups that count."""
-        found = tree.n_large(weights, self.least)
-        cuts = np.flatnonzero(found == n_clusters)
+    def _settled(
+        self, solution: Solution, n_groups: int, elected: Any, least: float
+    ) -> list[Partition]:
+        """Partitions that the search ends at, from several starts."""
+        rows = solution.rows
+        if elected is not None:
+            return [Partition(rows, elected)]
+        begun = [Partition(rows, s) for s in Starts(rows).given(n_groups, least)]
+        return [settle(partition, n_groups) for partition in begun] + begun
+
+    def _cut(self, solution: Solution, n_groups: int, least: float) -> Any:
+        """Best cut of the tree with so many groups that hold most rows, if any.
+
+        Smaller groups beside them are outliers.
+        """
+        tree, weights = solution.tree, solution.data.leaves
+        n_large, held = tree.large(weights, least)
+        cuts = np.flatnonzero(n_large == n_groups)
+        cuts = cuts[cuts >= solution.n_equal]
+        if self.auto:
+            cuts = cuts[held[cuts] >= MOST * np.sum(weights)]
         if len(cuts) == 0:
-            raise ValueError(
-                f"n_clusters={n_clusters} groups of min_cluster_size="
-                f"{self.min_cluster_size} or more are nowhere in the tree of merges "
-                f"of n_samples={len(weights)} rows: it has up to {found.max()} of "
-                "them. Ask for no more, for smaller ones, or leave one of the two out."
-            )
-        return cuts
+            return None
+        bits = np.concatenate([[0.0], np.cumsum(tree.costs)])
+        return solution.partition(int(cuts[np.argmin(bits[cuts])]))
 
-    def n_large(self, partition: Partition) -> int:
-        """Count the groups that count."""
-        return sum(group.count >= self.least for group in partition.groups)
+    def cut(self, tree: Tree, weights: Any, n_clusters: int, least: float) -> Any:
+        """Labels of the leaves in the last cut with so many groups that count."""
+        n_large, _ = tree.large(weights, least)
+        cuts = np.flatnonzero(n_large == n_clusters)
+        if len(cuts) == 0:
+            raise ValueError(self._nowhere(tree, n_clusters, least, weights))
+        return tree.cut(int(cuts[-1]))
 
-    def warn(self, sizes: Any, epsilon: float) -> None:
+    def _nowhere(self, tree: Tree, n_clusters: int, least: float, weights: Any) -> str:
+        n_large, _ = tree.large(weights, least)
+        size = (
+            "" if self.auto else f" of min_cluster_size={self.min_cluster_size} or more"
+        )
+        return (
+            f"n_clusters={n_clusters} groups{size} are nowhere in the tree of "
+            f"merges of n_samples={len(weights)} rows: it has up to {n_large.max()} of "
+            "them. Ask for no more, for smaller ones, or leave one of the two out."
+        )
+
+    def large(self, partition: Partition, least: float) -> Any:
+        """Which groups count: by weight or, where that is not given, by rows."""
+        counts = np.array([group.count for group in partition.groups])
+        large = counts >= least
+        if self.auto:
+            rows = np.array([len(members) for members in partition.members])
+            large |= rows * float(np.median(partition.rows.weights)) >= least
+        return large
+
+    def warn(self, found: Found, epsilon: float) -> None:
         """Say so where most rows are outliers."""
-        total, noise = float(np.sum(sizes)), float(np.sum(sizes[sizes < self.least]))
-        if noise > 0.5 * total:
+        noise = 1.0 - held_by(found.partition, found.large)
+        if noise > 0.5:
             warnings.warn(
-                f"{noise / total:.0%} of the rows are outliers: at "
+                f"{noise:.0%} of the rows are outliers: at "
                 f"epsilon={epsilon:.3g} hardly any groups reach "
                 f"min_cluster_size={self.min_cluster_size}. Try a larger epsilon, a "
                 "smaller min_cluster_size, or n_clusters=None.",
                 stacklevel=3 + FIT_FRAMES,
             )
 
-    def named(self, labels: Any, sizes: Any) -> Any:
-        """Labels of sorted rows in their order, -1 for outliers."""
-        noise = sizes[labels] < self.least
-        named = np.full(len(labels), -1)
-        if not noise.all():
-            named[~noise] = in_order(labels[~noise])
-        return named
+
+def held_by(partition: Partition, large: Any) -> float:
+    """Share of the rows, by weight, in the groups that count."""
+    sizes = np.array([group.count for group in partition.groups])
+    return float(np.sum(sizes[large]) / np.sum(sizes))
+
+
+def named(labels: Any, large: Any) -> Any:
+    """Labels of sorted rows in their order, -1 where the group does not count."""
+    counting = large[labels]
+    names = np.full(len(labels), -1)
+    if counting.any():
+        names[counting] = in_order(labels[counting])
+    return names

@@ -22,9 +22,9 @@ from skredu.plotting._support import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-COLUMNS = ("epsilon", "n_clusters", "coding_length", "penalised_length")
+COLUMNS = ("epsilon", "n_clusters", "coding_length", "description_length")
 BITS = {
-    "penalised_length": r"bits $+\ n\,r\,\log_2\epsilon$",
+    "description_length": "description length",
     "coding_length": "bits",
 }
 # Numbers of groups that differ by more than this factor get a logarithmic axis.
@@ -35,10 +35,9 @@ class EpsilonPathDisplay(Display):
     r"""Number of groups and bits over the distortion.
 
     A number of groups that stays the same over decades of :math:`\epsilon` is that of
-    the data. The bits fall with :math:`\epsilon`, because details are given up; after
-    adding :math:`n r \log_2 \epsilon`, what it takes to write these down in the ``r``
-    directions in which rows differ, they have a minimum, which is what
-    ``epsilon="auto"`` looks for.
+    the data. The bits fall with :math:`\epsilon`, because details are given up. The
+    description length of the groups does not depend on :math:`\epsilon`; it is what
+    ``epsilon="auto"`` makes small.
 
     Parameters
     ----------
@@ -48,8 +47,8 @@ class EpsilonPathDisplay(Display):
         Numbers of groups.
     coding_length : array-like of shape (n_epsilons,)
         Bits of the partitions.
-    penalised_length : array-like of shape (n_epsilons,)
-        Bits and :math:`n r \log_2 \epsilon`.
+    description_length : array-like of shape (n_epsilons,)
+        Bits in which the groups are described as Gaussians, up to a constant.
     chosen : float, default=None
         A distortion to mark.
 
@@ -102,13 +101,13 @@ class EpsilonPathDisplay(Display):
         epsilon: Any,
         n_clusters: Any,
         coding_length: Any,
-        penalised_length: Any,
+        description_length: Any,
         chosen: float | None = None,
     ) -> None:
         self.epsilon = epsilon
         self.n_clusters = n_clusters
         self.coding_length = coding_length
-        self.penalised_length = penalised_length
+        self.description_length = description_length
         self.chosen = chosen
 
     @classmethod
@@ -119,7 +118,7 @@ class EpsilonPathDisplay(Display):
         epsilons: Any = None,
         *,
         sample_weight: Any = None,
-        bits: str = "penalised_length",
+        bits: str = "description_length",
         ax: Axes | None = None,
         **kwargs: Any,
     ) -> EpsilonPathDisplay:
@@ -133,11 +132,11 @@ class EpsilonPathDisplay(Display):
         X : array-like of shape (n_samples, n_features)
             Rows.
         epsilons : array-like of shape (n_epsilons,), default=None
-            Distortions. None: 16 from 0.001 to 1 times the root mean square distance of
-            the rows to their mean, or to the origin if centred rows are assumed.
+            Distortions. None: 11 from 0.0024 to 2.5 times the root mean square distance
+            of the rows to their mean, or to the origin if centred rows are assumed.
         sample_weight : array-like of shape (n_samples,), default=None
             Number of copies of each row.
-        bits : {"penalised_length", "coding_length"}, default="penalised_length"
+        bits : {"description_length", "coding_length"}, default="description_length"
             Which bits to draw.
         ax : matplotlib Axes, default=None
             Axes to draw on; None: those of a new figure.
@@ -167,7 +166,7 @@ class EpsilonPathDisplay(Display):
         self,
         ax: Axes | None = None,
         *,
-        bits: str = "penalised_length",
+        bits: str = "description_length",
         **kwargs: Any,
     ) -> EpsilonPathDisplay:
         """Draw.
@@ -176,7 +175,7 @@ class EpsilonPathDisplay(Display):
         ----------
         ax : matplotlib Axes, default=None
             Axes to draw on; None: those of a new figure.
-        bits : {"penalised_length", "coding_length"}, default="penalised_length"
+        bits : {"description_length", "coding_length"}, default="description_length"
             Which bits to draw.
         **kwargs : dict
             Properties of both lines.
@@ -222,7 +221,7 @@ class EpsilonPathDisplay(Display):
         Returns
         -------
         frame : pandas.DataFrame of shape (n_epsilons, 4)
-            ``epsilon``, ``n_clusters``, ``coding_length`` and ``penalised_length``.
+            ``epsilon``, ``n_clusters``, ``coding_length`` and ``description_length``.
         """
         return data_frame(self, {name: getattr(self, name) for name in COLUMNS})
 
@@ -243,4 +242,4 @@ def _grid(X: Any, assume_centered: bool) -> Any:
     X = check_array(X, dtype=[np.float64, np.float32])
     X = X if assume_centered else X - X.mean(axis=0)
     spread = float(np.mean(np.sum(np.square(X, dtype=float), axis=1))) ** 0.5
-    return np.logspace(-3.0, 0.0, 16) * (spread or 1.0)
+    return 2.5 * 2.0 ** np.arange(-10.0, 1.0) * (spread or 1.0)

@@ -92,7 +92,7 @@ def test_path_is_that_of_the_clustering_in_order(lines):
     drawn = EpsilonPathDisplay.from_estimator(model, X, epsilons)
     assert_allclose(drawn.line_.get_xdata(), [0.005, 0.05, 1.0])
     assert_array_equal(drawn.line_.get_ydata(), path["n_clusters"][[1, 0, 2]])
-    assert_allclose(drawn.bits_line_.get_ydata(), path["penalised_length"][[1, 0, 2]])
+    assert_allclose(drawn.bits_line_.get_ydata(), path["description_length"][[1, 0, 2]])
     assert drawn.chosen_line_.get_xdata()[0] == model.epsilon_
     frame = drawn.frame()
     assert_allclose(frame.coding_length, path["coding_length"])
@@ -111,16 +111,18 @@ def test_path_without_distortions_takes_those_of_auto(lines, assume_centered):
     drawn = EpsilonPathDisplay.from_estimator(model, X)
     assert drawn.chosen is None
     assert drawn.chosen_line_ is None
-    assert len(drawn.epsilon) == 16
+    assert len(drawn.epsilon) == 11
     auto = model.fit(X).epsilon_
     assert np.min(np.abs(drawn.epsilon - auto)) < 1e-12
-    best = drawn.epsilon[np.argmin(drawn.penalised_length)]
-    assert best == pytest.approx(auto)
+    tried = slice(None, None, -2)  # by default, from the largest
+    best = np.min(drawn.description_length[tried])
+    chosen = np.argmin(np.abs(drawn.epsilon - auto))
+    assert drawn.description_length[chosen] == pytest.approx(best)
 
 
 def test_numbers_of_groups_of_many_sizes_have_a_logarithmic_axis():
     path = {"epsilon": [0.1, 1.0], "n_clusters": [60, 1]}
-    bits = {"coding_length": [9.0, 8.0], "penalised_length": [7.0, 8.0]}
+    bits = {"coding_length": [9.0, 8.0], "description_length": [7.0, 8.0]}
     drawn = EpsilonPathDisplay(**path, **bits).plot()
     assert drawn.ax_.get_yscale() == "log"
 

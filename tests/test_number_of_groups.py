@@ -1,0 +1,140 @@
+"""How many groups are found, and which, where settings are the defaults."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_iris, load_wine, make_blobs
+from sklearn.metrics import adjusted_rand_score
+from sklearn.preprocessing import StandardScaler
+
+from skredu import CompressionClustering
+from skredu.datasets import make_subspaces
+from skredu.rates import partition_coding_length
+
+
+@pytest.fixture(scope="module")
+def iris():
+    """Three species of flowers."""
+    return load_iris(return_X_y=True)
+
+
+@pytest.fixture(scope="module")
+def wine():
+    """Three cultivars, standardised."""
+    X, y = load_wine(return_X_y=True)
+    return StandardScaler().fit_transform(X), y
+
+
+def far_blobs(n, d, k, seed=0):
+    """Round blobs with centres in random directions, ten times their width apart."""
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(k, d))
+    centres *= 10.0 / np.linalg.norm(centres, axis=1)[:, None]
+    y = np.arange(n) % k
+    return centres[y] + rng.normal(size=(n, d)), y
+
+
+# -- a given number -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "least"), [("iris", 0.90), ("wine", 0.95)])
+def test_species_and_cultivars_where_their_number_is_given(name, least, request):
+    X, y = request.getfixturevalue(name)
+    model = CompressionClustering(n_clusters=3).fit(X)
+    assert model.n_clusters_ == 3
+    assert adjusted_rand_score(y, model.labels_) >= least
+
+
+def test_a_least_size_holds_for_all_rows_not_for_a_choice_of_them():
+    X, y = make_blobs(3000, 2, centers=5, cluster_std=0.3, random_state=1)
+    model = CompressionClustering(n_clusters=5, min_cluster_size=150).fit(X)
+    assert model.n_clusters_ == 5
+    assert adjusted_rand_score(y, model.labels_) == 1.0
+
+
+@pytest.mark.parametrize(("k", "epsilon"), [(2, "auto"), (2, 1.0), (3, 0.3), (5, 1.0)])
+def test_a_given_number_takes_no_more_bits_than_the_tree(wine, k, epsilon):
+    X, _ = wine
+    model = CompressionClustering(epsilon, n_clusters=k).fit(X)
+    least = len(X) / (3 * k)
+    for n_groups in range(k, 12):  # with groups that are too small to count
+        labels = model.labels_at(n_groups)
+        sizes = np.bincount(labels)
+        large = sizes[sizes >= least]
+        if len(large) == k and large.sum() >= 0.9 * len(X):
+            bits = partition_coding_length(X, labels, epsilon=model.epsilon_)
+            assert model.coding_length_ <= bits * (1.0 + 1e-9)
+    assert min(model.cluster_sizes_) >= least
+
+
+def test_a_number_that_no_large_groups_reach_is_kept_all_the_same():
+    X = np.concatenate([np.zeros((20, 2)), [[5.0, 0.0], [0.0, 7.0]]])
+    X[:20] += 0.1 * np.random.default_rng(0).normal(size=(20, 2))
+    model = CompressionClustering(n_clusters=20).fit(X)
+    assert model.n_clusters_ == 20
+
+
+# -- an open number -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("d", [40, 100])
+def test_blobs_of_few_rows_in_many_dimensions(d):
+    X, y = far_blobs(200, d, 3)
+    model = CompressionClustering().fit(X)
+    assert model.n_clusters_ == 3
+    assert adjusted_rand_score(y, model.labels_) == 1.0
+
+
+@pytest.mark.parametrize("d", [2, 40])
+def test_one_gaussian_is_one_group(d):
+    X = np.random.default_rng(0).normal(size=(200, d))
+    assert CompressionClustering().fit(X).n_clusters_ == 1
+
+
+def test_more_rows_are_no_more_groups():
+    found = []
+    for n in (200, 1200):
+        X, y = far_blobs(n, 6, 5)
+        model = CompressionClustering().fit(X)
+        found.append(model.n_clusters_)
+        assert adjusted_rand_score(y, model.labels_) > 0.95
+    assert found == [5, 5]
+
+
+def test_a_few_outliers_are_no_dozens_of_groups():
+    X, y = far_blobs(400, 5, 4)
+    far = np.random.default_rng(1).uniform(-30.0, 30.0, size=(4, 5))
+    model = CompressionClustering().fit(np.concatenate([X, far]))
+    assert model.n_clusters_ <= 5
+    assert adjusted_rand_score(y, model.labels_[:400]) > 0.95
+
+
+def test_subspaces_and_a_row_that_fits_nowhere():
+    X, y = make_subspaces(60, n_features=6, dimensions=(1, 2, 3), random_state=0)
+    model = CompressionClustering(assume_centered=True)
+    labels = model.fit_predict(np.concatenate([X, np.full((1, 6), 9.0)]))
+    assert model.n_clusters_ == 3
+    assert labels[-1] == -1
+    assert adjusted_rand_score(y, labels[:-1]) > 0.9
+
+
+# -- copies and weights ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_clusters", [None, 3])
+def test_copies_and_their_weights_are_no_evidence(iris, n_clusters):
+    X, _ = iris
+    model = CompressionClustering(n_clusters=n_clusters)
+    once = model.fit(X).labels_
+    sizes = model.cluster_sizes_
+    twice = model.fit(np.repeat(X, 2, axis=0))
+    np.testing.assert_array_equal(twice.labels_[::2], once)
+    for weight in (2.0, 0.01):
+        model.fit(X, sample_weight=np.full(len(X), weight))
+        np.testing.assert_array_equal(model.labels_, once)
+        np.testing.assert_allclose(model.cluster_sizes_, weight * sizes)
+
+
+def test_rows_that_are_all_copies_are_groups():
+    X = np.repeat([[0.0, 1.0], [2.0, 0.0], [5.0, 5.0]], 7, axis=0)
+    model = CompressionClustering(n_clusters=3).fit(X)
+    assert model.cluster_sizes_.tolist() == [7.0, 7.0, 7.0]
