@@ -85,8 +85,9 @@ def test_bits_do_not_depend_on_tiny_weights(power):
 def test_new_rows_are_told_apart_by_heavy_groups(power):
     # bits of a row are small beside those of its group, and no rounding of them
     new = np.random.default_rng(1).normal(scale=4.0, size=(200, 2)) + 2.0
-    light = CompressionClustering(0.5, n_clusters=3).fit(X, sample_weight=[2.0**10] * N)
-    heavy = CompressionClustering(0.5, n_clusters=3)
+    options = {"epsilon": 0.5, "n_clusters": 3, "min_cluster_size": 1}
+    light = CompressionClustering(**options).fit(X, sample_weight=[2.0**10] * N)
+    heavy = CompressionClustering(**options)
     heavy.fit(X, sample_weight=[2.0**power] * N)
     assert_array_equal(heavy.labels_, light.labels_)
     assert np.mean(heavy.predict(new) == light.predict(new)) > 0.99
