@@ -160,6 +160,16 @@ def test_joined_or_missing_columns_demand_the_grid(output):
             classifier().fit(rows, Y)
 
 
+def test_frames_with_names_of_their_own_are_one_channel_on_a_line():
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(X, columns=[f"sensor {i}" for i in range(12)])
+    assert classifier().fit(frame, Y).signal_shape_ == (12,)
+    lifted = lifting().set_output(transform="pandas").fit_transform(frame)
+    for names in ([*lifted.columns[:-1], "age"], [*lifted.columns[::-1]]):
+        with pytest.raises(ValueError, match=LOST):
+            classifier().fit(lifted.set_axis(names, axis=1), Y)
+
+
 @pytest.mark.parametrize("shape", [12, 36, 1, (4, 3), (6, 6)])
 def test_another_grid_than_that_of_the_lifting_is_refused(shape):
     with pytest.raises(ValueError, match=OTHER):

@@ -154,3 +154,8 @@ def test_labels_of_the_axes_have_the_colour_of_the_lines(models):
     )
     for axis in (display.ax_, display.bits_ax_):
         assert axis.yaxis.label.get_color() == "green"
+
+
+def test_a_network_without_layers_has_its_rates_in_the_middle():
+    display = RateReductionDisplay(R=[2.0], Rc=[1.5], delta_R=[0.5]).plot()
+    assert display.ax_.get_xlim() == (-0.5, 0.5)
