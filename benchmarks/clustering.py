@@ -1,12 +1,13 @@
-"""CompressionClustering: time and memory against Ward, bits found, many rows.
+"""CompressionClustering: the groups of its defaults, time and memory, bits, many rows.
 
-Run ``python -m benchmarks.clustering``; all rows are generated. ``--figure FILE`` draws
-the growth with the number of rows.
+Run ``python -m benchmarks.clustering``; rows are generated or scikit-learn's.
+``--figure FILE`` draws the growth with the number of rows.
 """
 
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Callable
 from functools import partial
 from itertools import product
@@ -17,6 +18,7 @@ import numpy as np
 from sklearn.cluster import AgglomerativeClustering, MiniBatchKMeans
 from sklearn.metrics import adjusted_rand_score
 
+from benchmarks._groups import METHODS, labels_of, problems
 from benchmarks._harness import (
     MEMORY_NOTE,
     MIB,
@@ -50,6 +52,9 @@ def main(arguments: list[str] | None = None) -> None:
     )
     options.add_argument("--many", type=int, default=100_000, help="many rows")
     options.add_argument("--compared", type=int, default=3000, help="rows of 'near'")
+    options.add_argument(
+        "--largest", type=int, default=20_000, help="most rows of 'defaults'"
+    )
     options.add_argument("--figure", type=Path, help="PNG of the growth with rows")
     options.set_defaults(sizes=[500, 1000, 2000, 5000, 10_000])
     options.set_defaults(rows=[500, 2000, 5000])
@@ -296,7 +301,63 @@ def near(report: Report, args: argparse.Namespace) -> None:
     report.table(header, lines)
 
 
-PARTS = {"ward": against_ward, "bits": bits, "many": many, "near": near}
+# -- defaults -------------------------------------------------------------------------
+
+
+def defaults(report: Report, args: argparse.Namespace) -> None:
+    """Groups that are found where nothing is said, beside other methods."""
+    report.say("### How many groups, and which")
+    report.say(
+        "Everything at its default. ARI is that of the rows that are no outliers by "
+        "construction; outliers are rows that a method labels -1. Mixtures try 1 to 12 "
+        "groups and all four kinds of covariances, k-means with silhouettes 2 to 12. "
+        "One run each; a dash is a method that is left out for its time."
+    )
+    lines = []
+    for name, problem in problems(args.largest).items():
+        X, y = problem()
+        k = len(np.unique(y[y >= 0]))
+        size = f"{len(X)} × {X.shape[1]}"
+        for method in METHODS:
+            lines.append([name, size, k, method, *_found(method, X, y, k)])
+            progress(" ".join(map(str, lines[-1])))
+    header = ["rows", "size", "k", "method", "ARI", "groups", "outliers", "CPU s"]
+    report.table(header, lines)
+    report.say("Mean over all these rows, of the methods that are never left out:")
+    report.table(["method", "ARI", "right number of groups"], _means(lines))
+
+
+def _found(method: str, X: Any, y: Any, k: int) -> list[Any]:
+    """ARI, groups, outliers and seconds of the processor."""
+    start = time.process_time()
+    labels = labels_of(method, X, k)
+    seconds = time.process_time() - start
+    if labels is None:
+        return ["-"] * 4
+    inlier = y >= 0
+    score = adjusted_rand_score(y[inlier], labels[inlier])
+    outliers = np.count_nonzero(labels < 0)
+    return [f"{score:.3f}", int(labels.max()) + 1, outliers, f"{seconds:.1f}"]
+
+
+def _means(lines: list[list[Any]]) -> list[list[str]]:
+    means = []
+    for method in METHODS:
+        own = [line for line in lines if line[3] == method]
+        if all(line[4] != "-" for line in own):
+            ari = np.mean([float(line[4]) for line in own])
+            right = sum(line[2] == line[5] for line in own)
+            means.append([method, f"{ari:.3f}", f"{right} of {len(own)}"])
+    return means
+
+
+PARTS = {
+    "defaults": defaults,
+    "ward": against_ward,
+    "bits": bits,
+    "many": many,
+    "near": near,
+}
 
 
 if __name__ == "__main__":

@@ -39,9 +39,9 @@ path = model.epsilon_path(X, ratios * noise)
 
 # %%
 # Bits alone cannot choose: they fall as :math:`\epsilon` grows, because details are
-# given up. Details smaller than :math:`\epsilon` still have to be written down by
-# whoever wants them, which is why "auto" adds :math:`n d \log_2 \epsilon` and takes the
-# smallest sum over its own grid.
+# given up. So "auto" judges the groups that each distortion leads to by a description
+# that does not depend on :math:`\epsilon`: Gaussians that pay for the directions in which
+# they are wide.
 
 auto = CompressionClustering(assume_centered=True).fit(X)
 auto_ari = adjusted_rand_score(y, auto.labels_)
@@ -71,7 +71,7 @@ panels = [
     ("number of groups", ratios, path["n_clusters"]),
     ("adjusted Rand index", ratios[::2], scores),
     ("bits a row", ratios, path["coding_length"] / n),
-    (r"bits a row $+\ r\,\log_2\epsilon$", ratios, path["penalised_length"] / n),
+    ("description a row, bits", ratios, path["description_length"] / n),
 ]
 figure, axes = plt.subplots(
     2, 2, figsize=(9, 5.6), sharex=True, layout="constrained", squeeze=False

@@ -130,3 +130,21 @@ def test_faces_script(module, folder, tmp_path):
         assert [row[1] for row in rows] == ["projected", "whitened"] * 3
         assert all(0.0 <= float(row[3]) <= 1.0 for row in rows)
     assert all(row[2] == "2" for row in rows_of_tables(text, "skredu"))
+
+
+def test_defaults_are_compared_on_rows_with_known_groups(module):
+    groups, script = module("_groups"), module("clustering")
+    problems = groups.problems(0)
+    assert "embeddings, 20000 × 40" in groups.problems(20_000)
+    assert "embeddings, 20000 × 40" not in problems
+    X, y = problems["subspaces, 20 % outliers"]()
+    assert np.sum(y < 0) == 60
+    assert len(problems["iris, rows twice"]()[0]) == 300
+    X, y = groups.blobs(60, 2, 3, 30.0)
+    lines = []
+    for name in groups.METHODS:
+        score, found, outliers, seconds = script._found(name, X, y, 3)
+        lines.append(["rows", "size", 3, name, score, found, outliers, seconds])
+        assert float(seconds) >= 0.0
+    assert lines[0][4:7] == lines[1][4:7] == ["1.000", 3, 0]
+    assert script._means(lines)[0][1:] == ["1.000", "1 of 1"]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from skredu._compat import FIT_FRAMES
-from skredu.clustering._partition import Partition
+from skredu.clustering._partition import MAX_DENSE, Partition
 from skredu.clustering._refinement import escape, refine, settle
 from skredu.clustering._solve import Data, Solution
 from skredu.clustering._starts import Starts
@@ -119,7 +119,7 @@ class Wish:
         counting = [p for p in found if self._suits(p, n_groups, least)]
         if counting:
             best = min(counting, key=lambda partition: partition.bits)
-            if refined:
+            if refined and solution.rows.X.shape[1] <= MAX_DENSE:
                 better = escape(best, len(best.groups))
                 if self._suits(better, n_groups, least):
                     best = better
