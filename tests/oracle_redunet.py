@@ -99,7 +99,7 @@ def left_out_change(
     weights=None,
     label_code=0.0,
 ):
-    """Change of a training row by operators from which one copy of it was taken.
+    """Change of a training row by operators that have never seen it.
 
     Memberships in the coding rule compare the bits of its class with it to those
     without; shares of the classes stay, and so does the scale of the residual rules.
@@ -108,8 +108,7 @@ def left_out_change(
     d, z = Z.shape[1], Z[i]
     w = np.ones(len(Z)) if weights is None else np.asarray(weights, dtype=float)
     rest = w.copy()
-    copy = min(w[i], 1.0)
-    rest[i] -= copy
+    rest[i] = 0.0
 
     def inverse(mask):
         n = (rest * mask).sum()

@@ -91,10 +91,9 @@ class Family:
         return np.array(moved)
 
     def left_out_change(self, i, Z, kind, temperature, label_code):
-        """Change of a training row by operators without one copy of its shifts."""
+        """Change of a training row by operators that have never seen its shifts."""
         z, rest = Z[i], self.w.copy()
-        copy = min(rest[i], 1.0)
-        rest[i] -= copy
+        rest[i] = 0.0
 
         def inverse(mask):
             n = (rest * mask).sum()

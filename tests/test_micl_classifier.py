@@ -232,11 +232,11 @@ def kernel_features(X):
 
 
 def left_out_by_refitting(Z, d, y, weights, epsilon, assume_centered, n_neighbors=None):
-    """Bits of every row in every class, in its own without one copy of it."""
+    """Bits of every row in every class, in its own without it."""
     bits = np.empty((len(Z), len(np.unique(y))))
     for i, row in enumerate(Z):
         less = weights.copy()
-        less[i] -= min(less[i], 1.0)
+        less[i] = 0.0
         for j, label in enumerate(np.unique(y)):
             part, w = Z[y == label], less[y == label]
             if n_neighbors is not None:
@@ -303,7 +303,7 @@ def test_blocks_of_rows_change_nothing(kernel, monkeypatch):
     whole = model.fit(X, y, weights).decision_function(new)
     monkeypatch.setattr("skredu.classification._coders.BLOCK", 40)
     blocks = model.fit(X, y, weights).decision_function(new)
-    assert_allclose(blocks, whole, rtol=1e-12, atol=1e-12)
+    assert_allclose(blocks, whole, rtol=1e-10, atol=1e-10)
 
 
 # -- partial_fit ----------------------------------------------------------------------
@@ -341,7 +341,10 @@ def test_partial_fit_on_all_rows_chooses_as_fit():
     whole = MICLClassifier().fit(X, y, weights)
     parts = MICLClassifier().partial_fit(X, y, classes=[0, 1, 2], sample_weight=weights)
     assert parts.epsilon_ == whole.epsilon_
-    assert_array_equal(parts.decision_function(new), whole.decision_function(new))
+    # equal rows are one in fit, and here where they are left out
+    assert_allclose(
+        parts.decision_function(new), whole.decision_function(new), rtol=1e-9, atol=1e-9
+    )
 
 
 @pytest.mark.parametrize("order", ["mixed", "by class"])
@@ -370,7 +373,7 @@ def test_partial_fit_after_fit_stays_with_its_choice():
     epsilon = model.epsilon_
     model.partial_fit(X[50:], y[50:])
     assert model.epsilon_ == epsilon
-    given = MICLClassifier(epsilon, priors=model.priors_).fit(X, y)
+    given = MICLClassifier(epsilon, priors=model.priors_, calibrate=False).fit(X, y)
     assert_same_differences(model.decision_function(new), given.decision_function(new))
 
 
@@ -525,7 +528,7 @@ def test_improbable_classes_keep_a_probability_that_has_a_logarithm():
 def test_given_priors_are_the_label_code():
     X, y, weights, new = problem(weighting="copies")
     priors = [0.2, 0.5, 0.3]
-    model = MICLClassifier(0.7, priors=priors).fit(X, y, weights)
+    model = MICLClassifier(0.7, priors=priors, calibrate=False).fit(X, y, weights)
     expected = oracle.scores(X, y, weights, new, 0.7, priors=np.array(priors))
     bits = oracle.decision(expected, model.temperature_)
     assert_allclose(model.decision_function(new), bits, rtol=1e-9, atol=1e-9)
@@ -589,7 +592,8 @@ def test_coding_lengths_of_the_classes_are_public_coding_lengths():
 def test_chosen_distortion_is_on_the_path_and_used():
     X, y, _, new = problem(80)
     chosen = MICLClassifier().fit(X, y)
-    given = MICLClassifier(chosen.epsilon_, priors=chosen.priors_).fit(X, y)
+    given = MICLClassifier(chosen.epsilon_, priors=chosen.priors_, calibrate=False)
+    given.fit(X, y)
     assert_same_differences(given.decision_function(new), chosen.decision_function(new))
 
 
@@ -723,7 +727,8 @@ def test_cosine_kernel_does_not_mind_the_size_of_rows():
 
 def test_priors_set_between_calls_are_those_used():
     X, y, _, _ = problem()
-    model = MICLClassifier().fit(X, y).set_params(priors=[0.8, 0.1, 0.1])
+    model = MICLClassifier(calibrate=False).fit(X, y)
+    model.set_params(priors=[0.8, 0.1, 0.1])
     assert_allclose(model.partial_fit(X, y).priors_, [0.8, 0.1, 0.1])
 
 

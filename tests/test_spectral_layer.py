@@ -34,6 +34,7 @@ WEIGHTS = {
     "no weights": lambda rng, n: None,
     "copies": lambda rng, n: rng.integers(1, 4, n).astype(float),
     "fractions": lambda rng, n: rng.uniform(0.2, 3.0, n),
+    "two values": lambda rng, n: rng.choice([0.5, 2.0], n),
 }
 EPSILON = 0.7
 
@@ -87,7 +88,8 @@ def test_layer_is_that_of_all_shifts(shape, form, weights):
 
 
 @pytest.mark.parametrize(
-    ("form", "weights"), [("factored", "fractions"), ("dense", "copies")]
+    ("form", "weights"),
+    [("factored", "fractions"), ("dense", "copies"), ("dense", "two values")],
 )
 @pytest.mark.parametrize("shape", SHAPES)
 def test_rows_are_left_out_with_all_of_their_shifts(shape, form, weights):

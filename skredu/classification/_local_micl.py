@@ -104,16 +104,12 @@ class LocalCoder(Coder):
     def left(
         self, j: int, rows: Training, index: Any, prepared: Prepared, epsilons: Any
     ) -> Any:
-        """Extra nats (b, e) of rows ``index``, all of class ``j``, when left out.
-
-        A row loses one copy (all of it where its weight is less); among equal rows it
-        does not matter which of them leaves.
-        """
+        """Extra nats (b, e) of rows ``index``, all of class ``j``, when left out."""
         (X,) = prepared
         near = self._nearest(j, X)
         weights = self.weights[j][near]
         itself = near == rows.positions[index][:, None]
-        weights = weights - itself * np.minimum(weights, 1.0)
+        weights = np.where(itself, 0.0, weights)
         return self._extra(X, j, near, weights, epsilons)
 
     def lengths(self, epsilons: Any) -> Any:

@@ -40,6 +40,7 @@ from skredu.classification._training import (
     in_units,
     unit_of,
 )
+from skredu.classification._weights import weights_to_add, weights_to_fit
 from skredu.coding._scatter import Scatter
 
 # Defaults of parameters, and the kernels that use them.
@@ -102,8 +103,12 @@ class MICLClassifier(CodingClassifier, StreamEstimator):
         coded, that many of them (in weight). Only with ``kernel="linear"``.
     assume_centered : bool, default=False
         Code linear subspaces through the origin instead of affine ones.
-    priors : array-like of shape (n_classes,) or "auto", default="auto"
-        Probabilities of the classes: :math:`-\log_2 \pi_j` bits code a label.
+    priors : array-like of shape (n_classes,), dict, "balanced" or "auto", \
+            default="auto"
+        Probabilities of the classes: :math:`-\log_2 \pi_j` bits code a label. A dict
+        has them by label; ``"balanced"``: all the same. Rows that are left out count as
+        often as such rows will come: in proportion to the prior of their class, not to
+        its frequency.
         ``"auto"`` starts from the class frequencies and, with ``calibrate``, corrects
         them by leave-one-out, which balances classes that their lengths favour or put
         at a disadvantage. None: the frequencies as they are.
@@ -112,6 +117,9 @@ class MICLClassifier(CodingClassifier, StreamEstimator):
         leave-one-out, so that probabilities tell how often a class is right. It takes
         about as long as predicting the rows that are left out. False: the label code
         is that of ``priors``, and the temperature is 1.
+    class_weight : dict or "balanced", default=None
+        Factor of the weights of the rows of each class, by label; ``"balanced"``: such
+        that all classes weigh the same, and rare ones are found as often as others.
     n_jobs : int, default=None
         Jobs for the search of neighbours.
 
@@ -200,8 +208,9 @@ class MICLClassifier(CodingClassifier, StreamEstimator):
         "kernel_params": [dict, None],
         "n_neighbors": [Interval(Integral, 1, None, closed="left"), None],
         "assume_centered": ["boolean"],
-        "priors": ["array-like", StrOptions({"auto"}), None],
+        "priors": ["array-like", dict, StrOptions({"auto", "balanced"}), None],
         "calibrate": ["boolean"],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
         "n_jobs": [Integral, None],
     }
     _reference = "priors_"
@@ -228,6 +237,7 @@ class MICLClassifier(CodingClassifier, StreamEstimator):
         assume_centered: bool = False,
         priors: Any = "auto",
         calibrate: bool = True,
+        class_weight: Any = None,
         n_jobs: int | None = None,
     ) -> None:
         self.epsilon = epsilon
@@ -240,6 +250,7 @@ class MICLClassifier(CodingClassifier, StreamEstimator):
         self.assume_centered = assume_centered
         self.priors = priors
         self.calibrate = calibrate
+        self.class_weight = class_weight
         self.n_jobs = n_jobs
 
     def __sklearn_tags__(self) -> Any:
@@ -263,7 +274,8 @@ class MICLClassifier(CodingClassifier, StreamEstimator):
             Class labels.
         sample_weight : array-like of shape (n_samples,), default=None
             Number of copies of each row; fractions are allowed, zero means absent.
-            Weights that sum to one therefore say that there is one row in all.
+            Weights that sum to less than the number of classes or a tenth of that of
+            the rows are multiplied to have mean one, with a warning.
 
         Returns
         -------
@@ -282,7 +294,8 @@ class MICLClassifier(CodingClassifier, StreamEstimator):
                 "X must be a square matrix of products with kernel='precomputed', "
                 f"found shape {X.shape}."
             )
-        rows = Training.of(X, y, weights)
+        weights = weights_to_fit(X, y, weights, self.class_weight)
+        rows = Training.of(X, y, weights).merged()
         self._forget()
         self.classes_, self._unit = rows.classes, self._unit_of(rows)
         rows = rows.scaled(self._unit)
@@ -331,8 +344,9 @@ class MICLClassifier(CodingClassifier, StreamEstimator):
         before = vars(self).get("_stream")
         known = classes_of_stream(classes, None if before is None else self.classes_)
         X, y, weights = check_training(self, X, y, sample_weight, reset=before is None)
+        weights = weights_to_add(X, y, weights, self.class_weight)
         rows = Training.of(X, y, weights, known)
-        log_priors_of(self.priors, [1.0] * len(known))
+        log_priors_of(self.priors, [1.0] * len(known), known)
         if before is None:
             self._unit = self._unit_of(rows)
             before = stream_of(None, None, len(known))
@@ -361,7 +375,7 @@ class MICLClassifier(CodingClassifier, StreamEstimator):
         stay = None if stream["stay"] is None else Codes(**stream["stay"])
         rows, kept, complete = None, stream["kept"], False
         if kept is not None:
-            rows = Training.of_kept(kept, self.classes_).scaled(self._unit)
+            rows = Training.of_kept(kept, self.classes_).merged().scaled(self._unit)
             complete = kept["stride"] == 1
         if rows is not None and complete:  # the model of `fit`, to the last bit
             scatters = scatters_of(rows, twin)
@@ -438,6 +452,7 @@ class MICLClassifier(CodingClassifier, StreamEstimator):
             rows,
             self._given_epsilon(),
             self.priors,
+            self.classes_,
             stay,
             calibrate=self.calibrate,
         )

@@ -63,6 +63,7 @@ def choose_codes(
     rows: Training | None,
     epsilon: float | None,
     priors: Any,
+    classes: Any,
     before: Codes | None = None,
     *,
     calibrate: bool = True,
@@ -76,7 +77,7 @@ def choose_codes(
         Rows that the coder knows; None where nothing is chosen.
     epsilon : float or None
         The distortion, None to choose it.
-    priors : array-like of shape (k,), "auto" or None
+    priors : array-like of shape (k,), dict, "balanced", "auto" or None
         See `MICLClassifier`.
     before : Codes, default=None
         An earlier choice to stay with.
@@ -84,12 +85,12 @@ def choose_codes(
         Fit label code and temperature; otherwise the label code is that of the priors
         and the temperature is 1.
     """
-    counts = coder.counts
-    frequent = isinstance(priors, str) or priors is None
-    log_priors = log_priors_of(priors, counts)
+    counts, auto = coder.counts, isinstance(priors, str) and priors == "auto"
+    frequent = auto or priors is None
+    log_priors = log_priors_of(priors, counts, classes)
     if epsilon is not None and not calibrate:
         return Codes(epsilon, log_priors, np.zeros(len(counts)))
-    fit_labels = calibrate and isinstance(priors, str)
+    fit_labels = calibrate and priors is not None
     if before is not None:
         if fit_labels:
             log_priors = normalised(log_priors + before.label_shift)
@@ -103,16 +104,13 @@ def choose_codes(
         path = np.asarray([epsilon])
     chosen, copies = _evenly(rows.sizes, len(path))
     scores = _left_out_scores(coder, rows, counts, log_priors, path, chosen, frequent)
-    weights = np.ones(len(chosen))
+    y, weights = to_numpy(rows.y)[chosen], np.ones(len(chosen))
     if rows.weights is not None:
         weights = to_numpy(rows.weights)[chosen].astype(np.float64)
-    best, loss, shift, factor = select(
-        scores,
-        to_numpy(rows.y)[chosen],
-        copies * weights,
-        fit_labels=fit_labels,
-        count=float(weights.sum()),
-    )
+    weights = copies * weights
+    if not frequent:  # rows of a class as often as they will come
+        weights = (np.exp(log_priors) / np.asarray(counts))[y] * weights
+    best, loss, shift, factor = select(scores, y, weights, fit_labels=fit_labels)
     log_priors = normalised(log_priors + shift)
     temperature = 1.0 / factor if calibrate else 1.0
     return Codes(float(path[best]), log_priors, shift, loss, temperature)
@@ -138,7 +136,7 @@ def _left_out_scores(
     if frequent:  # the frequency of its class is also that without the row
         y = to_numpy(rows.y)[chosen]
         weights = 1.0 if rows.weights is None else to_numpy(rows.weights)[chosen]
-        left = np.minimum(weights, 1.0) / np.asarray(counts)[y]
+        left = weights / np.asarray(counts)[y]
         with np.errstate(divide="ignore"):
             scores[np.arange(len(y)), y] += np.log1p(-np.minimum(left, 1.0))[:, None]
     return scores
@@ -160,19 +158,30 @@ def _evenly(sizes: list[int], n_epsilons: int) -> tuple[NDArray[np.intp], Floats
     return np.concatenate(chosen), np.concatenate(copies)
 
 
-def _log_frequencies(counts: list[float]) -> Floats:
+def log_priors_of(priors: Any, counts: list[float], classes: Any) -> Floats:
+    """Logarithms of the probabilities of the labels, see `MICLClassifier`."""
+    weights = np.asarray(counts)
+    if isinstance(priors, str) and priors == "balanced":
+        weights = (weights > 0.0).astype(np.float64)
+    elif priors is not None and not isinstance(priors, str):
+        weights = _given_priors(priors, classes)
     with np.errstate(divide="ignore"):
-        return np.log(np.asarray(counts) / sum(counts))
+        return np.log(weights / weights.sum())
 
 
-def log_priors_of(priors: Any, counts: list[float]) -> Floats:
-    """Logarithms of priors that are given, otherwise of the class frequencies."""
-    if isinstance(priors, str) or priors is None:
-        return _log_frequencies(counts)
+def _given_priors(priors: Any, classes: Any) -> Floats:
+    labels = classes.tolist()
+    if isinstance(priors, dict):
+        if set(priors) != set(labels):
+            raise ValueError(
+                f"priors must have a probability for each of the classes {labels}, "
+                f"found {list(priors)}."
+            )
+        priors = [priors[label] for label in labels]
     priors = np.asarray(priors, dtype=np.float64)
-    if priors.shape != (len(counts),):
+    if priors.shape != (len(labels),):
         raise ValueError(
-            f"priors must have one entry for each of the {len(counts)} classes, "
+            f"priors must have one entry for each of the {len(labels)} classes, "
             f"found shape {priors.shape}."
         )
     if not (priors >= 0.0).all() or not np.isclose(priors.sum(), 1.0):
@@ -180,8 +189,7 @@ def log_priors_of(priors: Any, counts: list[float]) -> Floats:
             "priors must be 0 or more and sum to one, found "
             f"{priors.tolist()} with sum {priors.sum():.6g}."
         )
-    with np.errstate(divide="ignore"):
-        return np.log(priors)
+    return priors
 
 
 def normalised(log_priors: Floats) -> Floats:
@@ -205,7 +213,6 @@ def select(
     weights: Floats,
     *,
     fit_labels: bool,
-    count: float | None = None,
 ) -> tuple[int, float, Floats, float]:
     """Choose among distortions by the rows that were left out.
 
@@ -218,10 +225,9 @@ def select(
     y : array of shape (m,)
         Classes as integers.
     weights : array of shape (m,)
+        Their unit is without effect.
     fit_labels : bool
         Fit the label code too.
-    count : float, default=None
-        Number of rows that speak for the label code; None: the sum of the weights.
 
     Returns
     -------
@@ -240,8 +246,8 @@ def select(
     best, best_loss, code, factor = n_epsilons // 2, np.inf, np.zeros(k), 1.0
     if len(y) == 0 or len(present) < 2:
         return best, best_loss, code, factor
-    count = float(weights.sum()) if count is None else count
     y, weights = np.searchsorted(present, y), weights / weights.sum()
+    count = 1.0 / float(weights @ weights)  # of rows of the same weight
     columns = np.ascontiguousarray(scores[:, present].transpose(2, 1, 0))
     theta, best_theta = None, None
     for e in range(n_epsilons):

@@ -17,6 +17,8 @@ from skredu.coding._group import too_steep
 from skredu.coding._linalg import BLOCK, largest, widen
 from skredu.coding._scatter import Scatter
 
+# Columns that tell most rows apart.
+FEW_COLUMNS = 24
 # In the unit of the rows: beyond it all lengths are zero to rounding.
 LARGEST_EPSILON = 1e150
 SMALLEST_GIVEN = 1e-153
@@ -83,6 +85,30 @@ class Training:
         if namespace(weights).all(weights == 1.0):
             weights = None  # as `fit` without weights
         return cls.of(kept["X"], labels, weights, classes)
+
+    def merged(self) -> Training:
+        """Equal rows of a class as one with the weights of all, the first of them.
+
+        Rows are left out with what is equal to them: a copy tells nothing new.
+        """
+        codes = to_numpy(self.y)
+        first = first_of_equal(to_numpy(self.source), codes, self.index)
+        if first is None:
+            return self
+        xp = namespace(self.source)
+        keep = np.flatnonzero(first == np.arange(len(first)))
+        weights = np.ones(len(first))
+        if self.weights is not None:
+            weights = to_numpy(self.weights).astype(np.float64)
+        total = np.bincount(first, weights, minlength=len(first))[keep]
+        place = {"dtype": self.source.dtype, "device": self.source.device}
+        return replace(
+            self,
+            y=xp.take(self.y, xp.asarray(keep, device=self.source.device)),
+            weights=xp.asarray(total, **place),
+            sizes=np.bincount(codes[keep], minlength=len(self.sizes)).tolist(),
+            index=self.index[keep],
+        )
 
     def scaled(self, unit: float) -> Training:
         """Return the rows in another unit of length."""
@@ -198,6 +224,28 @@ class Training:
         if old is None:
             return scatter
         return replace(old, precise=precise or old.precise).merge(scatter)
+
+
+def first_of_equal(X: Any, codes: Any, index: Any) -> Any:
+    """For rows ``X[index]``, the first that is equal and has the same code.
+
+    None where all differ. A few columns rule out most rows before all are compared.
+    """
+    d = X.shape[1]
+    first, some = np.arange(len(index)), np.arange(len(index))
+    for columns in (np.unique(np.linspace(0, d - 1, FEW_COLUMNS, dtype=int)), slice(d)):
+        rows = X[index[some]][:, columns]
+        order = np.lexsort((*rows.T[::-1], codes[some]))
+        rows, some = rows[order], some[order]
+        same = (rows[1:] == rows[:-1]).all(axis=1)
+        same &= codes[some[1:]] == codes[some[:-1]]
+        if not same.any():
+            return None
+        near = np.append(same, False) | np.append(False, same)
+        starts = np.flatnonzero(~np.append(False, same))
+        runs = np.repeat(some[starts], np.diff(np.append(starts, len(some))))
+        first[some], some = runs, np.sort(some[near])
+    return first
 
 
 def keep_evenly(

@@ -18,7 +18,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from skredu._compat import at_least, at_most, namespace
+from skredu._compat import at_least, namespace
+
+# A share of the count that rounding explains: less than this is left of nothing.
+NOTHING_LEFT = 1e-12
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -172,23 +175,21 @@ def left_out_extra(
     weights: Any = None,
     leverages: Leverages | None = None,
 ) -> Any:
-    """Extra nats of rows of the group when one copy of each is left out, (b, e).
+    """Extra nats of rows of the group when each is left out, (b, e).
 
-    A row of weight one or more loses one copy and is then coded again; a row of less
-    weight is left out whole. ``leverages`` avoid the cancellation in rows that alone
-    span a direction; without them the loss is that of a subtraction.
+    A row leaves with all of its weight, and what is left codes one copy of it.
+    ``leverages`` avoid the cancellation in rows that alone span a direction; without
+    them the loss is that of a subtraction.
     """
     xp = namespace(rows.outside)
     if weights is None:
         weights = xp.ones_like(rows.norms)
     weights = xp.astype(weights, xp.float64)
-    copies = at_most(weights, 1.0)
     pieces, order = [], []
-    for copy in xp.unique_values(copies):
-        index = xp.nonzero(copies == copy)[0]
+    for weight in xp.unique_values(weights):
+        index = xp.nonzero(weights == weight)[0]
         part = None if leverages is None else leverages.take(index)
-        w = xp.take(weights, index)
-        pieces.append(_left_out(code, rows.take(index), epsilons, w, float(copy), part))
+        pieces.append(_left_out(code, rows.take(index), epsilons, float(weight), part))
         order.append(index)
     if len(pieces) == 1:
         return pieces[0]
@@ -199,25 +200,29 @@ def _left_out(
     code: Code,
     rows: Coordinates,
     epsilons: Any,
-    weights: Any,
-    copy: float,
+    weight: float,
     leverages: Leverages | None,
 ) -> Any:
     xp = namespace(rows.outside)
-    if code.count <= copy:
-        return xp.full((weights.shape[0], epsilons.shape[0]), xp.inf)
-    c = code.scale(epsilons, -copy)
-    if leverages is None:
-        m = quadratic_forms(rows, code.eigenvalues, c)
-        remainder = 1.0 + c * code.growth(-copy) * m
-    else:
-        remainder = leverages.remainder(code, c, weights, copy)
-    tiny = float(xp.finfo(remainder.dtype).smallest_normal)
-    moved = code.moved_mean_squares(rows.dots, rows.norms, -copy)
-    less = code.left_length(at_least(remainder, tiny), moved, epsilons, copy)
-    if copy == 1.0:
-        return code.length(epsilons) - less
-    return _joined(code, rows, epsilons, 1.0 - copy) - less
+    if code.count - weight <= NOTHING_LEFT * code.count:
+        return xp.full((rows.outside.shape[0], epsilons.shape[0]), xp.inf)
+
+    def without(copies: float) -> Any:
+        c = code.scale(epsilons, -copies)
+        if leverages is None:
+            m = quadratic_forms(rows, code.eigenvalues, c)
+            remainder = 1.0 + c * code.growth(-copies) * m
+        else:
+            remainder = leverages.remainder(code, c, weight, copies)
+        tiny = float(xp.finfo(remainder.dtype).smallest_normal)
+        moved = code.moved_mean_squares(rows.dots, rows.norms, -copies)
+        return code.left_length(at_least(remainder, tiny), moved, epsilons, copies)
+
+    if weight == 1.0:
+        return code.length(epsilons) - without(weight)
+    if weight < 1.0:
+        return _joined(code, rows, epsilons, 1.0 - weight) - without(weight)
+    return without(weight - 1.0) - without(weight)
 
 
 def _joined(code: Code, rows: Coordinates, epsilons: Any, change: float) -> Any:
@@ -248,16 +253,18 @@ class Leverages:
         xp = namespace(self.squares)
         return Leverages(xp.take(self.squares, index, axis=0), self.full)
 
-    def remainder(self, code: Code, c: Any, weights: Any, copy: float) -> Any:
-        """Return ``1 + c f m`` when ``copy`` of each row leaves, of shape (b, e)."""
+    def remainder(self, code: Code, c: Any, weight: float, copies: float) -> Any:
+        """Return ``1 + c f m`` when ``copies`` of each row leave, of shape (b, e).
+
+        All rows have the same weight.
+        """
         xp = namespace(self.squares)
-        w = weights[:, None]
         inner = self.squares @ (1.0 / (1.0 + c[None, :] * code.eigenvalues[:, None]))
-        constant = 0.0 if code.assume_centered else w / code.count
+        constant = 0.0 if code.assume_centered else weight / code.count
         if not self.full:
             sums = xp.sum(self.squares, axis=1)[:, None]
             inner = inner + at_least(1.0 - constant - sums, 0.0)
+        left = (weight - copies + copies * inner) / weight
         if code.assume_centered:
-            return (w - copy + copy * inner) / w
-        left = code.count - copy
-        return code.count * (w - copy + copy * inner) / (left * w)
+            return left
+        return code.count / (code.count - copies) * left

@@ -25,6 +25,7 @@ from skredu._compat import (
     with_callbacks,
 )
 from skredu.classification._training import Training
+from skredu.classification._weights import weights_to_fit
 from skredu.coding._linalg import BLOCK
 from skredu.redunet._memberships import KINDS
 from skredu.redunet._network import Grown, Step, grow, staged, through
@@ -230,7 +231,10 @@ class BaseNet(
     def _training_rows(self, X: Any, y: Any, sample_weight: Any) -> Training:
         """Rows known to be good, sorted by class."""
         reset = not self._continues
-        return Training.of(*check_training(self, X, y, sample_weight, reset=reset))
+        X, y, weights = check_training(self, X, y, sample_weight, reset=reset)
+        class_weight = getattr(self, "class_weight", None)
+        weights = weights_to_fit(X, y, weights, class_weight)
+        return Training.of(X, y, weights).merged()
 
     def _check_rows(self, X: Any, method: str) -> Any:
         check_is_fitted(self)

@@ -289,3 +289,10 @@ def add_rows(total: Any, part: Any, index: Any, rest: Any, axis: int) -> Any:
     zeros = xp.zeros(shape, dtype=part.dtype, device=part.device)
     order = xp.argsort(xp.concat([index, rest]))
     return total + xp.take(xp.concat([part, zeros], axis=axis), order, axis=axis)
+
+
+def many_weights(weights: Any, most: int) -> bool:
+    """Whether rows that are left out leave more scales behind than pays."""
+    if weights is None:
+        return False
+    return int(namespace(weights).unique_values(weights).shape[0]) > most

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from skredu._compat import Interval, namespace
+from skredu._compat import Interval, StrOptions, namespace
 from skredu.classification._base import CodingClassifier
 from skredu.classification._training import Training, take_labels
 from skredu.redunet._base import BaseNet
@@ -27,9 +27,11 @@ class BaseDecidingNet(CodingClassifier, BaseNet):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), None],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
     }
     _reference: ClassVar[str] = "class_count_"
     n_iter_no_change: int | None
+    class_weight: Any
 
     def staged_predict(self, X: Any) -> Iterator[Any]:
         """Predict classes by the features before the first layer and after each.

@@ -37,7 +37,7 @@ def choose(
         code = replace(group.code, n_features=float(n_features))
         coder.groups[j] = replace(group, code=code)
     coder.n_features = float(n_features)
-    return coder, choose_codes(coder, rows, None, "auto")
+    return coder, choose_codes(coder, rows, None, "auto", rows.classes)
 
 
 def fit_decision(rows: Training, n_features: int) -> dict[str, Any]:

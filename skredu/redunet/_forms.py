@@ -15,9 +15,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from skredu._compat import at_least, at_most, namespace
+from skredu._compat import at_least, namespace
 from skredu.coding import _group
 from skredu.coding._incremental import (
+    NOTHING_LEFT,
     Code,
     Coordinates,
     Leverages,
@@ -92,7 +93,7 @@ class Factored:
         Z : array of shape (b, r)
             All rows of the group.
         weights : array of shape (b,) or None
-            Their weights: one copy, or what there is of it, is left out.
+            Their weights, with which they are left out.
         leverages : Leverages
 
         Returns
@@ -106,16 +107,15 @@ class Factored:
         nats = left_out_extra(code, rows, self._epsilons, weights, leverages)[:, 0]
         if weights is None:
             weights = xp.ones(Z.shape[0], dtype=xp.float64, device=Z.device)
-        copies = at_most(weights, 1.0)
-        left = at_least(code.count - copies, 0.0)
-        alone = left <= 0.0
+        left = at_least(code.count - weights, 0.0)
+        alone = left <= NOTHING_LEFT * code.count
         c = code.n_features / xp.where(alone, xp.ones_like(left), left)
         c = c[:, None] / self.epsilon**2
         shrink = 1.0 / (1.0 + c * code.eigenvalues[None, :])
-        inner = xp.sum(leverages.squares * shrink, axis=1)
+        remainder = xp.sum(leverages.squares * shrink, axis=1)
         if not leverages.full:
-            inner = inner + at_least(1.0 - xp.sum(leverages.squares, axis=1), 0.0)
-        remainder = (weights - copies + copies * inner) / weights
+            outside = at_least(1.0 - xp.sum(leverages.squares, axis=1), 0.0)
+            remainder = remainder + outside
         rest = (prepared * xp.astype(shrink, Z.dtype)) @ self.basis.T
         if not leverages.full:
             rest = rest + (Z - prepared @ self.basis.T)

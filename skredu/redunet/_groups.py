@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from scipy.linalg import qr
 from skredu._compat import at_least, count, namespace
 from skredu.coding import _group
 from skredu.coding._group import left_and_right
-from skredu.coding._incremental import Code, Leverages
+from skredu.coding._incremental import NOTHING_LEFT, Code, Leverages
 from skredu.coding._linalg import (
     factor_of,
     inverse_of,
@@ -19,11 +20,15 @@ from skredu.coding._linalg import (
     scatter_of,
     widen,
 )
+from skredu.redunet._base_layer import many_weights
 from skredu.redunet._forms import Dense, Factored, Form, alone_nats, squared_norms
 
 if TYPE_CHECKING:
     from skredu.redunet._protocols import LeftOut
 
+# Rows of the same weight that are left out leave the same scale behind, and a dense
+# form factors the scatter for each; so many factors take the time of eigenvectors.
+MOST_SCALES = 8
 # Operations of an eigenvector decomposition of size m, over m^3, and of what the dense
 # form factors: two Cholesky factors, an inverse and a symmetric inverse.
 EIGENVECTORS = 10.0
@@ -90,24 +95,65 @@ class Group:
 
 
 def _dense_left_out(group: Group, form: Dense) -> LeftOut:
-    code, xp = form.code, namespace(group.Z)
-    n, d = code.count - 1.0, code.n_features
-    if n <= 0.0:
-        return lambda some: _alone(group.Z[some, :], form)
-    c = d / n / form.epsilon**2
-    L = factor_of(c * group.scatter)
-    volume = log_det_of(L)
-    W = xp.astype(_group._inverse(group.rounded(L)).T, group.Z.dtype)
+    xp, weights = namespace(group.Z), group.weights
+    if weights is None:
+        one = _dense_without(group, form, 1.0)
+        return lambda some: one(group.Z[some, :])
+    every = {
+        float(w): _dense_without(group, form, float(w))
+        for w in xp.unique_values(weights)
+    }
 
     def left_out(some: slice) -> tuple[Any, Any]:
-        Z = group.Z[some, :]
+        Z, pieces, order = group.Z[some, :], [], []
+        for weight, without in every.items():
+            index = xp.nonzero(weights[some] == weight)[0]
+            if index.shape[0]:
+                pieces.append(without(xp.take(Z, index, axis=0)))
+                order.append(index)
+        back = xp.argsort(xp.concat(order))
+        nats, projected = zip(*pieces, strict=True)
+        nats, projected = xp.concat(nats), xp.concat(projected)
+        return xp.take(nats, back), xp.take(projected, back, axis=0)
+
+    return left_out
+
+
+def _dense_without(
+    group: Group, form: Dense, weight: float
+) -> Callable[[Any], tuple[Any, Any]]:
+    """How rows of one weight are coded and projected by the others."""
+    code, xp = form.code, namespace(group.Z)
+    n, d = code.count - weight, code.n_features
+    if n <= NOTHING_LEFT * code.count:
+        return lambda Z: _alone(Z, form)
+
+    def factored(count: float) -> tuple[float, float, Any]:
+        c = d / count / form.epsilon**2
+        L = factor_of(c * group.scatter)
+        W = xp.astype(_group._inverse(group.rounded(L)).T, group.Z.dtype)
+        return c, log_det_of(L), W
+
+    def remainder(c: float, copies: float, whitened: Any) -> Any:
+        rest = 1.0 - c * copies * squared_norms(whitened)
+        eps = float(xp.finfo(group.Z.dtype).eps)
+        return at_least(rest, eps / (1.0 + c * abs(copies)))
+
+    less = factored(n)
+    more = None if weight == 1.0 else factored(n + 1.0)
+
+    def left_out(Z: Any) -> tuple[Any, Any]:
+        c, volume, W = less
         whitened = _group._triangular_product(Z, W, overwrite=False)
-        remainder = 1.0 - c * squared_norms(whitened)
-        remainder = at_least(remainder, float(xp.finfo(Z.dtype).eps) / (1.0 + c))
-        logs = volume + xp.log(remainder)
-        nats = (n + 1.0 + d) / 2.0 * form.volume() - (n + d) / 2.0 * logs
-        rest = (whitened @ W.T) / xp.astype(remainder, Z.dtype)[:, None]
-        return nats, Z - rest
+        rest = remainder(c, weight, whitened)
+        logs, after = volume + xp.log(rest), form.volume()
+        if more is not None:
+            c, volume, T = more
+            m = _group._triangular_product(Z, T, overwrite=False)
+            after = volume + xp.log(remainder(c, weight - 1.0, m))
+        nats = (n + 1.0 + d) / 2.0 * after - (n + d) / 2.0 * logs
+        moved = (whitened @ W.T) / xp.astype(rest, Z.dtype)[:, None]
+        return nats, Z - moved
 
     return left_out
 
@@ -163,9 +209,7 @@ def group_of(
     alpha = n_features / count / epsilon**2
     steepness = alpha * float(xp.sum(squared_norms(root)))
     limit = MAX_SCALE if kind != "residual" else GRAM_SCALE
-    # A fraction of a row that is left out leaves a scale of its own behind.
-    fractions = left_out and weights is not None and bool(xp.any(weights < 1.0))
-    if steepness > limit or fractions:
+    if steepness > limit or (left_out and many_weights(weights, MOST_SCALES)):
         form = "factored"
     code = Code(count, float(n_features), None, 0.0, True)
     if form == "dense":

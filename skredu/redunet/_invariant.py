@@ -215,6 +215,9 @@ class InvariantReduNetClassifier(BaseStreamingNet):
         None: keep all layers.
     tol : float, default=0.0
         Stop after a layer by which :math:`\Delta R` gains less; 0: never.
+    class_weight : dict or "balanced", default=None
+        Factor of the weights of the rows of each class, by label; ``"balanced"``: such
+        that all classes weigh the same, and rare ones are found as often as others.
     warm_start : bool, default=False
         Go on from the layers of the call before if ``n_layers`` is larger now. Layers
         follow from the features of the training rows, so rows (in their order), labels,
@@ -298,6 +301,7 @@ class InvariantReduNetClassifier(BaseStreamingNet):
         construction: str = "left_out",
         n_iter_no_change: int | None = 3,
         tol: float = 0.0,
+        class_weight: Any = None,
         warm_start: bool = False,
     ) -> None:
         super().__init__(
@@ -314,6 +318,7 @@ class InvariantReduNetClassifier(BaseStreamingNet):
             warm_start=warm_start,
         )
         self.n_iter_no_change = n_iter_no_change
+        self.class_weight = class_weight
 
     @available_if(_has_no_layers)
     @all_or_nothing

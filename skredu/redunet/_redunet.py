@@ -181,6 +181,9 @@ class ReduNetClassifier(BaseDecidingNet, BaseReduNet):
         None: keep all layers.
     tol : float, default=0.0
         Stop after a layer by which :math:`\Delta R` gains less; 0: never.
+    class_weight : dict or "balanced", default=None
+        Factor of the weights of the rows of each class, by label; ``"balanced"``: such
+        that all classes weigh the same, and rare ones are found as often as others.
     warm_start : bool, default=False
         Go on from the layers of the call before if ``n_layers`` is larger now. Layers
         follow from the features of the training rows, so rows (in their order), labels,
@@ -264,6 +267,7 @@ class ReduNetClassifier(BaseDecidingNet, BaseReduNet):
         intercept_scaling: float = 1.0,
         n_iter_no_change: int | None = 3,
         tol: float = 0.0,
+        class_weight: Any = None,
         warm_start: bool = False,
     ) -> None:
         super().__init__(
@@ -280,3 +284,4 @@ class ReduNetClassifier(BaseDecidingNet, BaseReduNet):
             warm_start=warm_start,
         )
         self.n_iter_no_change = n_iter_no_change
+        self.class_weight = class_weight

@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skredu._compat import at_least, at_most, namespace
+from skredu._compat import at_least, namespace
 from skredu.classification._coders import Coder, Prepared
 from skredu.classification._selection import N_EPSILONS, choose_codes
 from skredu.classification._training import Training
+from skredu.coding._incremental import NOTHING_LEFT
 from skredu.coding._linalg import widen
 from skredu.redunet._decision import state_of
 from skredu.redunet._spectral_forms import Leverages, directions, factored
@@ -149,12 +150,11 @@ class SpectralCoder(Coder):
         leverages = self.leverages[j].of(Z, weights, positions)
         if weights is None:
             weights = xp.ones(Z.shape[2], dtype=xp.float64, device=Z.device)
-        copies, parts, order = at_most(weights, 1.0), [], []
-        for copy in xp.unique_values(copies):
-            some = xp.nonzero(copies == copy)[0]
+        parts, order = [], []
+        for weight in xp.unique_values(weights):
+            some = xp.nonzero(weights == weight)[0]
             spectra, levers = (xp.take(a, some, axis=2) for a in (Z, leverages))
-            w = xp.take(weights, some)
-            parts.append(self._left(j, spectra, levers, w, epsilons, float(copy)))
+            parts.append(self._left(j, spectra, levers, epsilons, float(weight)))
             order.append(some)
         return xp.take(xp.concat(parts), xp.argsort(xp.concat(order)), axis=0)
 
@@ -164,21 +164,18 @@ class SpectralCoder(Coder):
         lengths = [self._length(j, s.volumes, 0.0) for j, s in enumerate(every)]
         return namespace(epsilons).stack(lengths)
 
-    def _left(
-        self, j: int, Z: Any, levers: Any, weights: Any, epsilons: Any, copy: float
-    ) -> Any:
+    def _left(self, j: int, Z: Any, levers: Any, epsilons: Any, weight: float) -> Any:
         xp, count = namespace(Z), self.counts[j]
-        if count <= copy:
+        if count - weight <= NOTHING_LEFT * count:
             shape = (Z.shape[2], epsilons.shape[0])
             return xp.full(shape, xp.inf, dtype=xp.float64, device=Z.device)
-        scales = self._scales(j, epsilons, -copy)
-        inner = scales.shrink @ levers
-        rest = at_least(1.0 - xp.sum(levers, axis=1), 0.0)[:, None, :]
-        remainder = (weights - copy + copy * (inner + rest)) / weights
+        scales = self._scales(j, epsilons, -weight)
+        remainder = scales.shrink @ levers
+        remainder += at_least(1.0 - xp.sum(levers, axis=1), 0.0)[:, None, :]
         tiny = float(xp.finfo(xp.float64).smallest_normal)
         logs = self._pooled(xp.log(at_least(remainder, tiny)))
-        after = self._joined(j, Z, epsilons, 1.0 - copy)
-        return after - self._length(j, scales.volumes[None, :] + logs, -copy)
+        after = self._joined(j, Z, epsilons, 1.0 - weight)
+        return after - self._length(j, scales.volumes[None, :] + logs, -weight)
 
     def _joined(self, j: int, Z: Any, epsilons: Any, change: float) -> Any:
         """Length of a class with ``change`` more copies of each row, (b, e)."""
@@ -192,6 +189,8 @@ class SpectralCoder(Coder):
         rest = xp.astype(at_least(outside, 0.0), forms.dtype, copy=False)
         scale = xp.astype(change * scales.factors, forms.dtype, copy=False)
         joined = scale[:, :, None] * (forms + rest[:, None, :])
+        if change < 0.0:  # some copies leave
+            joined = at_least(joined, float(xp.finfo(joined.dtype).eps) - 1.0)
         return self._length(j, volumes + self._pooled(xp.log1p(joined)), change)
 
     def _pooled(self, values: Any) -> Any:
@@ -236,7 +235,7 @@ def fit_decision(rows: Training, Z: Any, frequencies: Frequencies) -> dict[str, 
     """Fit a decision to features; its state as arrays, numbers and containers."""
     coder = SpectralCoder.of(Z, rows.slices, rows.weights, frequencies)
     placed = replace(rows, source=rows_of(Z), index=np.arange(Z.shape[2]))
-    return state_of(coder, choose_codes(coder, placed, None, "auto"), Z)
+    return state_of(coder, choose_codes(coder, placed, None, "auto", rows.classes), Z)
 
 
 def decision_scores(decision: dict[str, Any], Z: Any) -> Any:

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from skredu._compat import at_least, at_most, namespace
-from skredu.redunet._spectral_forms import Factored, Form, Group, inverses_of
-from skredu.redunet._spectrum import squared_norms, widen
+from skredu._compat import at_least, namespace
+from skredu.coding._incremental import NOTHING_LEFT
+from skredu.redunet._hermitian import inverses
+from skredu.redunet._spectral_forms import Factored, Form, Group
+from skredu.redunet._spectrum import squared_norms, squares, widen
 
 if TYPE_CHECKING:
     from skredu.redunet._protocols import LeftOut
@@ -19,48 +21,97 @@ def left_out(groups: Sequence[Group]) -> list[LeftOut]:
 
     A row that is left out takes all of its shifts along.
     """
-    dense = [g for g in groups if g.scatter is not None and g.form.code.count > 1.0]
+    dense = [group for group in groups if group.scatter is not None]
+    changes = [_changes(group) for group in dense]
+    pairs = [(g, c) for g, own in zip(dense, changes, strict=True) for c in own]
     found: Iterator[tuple[Any, Any]] = iter(())
-    if dense:
-        matrices, logs = inverses_of(dense, (-1.0,))
-        found = iter([(matrices[i, ...], logs[i, :]) for i in range(len(dense))])
+    if pairs:
+        matrices, logs = inverses(
+            [group.scatter for group, _ in pairs],
+            [
+                group.form.frequencies.scale(
+                    group.form.code.count + c, group.form.epsilon
+                )
+                for group, c in pairs
+            ],
+        )
+        found = iter([(matrices[i, ...], logs[i, :]) for i in range(len(pairs))])
+    rest = iter(changes)
     results: list[LeftOut] = []
     for group in groups:
         if isinstance(group.form, Factored):
             results.append(partial(_factored_left_out, group.form, group))
-        elif group.form.code.count > 1.0:
-            inverse, logs = next(found)
-            results.append(partial(_dense_left_out, group, inverse, logs))
         else:
-            results.append(partial(_alone, group))
+            known = {change: next(found) for change in next(rest)}
+            results.append(partial(_dense_left_out, group, known))
     return results
 
 
-def _alone(group: Group, some: slice) -> tuple[Any, Any]:
-    form, Z = group.form, group.Z[:, :, some]
-    nats = form.frequencies.alone(squared_norms(Z), form.epsilon)
-    return nats, namespace(Z).zeros_like(Z)
+def _weights(group: Group) -> list[float]:
+    """Weights that rows of a group have."""
+    if group.weights is None:
+        return [1.0]
+    return [float(w) for w in namespace(group.Z).unique_values(group.weights)]
+
+
+def _changes(group: Group) -> list[float]:
+    """Say how the weight of a dense group changes: rows leave, and one joins again."""
+    count, found = group.form.code.count, set()
+    for weight in _weights(group):
+        if count - weight > NOTHING_LEFT * count:
+            found |= {-weight, 1.0 - weight} - {0.0}
+    return sorted(found)
 
 
 def _dense_left_out(
-    group: Group, inverse: Any, logs: Any, some: slice
+    group: Group, known: dict[float, tuple[Any, Any]], some: slice
 ) -> tuple[Any, Any]:
-    form, Z = group.form, group.Z[:, :, some]
-    xp, wide = namespace(Z), widen(Z)
-    n, C = form.code.count - 1.0, form.code.n_features
-    c = form.frequencies.scale(n, form.epsilon)[:, None]
-    rest = inverse @ wide
-    m = xp.sum(xp.real(xp.conj(wide) * rest), axis=1)
-    remainder = xp.maximum(1.0 - c * m, float(xp.finfo(xp.float64).eps) / (1.0 + c * m))
-    nats = _left_nats(form, n, C, xp.log(remainder) + logs[:, None])
+    """Nats and projections of rows; ``known``: inverses and logarithms by change."""
+    weights, Z = _weights(group), group.Z[:, :, some]
+    if len(weights) == 1:
+        return _dense_without(group.form, known, Z, weights[0])
+    xp, pieces, order = namespace(Z), [], []
+    for weight in weights:
+        index = xp.nonzero(group.weights[some] == weight)[0]
+        if index.shape[0]:
+            rows = xp.take(Z, index, axis=2)
+            pieces.append(_dense_without(group.form, known, rows, weight))
+            order.append(index)
+    back = xp.argsort(xp.concat(order))
+    nats = xp.concat([piece[0] for piece in pieces])
+    projected = xp.concat([piece[1] for piece in pieces], axis=2)
+    return xp.take(nats, back), xp.take(projected, back, axis=2)
+
+
+def _dense_without(
+    form: Form, known: dict[float, tuple[Any, Any]], Z: Any, weight: float
+) -> tuple[Any, Any]:
+    xp, wide, code = namespace(Z), widen(Z), form.code
+    n, C = code.count - weight, code.n_features
+    if -weight not in known:
+        return form.frequencies.alone(squared_norms(Z), form.epsilon), xp.zeros_like(Z)
+
+    def downdate(change: float, copies: float) -> tuple[Any, Any, Any]:
+        """Rows times the inverse, and what is left of them and of the volume."""
+        inverse, logs = known[change]
+        c = form.frequencies.scale(code.count + change, form.epsilon)[:, None] * copies
+        rest = inverse @ wide
+        m = xp.sum(xp.real(xp.conj(wide) * rest), axis=1)
+        eps = float(xp.finfo(xp.float64).eps)
+        remainder = xp.maximum(1.0 - c * m, eps / (1.0 + xp.abs(c) * m))
+        return (
+            rest,
+            remainder,
+            form.frequencies.total(xp.log(remainder) + logs[:, None]),
+        )
+
+    rest, remainder, volume = downdate(-weight, weight)
+    if weight == 1.0:
+        after, _ = code.volumes  # type: ignore[misc]
+    else:
+        _, _, after = downdate(1.0 - weight, weight - 1.0)
+    nats = (n + 1.0 + C) / 2.0 * after - (n + C) / 2.0 * volume
     return nats, Z - xp.astype(rest / remainder[:, None, :], Z.dtype, copy=False)
-
-
-def _left_nats(form: Form, n: Any, C: float, logs: Any) -> Any:
-    """Extra nats of rows in what is left, from its log-determinants (F, b)."""
-    before, _ = form.code.volumes  # type: ignore[misc]
-    volume = form.frequencies.total(logs)
-    return (n + 1.0 + C) / 2.0 * before - (n + C) / 2.0 * volume
 
 
 def _factored_left_out(form: Factored, group: Group, some: slice) -> tuple[Any, Any]:
@@ -70,24 +121,22 @@ def _factored_left_out(form: Factored, group: Group, some: slice) -> tuple[Any, 
     lev = group.leverages.of(Z, weights, some)
     if weights is None:
         weights = xp.ones(Z.shape[2], dtype=xp.float64, device=Z.device)
-    copies = at_most(weights, 1.0)
-    left = at_least(form.code.count - copies, 0.0)
-    alone = left <= 1e-12 * form.code.count
+    left = at_least(form.code.count - weights, 0.0)
+    alone = left <= NOTHING_LEFT * form.code.count
     safe = xp.where(alone, xp.ones_like(left), left)
     unit = form.frequencies.scale(1.0, form.epsilon)
     c = unit[:, None] / safe[None, :]
     scaled = c[:, None, :] * form.eigenvalues[:, :, None]
     shrink = 1.0 / (1.0 + scaled)
-    inner = xp.sum(lev * shrink, axis=1)
+    remainder = xp.sum(lev * shrink, axis=1)
     if group.Z.shape[2] >= Z.shape[1]:  # otherwise the vectors are a complete basis
-        inner = inner + at_least(1.0 - xp.sum(lev, axis=1), 0.0)
-    remainder = (weights - copies + copies * inner) / weights
+        remainder = remainder + at_least(1.0 - xp.sum(lev, axis=1), 0.0)
     prepared = form.prepare(Z)
     small = xp.astype(shrink, xp.real(Z).dtype, copy=False)
     rest = form.basis @ ((small - 1.0) * prepared) + Z
     projected = Z - rest / xp.astype(remainder, small.dtype, copy=False)[:, None, :]
     logs = xp.sum(xp.log1p(scaled), axis=1) + xp.log(remainder)
-    nats = _coded_again(form, Z, prepared, logs, copies, left)
+    nats = _coded_again(form, Z, prepared, logs, safe)
     lone = form.frequencies.alone(squared_norms(Z), form.epsilon)
     return (
         xp.where(alone, lone, nats),
@@ -95,22 +144,16 @@ def _factored_left_out(form: Factored, group: Group, some: slice) -> tuple[Any, 
     )
 
 
-def _coded_again(
-    form: Factored, Z: Any, prepared: Any, logs: Any, copies: Any, left: Any
-) -> Any:
-    """Nats of whole rows that join what is left without ``copies`` of them."""
+def _coded_again(form: Factored, Z: Any, prepared: Any, logs: Any, left: Any) -> Any:
+    """Nats of rows that join what of weight ``left`` has log-determinants ``logs``."""
     xp, code, C = namespace(Z), form.code, form.code.n_features
-    norms, counts = squared_norms(Z), form.frequencies.counts
-    totals = xp.zeros_like(left)
-    for copy in xp.unique_values(copies):
-        change = 1.0 - float(copy)
-        n = code.count + change
-        scale = form.frequencies.scale(n, form.epsilon)
-        m = form.quadratic(norms, prepared, scale)
-        volume = float(
-            xp.sum(counts[:, None] * xp.log1p(scale[:, None] * form.eigenvalues))
-        )
-        joined = form.frequencies.total(xp.log1p(change * scale[:, None] * m))
-        length = (n + C) / 2.0 * (volume + joined)
-        totals = xp.where(copies == copy, length, totals)
-    return totals - (left + C) / 2.0 * form.frequencies.total(logs)
+    inside = xp.astype(squares(prepared), xp.float64)
+    outside = at_least(squared_norms(Z) - xp.sum(inside, axis=1), 0.0)
+    scale = form.frequencies.scale(1.0, form.epsilon)[:, None] / (left + 1.0)
+    scaled = scale[:, None, :] * form.eigenvalues[:, :, None]
+    m = outside + xp.sum(inside / (1.0 + scaled), axis=1)
+    joined = (left + 1.0 - code.count) * scale * m
+    tiny = float(xp.finfo(xp.float64).eps)
+    volume = xp.sum(xp.log1p(scaled), axis=1) + xp.log(at_least(1.0 + joined, tiny))
+    after, before = (form.frequencies.total(part) for part in (volume, logs))
+    return (left + 1.0 + C) / 2.0 * after - (left + C) / 2.0 * before

@@ -13,6 +13,7 @@ from skredu._compat import check_same_namespace, namespace, to_numpy
 from skredu.classification._selection import MAX_ROWS, Codes, choose_codes
 from skredu.classification._stream import all_waiting, are_many, wait
 from skredu.classification._training import Training, classes_of_stream, keep_evenly
+from skredu.classification._weights import weights_to_add
 from skredu.lifting._signals import NAME, refuse_stacks
 from skredu.redunet._base import RATES
 from skredu.redunet._base_layer import rates_of
@@ -109,10 +110,11 @@ class Stream:
         )
         rows, stay = None, None if self.stay is None else Codes(**self.stay)
         if self.kept is not None:
-            rows = Training.of_kept(self.kept, classes)
+            rows = Training.of_kept(self.kept, classes).merged()
             Z = grid.enter_by_blocks(len(rows.index), rows.take)
             rows = replace(rows, source=rows_of(Z), index=np.arange(Z.shape[2]))
-        return state_of(coder, choose_codes(coder, rows, None, "auto", stay), place)
+        codes = choose_codes(coder, rows, None, "auto", classes, stay)
+        return state_of(coder, codes, place)
 
     def rates(
         self, grid: Grid, decision: dict[str, Any], epsilon: float
@@ -144,9 +146,10 @@ class BaseStreamingNet(BaseDecidingNet, BaseInvariantReduNet, StreamEstimator):
         first = not hasattr(self, "_layers")
         known = classes_of_stream(classes, None if first else self.classes_)
         refuse_stacks(X)
-        checked = check_training(self, X, y, sample_weight, reset=first)
-        grid = self._grid_for(X, checked[0].shape[1])
-        X, rows = checked[0], Training.of(*checked, known)
+        X, y, weights = check_training(self, X, y, sample_weight, reset=first)
+        weights = weights_to_add(X, y, weights, self.class_weight)
+        grid = self._grid_for(X, X.shape[1])
+        rows = Training.of(X, y, weights, known)
         like = namespace(X).empty(0, dtype=X.dtype, device=X.device)
         if first:
             empty = [0.0] * len(known)

@@ -1,0 +1,108 @@
+"""Weights of rows: numbers of copies, times those of their classes, in a good range."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+from sklearn.utils.class_weight import compute_class_weight
+
+from skredu._compat import namespace, to_numpy
+
+# From so many copies of all rows on, more of them change no bit by a millionth, while
+# lengths lose the digits of a single row.
+MOST_COPIES = 1e9
+# Beside the largest weight; less is nothing, but for a class that has no more.
+LEAST_SHARE = 1e-30
+
+TOO_LITTLE = (
+    "sample_weight sums to less than the number of classes or a tenth of the number of "
+    "rows. Weights are numbers of copies, so that there would be hardly any rows: they "
+    "are multiplied to have mean one. Pass sample_weight * n / sample_weight.sum(), "
+    "with the number n of rows of positive weight, to have no warning."
+)
+
+
+def weights_to_fit(X: Any, y: Any, weights: Any, class_weight: Any = None) -> Any:
+    """Weights of all rows of a fit, or None.
+
+    Parameters
+    ----------
+    X : array of shape (n, d)
+        Rows.
+    y : ndarray of shape (n,)
+        Labels.
+    weights : array of shape (n,) or None
+        That came with the rows.
+    class_weight : dict, "balanced" or None
+        Factor of the weights of each class; ``"balanced"``: such that all classes have
+        the same weight in all.
+    """
+    if weights is None and class_weight is None:
+        return None
+    w = np.ones(len(y)) if weights is None else to_numpy(weights).astype(np.float64)
+    if class_weight is not None:
+        w = w * _factors(class_weight, y, w)
+    w = _in_range(w, y)
+    return namespace(X).asarray(w, dtype=X.dtype, device=X.device)
+
+
+def weights_to_add(X: Any, y: Any, weights: Any, class_weight: Any = None) -> Any:
+    """Weights of more rows of a stream, or None; their unit cannot change any more."""
+    if class_weight == "balanced":
+        raise ValueError(
+            "class_weight='balanced' needs all rows at once: give partial_fit a dict "
+            "or sample_weight."
+        )
+    if weights is None and class_weight is None:
+        return None
+    w = np.ones(len(y)) if weights is None else to_numpy(weights).astype(np.float64)
+    if class_weight is not None:
+        w = w * _factors(class_weight, y, w)
+    if (w > MOST_COPIES).any() or ((w > 0.0) & (w < LEAST_SHARE)).any():
+        raise ValueError(
+            f"sample_weight must be 0 or from {LEAST_SHARE:g} to {MOST_COPIES:g} in "
+            f"partial_fit, found from {w[w > 0.0].min():.3g} to {w.max():.3g}."
+        )
+    return namespace(X).asarray(w, dtype=X.dtype, device=X.device)
+
+
+def _factors(class_weight: Any, y: Any, weights: Any) -> Any:
+    """Factor of every row by its class."""
+    present = weights > 0
+    classes, codes = np.unique(y[present], return_inverse=True)
+    if isinstance(class_weight, str):
+        shares = np.bincount(codes, weights[present] / weights.max())
+        factors = shares.sum() / (len(classes) * shares)
+    else:
+        factors = compute_class_weight(class_weight, classes=classes, y=y[present])
+        if (factors < 0).any() or not np.isfinite(factors).all():
+            raise ValueError(
+                "class_weight must be finite and 0 or more for every class, found "
+                f"{class_weight}."
+            )
+    result = np.zeros(len(y))
+    result[present] = factors[codes]
+    return result
+
+
+def _in_range(weights: Any, y: Any) -> Any:
+    """Weights in a unit in which one row counts beside all of them."""
+    largest = weights.max()
+    if largest == 0.0:
+        raise ValueError(
+            "All weights are zero: class_weight times sample_weight must be positive "
+            "for at least one row."
+        )
+    present, shares = weights > 0, weights / largest
+    sums, n = float(shares.sum()), int(present.sum())
+    total = sums * float(largest)
+    if total < max(len(np.unique(y[present])), n / 10.0):
+        warnings.warn(TOO_LITTLE, UserWarning, stacklevel=3)
+        unit = n / sums
+    elif total > MOST_COPIES:
+        unit = MOST_COPIES / sums
+    else:
+        unit = float(largest)
+    return np.where(present, np.maximum(shares, LEAST_SHARE) * unit, 0.0)

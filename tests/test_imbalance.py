@@ -1,0 +1,140 @@
+"""Rare classes: priors, class weights and weights of rows find them."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.metrics import balanced_accuracy_score
+from sklearn.utils.class_weight import compute_sample_weight
+
+from skredu import (
+    InvariantReduNetClassifier,
+    MICLClassifier,
+    ReduNetClassifier,
+)
+
+MICL = {
+    "linear": {},
+    "given epsilon": {"epsilon": 2.0},
+    "rbf": {"kernel": "rbf"},
+    "poly": {"kernel": "poly"},
+    "local": {"n_neighbors": 10},
+}
+NETS = {
+    "net": lambda **k: ReduNetClassifier(3, **k),
+    "net for signals": lambda **k: InvariantReduNetClassifier(2, signal_shape=1, **k),
+}
+ALL = {
+    **{name: lambda s=s, **k: MICLClassifier(**s, **k) for name, s in MICL.items()},
+    **NETS,
+}
+
+
+def imbalanced(n=500, seed=0):
+    """Two classes that overlap, one of 6 % of the rows."""
+    rng = np.random.default_rng(seed)
+    y = (rng.random(n) < 0.06).astype(int)
+    X = rng.normal(size=(n, 5)) * np.where(y == 0, 1.3, 1.0)[:, None]
+    X[:, :2] += 1.5 * y[:, None]
+    return X, y
+
+
+def balanced_accuracy(model, **settings):
+    new, new_y = imbalanced(2000, seed=1)
+    return balanced_accuracy_score(new_y, model.predict(new))
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_balanced_classes_raise_the_balanced_accuracy(kind):
+    X, y = imbalanced()
+    make = ALL[kind]
+    plain = balanced_accuracy(make().fit(X, y))
+    models = [
+        make().fit(X, y, compute_sample_weight("balanced", y)),
+        make(class_weight="balanced").fit(X, y),
+    ]
+    if kind in MICL:
+        models.append(make(priors="balanced").fit(X, y))
+    for model in models:
+        assert balanced_accuracy(model) > plain + 0.05
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_over_sampled_rows_raise_the_balanced_accuracy(kind):
+    X, y = imbalanced()
+    rows = np.concatenate([np.arange(len(y)), *[np.flatnonzero(y)] * 14])
+    plain = balanced_accuracy(ALL[kind]().fit(X, y))
+    assert balanced_accuracy(ALL[kind]().fit(X[rows], y[rows])) > plain + 0.05
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_class_weights_are_weights_of_rows(kind):
+    X, y = imbalanced(200)
+    by_class = ALL[kind](class_weight={0: 0.5, 1: 3.0}).fit(X, y)
+    by_row = ALL[kind]().fit(X, y, np.where(y == 0, 0.5, 3.0))
+    assert_allclose(by_class.predict_proba(X), by_row.predict_proba(X), atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["linear", "net"])
+def test_balanced_classes_weigh_the_same_with_weights_of_rows(kind):
+    X, y = imbalanced(200)
+    weights = np.random.default_rng(0).uniform(0.0, 2.0, 200)
+    sums = np.bincount(y, weights)
+    balanced = weights * (weights.sum() / (2 * sums))[y]
+    one = ALL[kind](class_weight="balanced").fit(X, y, weights)
+    other = ALL[kind]().fit(X, y, balanced)
+    assert_allclose(one.predict_proba(X), other.predict_proba(X), atol=1e-9)
+
+
+@pytest.mark.parametrize("settings", MICL.values(), ids=MICL)
+def test_priors_by_label_or_in_order_are_the_same(settings):
+    X, y = imbalanced(200)
+    y = np.array(["common", "rare"])[y]
+    by_label = {"rare": 0.3, "common": 0.7}
+    one = MICLClassifier(priors=by_label, **settings).fit(X, y).predict_proba(X)
+    other = MICLClassifier(priors=[0.7, 0.3], **settings).fit(X, y).predict_proba(X)
+    assert_array_equal(one, other)
+    plain = MICLClassifier(priors=by_label, calibrate=False, **settings).fit(X, y)
+    assert_allclose(plain.priors_, [0.7, 0.3])
+    even = MICLClassifier(priors="balanced", calibrate=False, **settings).fit(X, y)
+    assert_allclose(even.priors_, 0.5)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_probabilities_are_those_of_rows_with_these_priors(share):
+    X, y = imbalanced(1500)
+    model = MICLClassifier(priors=[1.0 - share, share]).fit(X, y)
+    new, new_y = imbalanced(4000, seed=1)
+    weights = np.where(
+        new_y == 1, share / new_y.mean(), (1 - share) / (1 - new_y).mean()
+    )
+    mean = np.average(model.predict_proba(new)[:, 1], weights=weights)
+    assert mean == pytest.approx(share, abs=0.06)
+
+
+@pytest.mark.parametrize(
+    ("priors", "message"),
+    [({0: 1.0}, r"for each of the classes \[0, 1\].*\[0\]"), ("even", "priors")],
+)
+def test_wrong_priors_are_named(priors, message):
+    with pytest.raises(ValueError, match=message):
+        MICLClassifier(priors=priors).fit(*imbalanced(60))
+
+
+@pytest.mark.parametrize("kind", ["linear", "net", "net for signals"])
+def test_wrong_class_weights_are_named(kind):
+    X, y = imbalanced(60)
+    for wrong in ("even", {0: 1.0, 5: 2.0}, {0: -1.0, 1: 1.0}, {0: 0.0, 1: 0.0}):
+        with pytest.raises(ValueError, match=r"class.weight"):
+            ALL[kind](class_weight=wrong).fit(X, y)
+
+
+def test_parts_of_a_stream_cannot_be_balanced():
+    X, y = imbalanced(200)
+    with pytest.raises(ValueError, match="class_weight='balanced' needs all rows"):
+        MICLClassifier(class_weight="balanced").partial_fit(X, y, [0, 1])
+    weight = {0: 1.0, 1: 4.0}
+    whole = MICLClassifier(class_weight=weight).fit(X, y)
+    parts = MICLClassifier(class_weight=weight)
+    for part in np.array_split(np.arange(200), 3):
+        parts.partial_fit(X[part], y[part], [0, 1])
+    assert_allclose(parts.predict_proba(X), whole.predict_proba(X), atol=1e-6)

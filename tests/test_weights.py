@@ -1,0 +1,142 @@
+"""Weights of rows: numbers of copies, and no evidence where copies are all they are."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.datasets import load_digits, load_wine
+from sklearn.ensemble import AdaBoostClassifier
+from sklearn.naive_bayes import GaussianNB
+from sklearn.preprocessing import StandardScaler
+
+from skredu import (
+    InvariantReduNetClassifier,
+    MICLClassifier,
+    NearestSubspaceClassifier,
+    ReduNetClassifier,
+)
+
+CLASSIFIERS = {
+    "linear": MICLClassifier(),
+    "centred": MICLClassifier(assume_centered=True),
+    "given epsilon": MICLClassifier(1.0),
+    "rbf": MICLClassifier(kernel="rbf"),
+    "local": MICLClassifier(n_neighbors=8),
+    "net": ReduNetClassifier(3, n_iter_no_change=None),
+    "net for signals": InvariantReduNetClassifier(2, n_iter_no_change=None),
+}
+LITTLE = "ignore:sample_weight sums to less:UserWarning"
+
+
+def digits():
+    X, y = load_digits(n_class=5, return_X_y=True)
+    return (X[:200] / 16, y[:200]), (X[200:] / 16, y[200:])
+
+
+def overlapping(n=90, d=6, seed=0):
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 3, n)
+    return rng.normal(size=(n, d)) * (1.0 + y[:, None]) + np.eye(3, d)[y], y
+
+
+# -- copies ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", CLASSIFIERS)
+def test_integer_weights_equal_repeated_rows_in_what_is_chosen(kind):
+    X, y = overlapping()
+    weights = np.random.default_rng(1).integers(1, 5, len(y))
+    model = CLASSIFIERS[kind]
+    once = model.fit(X, y, weights.astype(float)).predict_proba(X)
+    rows = np.random.default_rng(2).permutation(np.repeat(np.arange(len(y)), weights))
+    assert_allclose(model.fit(X[rows], y[rows]).predict_proba(X), once, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", CLASSIFIERS)
+def test_rows_that_come_several_times_do_not_know_more(kind):
+    train, test = digits()
+    model = CLASSIFIERS[kind]
+    plain = model.fit(*train).score(*test)
+    loss = -np.log(model.predict_proba(test[0]).max(axis=1)).mean()
+    for weights in (np.full(200, 2.0), np.full(200, 10.0)):
+        assert model.fit(*train, weights).score(*test) > plain - 0.02
+        heavy = -np.log(model.predict_proba(test[0]).max(axis=1)).mean()
+        assert heavy == pytest.approx(loss, rel=0.5, abs=0.02)
+    repeated = np.repeat(np.arange(200), 3)
+    assert model.fit(train[0][repeated], train[1][repeated]).score(*test) > plain - 0.02
+
+
+def test_equal_rows_of_different_classes_stay_apart():
+    X = np.repeat([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]], 2, axis=0)
+    y = np.array([0, 1, 0, 0, 1, 1, 0, 1])
+    assert_array_equal(MICLClassifier().fit(X, y).classes_, [0, 1])
+    assert_allclose(MICLClassifier(1.0).fit(X, y).predict_proba(X)[0], 0.5, atol=0.2)
+
+
+# -- weights that are no numbers of copies --------------------------------------------
+
+
+@pytest.mark.parametrize("kind", CLASSIFIERS)
+def test_weights_that_sum_to_one_are_multiplied_with_a_warning(kind):
+    train, test = digits()
+    rng = np.random.default_rng(0)
+    weights = rng.uniform(0.5, 1.5, 200) * (rng.random(200) < 0.9)
+    model, n = CLASSIFIERS[kind], np.count_nonzero(weights)
+    expected = model.fit(*train, weights * n / weights.sum()).predict_proba(test[0])
+    with pytest.warns(
+        UserWarning, match=r"sample_weight \* n / sample_weight\.sum"
+    ) as w:
+        model.fit(*train, weights / weights.sum())
+    assert len(w) == 1
+    assert_allclose(model.predict_proba(test[0]), expected, atol=1e-6)
+
+
+def test_subspaces_see_no_unit_of_weights():
+    (X, y), (new, _) = digits()
+    plain = NearestSubspaceClassifier().fit(X, y).decision_function(new)
+    for scale in (1e-45, 1e-3, 1e15, 1e45):
+        model = NearestSubspaceClassifier().fit(X, y, np.full(200, scale))
+        assert_allclose(model.decision_function(new), plain, atol=1e-9)
+
+
+@pytest.mark.filterwarnings(LITTLE)
+@pytest.mark.parametrize("kind", CLASSIFIERS)
+def test_any_unit_of_weights_gives_a_right_answer(kind):
+    train, test = digits()
+    model = CLASSIFIERS[kind]
+    plain = model.fit(*train).score(*test)
+    for scale in (1e-45, 1e14, 1e45):
+        assert model.fit(*train, np.full(200, scale)).score(*test) > plain - 0.02
+    wide = 10.0 ** np.random.default_rng(0).uniform(-12, 12, 200)
+    proba = model.fit(*train, wide).predict_proba(test[0])
+    assert np.isfinite(proba).all()
+    assert_allclose(proba.sum(axis=1), 1.0)
+    assert model.score(*test) > 0.5
+
+
+def test_more_copies_than_count_change_nothing():
+    (X, y), (new, _) = digits()
+    many, more = (
+        MICLClassifier(1.0, priors=None).fit(X, y, np.full(200, c)).predict_proba(new)
+        for c in (1e6, 1e12)
+    )
+    assert_allclose(more, many, atol=1e-4)
+
+
+@pytest.mark.parametrize("scale", [1e-40, 1e12])
+def test_parts_of_a_stream_refuse_weights_out_of_range(scale):
+    X, y = overlapping()
+    with pytest.raises(ValueError, match=r"sample_weight must be 0 or from 1e-30 to"):
+        MICLClassifier().partial_fit(X, y, [0, 1, 2], np.full(len(y), scale))
+
+
+@pytest.mark.filterwarnings(LITTLE)
+@pytest.mark.parametrize("load", [load_wine, load_digits])
+def test_boosting_is_no_worse_than_of_naive_bayes(load):
+    X, y = load(return_X_y=True)
+    X = StandardScaler().fit_transform(X)
+    scores = []
+    for model in (MICLClassifier(), MICLClassifier(1.0), GaussianNB()):
+        boosted = AdaBoostClassifier(model, n_estimators=5, random_state=0)
+        scores.append(boosted.fit(X[::3], y[::3]).score(X[1::3], y[1::3]))
+    one_row = 1.0 / len(X[1::3])
+    assert min(scores[:2]) >= scores[2] - 1.1 * one_row
