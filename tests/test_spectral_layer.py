@@ -256,7 +256,7 @@ def test_sums_of_matrices_where_they_are_cheaper():
 @pytest.mark.parametrize("epsilon", [1e-8, 1e-3, 1e3, 1e8])
 @pytest.mark.parametrize("shape", ["1-D odd", "1-D few rows", "2-D even"])
 def test_extreme_distortions(shape, epsilon):
-    grid, Z, y, new, w = problem(shape, "copies")
+    grid, Z, y, new, w = problem(shape, "two values")
     for weights in (None, w):
         rule = rule_for(
             grid, y, Z, epsilon=epsilon, weights=weights, construction="left_out"
