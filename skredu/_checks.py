@@ -121,8 +121,11 @@ def rows_and_weights(X: Any, weights: Any, name: str = "X") -> tuple[Any, Any]:
         check_numbers(X, name)
         with np.errstate(all="ignore"):
             X = check_array(X, dtype=float_dtypes(X), input_name=name)
-    with naming("weights"):
-        return X, check_weights(weights, X, "weights")
+    with naming("weights"), np.errstate(over="ignore"):
+        weights = check_weights(weights, X, "weights")
+        if weights is not None and math.isinf(float(namespace(X).sum(weights))):
+            raise ValueError("their sum is too large for a float.")
+    return X, weights
 
 
 def check_weights(weights: Any, X: Any, name: str = "sample_weight") -> Any:

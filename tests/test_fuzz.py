@@ -324,6 +324,26 @@ def test_rates(case):
             assert value.shape == np.shape(arguments[0])
         else:
             assert value >= -1e-9 * max(1.0, len(arguments[0]))
+            assert_unit_is_free(name, arguments, epsilon, w, value)
+
+
+def assert_unit_is_free(name, arguments, epsilon, w, value):
+    """Assert that rows and distortion in another unit have the same rates."""
+    X, *labels_of_rows = arguments
+    epsilon = float(epsilon)
+    if not isinstance(X, np.ndarray) or X.dtype != np.float64 or epsilon > 1e99:
+        return
+    sizes = np.abs(X[X != 0.0])
+    if sizes.size and (sizes.min() < 1e-99 or sizes.max() > 1e99):
+        return
+    unit = 2.0**40
+    options = {"epsilon": epsilon * unit, "weights": w}
+    found = getattr(rates, name)(X * unit, *labels_of_rows, **options)
+    if name.endswith("gradient"):
+        found = found * unit
+    np.testing.assert_allclose(
+        found, value, rtol=1e-6, atol=1e-6 * np.max(np.abs(value))
+    )
 
 
 @st.composite
@@ -341,7 +361,7 @@ def scored(draw):
 @given(scored())
 def test_metrics(case):
     name, arguments, options = case
-    names = ("X", "labels", "labels_true", "labels_pred")
+    names = ("X", "labels", "labels_true", "labels_pred", "weights")
     value = attempt(getattr(metrics, name), *arguments, names=names, **options)
     if value is not None:
         assert finite(value)
