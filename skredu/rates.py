@@ -8,7 +8,10 @@ its ``eps=0.1`` is ``epsilon=0.1**0.5`` here. Lengths are in bits, rates in nats
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from typing import Any
+
+import numpy as np
 
 from skredu._checks import distortion, memberships, rows_and_weights
 from skredu._compat import namespace
@@ -311,7 +314,19 @@ def rate_reduction_gradient(
     """
     Z, weights = rows_and_weights(Z, weights, "Z")
     epsilon, xp = distortion(epsilon), namespace(Z)
-    n = _count(Z, weights)
+    gradient = None
+    with suppress(OverflowError), np.errstate(over="ignore", invalid="ignore"):
+        gradient = xp.astype(_gradient(Z, y, epsilon, weights), Z.dtype)
+    if gradient is None or not xp.all(xp.isfinite(gradient)):
+        raise ValueError(
+            f"Bad Z: beside epsilon={epsilon} the gradient is too large for a float: "
+            "scale both."
+        )
+    return gradient
+
+
+def _gradient(Z: Any, y: Any, epsilon: float, weights: Any) -> Any:
+    xp, n = namespace(Z), _count(Z, weights)
     indices, parts = [], []
     for index, rows, share, n_j in _groups(Z, y, weights):
         indices.append(index)
@@ -321,7 +336,7 @@ def rate_reduction_gradient(
     else:
         order = xp.argsort(xp.concat(indices))
         within = xp.take(xp.concat(parts), order, axis=0)
-    return xp.astype(_rate_gradient(Z, epsilon, weights) - within, Z.dtype)
+    return _rate_gradient(Z, epsilon, weights) - within
 
 
 def _length(X: Any, epsilon: float, assume_centered: bool, weights: Any) -> float:

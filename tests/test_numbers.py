@@ -245,6 +245,16 @@ def test_memory_of_neighbours_does_not_grow_as_weights_fall():
     assert peak < 60e6  # 142e6 where blocks of rows are those of weight one
 
 
+def test_rates_name_weights_whose_sum_is_no_float():
+    with pytest.raises(ValueError, match=r"Bad weights: their sum is too large"):
+        rates.coding_rate(X, epsilon=1.0, weights=np.full(20, 1e308))
+
+
+def test_gradient_that_is_no_float_is_named():
+    with pytest.raises(ValueError, match=r"gradient is too large for a float"):
+        rates.rate_reduction_gradient([[1e-320]], [0], epsilon=1e-320)
+
+
 # -- range ----------------------------------------------------------------------------
 
 
