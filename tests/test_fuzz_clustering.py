@@ -56,7 +56,14 @@ PARAMETERS = {
     "refine": choices(True, False),
     "n_jobs": st.sampled_from([None, 1]),
 }
-NAMES = ("X", "sample_weight", "connectivity", "n_clusters", *PARAMETERS)
+NAMES = (
+    "X",
+    "sample_weight",
+    "Sample weight",
+    "connectivity",
+    "n_clusters",
+    *PARAMETERS,
+)
 SAID = ("parts that are not connected", "of the rows are outliers")
 
 
