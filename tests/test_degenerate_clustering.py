@@ -30,3 +30,34 @@ def test_times_are_no_numbers(name):
     model = CompressionClustering(**{name: np.timedelta64(1, "s")})
     with pytest.raises(ValueError, match=name):
         model.fit([[1.0], [2.0]])
+
+
+@pytest.mark.parametrize("scale", [1e150, 1e160, 1e250, 1e298, 1e-160, 1e-250])
+@pytest.mark.parametrize("connectivity", [None, 2])
+def test_rows_of_any_size_are_those_of_size_one(scale, connectivity):
+    X = RNG.normal(size=(12, 2)) + 9.0 * (np.arange(12)[:, None] % 2)
+    weights = np.arange(12) % 5  # absent ones take the group of the nearest row
+    model = CompressionClustering(connectivity=connectivity, n_clusters=2)
+    expected = model.fit_predict(X, sample_weight=weights).tolist()
+    predicted = model.predict(X).tolist()
+    model.fit(scale * X, sample_weight=weights)
+    assert model.labels_.tolist() == expected
+    assert model.predict(scale * X).tolist() == predicted
+
+
+@pytest.mark.parametrize("connectivity", [None, 2])
+def test_few_rows_of_many_features_along_distortions(connectivity):
+    X = RNG.normal(size=(9, 12))
+    model = CompressionClustering(connectivity=connectivity).fit(X)
+    path = model.epsilon_path(X, [model.epsilon_, 2.0 * model.epsilon_])
+    assert np.isfinite(path["coding_length"]).all()
+    assert path["n_clusters"][1] >= 1
+
+
+def test_rows_out_of_reach_are_refused():
+    X = RNG.normal(size=(12, 2))
+    with pytest.raises(ValueError, match="X holds an entry of 1e"):
+        CompressionClustering().fit(np.vstack([X, [1e305, 1e305]]))
+    model = CompressionClustering(0.5).fit(X)
+    with pytest.raises(ValueError, match=r"X holds an entry of 1e\+200, too large"):
+        model.predict([[1e200, 0.0]])

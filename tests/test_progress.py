@@ -48,6 +48,35 @@ def test_clustering_reports_its_steps_and_parts_of_the_merges(X, n):
     np.testing.assert_array_equal(model.labels_, expected.labels_)
 
 
+@pytest.mark.parametrize("n_clusters", [None, 3])
+def test_clustering_reports_distortions_and_rounds_of_the_search(X, n_clusters):
+    watcher = Watcher()
+    chosen = CompressionClustering(n_clusters=n_clusters).set_callbacks(watcher).fit(X)
+    n_distortions = watcher.ended.index("choose epsilon")
+    assert watcher.ended[:n_distortions] == ["distortion"] * n_distortions
+    assert n_distortions > 2
+    given = CompressionClustering(0.4, n_clusters=n_clusters)
+    given.set_callbacks(watcher).fit(X)
+    assert watcher.ended.count("distortion") == 1
+    assert watcher.ended.count("round") > 2
+    assert watcher.ended.index("refine") > watcher.ended.index("round")
+    plain = CompressionClustering(n_clusters=n_clusters).fit(X)
+    np.testing.assert_array_equal(chosen.labels_, plain.labels_)
+
+
+def test_a_request_to_stop_ends_the_choice_and_the_search_early(X):
+    watcher = Watcher("distortion")
+    model = CompressionClustering().set_callbacks(watcher).fit(X)
+    assert watcher.ended.count("distortion") == 2  # the next one has begun
+    assert model.coding_length_ == model.greedy_coding_length_
+    watcher = Watcher("round")
+    model = CompressionClustering(0.4).set_callbacks(watcher).fit(X)
+    n_rounds = watcher.ended.count("round")
+    whole = CompressionClustering(0.4).set_callbacks(other := Watcher()).fit(X)
+    assert n_rounds < other.ended.count("round")
+    assert whole.coding_length_ <= model.coding_length_ <= model.greedy_coding_length_
+
+
 def test_many_merges_are_reported_in_a_hundred_parts():
     rows = make_blobs(250, 2, random_state=0)[0]
     watcher = Watcher()

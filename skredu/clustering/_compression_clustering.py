@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -20,14 +21,18 @@ from skredu._compat import (
     with_callbacks,
 )
 from skredu._progress import Progress
-from skredu.classification._training import unit_of
+from skredu.classification._training import check_reach, unit_of
 from skredu.clustering._codes import codes_of, effective_dimensions, extra_bits
 from skredu.clustering._distortion import elect, path, total_bits
 from skredu.clustering._prepare import prepare
+from skredu.clustering._refinement import Watch
 from skredu.clustering._solve import Data, solve
 from skredu.clustering._tree import Tree
 from skredu.clustering._wish import Found, Wish, named
 from skredu.coding._linalg import BLOCK
+
+# No distortion that is chosen is smaller: rows that lie closer are the same.
+SMALLEST = 1e-300
 
 
 class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator):
@@ -145,9 +150,10 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
     merged down to ``n_clusters``; it never takes more bits than a cut of the tree with
     as many large enough groups that hold nine tenths of the rows.
 
-    Callbacks of scikit-learn see three tasks: the choice of ``epsilon``, greedy
-    merging in at most 100 parts, and the search. Where one asks to stop, greedy merging
-    still completes the tree, and the search is left out.
+    Callbacks of scikit-learn see three tasks: the choice of ``epsilon`` with a part for
+    each distortion, greedy merging in at most 100 parts, and the search in rounds.
+    Where one asks to stop, the distortions and rounds so far decide; greedy merging
+    still completes the tree.
 
     References
     ----------
@@ -245,13 +251,13 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
         given = self._check(X, sample_weight)
         data = given.evened() if isinstance(self.epsilon, str) else given
         progress = Progress(self, 3, X=X)
-        with progress.step("choose epsilon", "distortion"):
-            self.epsilon_, elected = self._choose_epsilon(data)
-        watch = partial(progress.percents, "merge")
-        solution = solve(data, self.epsilon_, self.assume_centered, watch)
-        with progress.step("refine", "round"):
+        with progress.step("choose epsilon", "distortion") as tried:
+            self.epsilon_, elected = self._choose_epsilon(data, tried)
+        merging = partial(progress.percents, "merge")
+        solution = solve(data, self.epsilon_, self.assume_centered, merging)
+        with progress.step("refine", "round") as moved:
             refined = not progress.stopped
-            found = self._wish.find(solution, elected, refined=refined)
+            found = self._wish.find(solution, elected, refined=refined, watch=moved)
         self.children_ = solution.tree.children
         self.merge_costs_ = solution.tree.costs * data.scale
         self.greedy_coding_length_ = total_bits(data, found.greedy)
@@ -286,6 +292,8 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
         """
         check_is_fitted(self)
         X = check_rows(self, X, reset=False)
+        X = X.astype(np.float64, copy=False)
+        check_reach(X, 1.0, self.epsilon_)
         labels = np.empty(len(X), dtype=np.intp)
         for block in gen_batches(len(X), max(1, BLOCK // X.shape[1])):
             labels[block] = self._nearest(X[block])
@@ -383,10 +391,17 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
             )
         return data
 
-    def _choose_epsilon(self, data: Data) -> tuple[float, Any]:
+    def _choose_epsilon(self, data: Data, watch: Watch) -> tuple[float, Any]:
         """Distortion, and labels of the partition that it was chosen for."""
         if isinstance(self.epsilon, str):
-            return elect(data, self.assume_centered, self.n_jobs, self._wish)
+            unit = unit_of(data.X)
+            data = replace(data, X=data.X / unit)
+            epsilon, elected = elect(
+                data, self.assume_centered, self.n_jobs, self._wish, watch
+            )
+            if epsilon * unit < SMALLEST:
+                return SMALLEST, None
+            return epsilon * unit, elected
         unit_of(data.X, float(self.epsilon))  # refuses distortions out of reach
         return float(self.epsilon), None
 

@@ -7,19 +7,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, effective_n_jobs
+from sklearn.utils import gen_batches
 
 from skredu.clustering._judge import Judge
 from skredu.clustering._partition import MAX_DENSE, Partition, Rows
-from skredu.clustering._refinement import reassign, settle
+from skredu.clustering._refinement import Watch, reassign, settle
 from skredu.clustering._solve import Data, solve
 from skredu.clustering._starts import MAX_SMALL, Starts, even_choice
 from skredu.clustering._wish import Wish
 
 # Distortions that are tried, relative to the spread of the rows.
 EPSILONS = 2.5 * 2.0 ** np.arange(-10.0, 1.0)
-# None is smaller than this: rows that lie closer are the same.
-SMALLEST = 1e-300
 # Values of a feature that differ by less than this share of their range are the same.
 RESOLUTION = 1e-9
 # Of more distinct rows than this, an even choice of so many is looked at.
@@ -82,7 +81,7 @@ def distortions(data: Data, assume_centered: bool) -> Any:
     epsilons = EPSILONS * spread_of(data, assume_centered)
     coarse = epsilons >= rounding_noise(data.X)
     coarse[-1] = True
-    return np.maximum(epsilons[coarse], SMALLEST)
+    return epsilons[coarse]
 
 
 def total_bits(data: Data, partition: Partition) -> float:
@@ -130,11 +129,13 @@ def path(
 
 
 def elect(
-    data: Data, assume_centered: bool, n_jobs: int | None, wish: Wish
+    data: Data, assume_centered: bool, n_jobs: int | None, wish: Wish, watch: Watch
 ) -> tuple[float, Any]:
     """Distortion whose partition is described in the fewest bits, and that partition.
 
     Labels are those of all distinct rows; None where greedy merging has to find them.
+    ``watch`` is called between distortions, or as many as there are jobs, and says
+    whether to stop.
     """
     moves = wish.moves(data)
     sample = evenly(data, max(MAX_ROWS if moves else MAX_MERGED, 3 * wish.at_least))
@@ -145,8 +146,13 @@ def elect(
     epsilons = distortions(sample, assume_centered)
     if wish.n_clusters is None:
         epsilons = epsilons[::-2]
-    jobs = (delayed(search.best)(float(epsilon)) for epsilon in epsilons)
-    best = min(Parallel(n_jobs)(jobs), key=lambda candidate: candidate.rank)
+    found: list[_Candidate] = []
+    for some in gen_batches(len(epsilons), effective_n_jobs(n_jobs)):
+        if found and watch():
+            break
+        jobs = (delayed(search.best)(float(epsilon)) for epsilon in epsilons[some])
+        found += Parallel(n_jobs)(jobs)
+    best = min(found, key=lambda candidate: candidate.rank)
     # the same distortion in each direction
     epsilon = best.epsilon * (data.X.shape[1] / sample.X.shape[1]) ** 0.5
     missed, *_ = best.rank
@@ -233,7 +239,8 @@ class _Search:
     def _partitions(self, rows: Rows, epsilon: float, found: list[_Candidate]) -> Any:
         """Partitions to be judged; those before are in ``found``."""
         if not self.wish.moves(self.data):
-            yield self.wish.find(self._solved(epsilon)).partition
+            greedy = self.wish.find(self._solved(epsilon)).partition
+            yield Partition(rows, greedy.labels)  # not in the span of few rows
             return
         n_groups = self.wish.n_clusters
         if n_groups is not None:
@@ -267,11 +274,13 @@ class _Search:
     def fitted(self, epsilon: float) -> tuple[float, int, float, float]:
         """Distortion, number of groups and bits of the partition that a fit finds."""
         found = self.wish.find(self._solved(epsilon))
+        rows = self.data.scaled(epsilon, self.assume_centered, span=False)
+        partition = Partition(rows, found.partition.labels)
         return (
             epsilon,
             int(found.large.sum()),
-            total_bits(self.data, found.partition),
-            self.judge.bits(found.partition, self._unit(epsilon), found.large),
+            total_bits(self.data, partition),
+            self.judge.bits(partition, self._unit(epsilon), found.large),
         )
 
 

@@ -22,6 +22,8 @@ MAX_PARTS = 16
 # Rounds in which equal rows of a graph are told apart by where they are in it.
 MAX_KINDS = 200
 
+# Beyond, differences and distances overflow.
+LARGEST_ENTRY = 1e300
 # Weights and their sums are within powers of two up to this one, and a weight is no
 # lighter than the heaviest by more than the other power.
 LARGEST_WEIGHT = 60
@@ -35,6 +37,7 @@ def prepare(X: Any, weights: Any, connectivity: Any = None) -> Data:
     count as the nearest row with one, and have no neighbours.
     """
     X = np.asarray(X, dtype=np.float64) + 0.0  # no negative zeros
+    places = _places(X)
     leaves, unit = np.ones(len(X)), 1.0
     if weights is not None:
         leaves, unit = _in_reach(np.asarray(weights, np.float64), X.shape[1])
@@ -43,26 +46,37 @@ def prepare(X: Any, weights: Any, connectivity: Any = None) -> Data:
     first, codes = distinct_rows(X[present])
     joining, adjacency = None, None
     if isinstance(connectivity, int | np.integer):
-        adjacency = _nearest(X[present[first]], int(connectivity))
+        adjacency = _nearest(places[present[first]], int(connectivity))
     elif connectivity is not None:
         graph = _graph(X, connectivity)[present][:, present]
         first, codes, order = _parts(codes, graph, leaves[present])
         joining, adjacency = present[order], _merged(graph, codes, len(first))
-    distinct = X[present[first]]
+    first = present[first]
     names = np.empty(len(X), dtype=np.intp)
     names[present] = codes
     if len(absent):
-        names[absent] = KDTree(distinct).query(X[absent])[1]
+        names[absent] = KDTree(places[first]).query(places[absent])[1]
     counts = np.bincount(codes, leaves[present])
     if joining is None:
-        joining = np.setdiff1d(present, present[first])
+        joining = np.setdiff1d(present, first)
     if adjacency is not None:
         chosen = isinstance(connectivity, int | np.integer)
-        adjacency = _connected(distinct, adjacency, quiet=chosen)
+        adjacency = _connected(places[first], adjacency, quiet=chosen)
     joining = np.concatenate([joining, absent])
     return Data(
-        distinct, counts, leaves, names, adjacency, joining, unit, max(unit, 1.0)
+        X[first], counts, leaves, names, adjacency, joining, unit, max(unit, 1.0)
     )
+
+
+def _places(X: Any) -> Any:
+    """Rows in a unit in which distances between them are in range."""
+    largest = float(np.max(np.abs(X)))
+    if largest > LARGEST_ENTRY:
+        raise ValueError(
+            f"X holds an entry of {largest:.3g}, but at most {LARGEST_ENTRY:.3g} is "
+            "allowed, so that distances are in range."
+        )
+    return np.ldexp(X, -math.frexp(largest)[1])
 
 
 def _in_reach(weights: Any, n_features: int) -> tuple[Any, float]:

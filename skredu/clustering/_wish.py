@@ -10,7 +10,7 @@ import numpy as np
 
 from skredu._compat import FIT_FRAMES
 from skredu.clustering._partition import MAX_DENSE, Partition
-from skredu.clustering._refinement import escape, refine, settle
+from skredu.clustering._refinement import Watch, escape, go_on, refine, settle
 from skredu.clustering._solve import Data, Solution
 from skredu.clustering._starts import Starts
 from skredu.clustering._tree import Tree, in_order
@@ -82,7 +82,12 @@ class Wish:
         return self.refine and data.adjacency is None
 
     def find(
-        self, solution: Solution, elected: Any = None, *, refined: bool = True
+        self,
+        solution: Solution,
+        elected: Any = None,
+        *,
+        refined: bool = True,
+        watch: Watch = go_on,
     ) -> Found:
         """Partition of the distinct rows, refined where that is wanted.
 
@@ -93,34 +98,41 @@ class Wish:
             Labels of the partition for which the distortion was chosen.
         refined : bool, default=True
             Not where the search is to stop.
+        watch : callable, default=go_on
+            Called after every round of the search; says whether to stop.
         """
         refined = refined and self.moves(solution.data)
         if self.n_clusters is not None:
-            return self._given(solution, self.n_clusters, elected, refined)
+            return self._given(solution, self.n_clusters, elected, refined, watch)
         best = greedy = solution.partition(solution.n_merges)
         if refined and elected is not None:
             best = Partition(solution.rows, elected)
         elif refined:
-            best = refine(solution.rows, greedy.labels)
+            best = refine(solution.rows, greedy.labels, watch=watch)
         large = self.large(best, self.least(solution.data))
         if self.auto and held_by(best, large) < 0.5:
             large[:] = True
         return Found(greedy, best, large)
 
     def _given(
-        self, solution: Solution, n_groups: int, elected: Any, refined: bool
+        self,
+        solution: Solution,
+        n_groups: int,
+        elected: Any,
+        refined: bool,
+        watch: Watch,
     ) -> Found:
         """Partition with a number of groups, with the fewest bits of those found."""
         least = self.least(solution.data)
         greedy = self._cut(solution, n_groups, least)
         found = [] if greedy is None else [greedy]
         if refined:
-            found += self._settled(solution, n_groups, elected, least)
+            found += self._settled(solution, n_groups, elected, least, watch)
         counting = [p for p in found if self._suits(p, n_groups, least)]
         if counting:
             best = min(counting, key=lambda partition: partition.bits)
             if refined and solution.rows.X.shape[1] <= MAX_DENSE:
-                better = escape(best, len(best.groups))
+                better = escape(best, len(best.groups), watch)
                 if self._suits(better, n_groups, least):
                     best = better
             return Found(greedy or best, best, self.large(best, least))
@@ -139,14 +151,19 @@ class Wish:
         return bool(large.sum() == n_groups and most)
 
     def _settled(
-        self, solution: Solution, n_groups: int, elected: Any, least: float
+        self,
+        solution: Solution,
+        n_groups: int,
+        elected: Any,
+        least: float,
+        watch: Watch,
     ) -> list[Partition]:
         """Partitions that the search ends at, from several starts."""
         rows = solution.rows
         if elected is not None:
             return [Partition(rows, elected)]
         begun = [Partition(rows, s) for s in Starts(rows).given(n_groups, least)]
-        return [settle(partition, n_groups) for partition in begun] + begun
+        return [settle(partition, n_groups, watch) for partition in begun] + begun
 
     def _cut(self, solution: Solution, n_groups: int, least: float) -> Any:
         """Best cut of the tree with so many groups that hold most rows, if any.
