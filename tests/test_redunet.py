@@ -212,7 +212,7 @@ def test_warm_start_adds_layers(estimator, wine):
 def test_warm_start_where_all_layers_were_dropped():
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(60, 4)), np.arange(60) % 2  # noise: nothing to learn
-    net = ReduNetClassifier(2, epsilon=0.5, warm_start=True).fit(X, y)
+    net = ReduNetClassifier(2, warm_start=True).fit(X, y)
     assert net.n_iter_ == 0
     before = net.predict_proba(X)
     net.set_params(n_layers=4).fit(X, y)
@@ -326,7 +326,8 @@ def test_grid_search_in_a_pipeline(wine):
         "redunetclassifier__epsilon": ["auto", 0.5],
         "redunetclassifier__eta": [0.1, 0.5],
     }
-    model = make_pipeline(StandardScaler(), ReduNetClassifier(3))
+    net = ReduNetClassifier(3, n_iter_no_change=None)
+    model = make_pipeline(StandardScaler(), net)
     search = GridSearchCV(model, grid, cv=3).fit(X, y)
     assert search.best_score_ > 0.95
 

@@ -283,7 +283,7 @@ class BaseNet(
                 f"the same order, when warm_start=True. {anew}"
             )
         for name, before in self._origin["parameters"].items():
-            if origin["parameters"][name] != before:
+            if not np.array_equal(origin["parameters"][name], before):
                 raise ValueError(
                     f"{name}={origin['parameters'][name]!r} was {before!r} in the last "
                     f"call: only n_layers may change when warm_start=True. {anew}"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from skredu._compat import Interval, StrOptions, namespace
+from skredu._compat import FIT_FRAMES, Interval, StrOptions, namespace
 from skredu.classification._base import CodingClassifier
 from skredu.classification._training import Training, take_labels
 from skredu.redunet._base import BaseNet
@@ -120,7 +121,28 @@ class BaseDecidingNet(CodingClassifier, BaseNet):
 
     def _finish(self) -> None:
         """Drop the layers that did not earn their place."""
+        if self._best == 0 < self.n_layers:
+            self._warn_of_no_layer()
         self._layers = self._layers[: self._best]
         self._decisions = self._decisions[: self._best + 1]
         self.rates_ = {n: v[: self._best + 1] for n, v in self.rates_.items()}
         self.temperature_ = self._decisions[-1]["temperature"]
+
+    def _warn_of_no_layer(self) -> None:
+        """Say so where parameters of layers were set."""
+        defaults = type(self)().get_params()
+        names = ("epsilon", "eta")
+        given = [n for n in names if getattr(self, n) != defaults[n]]
+        if not given:
+            return
+        reason = "no layer takes a thousandth from the loss of rows left out"
+        if not self._layers:
+            reason = "no step raises the rate reduction"
+        shown = [f"{name}={getattr(self, name)!r}" for name in given]
+        change = " changes" if len(given) == 1 else " change"
+        warnings.warn(
+            f"{type(self).__name__} keeps no layer (n_iter_=0), as {reason}: "
+            f"{' and '.join(shown)}{change} no prediction. n_iter_no_change=None keeps "
+            "all layers, n_layers=0 asks for none.",
+            stacklevel=4 + FIT_FRAMES,
+        )

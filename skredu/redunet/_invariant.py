@@ -189,9 +189,10 @@ class InvariantReduNetClassifier(BaseStreamingNet):
         Distortion of the layers, a length on the unit sphere; published code passes its
         square divided by the number of points. ``"auto"`` takes the one by which
         leave-one-out tells the rows on the sphere apart best. The decision always has a
-        distortion of its own, chosen by leave-one-out.
+        distortion of its own, chosen by leave-one-out: where no layer is kept, this one
+        has no effect on predictions.
     eta : float, default=0.1
-        Step size, see ``step``.
+        Step size, see ``step``; without effect where no layer is kept.
     signal_shape : int, tuple of int or None, default=None
         Shape of the grid; rows hold one channel after the other, each in C order. None:
         as the rows say, if they come from `ConvolutionalLifting`, `PolarTransformer` or
@@ -212,6 +213,7 @@ class InvariantReduNetClassifier(BaseStreamingNet):
     n_iter_no_change : int or None, default=3
         Stop after so many layers without one that takes a thousandth from the loss of
         rows left out (their errors plus their Brier score, a row), and drop these.
+        That may leave none: fit warns where ``epsilon`` or ``eta`` was set in vain.
         None: keep all layers.
     tol : float, default=0.0
         Stop after a layer by which :math:`\Delta R` gains less; 0: never.
@@ -241,7 +243,7 @@ class InvariantReduNetClassifier(BaseStreamingNet):
     layers_ : list of InvariantReduNetLayer
         The layers, see `InvariantReduNetTransformer`.
     n_iter_ : int
-        Number of layers.
+        Number of layers that are kept.
     rates_ : dict of str to ndarray of shape (n_iter_ + 1,)
         ``"R"``, ``"Rc"`` and ``"delta_R"`` of all shifts of the training rows with the
         true labels, in nats a point of the grid: on the sphere, and behind each layer.

@@ -155,9 +155,9 @@ class ReduNetClassifier(BaseDecidingNet, BaseReduNet):
         Distortion of the layers, a length on the unit sphere; published code passes its
         square. ``"auto"`` takes the one by which leave-one-out tells the rows on the
         sphere apart best. The decision always has a distortion of its own, chosen by
-        leave-one-out.
+        leave-one-out: where no layer is kept, this one has no effect on predictions.
     eta : float, default=0.1
-        Step size, see ``step``.
+        Step size, see ``step``; without effect where no layer is kept.
     step : {"relative", "published"}, default="relative"
         ``"relative"``: the step of a layer is ``eta / alpha``, or half of that and so
         on where :math:`\Delta R` of the training features would fall.
@@ -178,6 +178,7 @@ class ReduNetClassifier(BaseDecidingNet, BaseReduNet):
     n_iter_no_change : int or None, default=3
         Stop after so many layers without one that takes a thousandth from the loss of
         rows left out (their errors plus their Brier score, a row), and drop these.
+        That may leave none: fit warns where ``epsilon`` or ``eta`` was set in vain.
         None: keep all layers.
     tol : float, default=0.0
         Stop after a layer by which :math:`\Delta R` gains less; 0: never.
@@ -205,7 +206,7 @@ class ReduNetClassifier(BaseDecidingNet, BaseReduNet):
     layers_ : list of ReduNetLayer
         The layers, see `ReduNetTransformer`.
     n_iter_ : int
-        Number of layers.
+        Number of layers that are kept.
     rates_ : dict of str to ndarray of shape (n_iter_ + 1,)
         ``"R"``, ``"Rc"`` and ``"delta_R"`` in nats with the true labels: of the
         training rows on the sphere, and of their features behind each layer.
