@@ -74,9 +74,7 @@ ESTIMATORS = [
     ReduNetClassifier(),
     # The other settings have few layers: what is checked is the same for one and many.
     ReduNetClassifier(1, epsilon=0.5, n_iter_no_change=None),
-    ReduNetClassifier(
-        2, epsilon=0.5, step="published", fit_intercept=True, n_iter_no_change=None
-    ),
+    ReduNetClassifier(2, step="published", fit_intercept=True),
     ReduNetTransformer(),
     ReduNetTransformer(2, epsilon=0.5, membership="residual", construction="estimated"),
     ReduNetTransformer(2, membership="weighted_residual", construction="labels"),

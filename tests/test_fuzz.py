@@ -36,6 +36,7 @@ def documented_warnings():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         warnings.simplefilter("ignore", DataConversionWarning)
+        warnings.filterwarnings("ignore", ".* keeps no layer")
         warnings.filterwarnings("ignore", "The number of unique classes is greater")
         warnings.filterwarnings("ignore", "The kernel is not positive semi-definite")
         yield

@@ -49,7 +49,7 @@ def short_searches():
 
 def make(kind, **parameters):
     """Estimator with parameters; a net of few layers, a search of few steps."""
-    few = {"n_layers": 1, "max_iter": 5}
+    few = {"n_layers": 1, "max_iter": 5, "n_iter_no_change": None}
     known = kind().get_params()
     return kind(**{name: few[name] for name in few if name in known}, **parameters)
 
@@ -270,7 +270,10 @@ def test_distortion_out_of_reach_is_named_with_what_is_allowed(kind, epsilon):
 @pytest.mark.parametrize("kind", NETS)
 def test_distortion_of_any_other_size_gives_features(kind, step, epsilon):
     for dtype in (np.float64, np.float32):
-        net = kind(2, epsilon, step=step).fit(X.astype(dtype), Y)
+        net = kind(2, epsilon, step=step)
+        if "n_iter_no_change" in net.get_params():
+            net.set_params(n_iter_no_change=None)
+        net.fit(X.astype(dtype), Y)
         assert all(np.isfinite(values).all() for values in net.rates_.values())
         assert np.isfinite(net.transform(X.astype(dtype))).all()
 

@@ -136,13 +136,14 @@ class BaseDecidingNet(CodingClassifier, BaseNet):
         if not given:
             return
         reason = "no layer takes a thousandth from the loss of rows left out"
+        advice = "n_iter_no_change=None keeps all layers"
         if not self._layers:
-            reason = "no step raises the rate reduction"
+            reason, advice = "no step raises the rate reduction", "Take another epsilon"
         shown = [f"{name}={getattr(self, name)!r}" for name in given]
         change = " changes" if len(given) == 1 else " change"
         warnings.warn(
             f"{type(self).__name__} keeps no layer (n_iter_=0), as {reason}: "
-            f"{' and '.join(shown)}{change} no prediction. n_iter_no_change=None keeps "
-            "all layers, n_layers=0 asks for none.",
+            f"{' and '.join(shown)}{change} no prediction. {advice}; n_layers=0 asks "
+            "for none.",
             stacklevel=4 + FIT_FRAMES,
         )
