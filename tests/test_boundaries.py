@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 
 from skredu import CompressionClustering, MICLClassifier
 from skredu.rates import partition_coding_length
@@ -46,3 +47,21 @@ def test_one_group_comes_apart_where_two_take_fewer_bits(seed, n, d, epsilon):
     assert bits <= partition_coding_length(X, halves, epsilon=epsilon)
     assert bits <= partition_coding_length(X, np.zeros(n, int), epsilon=epsilon)
     assert len(np.unique(labels)) > 1
+
+
+@pytest.mark.parametrize(
+    ("offset", "thin", "epsilon"), [(100.0, 1.0, 1e-6), (0.0, 1e-2, 1e-3)]
+)
+def test_rank_of_rows_in_single_precision_counts_no_rounding(offset, thin, epsilon):
+    # Fewer rows than features. Far from the origin, the mean that is taken away leaves
+    # a direction of rounding, which is none; directions that are thin are some.
+    X, y = np.random.default_rng(0).normal(size=(20, 40)), np.arange(12) % 2
+    X[:, 3:] *= thin
+    rows = (X + offset).astype(np.float32)
+    single, double = (
+        MICLClassifier(epsilon, priors=None, calibrate=False)
+        .fit(rows[:12].astype(dtype), y)
+        .decision_function(rows[12:].astype(dtype))
+        for dtype in (np.float32, np.float64)
+    )
+    assert_allclose(single, double, atol=0.01)  # of hundreds of bits
