@@ -2,13 +2,15 @@
 
 import io
 import pickle
+import pickletools
 import warnings
 
 import joblib
 import numpy as np
+import pickles
 import pytest
 import skops.io
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import InconsistentVersionWarning, NotFittedError
 
@@ -118,7 +120,7 @@ def test_skops_needs_trust_in_the_estimator_alone(name, dtype):
     model = clone(PLAIN[name]).fit(X, y)
     data = skops.io.dumps(model)
     kind = type(model)
-    expected = [f"{kind.__module__}.{kind.__name__}"]
+    expected = [f"skredu.{kind.__name__}"]
     assert skops.io.get_untrusted_types(data=data) == expected
     assert_same(skops.io.loads(data, trusted=expected), model, X)
 
@@ -127,7 +129,7 @@ def test_skops_needs_trust_in_the_estimator_alone(name, dtype):
 def test_what_is_no_classifier_is_restored_too(name):
     X, y = problem(OTHERS[name], n=30 if name != "net in a span" else 3)
     model = clone(OTHERS[name]).fit(X, y)
-    kind = f"{type(model).__module__}.{type(model).__name__}"
+    kind = f"skredu.{type(model).__name__}"
     data = skops.io.dumps(model)
     assert skops.io.get_untrusted_types(data=data) == [kind]
     answer = "transform" if hasattr(model, "transform") else "predict"
@@ -143,7 +145,7 @@ def test_what_is_no_classifier_is_restored_too(name):
 def test_partial_fit_goes_on_after_a_pickle_and_after_skops(model):
     X, y = problem(None)
     model = clone(model).partial_fit(X[:15], y[:15], classes=["a", "b", "c"])
-    kind = f"{type(model).__module__}.{type(model).__name__}"
+    kind = f"skredu.{type(model).__name__}"
     copies = [
         pickle.loads(pickle.dumps(model)),
         skops.io.loads(skops.io.dumps(model), trusted=[kind]),
@@ -179,6 +181,37 @@ def test_pickle_of_this_version_does_not_warn(name):
         warnings.simplefilter("error")
         model = pickle.loads(data)
     assert "_skredu_version" not in vars(model)
+
+
+@pytest.mark.parametrize("name", [*ESTIMATORS, *OTHERS])
+def test_pickle_names_no_private_module(name):
+    model = clone((ESTIMATORS | OTHERS)[name])
+    X, y = problem(model, n=30 if name != "net in a span" else 3)
+    data = pickle.dumps(model.fit(X, y), protocol=2)  # with every name in full
+    names = [arg for code, arg, _ in pickletools.genops(data) if code.name == "GLOBAL"]
+    ours = {name for name in names if name.startswith("skredu")}
+    assert ours == {f"skredu {type(model).__name__}"}
+
+
+RELEASES = sorted(pickles.FOLDER.glob("*.pickle"))
+
+
+def test_pickles_of_this_version_are_kept():
+    assert f"skredu-{skredu.__version__}" in {file.stem for file in RELEASES}
+
+
+@pytest.mark.parametrize("file", RELEASES, ids=lambda file: file.stem)
+def test_pickles_of_every_release_give_the_answers_they_gave(file):
+    X, kept = pickle.loads(file.read_bytes())
+    assert len(kept) >= 12
+    for name, (data, expected) in kept.items():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", InconsistentVersionWarning)
+            model = pickle.loads(data)
+        found = pickles.answers(model, X)
+        assert set(found) >= set(expected), name
+        for method, values in expected.items():
+            assert_allclose(found[method], values, rtol=1e-6, atol=1e-9, err_msg=name)
 
 
 @pytest.mark.parametrize("name", PLAIN)
