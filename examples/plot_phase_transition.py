@@ -40,8 +40,8 @@ path = model.epsilon_path(X, ratios * noise)
 # %%
 # Bits alone cannot choose: they fall as :math:`\epsilon` grows, because details are
 # given up. So "auto" judges the groups that each distortion leads to by a description
-# that does not depend on :math:`\epsilon`: Gaussians that pay for the directions in which
-# they are wide.
+# that does not depend on :math:`\epsilon`: Gaussians that pay for the directions in
+# which they are wide.
 
 auto = CompressionClustering(assume_centered=True).fit(X)
 auto_ari = adjusted_rand_score(y, auto.labels_)

@@ -121,7 +121,8 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
     -----
     Up to 10 000 distinct rows all pairs are looked at: :math:`O(n^2 d)` operations
     where few groups of several rows are there at a time (the usual course), and at most
-    :math:`8 n (3d/2 + d^2/2)` bytes and 5 MiB; no table of pairs. More rows first join
+    :math:`8 n (3d/2 + d^2/2)` bytes and 5 MiB; no table of pairs, but for distances of
+    at most 1000 rows where Ward's groups are a start. More rows first join
     256 cells, made by cutting the widest cell across its principal axis again and
     again, and the cells merge exactly. The search afterwards costs
     :math:`O(n k d^2)` a round, with at most 50 rounds for 32 groups to begin with.
