@@ -146,9 +146,10 @@ class BaseStreamingNet(BaseDecidingNet, BaseInvariantReduNet, StreamEstimator):
         first = not hasattr(self, "_layers")
         known = classes_of_stream(classes, None if first else self.classes_)
         refuse_stacks(X)
+        source = X  # says its grid
         X, y, weights = check_training(self, X, y, sample_weight, reset=first)
         weights = weights_to_add(X, y, weights, self.class_weight)
-        grid = self._grid_for(X, X.shape[1])
+        grid = self._grid_for(source, X.shape[1])
         rows = Training.of(X, y, weights, known)
         like = namespace(X).empty(0, dtype=X.dtype, device=X.device)
         if first:
