@@ -98,6 +98,11 @@ class SignalsOutMixin(ClassNamePrefixFeaturesOutMixin):
             The lower-case class name with the number of the feature or, for signals,
             with the number of the channel, ``_at`` and the point, all from 0:
             ``"convolutionallifting2_at_0_5"``.
+
+        Raises
+        ------
+        ValueError
+            If ``input_features`` are not as many as were seen during fit.
         """
         names = super().get_feature_names_out(input_features)
         if not self._gives_signals:
