@@ -23,7 +23,7 @@ from skredu._compat import (
 
 # Row sums of memberships may be off by this much (single precision, printed tables).
 MEMBERSHIP_TOLERANCE = 1e-4
-# Positive weights of training rows.
+# Positive weights where nothing brings them to a unit.
 WEIGHTS = (1e-50, 1e50)
 # How the names of types begin whose values NumPy would take for numbers.
 TIMES = ("date", "time", "duration", "period")
@@ -61,14 +61,13 @@ def check_training(
         raise ValueError(f"y must hold labels of one kind that sorts: {error}.") from (
             error
         )
-    weights = check_weights(sample_weight, X)
-    if weights is not None:
-        _check_range(weights)
-    return X, to_numpy(y), weights
+    return X, to_numpy(y), check_weights(sample_weight, X)
 
 
-def _check_range(weights: Any) -> None:
-    """Refuse weights whose products and quotients with others leave the floats."""
+def check_range(weights: Any) -> Any:
+    """Weights whose products and quotients with others stay in range, or None."""
+    if weights is None:
+        return None
     positive = weights[weights > 0]
     xp, (least, most) = namespace(weights), WEIGHTS
     found = float(xp.min(positive)), float(xp.max(positive))
@@ -77,6 +76,7 @@ def _check_range(weights: Any) -> None:
             f"sample_weight holds positive weights from {found[0]:.3g} to "
             f"{found[1]:.3g}: allowed are 0, and those from {least:.3g} to {most:.3g}."
         )
+    return weights
 
 
 def as_float(value: Any) -> float:

@@ -439,6 +439,7 @@ class MICLClassifier(CodingClassifier, StreamEstimator):
         for products in products_of(rows, self, self._unit):
             coder = KernelCoder.fit(rows, products, centered)
             candidates.append((self._choose(coder, rows), coder, products))
+            coder.gram = None  # its rows have been left out
         codes, coder, products = min(candidates, key=lambda fitted: fitted[0].loss)
         self._finish(coder, codes, rows.source)
         if "gamma" in products.parameters and not callable(self.kernel):

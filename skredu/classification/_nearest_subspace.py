@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from skredu._base import all_or_nothing
-from skredu._checks import check_training
+from skredu._checks import check_range, check_training
 from skredu._compat import (
     ARRAY_API_SUPPORT,
     Interval,
@@ -135,7 +135,8 @@ class NearestSubspaceClassifier(ScoringClassifier):
             If a parameter or an array is out of range.
         """
         self._validate_params()
-        rows = Training.of(*check_training(self, X, y, sample_weight))
+        X, y, weights = check_training(self, X, y, sample_weight)
+        rows = Training.of(X, y, check_range(weights))
         unit = unit_of(rows.some)
         rows = rows.scaled(unit)
         scatters = rows.scatters([None] * len(rows.sizes), self.assume_centered, None)

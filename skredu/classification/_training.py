@@ -101,7 +101,7 @@ class Training:
         if self.weights is not None:
             weights = to_numpy(self.weights).astype(np.float64)
         total = np.bincount(first, weights, minlength=len(first))[keep]
-        place = {"dtype": self.source.dtype, "device": self.source.device}
+        place = {"dtype": xp.float64, "device": self.source.device}
         return replace(
             self,
             y=xp.take(self.y, xp.asarray(keep, device=self.source.device)),
@@ -258,7 +258,7 @@ def keep_evenly(
     X, codes, weights = rows.as_they_came()
     xp = namespace(X)
     if weights is None:
-        weights = xp.ones(X.shape[0], dtype=X.dtype, device=X.device)
+        weights = xp.ones(X.shape[0], dtype=xp.float64, device=X.device)
     seen, stride = (0, 1) if kept is None else (kept["seen"], kept["stride"])
     start = -seen % stride
     parts = [X[start::stride, :], codes[start::stride], weights[start::stride]]

@@ -13,7 +13,7 @@ from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from skredu._base import SkreduEstimator, all_or_nothing
-from skredu._checks import check_rows, check_training
+from skredu._checks import check_range, check_rows, check_training
 from skredu._compat import (
     CallbackSupportMixin,
     Interval,
@@ -319,7 +319,8 @@ class MCR2Transformer(
         self, X: Any, y: Any, sample_weight: Any, *, reset: bool
     ) -> Training:
         """Rows known to be good, sorted by class."""
-        return Training.of(*check_training(self, X, y, sample_weight, reset=reset))
+        X, y, weights = check_training(self, X, y, sample_weight, reset=reset)
+        return Training.of(X, y, check_range(weights))
 
     def _search(self, rows: Training) -> Search:
         """Say how maps are looked for."""
