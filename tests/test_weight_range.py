@@ -96,3 +96,12 @@ def test_new_rows_are_told_apart_by_heavy_groups(power):
 def test_weights_beyond_what_bits_can_be_are_refused():
     with pytest.raises(ValueError, match="sample_weight must be at most"):
         CompressionClustering(0.5).fit(X, sample_weight=np.full(N, 1e305))
+
+
+def test_the_least_size_is_compared_in_the_weights_that_were_given():
+    weights = np.full(N, 1e20)
+    model = CompressionClustering(0.5, n_clusters=3, min_cluster_size=7 * 10**20)
+    model.fit(X, sample_weight=weights)
+    assert_allclose(model.cluster_sizes_, [8e20] * 3)
+    with pytest.raises(ValueError, match="n_clusters=3"):
+        model.set_params(min_cluster_size=9 * 10**20).fit(X, sample_weight=weights)
