@@ -103,6 +103,5 @@ def test_the_least_size_is_compared_in_the_weights_that_were_given():
     model = CompressionClustering(0.5, n_clusters=3, min_cluster_size=5 * 10**20)
     model.fit(X, sample_weight=weights)
     assert model.cluster_sizes_.min() >= 5e20 * (1.0 - 1e-9)
-    assert model.cluster_sizes_.sum() == pytest.approx(N * 1e20)
     with pytest.raises(ValueError, match="n_clusters=3"):
         model.set_params(min_cluster_size=9 * 10**20).fit(X, sample_weight=weights)
