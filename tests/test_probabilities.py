@@ -1,5 +1,7 @@
 """Probabilities that are right on average, with every kernel and in both networks."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -117,6 +119,20 @@ def test_rows_told_apart_without_an_error_do_not_make_certain():
         assert model.score(X, y) == 1.0
         assert model.score(new, new_y) < 1.0
         assert log_loss(new_y, model.predict_proba(new)) < 0.15
+
+
+def test_many_classes_take_little_memory():
+    rng = np.random.default_rng(0)
+    y = np.repeat(np.arange(1000), 3)
+    X = 3.0 * rng.normal(size=(1000, 10))[y] + rng.normal(size=(3000, 10))
+    for epsilon in ("auto", 1.0):
+        tracemalloc.start()
+        model = MICLClassifier(epsilon).fit(X, y)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 300 * 2**20
+        assert model.score(X, y) > 0.9
+        assert log_loss(y, model.predict_proba(X)) < 1.0
 
 
 # -- calibrate ------------------------------------------------------------------------

@@ -91,24 +91,31 @@ class Labelled:
         loss += self.caution / self.count * t
         return float(loss), P
 
-    def derivatives(self, theta: Floats, P: Floats) -> tuple[Floats, Floats]:
-        """Gradient (k + 1,) and Hessian (k + 1, k + 1) at probabilities ``P``."""
+    def derivatives(
+        self, theta: Floats, P: Floats, *, of_labels: bool = True
+    ) -> tuple[Floats, Floats]:
+        """Gradient (k + 1,) and Hessian (k + 1, k + 1) at probabilities ``P``.
+
+        Without those of the label code all but their first entries are zero.
+        """
         k, S, w, b = len(P), self.scores, self.weights, theta[1:]
-        shares = w * P
         PS = P * S
         means = PS.sum(axis=0)
         own = S[self.y, np.arange(len(self.y))]
-        gradient = np.empty(k + 1)
+        gradient = np.zeros(k + 1)
         gradient[0] = w @ (means - own) + 2.0 * FACTOR_PENALTY * theta[0]
         gradient[0] += self.caution / self.count
+        hessian = np.zeros((k + 1, k + 1))
+        hessian[0, 0] = np.einsum("kn,kn,n->", PS, S, w) - w @ (means * means)
+        hessian[0, 0] += 2.0 * FACTOR_PENALTY
+        if not of_labels:
+            return gradient, hessian
+        shares = w * P
         gradient[1:] = shares.sum(axis=1) - np.bincount(self.y, w, minlength=k)
         gradient[1:] += 2.0 * self.penalty * b
-        hessian = np.empty((k + 1, k + 1))
-        hessian[0, 0] = np.einsum("kn,kn,n->", PS, S, w) - w @ (means * means)
         hessian[0, 1:] = hessian[1:, 0] = PS @ w - shares @ means
         hessian[1:, 1:] = np.diag(shares.sum(axis=1)) - shares @ P.T
         hessian[1:, 1:] += 2.0 * self.penalty * np.eye(k)
-        hessian[0, 0] += 2.0 * FACTOR_PENALTY
         return gradient, hessian
 
 
@@ -140,7 +147,7 @@ def fit_label_code(
     theta = np.r_[1.0, np.zeros(k)] if theta is None else theta
     loss, P = rows.likelihood(theta)
     for _ in range(max_iter):
-        gradient, hessian = rows.derivatives(theta, P)
+        gradient, hessian = rows.derivatives(theta, P, of_labels=fit_labels)
         bound = theta[0] <= LEAST_FACTOR and gradient[0] >= 0.0
         free = np.arange(int(bound), k + 1 if fit_labels else 1)
         step = np.zeros(k + 1)

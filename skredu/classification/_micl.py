@@ -109,11 +109,11 @@ class MICLClassifier(CodingClassifier, StreamEstimator):
         has them by label; ``"balanced"``: all the same. Rows that are left out count as
         often as such rows will come: in proportion to the prior of their class, not to
         its frequency.
-        ``"auto"`` starts from the class frequencies and, with ``calibrate``, corrects
-        them by leave-one-out, which balances classes that their lengths favour or put
-        at a disadvantage. None: the frequencies as they are.
+        ``"auto"``: the class frequencies. With ``calibrate``, the label code starts
+        from them and is corrected by leave-one-out, which balances classes that their
+        lengths favour or put at a disadvantage. None: the frequencies as they are.
     calibrate : bool, default=True
-        Fit the label code (with ``priors="auto"``) and ``temperature_`` by
+        Fit the label code (unless ``priors=None``) and ``temperature_`` by
         leave-one-out, so that probabilities tell how often a class is right. It takes
         about as long as predicting the rows that are left out. False: the label code
         is that of ``priors``, and the temperature is 1.
@@ -128,7 +128,7 @@ class MICLClassifier(CodingClassifier, StreamEstimator):
     classes_ : ndarray of shape (n_classes,)
         The class labels.
     priors_ : ndarray of shape (n_classes,)
-        Probabilities of the label code. Extreme where ``temperature_`` is high: bits
+        Probabilities of the label code, corrected with ``calibrate``. Extreme where ``temperature_`` is high: bits
         that say little are outweighed by the label.
     epsilon_ : float
         The distortion used.

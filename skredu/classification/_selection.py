@@ -29,8 +29,11 @@ N_EPSILONS = 20
 
 # Rows that are left out: their error is known to half a percent.
 MAX_ROWS = 5_000
-MAX_SCORES = 2**24
+MAX_SCORES = 2**23
 LEAST_ROWS = 2
+# Classes up to which the label code is fitted: it takes their square, and beyond it few
+# rows of each are left out.
+MOST_LABELS = 256
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -90,7 +93,7 @@ def choose_codes(
     log_priors = log_priors_of(priors, counts, classes)
     if epsilon is not None and not calibrate:
         return Codes(epsilon, log_priors, np.zeros(len(counts)))
-    fit_labels = calibrate and priors is not None
+    fit_labels = calibrate and priors is not None and len(counts) <= MOST_LABELS
     if before is not None:
         if fit_labels:
             log_priors = normalised(log_priors + before.label_shift)
@@ -102,7 +105,7 @@ def choose_codes(
         path = epsilon_path(coder.spread(rows), coder.n_features)
     else:
         path = np.asarray([epsilon])
-    chosen, copies = _evenly(rows.sizes, len(path))
+    chosen, copies = _evenly(rows.sizes)
     scores = _left_out_scores(coder, rows, counts, log_priors, path, chosen, frequent)
     y, weights = to_numpy(rows.y)[chosen], np.ones(len(chosen))
     if rows.weights is not None:
@@ -132,7 +135,8 @@ def _left_out_scores(
         xp.asarray(chosen, device=device),
         xp.asarray(path, dtype=xp.float64, device=device),
     )
-    scores = log_priors[None, :, None] - to_numpy(nats)
+    scores = to_numpy(nats)
+    np.subtract(log_priors[None, :, None], scores, out=scores)
     if frequent:  # the frequency of its class is also that without the row
         y = to_numpy(rows.y)[chosen]
         weights = 1.0 if rows.weights is None else to_numpy(rows.weights)[chosen]
@@ -142,13 +146,15 @@ def _left_out_scores(
     return scores
 
 
-def _evenly(sizes: list[int], n_epsilons: int) -> tuple[NDArray[np.intp], Floats]:
+def _evenly(sizes: list[int]) -> tuple[NDArray[np.intp], Floats]:
     """Choose rows evenly over each class, and say how many each stands for.
 
-    No more than the limits allow, but a few of every class.
+    No more than the limits allow, but a few of every class, unless there are many.
     """
     n, k = sum(sizes), len(sizes)
-    most = min(n, MAX_ROWS, MAX_SCORES // (k * n_epsilons))
+    most = min(n, MAX_ROWS, max(1, MAX_SCORES // (k * N_EPSILONS)))
+    if most < min(n, LEAST_ROWS * k):
+        return np.arange(most) * n // most, np.full(most, n / most)
     chosen, copies, start = [], [], 0
     for size in sizes:
         few = min(size, max(LEAST_ROWS, math.ceil(size * most / n)))
@@ -241,22 +247,26 @@ def select(
     """
     n_epsilons, k = scores.shape[2], scores.shape[1]
     known = np.isfinite(scores[np.arange(len(y)), y]).all(axis=1)
-    scores, y, weights = scores[known], y[known], weights[known]
+    if not known.all():
+        scores, y, weights = scores[known], y[known], weights[known]
     present = np.unique(y)
     best, best_loss, code, factor = n_epsilons // 2, np.inf, np.zeros(k), 1.0
     if len(y) == 0 or len(present) < 2:
         return best, best_loss, code, factor
+    if not fit_labels:  # classes without a row left compete for those of others
+        present = np.flatnonzero(np.isfinite(scores).all(axis=(0, 2)))
     y, weights = np.searchsorted(present, y), weights / weights.sum()
     count = 1.0 / float(weights @ weights)  # of rows of the same weight
-    columns = np.ascontiguousarray(scores[:, present].transpose(2, 1, 0))
     theta, best_theta = None, None
     for e in range(n_epsilons):
-        rows, _ = _of_size_one(Labelled(columns[e], y, weights, count))
+        columns = np.ascontiguousarray(scores[:, present, e].T)
+        rows, _ = _of_size_one(Labelled(columns, y, weights, count))
         theta, P = fit_label_code(rows, theta, fit_labels=fit_labels)
         loss = _loss(rows, P)
         if loss < best_loss:
             best, best_loss, best_theta = e, loss, theta
-    rows, unit = _of_size_one(Labelled(columns[best], y, weights, count, CAUTION))
+    columns = np.ascontiguousarray(scores[:, present, best].T)
+    rows, unit = _of_size_one(Labelled(columns, y, weights, count, CAUTION))
     theta, _ = fit_label_code(rows, best_theta, fit_labels=fit_labels)
     factor = float(theta[0] / unit)
     code[present] = theta[1:] / factor

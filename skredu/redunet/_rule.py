@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 
 from skredu._compat import namespace, to_numpy
-from skredu.classification._selection import select
+from skredu.classification._selection import MOST_LABELS, select
 from skredu.coding._linalg import BLOCK, batches, widen
 from skredu.redunet._base_layer import (
     BaseLayer,
@@ -184,6 +184,8 @@ def _pieces(part: slice, layer: Any) -> Iterator[tuple[slice, slice]]:
 
 def label_code(scores: Any, slices: list[slice], weights: Any) -> list[float]:
     """Fit a label code to the scores of rows left out, (n, k), as MICL does."""
+    if len(slices) > MOST_LABELS:
+        return [0.0] * len(slices)
     scores = to_numpy(scores)
     y = np.repeat(np.arange(len(slices)), [p.stop - p.start for p in slices])
     weights = np.ones(len(y)) if weights is None else to_numpy(widen(weights))
