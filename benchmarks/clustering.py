@@ -220,8 +220,9 @@ def bits(report: Report, args: argparse.Namespace) -> None:
 def _bits_line(kind: str, X: Any, y: Any, epsilon: float) -> list[str]:
     n, d = X.shape
     centred = kind == "linear"
-    model = CompressionClustering(epsilon, assume_centered=centred)
-    greedy = CompressionClustering(epsilon, assume_centered=centred, refine=False)
+    options = {"assume_centered": centred, "min_cluster_size": 1}
+    model = CompressionClustering(epsilon, **options)
+    greedy = CompressionClustering(epsilon, refine=False, **options)
     seconds = [seconds_of(partial(m.fit, X)) for m in (model, greedy)]
     truth = partition_coding_length(X, y, epsilon=epsilon, assume_centered=centred)
     return [
@@ -286,10 +287,10 @@ def near(report: Report, args: argparse.Namespace) -> None:
     lines = []
     for (kind, generate), d, epsilon in product(KINDS.items(), DIMENSIONS, EPSILONS):
         X, _ = generate(args.compared, d)
-        exact = CompressionClustering(epsilon).fit(X)
+        exact = CompressionClustering(epsilon, min_cluster_size=1).fit(X)
         limit, _solve.MAX_EXACT = _solve.MAX_EXACT, args.compared - 1
         try:
-            cells = CompressionClustering(epsilon).fit(X)
+            cells = CompressionClustering(epsilon, min_cluster_size=1).fit(X)
         finally:
             _solve.MAX_EXACT = limit
         above = 100 * (cells.coding_length_ / exact.coding_length_ - 1)

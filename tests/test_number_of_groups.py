@@ -45,13 +45,13 @@ def test_species_and_cultivars_where_their_number_is_given(name, least, request)
 
 
 def test_a_least_size_holds_for_all_rows_not_for_a_choice_of_them():
-    X, y = make_blobs(3000, 2, centers=5, cluster_std=0.3, random_state=1)
-    model = CompressionClustering(n_clusters=5, min_cluster_size=150).fit(X)
+    X, y = make_blobs(1500, 2, centers=5, cluster_std=0.3, random_state=1)
+    model = CompressionClustering(n_clusters=5, min_cluster_size=200).fit(X)
     assert model.n_clusters_ == 5
     assert adjusted_rand_score(y, model.labels_) == 1.0
 
 
-@pytest.mark.parametrize(("k", "epsilon"), [(2, "auto"), (2, 1.0), (3, 0.3), (5, 1.0)])
+@pytest.mark.parametrize(("k", "epsilon"), [(2, "auto"), (2, 1.0), (5, 1.0)])
 def test_a_given_number_takes_no_more_bits_than_the_tree(wine, k, epsilon):
     X, _ = wine
     model = CompressionClustering(epsilon, n_clusters=k).fit(X)
@@ -76,9 +76,9 @@ def test_a_number_that_no_large_groups_reach_is_kept_all_the_same():
 # -- an open number -------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("d", [40, 100])
-def test_blobs_of_few_rows_in_many_dimensions(d):
-    X, y = far_blobs(200, d, 3)
+@pytest.mark.parametrize(("n", "d"), [(200, 40), (60, 200)])
+def test_blobs_of_few_rows_in_many_dimensions(n, d):
+    X, y = far_blobs(n, d, 3)
     model = CompressionClustering().fit(X)
     assert model.n_clusters_ == 3
     assert adjusted_rand_score(y, model.labels_) == 1.0
@@ -86,26 +86,26 @@ def test_blobs_of_few_rows_in_many_dimensions(d):
 
 @pytest.mark.parametrize("d", [2, 40])
 def test_one_gaussian_is_one_group(d):
-    X = np.random.default_rng(0).normal(size=(200, d))
+    X = np.random.default_rng(0).normal(size=(100, d))
     assert CompressionClustering().fit(X).n_clusters_ == 1
 
 
 def test_more_rows_are_no_more_groups():
     found = []
-    for n in (200, 1200):
-        X, y = far_blobs(n, 6, 5)
+    for n in (60, 360):
+        X, y = far_blobs(n, 6, 3)
         model = CompressionClustering().fit(X)
         found.append(model.n_clusters_)
         assert adjusted_rand_score(y, model.labels_) > 0.95
-    assert found == [5, 5]
+    assert found == [3, 3]
 
 
 def test_a_few_outliers_are_no_dozens_of_groups():
-    X, y = far_blobs(400, 5, 4)
-    far = np.random.default_rng(1).uniform(-30.0, 30.0, size=(4, 5))
+    X, y = far_blobs(200, 5, 3)
+    far = np.random.default_rng(1).uniform(-30.0, 30.0, size=(2, 5))
     model = CompressionClustering().fit(np.concatenate([X, far]))
-    assert model.n_clusters_ <= 5
-    assert adjusted_rand_score(y, model.labels_[:400]) > 0.95
+    assert model.n_clusters_ <= 4
+    assert adjusted_rand_score(y, model.labels_[:200]) > 0.95
 
 
 def test_subspaces_and_a_row_that_fits_nowhere():
@@ -122,7 +122,7 @@ def test_subspaces_and_a_row_that_fits_nowhere():
 
 @pytest.mark.parametrize("n_clusters", [None, 3])
 def test_copies_and_their_weights_are_no_evidence(iris, n_clusters):
-    X, _ = iris
+    X = iris[0][::3]
     model = CompressionClustering(n_clusters=n_clusters)
     once = model.fit(X).labels_
     sizes = model.cluster_sizes_
