@@ -1,4 +1,4 @@
-"""Five-fold accuracy on twenty tables: every classifier of skredu, and its peers.
+"""Accuracy and losses of probabilities on twenty tables: of skredu and its peers.
 
 Run ``python -m benchmarks.accuracy --data FOLDER``; the folder holds CSV files with a
 header and the target in the last column.
@@ -19,12 +19,14 @@ from sklearn.base import BaseEstimator
 from sklearn.compose import make_column_transformer
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis as LDA
 from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis as QDA
+from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
 from sklearn.impute import SimpleImputer
 from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_score
+from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_validate
+from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -39,7 +41,9 @@ Accuracy, mean of StratifiedKFold(5, shuffle=True, random_state=0). Of longer ta
 {_data.MAX_ROWS} rows drawn with seed 0 are kept, then the classes with at least
 {_data.MIN_CLASS_ROWS} rows. Within every fold: medians for missing numbers, strings
 one-hot (missing is a category), StandardScaler, the classifier. Left out are the
-identifiers PassengerId, Name, Ticket and Cabin of titanic. Grids are searched by 3-fold
+identifiers PassengerId, Name, Ticket and Cabin of titanic. Of probabilities: log-loss,
+Brier score (sum over the classes) and calibration error (of the probability of the
+predicted class, 15 bins). Grids are searched by 3-fold
 cross-validation within the fold. A dash is a fit that fails; the means of its
 classifier leave that table out, and it ranks last there."""
 
@@ -62,6 +66,8 @@ def classifiers() -> dict[str, BaseEstimator]:
         "random forest": RandomForestClassifier(random_state=0),
         "k-NN, grid": GridSearchCV(KNeighborsClassifier(), knn, cv=3),
         "logistic regression": LogisticRegression(max_iter=5000),
+        "naive Bayes": GaussianNB(),
+        "class frequencies": DummyClassifier(),
         "LDA, shrinkage": LDA(solver="lsqr", shrinkage="auto"),
         "QDA, shrinkage": _qda(),
     }
@@ -85,18 +91,40 @@ def pipeline(frame: Any, model: BaseEstimator) -> Pipeline:
     return make_pipeline(columns, StandardScaler(), model)
 
 
-def accuracy(X: Any, y: Any, model: BaseEstimator, jobs: int | None) -> float:
-    """Mean accuracy over the folds, NaN where a fit fails."""
+MEASURES = ("accuracy", "log-loss", "Brier", "calibration")
+
+
+def measures(model: Any, X: Any, y: Any) -> dict[str, float]:
+    """Accuracy and losses of probabilities of a fitted model; NaN where it has none."""
+    found = dict.fromkeys(MEASURES, np.nan)
+    predicted = model.predict(X)
+    found["accuracy"] = float(np.mean(predicted == y))
+    if not hasattr(model, "predict_proba"):
+        return found
+    P, own = model.predict_proba(X), y[:, None] == model.classes_
+    right, sure = predicted == y, P.max(axis=1)
+    found["log-loss"] = -float(np.log(np.maximum(P[own], 1e-15)).mean())
+    found["Brier"] = float(((P - own) ** 2).sum(axis=1).mean())
+    bins = np.minimum((15 * sure).astype(int), 14)
+    gaps = np.bincount(bins, right - sure, minlength=15)
+    found["calibration"] = float(np.abs(gaps).sum() / len(y))
+    return found
+
+
+def scores_of(X: Any, y: Any, model: BaseEstimator, jobs: int | None) -> list[float]:
+    """Means of all measures over the folds, NaN where a fit fails."""
     folds = StratifiedKFold(5, shuffle=True, random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FitFailedWarning)
         warnings.simplefilter("ignore", ConvergenceWarning)
         try:
-            scores = cross_val_score(pipeline(X, model), X, y, cv=folds, n_jobs=jobs)
+            scores = cross_validate(
+                pipeline(X, model), X, y, cv=folds, n_jobs=jobs, scoring=measures
+            )
         except ValueError as error:  # all fits failed
             progress(str(error).strip().splitlines()[-1])
-            return np.nan
-    return float(scores.mean())
+            return [np.nan] * len(MEASURES)
+    return [float(scores[f"test_{name}"].mean()) for name in MEASURES]
 
 
 def mean_ranks(scores: Any) -> Any:
@@ -114,7 +142,7 @@ def main(arguments: list[str] | None = None) -> None:
     report = Report("accuracy", "Accuracy on tables")
     report.say(PROTOCOL)
     names = args.tables or _data.tables(args.data)
-    scores = np.full((len(names), len(models)), np.nan)
+    scores = np.full((len(names), len(models), len(MEASURES)), np.nan)
     seconds = np.zeros(len(models))
     shapes = []
     for i, name in enumerate(names):
@@ -122,9 +150,9 @@ def main(arguments: list[str] | None = None) -> None:
         shapes.append(f"{X.shape[0]} x {X.shape[1]}, {len(np.unique(y))}")
         for j, (label, model) in enumerate(models.items()):
             start = time.perf_counter()
-            scores[i, j] = accuracy(X, y, model, args.jobs)
+            scores[i, j] = scores_of(X, y, model, args.jobs)
             seconds[j] += time.perf_counter() - start
-            progress(f"{name} ({i + 1}/{len(names)}): {label}: {scores[i, j]:.4f}")
+            progress(f"{name} ({i + 1}/{len(names)}): {label}: {scores[i, j, 0]:.4f}")
     _report(report, list(models), names, shapes, scores, seconds)
     report.save(args.output)
 
@@ -138,7 +166,8 @@ def _report(
     seconds: Any,
 ) -> None:
     """Print means first, then all tables; models are numbered to save width."""
-    means, ranks = np.nanmean(scores, axis=0), mean_ranks(scores)
+    accuracies, losses = scores[:, :, 0], scores[:, :, 1:]
+    means, ranks = np.nanmean(accuracies, axis=0), mean_ranks(accuracies)
     report.table(
         ["classifier", "mean", "mean rank", "seconds"],
         [
@@ -158,7 +187,27 @@ def _report(
         ["table", "rows x columns, classes", *(str(j + 1) for j in range(len(models)))],
         [
             [name, shape, *("–" if np.isnan(s) else f"{s:.3f}" for s in row)]
-            for name, shape, row in zip(names, shapes, scores, strict=True)
+            for name, shape, row in zip(names, shapes, accuracies, strict=True)
+        ],
+    )
+    known = [
+        j for j in range(len(models)) if np.isfinite(losses[:, j]).all(axis=1).any()
+    ]
+    report.table(
+        ["classifier", *MEASURES[1:]],
+        [
+            [
+                f"{j + 1}. {models[j]}",
+                *(f"{m:.4f}" for m in np.nanmean(losses[:, j], 0)),
+            ]
+            for j in known
+        ],
+    )
+    report.table(
+        ["log-loss", *(str(j + 1) for j in known)],
+        [
+            [name, *("–" if np.isnan(m) else f"{m:.3f}" for m in row[known, 0])]
+            for name, row in zip(names, losses, strict=True)
         ],
     )
 

@@ -158,6 +158,7 @@ def test_accuracy_script(module, tmp_path):
     )
     text = out.read_text(encoding="utf-8")
     assert "| 1. MICL           |" in text
+    assert "| log-loss |  Brier | calibration |" in text
     assert "| titanic |               40 x 2, 2 | 0.9" in text
 
 

@@ -128,8 +128,8 @@ class MICLClassifier(CodingClassifier, StreamEstimator):
     classes_ : ndarray of shape (n_classes,)
         The class labels.
     priors_ : ndarray of shape (n_classes,)
-        Probabilities of the label code, corrected with ``calibrate``. Extreme where ``temperature_`` is high: bits
-        that say little are outweighed by the label.
+        Probabilities of the label code, corrected with ``calibrate``. Extreme where
+        ``temperature_`` is high: bits that say little are outweighed by the label.
     epsilon_ : float
         The distortion used.
     temperature_ : float
