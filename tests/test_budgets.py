@@ -116,7 +116,11 @@ def test_signals_take_the_memory_of_their_spectra_and_of_their_change(
     X += rng.normal(size=(4, X.shape[1])).astype(np.float32)[y]
     spectra = 8 * 14 * 8 * 2 * len(X)
     net = InvariantReduNetClassifier(
-        n_layers, 0.5, signal_shape=(14, 14), construction=construction
+        n_layers,
+        0.5,
+        signal_shape=(14, 14),
+        construction=construction,
+        n_iter_no_change=None,
     )
     assert peak_of(lambda: net.fit(X, y)) < most * spectra
 
