@@ -61,3 +61,12 @@ def test_rows_out_of_reach_are_refused():
     model = CompressionClustering(0.5).fit(X)
     with pytest.raises(ValueError, match=r"X holds an entry of 1e\+200, too large"):
         model.predict([[1e200, 0.0]])
+
+
+@pytest.mark.parametrize("epsilon", [1e-320, 1e-305])
+@pytest.mark.parametrize("X", [[[0.0], [0.0]], [[3e-321], [1e-300]]])
+def test_distortions_out_of_reach_are_refused(X, epsilon):
+    with pytest.raises(ValueError, match=r"epsilon=1e-3\d\d is too small"):
+        CompressionClustering(epsilon).fit(X)
+    with pytest.raises(ValueError, match=r"epsilon=1e-3\d\d is too small"):
+        CompressionClustering().epsilon_path(X, [1e-290, epsilon])

@@ -118,7 +118,11 @@ def assert_describes(model, n):
 
 def assert_connected(graph, labels, w):
     """Assert that rows of a group that have a weight are connected in the group."""
-    kept = np.ones(len(labels), bool) if w is None else np.broadcast_to(w, len(labels))
+    kept = (
+        np.ones(len(labels), bool)
+        if w is None
+        else np.broadcast_to(w, len(labels)).astype(float)
+    )
     kept = (kept > 0) & (labels >= 0)
     links = np.asarray(graph.toarray() if sp.issparse(graph) else graph) > 0
     for label in np.unique(labels[kept]):

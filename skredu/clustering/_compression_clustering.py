@@ -31,7 +31,7 @@ from skredu.clustering._tree import Tree
 from skredu.clustering._wish import Found, Wish, named
 from skredu.coding._linalg import BLOCK
 
-# No distortion that is chosen is smaller: rows that lie closer are the same.
+# No distortion is smaller: rows that lie closer are the same.
 SMALLEST = 1e-300
 
 
@@ -375,7 +375,7 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
         """
         estimator = clone(self)
         data = estimator._check(X, sample_weight)
-        values = [distortion(epsilon) for epsilon in np.ravel(epsilons)]
+        values = [_in_reach(epsilon, data) for epsilon in np.ravel(epsilons)]
         return path(data, values, self.assume_centered, self.n_jobs, self._wish)
 
     def _check(self, X: Any, sample_weight: Any) -> Data:
@@ -403,8 +403,7 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
             if epsilon * unit < SMALLEST:
                 return SMALLEST, None
             return epsilon * unit, elected
-        unit_of(data.X, float(self.epsilon))  # refuses distortions out of reach
-        return float(self.epsilon), None
+        return _in_reach(self.epsilon, data), None
 
     def _describe(self, data: Data, found: Found, given: Data) -> None:
         """Keep what describes the groups, and what `predict` needs."""
@@ -441,3 +440,14 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
             costs = costs[:, : self.n_clusters_]
         best = np.argmin(costs, axis=1)
         return np.where(best < self.n_clusters_, best, -1)
+
+
+def _in_reach(epsilon: Any, data: Data) -> float:
+    """Return a given distortion as a float; refuse one that is too small."""
+    value = distortion(epsilon)
+    if value < SMALLEST:
+        raise ValueError(
+            f"epsilon={value} is too small: it must be at least {SMALLEST}."
+        )
+    unit_of(data.X, value)  # refuses one that is too small beside the rows
+    return value
