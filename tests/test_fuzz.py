@@ -341,11 +341,8 @@ def assert_unit_is_free(name, arguments, epsilon, w, value):
     unit = 2.0**40
     options = {"epsilon": epsilon * unit, "weights": w}
     found = getattr(rates, name)(X * unit, *labels_of_rows, **options)
-    if name.endswith("gradient"):
-        found = found * unit
-    np.testing.assert_allclose(
-        found, value, rtol=1e-6, atol=1e-6 * np.max(np.abs(value))
-    )
+    # a rate reduction is a difference of rates, which loses digits
+    np.testing.assert_allclose(found, value, rtol=1e-6, atol=1e-9 * len(X))
 
 
 @st.composite
