@@ -196,11 +196,11 @@ def test_form_with_fewer_operations():
     settings = {"epsilon": 0.5, "n_features": 50, "n_moved": 400}
     assert isinstance(group_of(Z[:3], None, **settings).form, Factored)
     assert isinstance(group_of(Z, None, **settings).form, Dense)
-    # where the dense form would lose digits, or every row leaves another scale
+    # where the dense form would lose digits, or every row leaves another scale behind
     settings["epsilon"] = 1e-6
     assert isinstance(group_of(Z, None, **settings).form, Factored)
     settings |= {"epsilon": 0.5, "left_out": True}
-    assert isinstance(group_of(Z, np.full(40, 0.5), **settings).form, Factored)
+    assert isinstance(group_of(Z, 1.0 + np.arange(40.0), **settings).form, Factored)
     assert isinstance(group_of(Z, np.full(40, 2.0), **settings).form, Dense)
 
 

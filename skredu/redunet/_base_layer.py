@@ -103,7 +103,7 @@ class BaseLayer(ABC):
 
     def score(self, j: int, size: Any) -> Any:
         """Logarithms of memberships in a class, not normalised, from `size`."""
-        total = sum(form.code.count for form in self.classes)
+        total = self.whole.code.count
         scores = score(self.classes[j], size, total, self.kind, self.temperature)
         return scores if self.label_code is None else scores + self.label_code[j]
 
