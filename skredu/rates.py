@@ -353,8 +353,8 @@ def _length(X: Any, epsilon: float, assume_centered: bool, weights: Any) -> floa
 
 def _rate(Z: Any, epsilon: float, weights: Any) -> float:
     """Coding rate in nats of rows that are known to be good."""
-    log_scale = _log_scale(_count(Z, weights), Z.shape[1], epsilon)
-    return 0.5 * log_volume(_weighted(Z, weights), log_scale=log_scale)
+    rows, n = _shared(Z, weights)
+    return 0.5 * log_volume(rows, log_scale=_log_scale(n, Z.shape[1], epsilon))
 
 
 def _class_rate(Z: Any, y: Any, epsilon: float, weights: Any) -> float:
@@ -368,12 +368,11 @@ def _class_rate(Z: Any, y: Any, epsilon: float, weights: Any) -> float:
 
 def _rate_gradient(Z: Any, epsilon: float, weights: Any) -> Any:
     """Gradient of the coding rate by the rows, not by the weighted rows."""
-    n = _count(Z, weights)
-    if n == 0.0:
+    if _count(Z, weights) == 0.0:
         return namespace(Z).zeros_like(widen(Z))
-    log_scale = _log_scale(n, Z.shape[1], epsilon)
-    gradient = volume_gradient(_weighted(Z, weights), log_scale=log_scale)
-    return _weighted(gradient, weights)
+    rows, n = _shared(Z, weights)
+    gradient = volume_gradient(rows, log_scale=_log_scale(n, Z.shape[1], epsilon))
+    return _shared(gradient, weights)[0]
 
 
 def _log_scale(n: float, d: int, epsilon: float) -> float:
@@ -381,11 +380,17 @@ def _log_scale(n: float, d: int, epsilon: float) -> float:
     return 0.5 * (math.log(d) - math.log(n)) - math.log(epsilon)
 
 
-def _weighted(Z: Any, weights: Any) -> Any:
-    """Rows in double precision, times the roots of their weights."""
+def _shared(Z: Any, weights: Any) -> tuple[Any, float]:
+    """Rows in double precision, and the count that their scatter is to be divided by.
+
+    Weighted rows are multiplied by the roots of their shares of the count, at most
+    one, so that no row overflows; the count is then one.
+    """
     xp = namespace(Z)
-    Z = widen(Z)
-    return Z if weights is None else xp.sqrt(widen(weights))[:, None] * Z
+    if weights is None:
+        return widen(Z), float(Z.shape[0])
+    shares = widen(weights) / _count(Z, weights)
+    return xp.sqrt(shares)[:, None] * widen(Z), 1.0
 
 
 def _count(Z: Any, weights: Any) -> float:
