@@ -100,6 +100,12 @@ def test_more_rows_are_no_more_groups():
     assert found == [3, 3]
 
 
+def test_three_rows_that_are_close_by_chance_are_no_group():
+    X, _ = make_blobs(300, 2, centers=3, cluster_std=0.6, random_state=0)
+    model = CompressionClustering().fit(X)
+    assert model.n_clusters_ == 3
+
+
 def test_a_few_outliers_are_no_dozens_of_groups():
     X, y = far_blobs(200, 5, 3)
     far = np.random.default_rng(1).uniform(-30.0, 30.0, size=(2, 5))

@@ -25,6 +25,8 @@ from skredu.clustering._partition import Group, Partition, Rows
 
 # Share of the spread below which no deviation counts.
 FINEST = 1e-3
+# Share of the rows up to which a group is no evidence.
+FEW = 0.01
 
 
 class Judge:
@@ -53,11 +55,13 @@ class Judge:
     def bits(self, partition: Partition, unit: float, large: Any) -> float:
         """Bits of the groups that count, and of all other rows, under one label.
 
-        A row alone has no spread, so it is one of the others.
+        A row alone has no spread, and a few of many rows are close by chance, so they
+        are among the others.
         """
+        least = max(1.0, FEW * len(partition.labels))
         bits = outside = 0.0
         for group, counts in zip(partition.groups, large, strict=True):
-            if counts and len(group.members) > 1:
+            if counts and len(group.members) > least:
                 bits += self._group(group, unit)
                 bits -= group.count * math.log2(group.count / self.total)
             else:
