@@ -11,7 +11,9 @@ principal directions, and one variance in all others:
 
 with the ``q`` for which this is smallest, and :math:`p_q` parameters. A ball takes few
 of them and a subspace pays for its own directions only, so that groups with fewer rows
-than features are told apart.
+than features are told apart. This is the Bayesian information criterion of a mixture of
+probabilistic principal component analysers with hard memberships (Tipping and Bishop,
+"Mixtures of probabilistic principal component analyzers", Neural Computation, 1999).
 """
 
 from __future__ import annotations
