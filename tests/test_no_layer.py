@@ -27,9 +27,9 @@ def told(model):
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"epsilon": 0.5}, "epsilon=0.5 changes no"),
-        ({"eta": 0.5}, "eta=0.5 changes no"),
-        ({"epsilon": 0.7, "eta": 0.5}, "epsilon=0.7 and eta=0.5 change no"),
+        ({"epsilon": 0.5}, "epsilon=0.5 has no effect"),
+        ({"eta": 0.5}, "eta=0.5 has no effect"),
+        ({"epsilon": 0.7, "eta": 0.5}, "epsilon=0.7 and eta=0.5 have no effect"),
     ],
 )
 def test_what_was_set_in_vain_is_named_once(net, given, said):

@@ -135,15 +135,15 @@ class BaseDecidingNet(CodingClassifier, BaseNet):
         given = [n for n in names if getattr(self, n) != defaults[n]]
         if not given:
             return
-        reason = "no layer takes a thousandth from the loss of rows left out"
+        reason = "no layer lowered the leave-one-out loss by 0.001 or more"
         advice = "n_iter_no_change=None keeps all layers"
         if not self._layers:
             reason, advice = "no step raises the rate reduction", "Take another epsilon"
         shown = [f"{name}={getattr(self, name)!r}" for name in given]
-        change = " changes" if len(given) == 1 else " change"
+        effect = "has no effect" if len(given) == 1 else "have no effect"
         warnings.warn(
             f"{type(self).__name__} keeps no layer (n_iter_=0), as {reason}: "
-            f"{' and '.join(shown)}{change} no prediction. {advice}; n_layers=0 asks "
-            "for none.",
+            f"{' and '.join(shown)} {effect} on predictions. {advice}; n_layers=0 "
+            "asks for none.",
             stacklevel=4 + FIT_FRAMES,
         )
