@@ -51,6 +51,8 @@ __getattr__ = lazy(
         "PolarTransformer": "lifting",
         "ReduNetClassifier": "redunet",
         "ReduNetTransformer": "redunet",
+        # The type of signals that liftings return: pickles name it, nobody calls it.
+        "Signals": "lifting",
     },
     modules=frozenset({"datasets", "metrics", "plotting", "rates"}),
 )

@@ -187,10 +187,26 @@ def test_pickle_of_this_version_does_not_warn(name):
 def test_pickle_names_no_private_module(name):
     model = clone((ESTIMATORS | OTHERS)[name])
     X, y = problem(model, n=30 if name != "net in a span" else 3)
-    data = pickle.dumps(model.fit(X, y), protocol=2)  # with every name in full
+    assert our_names(model.fit(X, y)) == {f"skredu {type(model).__name__}"}
+
+
+def our_names(value):
+    data = pickle.dumps(value, protocol=2)  # with every name in full
     names = [arg for code, arg, _ in pickletools.genops(data) if code.name == "GLOBAL"]
-    ours = {name for name in names if name.startswith("skredu")}
-    assert ours == {f"skredu {type(model).__name__}"}
+    return {name for name in names if name.startswith("skredu")}
+
+
+@pytest.mark.parametrize("name", ["lifting", "polar"])
+def test_pickle_of_signals_names_no_private_module(name):
+    model = clone(OTHERS[name])
+    X, y = problem(model)
+    Z = model.fit_transform(X, y)
+    assert our_names(Z) == {"skredu Signals"}
+    for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
+        again = pickle.loads(pickle.dumps(Z, protocol))
+        assert type(again) is skredu.Signals
+        assert_array_equal(again, Z)
+        assert b"skredu.lifting" not in pickle.dumps(Z, protocol)
 
 
 RELEASES = sorted(pickles.FOLDER.glob("*.pickle"))

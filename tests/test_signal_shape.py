@@ -1,5 +1,6 @@
 """Signals say on which grid they are: the shape is stated once, and never guessed."""
 
+import copy
 import pickle
 
 import numpy as np
@@ -99,8 +100,18 @@ def test_rows_that_are_chosen_joined_stored_or_sent_say_their_grid():
         np.vstack([first, second]),
         pickle.loads(pickle.dumps(Z)),
         Z.copy(),
+        copy.deepcopy(Z),
         Z.astype(np.float32),
         2.0 * Z,
+        Z - Z.mean(axis=0),
+        Z / np.linalg.norm(Z, axis=1, keepdims=True),
+        np.clip(Z, 0, 1),
+        Z.round(6),
+        Z[np.arange(30) >= 0],
+        Z[list(range(30)), ...],
+        Z[:, :],
+        np.vstack(list(Z)),
+        np.concatenate(np.array_split(Z, 4)),
     ):
         assert classifier().fit(rows, Y).signal_shape_ == GRID
 
@@ -141,6 +152,7 @@ def test_features_are_named_by_channel_and_point(model):
 # -- and never guessed ----------------------------------------------------------------
 
 LOST = "signal_shape must be stated: X was made from signals"
+NAMES = "signal_shape must be stated: the column names of X look like those of signals"
 OTHER = r"Bad signal_shape: X was made as signals on a grid of shape \(3, 4\), but "
 
 
@@ -149,15 +161,61 @@ def test_joined_or_missing_columns_demand_the_grid(output):
     pytest.importorskip("pandas")
     union = FeatureUnion([("a", lifting()), ("b", lifting(filters="dct"))])
     model = make_pipeline(union, classifier()).set_output(transform=output)
-    with pytest.raises(ValueError, match=LOST):
+    lost = NAMES if output == "pandas" else LOST
+    with pytest.raises(ValueError, match=lost):
         model.fit(X, Y)
     model.set_params(invariantredunetclassifier__signal_shape=GRID).fit(X, Y)
     assert model[-1].n_channels_ == 6
     Z = lifting().set_output(transform=output).fit_transform(X)
     part = Z.iloc[:, :20] if output == "pandas" else Z[:, :20]
     for rows in (part, *([] if output == "pandas" else [Z @ np.eye(36)])):
-        with pytest.raises(ValueError, match=LOST):
+        with pytest.raises(ValueError, match=lost):
             classifier().fit(rows, Y)
+
+
+ORDER = np.random.default_rng(1).permutation(36)
+MIX = np.eye(36)[ORDER]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda Z: Z @ MIX,
+        lambda Z: np.dot(Z, MIX),
+        lambda Z: Z.dot(MIX),
+        lambda Z: np.einsum("ij,jk->ik", Z, MIX),
+        lambda Z: np.sort(Z, axis=1),
+        lambda Z: np.flip(Z, axis=1),
+        lambda Z: np.take(Z, ORDER, axis=1),
+        lambda Z: Z.take(ORDER, axis=1),
+        lambda Z: np.cumsum(Z, axis=1),
+        lambda Z: Z[:, ORDER],
+        lambda Z: Z[:, ::-1],
+        lambda Z: Z[..., ORDER],
+        lambda Z: Z[np.ix_(range(30), ORDER)],
+        lambda Z: Z + Z[:, ORDER],
+        lambda Z: np.vstack([Z[:20], Z[20:, ORDER]]),
+        lambda Z: np.vstack([Z, Z[:6]]).T[:30],
+    ],
+)
+def test_rows_whose_columns_moved_demand_the_grid(change):
+    moved = change(lifting().fit_transform(X))
+    assert moved.shape == (30, 36)
+    with pytest.raises(ValueError, match=LOST):
+        classifier().fit(moved, Y)
+    assert classifier(signal_shape=GRID).fit(moved, Y).n_channels_ == 3
+    stored = pickle.loads(pickle.dumps(moved))
+    with pytest.raises(ValueError, match=LOST):
+        ConvolutionalLifting(2, 3).fit(stored)
+
+
+def test_columns_that_are_named_like_signals_by_chance_are_told_so():
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(X, columns=[f"sensor{i}_at_10" for i in range(12)])
+    hint = r"names of X look like those of signals.* If they are no .*signal_shape=12 "
+    with pytest.raises(ValueError, match=hint):
+        classifier().fit(frame, Y)
+    assert classifier(signal_shape=12).fit(frame, Y).n_channels_ == 1
 
 
 def test_frames_with_names_of_their_own_are_one_channel_on_a_line():
@@ -166,7 +224,7 @@ def test_frames_with_names_of_their_own_are_one_channel_on_a_line():
     assert classifier().fit(frame, Y).signal_shape_ == (12,)
     lifted = lifting().set_output(transform="pandas").fit_transform(frame)
     for names in ([*lifted.columns[:-1], "age"], [*lifted.columns[::-1]]):
-        with pytest.raises(ValueError, match=LOST):
+        with pytest.raises(ValueError, match=NAMES):
             classifier().fit(lifted.set_axis(names, axis=1), Y)
 
 

@@ -2,8 +2,9 @@
 
 What makes signals marks them with the shape of their grid: arrays by their type, frames
 by the names of their columns. So the shape is stated once in a pipeline. Where the mark
-does not hold any more, because columns were joined or left out, the shape has to be
-stated: taken for one channel on a line, such rows would give wrong results in silence.
+does not hold any more, because columns were joined, moved or left out, the shape has to
+be stated: taken for one channel on a line, such rows would give wrong results in
+silence.
 """
 
 from __future__ import annotations
@@ -26,46 +27,92 @@ NAME = "signal_shape"
 FEATURE = re.compile(r"(.*?)(\d+)_at((?:_\d+)+)", re.DOTALL)
 
 
+# Rows stay whole in these, or are changed entry by entry. Others may mix columns.
+ROWWISE = {np.concatenate, np.vstack, np.hstack, np.split, np.array_split, np.vsplit}
+ROWWISE |= {np.copy, np.clip, np.round, np.nan_to_num}
+
+
 class Signals(np.ndarray):
     """Rows of signals; an ordinary array that remembers the shape of their grid.
 
-    Rows that are chosen keep it, and so does what is computed entry by entry. It is
-    None where rows have another length or were joined.
+    Rows that are chosen, copied or stacked keep it, and so does what is computed entry
+    by entry. It is None after everything else, as columns may have moved.
     """
 
-    signal_shape: Shape | None = None
+    # the name in pickles, and in what pipelines cache
+    __module__ = "skredu"
 
-    def __array_finalize__(self, source: Any) -> None:
-        shape = getattr(source, NAME, None)
-        if shape is not None and self.shape[-1:] == source.shape[-1:]:
-            self.signal_shape = shape
+    signal_shape: Shape | None = None  # that of all views and results, unless set below
+
+    def __new__(cls, rows: Any, signal_shape: Shape | None = None) -> Signals:
+        signals = np.asarray(rows).view(cls)
+        signals.signal_shape = signal_shape
+        return signals
+
+    def __getitem__(self, key: Any) -> Any:
+        part = super().__getitem__(key)
+        first, *columns = key if isinstance(key, tuple) and key else (key,)
+        rows = self.ndim == 2 and (np.ndim(part) == 2 or np.ndim(first) == 0)
+        if rows and all(map(_is_all, columns)):
+            return _marked_like(part, [self])
+        return _marked_like(part, [])
+
+    def copy(self, order: Any = "C") -> Any:
+        return _marked_like(super().copy(order), [self])
+
+    def round(self, *args: Any, **options: Any) -> Any:
+        return _marked_like(super().round(*args, **options), [self])
+
+    def __copy__(self) -> Any:
+        return self.copy("K")
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self.copy("K")
+
+    def astype(self, dtype: Any, *args: Any, **options: Any) -> Any:
+        result = super().astype(dtype, *args, **options)
+        return _marked_like(result, [self]) if isinstance(result, Signals) else result
 
     def __array_wrap__(
         self, array: Any, context: Any = None, return_scalar: bool = False
     ) -> Any:
         if return_scalar:
             return np.asarray(array)[()]
-        mixes = context is not None and context[0].signature is not None
-        same = not mixes and array.shape[-1:] == self.shape[-1:]
-        return signals(np.asarray(array), self.signal_shape if same else None)
+        by_entry = context is not None and context[0].signature is None
+        sources = [x for x in context[1] if isinstance(x, Signals)] if by_entry else []
+        return _marked_like(array, sources)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        # Joined arrays are plain; rows below each other are signals still.
         result = super().__array_function__(func, types, args, kwargs)
-        if type(result) is np.ndarray and result.ndim == 2:
-            same = result.shape[1:] == self.shape[1:]
-            return signals(result, self.signal_shape if same else None)
-        return result
+        sources: Any = args[0] if func in ROWWISE and args else []
+        if isinstance(sources, np.ndarray):
+            sources = [sources]
+        if isinstance(result, list):
+            return [_marked_like(part, sources) for part in result]
+        return _marked_like(result, sources)
 
     def __reduce__(self) -> Any:
-        return signals, (np.asarray(self), self.signal_shape)
+        return Signals, (np.asarray(self), self.signal_shape)
 
 
-def signals(rows: Any, shape: Shape | None) -> Any:
-    """Rows that say on which grid they are."""
-    rows = rows.view(Signals)
-    rows.signal_shape = shape
-    return rows
+def _is_all(index: Any) -> bool:
+    return index is Ellipsis or (isinstance(index, slice) and index == slice(None))
+
+
+def _marked_like(result: Any, sources: Sequence[Any]) -> Any:
+    """Mark a result with the grid of its sources, if all are on the same one.
+
+    Else, the result says that the grid is lost. A single row or column, for instance of
+    means, becomes an ordinary array, so that signals minus their means stay signals.
+    """
+    if not isinstance(result, np.ndarray):
+        return result
+    said = {(getattr(x, NAME, None), np.shape(x)[-1:]) for x in sources}
+    shape, width = said.pop() if len(said) == 1 else (None, ())
+    if shape is not None and width == result.shape[-1:]:
+        return Signals(result, shape)
+    is_table = result.ndim == 2 and 1 not in result.shape
+    return Signals(result) if is_table else np.asarray(result)
 
 
 class SignalsOutMixin(ClassNamePrefixFeaturesOutMixin):
@@ -82,7 +129,7 @@ class SignalsOutMixin(ClassNamePrefixFeaturesOutMixin):
         """Features that say on which grid they are, if they are signals."""
         if type(Z) is not np.ndarray or not self._gives_signals:
             return Z
-        return signals(Z, self.signal_shape_)
+        return Signals(Z, self.signal_shape_)
 
     def get_feature_names_out(self, input_features: Any = None) -> Any:
         """Get names of the features: of signals, their channel and their point.
@@ -131,11 +178,21 @@ def grid_of(X: Any, given: Any, n_features: int) -> Shape:
         _agree(said, shape, f"{NAME}={given!r} was given")
         return shape
     if said == ():
-        raise ValueError(
-            f"{NAME} must be stated: X was made from signals, but does not say on "
-            "which grid any more, for instance because columns were joined or left out."
-        )
+        raise ValueError(f"{NAME} must be stated: {_lost(X)}")
     return said or (n_features,)
+
+
+def _lost(X: Any) -> str:
+    if isinstance(X, Signals):
+        return (
+            "X was made from signals, but does not say on which grid any more, for "
+            "instance because columns were joined, left out or mixed."
+        )
+    return (
+        "the column names of X look like those of signals, name0_at_0 and so on, but "
+        "are not those of whole channels in order. If they are no signals, "
+        f"{NAME}={X.shape[1]} takes a row for one channel on a line."
+    )
 
 
 def check_grid(X: Any, shape: Shape) -> None:
