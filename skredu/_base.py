@@ -36,7 +36,7 @@ def all_or_nothing(method: Method) -> Method:
 
 
 class SkreduEstimator(BaseEstimator):
-    """Documentation link and version check of pickles; think twice before adding."""
+    """Documentation link, checks of parameters, and of the version of pickles."""
 
     _doc_link_module = "skredu"
     # Not {estimator_module}: pages are named after the package, not its folders.
@@ -48,7 +48,7 @@ class SkreduEstimator(BaseEstimator):
         """Check all parameters; numbers are numbers that floats can hold."""
         super()._validate_params()
         for name, value in self.get_params(deep=False).items():
-            if "boolean" not in self._parameter_constraints[name]:
+            if "boolean" not in self._parameter_constraints.get(name, ["boolean"]):
                 check_number(value, f"{name} of {type(self).__name__}")
 
     def __getstate__(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Checks at the door of functions and estimators: every message names the argument."""
+"""Input checks of functions and estimators: every message names the argument."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def check_range(weights: Any) -> Any:
 
 
 def as_float(value: Any) -> float:
-    """Return a number as a float; NaN for what is none, overflows or vanishes."""
+    """Return a number as a float; NaN for values that are no numbers a float holds."""
     found = math.nan
     if isinstance(value, bool | np.timedelta64):  # Python takes them for integers
         return found
@@ -92,6 +92,8 @@ def as_float(value: Any) -> float:
 
 def check_number(value: Any, name: str) -> None:
     """Refuse truth values as numbers, and numbers that no float can hold."""
+    if isinstance(value, bool):
+        raise ValueError(f"{name} must be a number, not a bool, found {value}.")
     if isinstance(value, numbers.Real) and math.isnan(as_float(value)):
         raise ValueError(
             f"{name} must be a number that a float can hold, found {_shown(value)}."

@@ -58,7 +58,6 @@ __all__ = [
     "RealNotInt",
     "StrOptions",
     "at_least",
-    "at_most",
     "check_same_namespace",
     "check_sample_weight",
     "count",
@@ -96,12 +95,6 @@ def at_least(X: Any, bound: float) -> Any:
     """Raise entries below the bound to it (NumPy 2.0 has no ``clip(min=)``)."""
     xp = namespace(X)
     return xp.maximum(X, xp.full_like(X, bound))
-
-
-def at_most(X: Any, bound: float) -> Any:
-    """Array with entries above the bound lowered to it."""
-    xp = namespace(X)
-    return xp.minimum(X, xp.full_like(X, bound))
 
 
 def count(truths: Any) -> int:

@@ -147,6 +147,8 @@ def checks():
 @pytest.mark.parametrize(("estimator", "check"), list(checks()), ids=check_id)
 def test_scikit_learn_check(estimator, check):
     with own_random_state(), warnings.catch_warnings():
+        # the check of class weights sets n_iter_no_change
+        warnings.filterwarnings("ignore", "ReduNetClassifier keeps no layer")
         if is_pairwise(estimator):
             # some checks pass any square matrix for a kernel
             warnings.filterwarnings("ignore", "The kernel is not positive semi-def")

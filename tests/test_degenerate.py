@@ -233,7 +233,7 @@ def test_class_without_weight_is_not_there(name):
     assert_finite(model, products(name, X, X))
 
 
-@pytest.mark.filterwarnings("ignore:sample_weight sums to less:UserWarning")
+@pytest.mark.filterwarnings("ignore:The weights:UserWarning")
 @pytest.mark.parametrize("scale", [1e-12, 1e-3, 1e6])
 @pytest.mark.parametrize("name", SETTINGS)
 def test_weights_of_any_size_give_finite_answers(name, scale):

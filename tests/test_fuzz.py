@@ -38,7 +38,7 @@ def documented_warnings():
         warnings.simplefilter("ignore", DataConversionWarning)
         warnings.filterwarnings("ignore", ".* keeps no layer")
         warnings.filterwarnings("ignore", "The number of unique classes is greater")
-        warnings.filterwarnings("ignore", "sample_weight sums to less than")
+        warnings.filterwarnings("ignore", "The weights")
         warnings.filterwarnings("ignore", "The kernel is not positive semi-definite")
         yield
 

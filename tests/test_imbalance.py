@@ -113,7 +113,11 @@ def test_probabilities_are_those_of_rows_with_these_priors(share):
 
 @pytest.mark.parametrize(
     ("priors", "message"),
-    [({0: 1.0}, r"for each of the classes \[0, 1\].*\[0\]"), ("even", "priors")],
+    [
+        ({0: 1.0}, r"for each of the classes \[0, 1\].*\[0\]"),
+        ("even", "priors"),
+        (["a", "b"], "Bad priors: could not"),
+    ],
 )
 def test_wrong_priors_are_named(priors, message):
     with pytest.raises(ValueError, match=message):
@@ -138,3 +142,24 @@ def test_parts_of_a_stream_cannot_be_balanced():
     for part in np.array_split(np.arange(200), 3):
         parts.partial_fit(X[part], y[part], [0, 1])
     assert_allclose(parts.predict_proba(X), whole.predict_proba(X), atol=1e-6)
+
+
+@pytest.mark.parametrize("make", [MICLClassifier, InvariantReduNetClassifier])
+def test_class_weights_name_some_of_the_classes(make):
+    rng = np.random.default_rng(0)
+    y = np.arange(60) % 3
+    X = rng.normal(size=(60, 4)) + np.eye(3, 4)[y]
+    settings = {"n_layers": 0} if make is InvariantReduNetClassifier else {}
+    model = make(class_weight={2: 5.0}, **settings)
+    whole = model.fit(X, y).predict_proba(X)
+    parts = make(class_weight={2: 5.0}, **settings)
+    parts.partial_fit(X[y < 2], y[y < 2], classes=[0, 1, 2])
+    parts.partial_fit(X[y == 2], y[y == 2])
+    assert_allclose(parts.predict_proba(X), whole, atol=1e-6)
+    every = make(class_weight={0: 1.0, 1: 1.0, 2: 5.0, 9: 2.0}, **settings).fit(X, y)
+    assert_allclose(every.predict_proba(X), whole)
+    assert_array_equal(model.fit(X, y, np.where(y == 2, 0.0, 1.0)).classes_, [0, 1])
+    with pytest.raises(ValueError, match=r"keys among the classes \[0, 1\]"):
+        model.fit(X[y < 2], y[y < 2])
+    with pytest.raises(ValueError, match=r"keys among the classes \[0, 1\]"):
+        make(class_weight={2: 5.0}, **settings).partial_fit(X[y < 2], y[y < 2], [0, 1])

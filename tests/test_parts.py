@@ -142,3 +142,39 @@ def test_adding_costs_less_than_one_fit(model):
 
     fits = min(seconds(lambda: clone(model).fit(rows, y)) for _ in range(2))
     assert min(seconds(add_all) for _ in range(3)) < fits
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"epsilon": 0.3}, {"epsilon": 6.0}),
+        ({"priors": "balanced"}, {"priors": "auto"}),
+        ({"priors": [0.2, 0.3, 0.5]}, {"priors": [0.2, 0.4, 0.4]}),
+    ],
+)
+def test_what_fit_calibrated_stays_with_its_parameters(before, after):
+    model = MICLClassifier(**before).fit(X, Y)
+    was = model.predict_proba(NEW)
+    (name,) = after
+    with pytest.raises(ValueError, match=f"{name} is .* and was .* call fit"):
+        model.set_params(**after).partial_fit(X, Y)
+    assert_array_equal(model.predict_proba(NEW), was)
+    clone(model).set_params(**before).fit(X, Y).partial_fit(X, Y)
+
+
+def test_without_calibration_parameters_may_change():
+    settings = {"epsilon": 6.0, "priors": "balanced", "calibrate": False}
+    model = MICLClassifier(0.3, calibrate=False).fit(X[:50], Y[:50])
+    model.set_params(**settings).partial_fit(X[50:], Y[50:])
+    once = MICLClassifier(**settings).fit(X, Y)
+    assert_allclose(model.predict_proba(NEW), once.predict_proba(NEW), rtol=1e-8)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("priors", ["balanced", [0.2, 0.3, 0.5], "auto", None])
+def test_classes_that_have_not_come_yet_leak_no_warning(priors):
+    some = Y < 2
+    model = MICLClassifier(priors=priors).partial_fit(X[some], Y[some], classes=CLASSES)
+    proba = model.predict_proba(NEW)
+    assert_allclose(proba.sum(axis=1), 1.0)
+    assert_array_equal(proba[:, 2] > 0.0, isinstance(priors, list))

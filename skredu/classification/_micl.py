@@ -18,18 +18,8 @@ from skredu.classification._coders import Coder
 from skredu.classification._kernel_micl import KernelCoder, products_of
 from skredu.classification._linear_micl import LinearCoder
 from skredu.classification._local_micl import LocalCoder
-from skredu.classification._selection import (
-    Codes,
-    choose_codes,
-    log_priors_of,
-)
-from skredu.classification._stream import (
-    are_many,
-    merged,
-    scatters_of,
-    stream_of,
-    wait,
-)
+from skredu.classification._selection import Codes, check_priors, choose_codes
+from skredu.classification._stream import are_many, merged, scatters_of, stream_of, wait
 from skredu.classification._training import (
     Training,
     check_reach,
@@ -294,14 +284,15 @@ class MICLClassifier(CodingClassifier, StreamEstimator):
                 "X must be a square matrix of products with kernel='precomputed', "
                 f"found shape {X.shape}."
             )
-        weights = weights_to_fit(X, y, weights, self.class_weight)
+        weights = weights_to_fit(X, y, weights, self.class_weight, frames=2)
         rows = Training.of(X, y, weights).merged()
         self._forget()
         self.classes_, self._unit = rows.classes, self._unit_of(rows)
         rows = rows.scaled(self._unit)
         if _is_linear(self):
             scatters = scatters_of(rows, self)
-            codes = self._fit_linear(scatters, rows)
+            codes, fitted = self._fit_linear(scatters, rows)
+            self.__dict__.update(fitted)
             self._keep_stream(stream_of(scatters, codes, len(scatters)))
         else:
             self._fit_rows(rows)
@@ -327,7 +318,8 @@ class MICLClassifier(CodingClassifier, StreamEstimator):
         classes : array-like of shape (n_classes,), default=None
             All labels that will ever come; needed in the first call.
         sample_weight : array-like of shape (n_samples,), default=None
-            Number of copies of each row.
+            Number of copies of each row. Times ``class_weight`` it is 0 or from 1e-30
+            to 1e9, as nothing is multiplied here.
 
         Returns
         -------
@@ -338,20 +330,22 @@ class MICLClassifier(CodingClassifier, StreamEstimator):
         ------
         ValueError
             If a parameter or an array is out of range, ``classes`` is missing in the
-            first call, or a label is not among them.
+            first call, a label is not among them, or ``class_weight="balanced"``, which
+            needs all rows at once. With ``calibrate``, ``epsilon`` and ``priors``
+            must stay as they were in `fit`.
         """
         self._check_parameters()
         before = vars(self).get("_stream")
         known = classes_of_stream(classes, None if before is None else self.classes_)
         X, y, weights = check_training(self, X, y, sample_weight, reset=before is None)
-        weights = weights_to_add(X, y, weights, self.class_weight)
+        weights = weights_to_add(X, y, weights, self.class_weight, known)
         rows = Training.of(X, y, weights, known)
-        log_priors_of(self.priors, [1.0] * len(known), known)
+        check_priors(self.priors, known)
         if before is None:
             self._unit = self._unit_of(rows)
             before = stream_of(None, None, len(known))
         else:
-            check_stream(rows, before["parameters"], self)
+            check_stream(rows, before, self)
         self._forget()
         self.classes_ = known
         stream = {**before, "waiting": wait(before["waiting"], rows)}
@@ -379,8 +373,7 @@ class MICLClassifier(CodingClassifier, StreamEstimator):
             complete = kept["stride"] == 1
         if rows is not None and complete:  # the model of `fit`, to the last bit
             scatters = scatters_of(rows, twin)
-        twin._fit_linear(scatters, rows, stay, in_order=complete)
-        return {name: vars(twin)[name] for name in self._following}
+        return twin._fit_linear(scatters, rows, stay, in_order=complete)[1]
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "classes_")
@@ -413,8 +406,8 @@ class MICLClassifier(CodingClassifier, StreamEstimator):
         stay: Codes | None = None,
         *,
         in_order: bool = True,
-    ) -> Codes:
-        """Factor the classes, and choose codes by rows or stay with those before.
+    ) -> tuple[Codes, dict[str, Any]]:
+        """Codes, chosen by rows or those before, and the attributes that follow.
 
         ``in_order``: the scatters were made from these very rows.
         """
@@ -425,15 +418,15 @@ class MICLClassifier(CodingClassifier, StreamEstimator):
         codes = self._choose(coder, rows, stay)
         if epsilon is not None:
             coder = coder.at(scatters, epsilon)
-        self._finish(coder, codes, scatters[0].mean)
-        return codes
+        return codes, self._fitted(coder, codes, scatters[0].mean)
 
     def _fit_rows(self, rows: Training) -> None:
         """Keep the rows of the classes, for products or for neighbours."""
         centered = self.assume_centered
         if self.n_neighbors is not None:
             local = LocalCoder.fit(rows, self.n_neighbors, centered, self.n_jobs)
-            self._finish(local, self._choose(local, rows), rows.source)
+            codes = self._choose(local, rows)
+            self.__dict__.update(self._fitted(local, codes, rows.source))
             return
         candidates = []
         for products in products_of(rows, self, self._unit):
@@ -441,36 +434,35 @@ class MICLClassifier(CodingClassifier, StreamEstimator):
             candidates.append((self._choose(coder, rows), coder, products))
             coder.gram = None  # its rows have been left out
         codes, coder, products = min(candidates, key=lambda fitted: fitted[0].loss)
-        self._finish(coder, codes, rows.source)
+        self.__dict__.update(self._fitted(coder, codes, rows.source))
         if "gamma" in products.parameters and not callable(self.kernel):
             self.gamma_ = products.parameters["gamma"] / self._unit / self._unit
 
     def _choose(
         self, coder: Coder, rows: Training | None, stay: Codes | None = None
     ) -> Codes:
+        epsilon, calibrate = self._given_epsilon(), self.calibrate
         return choose_codes(
-            coder,
-            rows,
-            self._given_epsilon(),
-            self.priors,
-            self.classes_,
-            stay,
-            calibrate=self.calibrate,
+            coder, rows, epsilon, self.priors, self.classes_, stay, calibrate=calibrate
         )
 
-    def _finish(self, coder: Coder, codes: Codes, like: Any) -> None:
-        """Store what prediction needs, where another array lives."""
-        self._model = coder.plain()
-        self._epsilon, self.temperature_ = codes.epsilon, codes.temperature
-        self.epsilon_ = in_units(codes.epsilon, self._length_unit)
-        if not isinstance(self.epsilon, str):
-            self.epsilon_ = float(self.epsilon)
+    def _fitted(self, coder: Coder, codes: Codes, like: Any) -> dict[str, Any]:
+        """Attributes of the fitted estimator, where another array lives."""
+        chosen = isinstance(self.epsilon, str)
+        epsilon = in_units(codes.epsilon, self._length_unit) if chosen else self.epsilon
         xp = namespace(like)
         place = {"dtype": xp.float64, "device": like.device}
-        self._log_priors = xp.asarray(codes.log_priors, **place)
-        self.priors_ = xp.exp(self._log_priors)
-        epsilons = xp.asarray([codes.epsilon], **place)
-        self.class_coding_length_ = coder.lengths(epsilons)[:, 0] / math.log(2.0)
+        log_priors = xp.asarray(codes.log_priors, **place)
+        lengths = coder.lengths(xp.asarray([codes.epsilon], **place))
+        return {
+            "_model": coder.plain(),
+            "_epsilon": codes.epsilon,
+            "_log_priors": log_priors,
+            "epsilon_": float(epsilon),
+            "priors_": xp.exp(log_priors),
+            "temperature_": codes.temperature,
+            "class_coding_length_": lengths[:, 0] / math.log(2.0),
+        }
 
     def _given_epsilon(self) -> float | None:
         """Return the distortion in the unit of the rows, None to choose it."""

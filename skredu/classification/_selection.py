@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
+from skredu._checks import naming
 from skredu._compat import namespace, to_numpy
 from skredu.classification._coders import Coder
 from skredu.classification._label_code import CAUTION, Labelled, fit_label_code
@@ -111,8 +112,8 @@ def choose_codes(
     if rows.weights is not None:
         weights = to_numpy(rows.weights)[chosen].astype(np.float64)
     weights = copies * weights
-    if not frequent:  # rows of a class as often as they will come
-        weights = (np.exp(log_priors) / np.asarray(counts))[y] * weights
+    if not frequent:  # weigh the rows of a class by its prior
+        weights = np.exp(log_priors)[y] / np.asarray(counts)[y] * weights
     best, loss, shift, factor = select(scores, y, weights, fit_labels=fit_labels)
     log_priors = normalised(log_priors + shift)
     temperature = 1.0 / factor if calibrate else 1.0
@@ -166,16 +167,19 @@ def _evenly(sizes: list[int]) -> tuple[NDArray[np.intp], Floats]:
 
 def log_priors_of(priors: Any, counts: list[float], classes: Any) -> Floats:
     """Logarithms of the probabilities of the labels, see `MICLClassifier`."""
-    weights = np.asarray(counts)
-    if isinstance(priors, str) and priors == "balanced":
-        weights = (weights > 0.0).astype(np.float64)
-    elif priors is not None and not isinstance(priors, str):
-        weights = _given_priors(priors, classes)
+    weights = check_priors(priors, classes)
+    if weights is None:
+        weights = np.asarray(counts)
+        if priors == "balanced":
+            weights = (weights > 0.0).astype(np.float64)
     with np.errstate(divide="ignore"):
         return np.log(weights / weights.sum())
 
 
-def _given_priors(priors: Any, classes: Any) -> Floats:
+def check_priors(priors: Any, classes: Any) -> Floats | None:
+    """Probabilities by class where they are given, None where they follow from rows."""
+    if priors is None or isinstance(priors, str):
+        return None
     labels = classes.tolist()
     if isinstance(priors, dict):
         if set(priors) != set(labels):
@@ -184,7 +188,8 @@ def _given_priors(priors: Any, classes: Any) -> Floats:
                 f"found {list(priors)}."
             )
         priors = [priors[label] for label in labels]
-    priors = np.asarray(priors, dtype=np.float64)
+    with naming("priors"):
+        priors = np.asarray(priors, dtype=np.float64)
     if priors.shape != (len(labels),):
         raise ValueError(
             f"priors must have one entry for each of the {len(labels)} classes, "

@@ -286,16 +286,20 @@ def classes_of_stream(classes: Any, known: Any) -> Any:
     return found
 
 
-def check_stream(rows: Training, before: dict[str, Any], estimator: Any) -> None:
+def check_stream(rows: Training, stream: dict[str, Any], estimator: Any) -> None:
     """Check what later rows must have in common with those before, their parameters."""
+    before = stream["parameters"]
     centered, auto = before["assume_centered"], before["epsilon"] == "auto"
     found = {
         "assume_centered": (estimator.assume_centered, centered),
         "epsilon == 'auto'": (estimator.epsilon == "auto", auto),
         "calibrate": (bool(estimator.calibrate), bool(before["calibrate"])),
     }
+    if stream["stay"] is not None and estimator.calibrate:
+        for name in ("epsilon", "priors"):  # `fit` calibrated by them
+            found[name] = getattr(estimator, name), before[name]
     for name, (now, then) in found.items():
-        if now != then:
+        if not np.array_equal(now, then):
             raise ValueError(
                 f"{name} is {now} and was {then} before: between calls of partial_fit "
                 "it must stay; call fit to start again."

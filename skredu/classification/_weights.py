@@ -6,8 +6,8 @@ import warnings
 from typing import Any
 
 import numpy as np
-from sklearn.utils.class_weight import compute_class_weight
 
+from skredu._checks import naming
 from skredu._compat import namespace, to_numpy
 
 # From so many copies of all rows on, more of them change no bit by a millionth, while
@@ -17,14 +17,17 @@ MOST_COPIES = 1e9
 LEAST_SHARE = 1e-30
 
 TOO_LITTLE = (
-    "sample_weight sums to less than the number of classes or a tenth of the number of "
-    "rows. Weights are numbers of copies, so that there would be hardly any rows: they "
-    "are multiplied to have mean one. Pass sample_weight * n / sample_weight.sum(), "
-    "with the number n of rows of positive weight, to have no warning."
+    "The weights (sample_weight times class_weight) sum to less than the number of "
+    "classes or a tenth of the number of rows. Weights are numbers of copies, so that "
+    "there would be hardly any rows: they are multiplied to have mean one. Pass "
+    "sample_weight * n / sample_weight.sum(), with the number n of rows of positive "
+    "weight, to have no warning."
 )
 
 
-def weights_to_fit(X: Any, y: Any, weights: Any, class_weight: Any = None) -> Any:
+def weights_to_fit(
+    X: Any, y: Any, weights: Any, class_weight: Any = None, *, frames: int
+) -> Any:
     """Weights of all rows of a fit, or None.
 
     Parameters
@@ -38,28 +41,29 @@ def weights_to_fit(X: Any, y: Any, weights: Any, class_weight: Any = None) -> An
     class_weight : dict, "balanced" or None
         Factor of the weights of each class; ``"balanced"``: such that all classes have
         the same weight in all.
+    frames : int
+        Calls from here up to that of the user, whom a warning is shown.
     """
-    if weights is None and class_weight is None:
+    w = _products(y, weights, class_weight, np.unique(y))
+    if w is None:
         return None
-    w = np.ones(len(y)) if weights is None else to_numpy(weights).astype(np.float64)
-    if class_weight is not None:
-        w = w * _factors(class_weight, y, w)
-    w = _in_range(w, y)
+    w = _in_range(w, y, frames)
     return namespace(X).asarray(w, dtype=X.dtype, device=X.device)
 
 
-def weights_to_add(X: Any, y: Any, weights: Any, class_weight: Any = None) -> Any:
-    """Weights of more rows of a stream, or None; their unit cannot change any more."""
+def weights_to_add(X: Any, y: Any, weights: Any, class_weight: Any, known: Any) -> Any:
+    """Weights of more rows of a stream, or None; their unit cannot change any more.
+
+    ``known`` are all classes that will ever come.
+    """
     if class_weight == "balanced":
         raise ValueError(
             "class_weight='balanced' needs all rows at once: give partial_fit a dict "
             "or sample_weight."
         )
-    if weights is None and class_weight is None:
+    w = _products(y, weights, class_weight, known)
+    if w is None:
         return None
-    w = np.ones(len(y)) if weights is None else to_numpy(weights).astype(np.float64)
-    if class_weight is not None:
-        w = w * _factors(class_weight, y, w)
     if (w > MOST_COPIES).any() or ((w > 0.0) & (w < LEAST_SHARE)).any():
         raise ValueError(
             f"sample_weight must be 0 or from {LEAST_SHARE:g} to {MOST_COPIES:g} in "
@@ -68,26 +72,41 @@ def weights_to_add(X: Any, y: Any, weights: Any, class_weight: Any = None) -> An
     return namespace(X).asarray(w, dtype=X.dtype, device=X.device)
 
 
-def _factors(class_weight: Any, y: Any, weights: Any) -> Any:
-    """Factor of every row by its class."""
-    present = weights > 0
-    classes, codes = np.unique(y[present], return_inverse=True)
+def _products(y: Any, weights: Any, class_weight: Any, known: Any) -> Any:
+    """Weights times those of the classes in double precision, None where neither is."""
+    if weights is None and class_weight is None:
+        return None
+    w = np.ones(len(y)) if weights is None else to_numpy(weights).astype(np.float64)
+    if class_weight is None:
+        return w
+    classes, codes = np.unique(y, return_inverse=True)
     if isinstance(class_weight, str):
-        shares = np.bincount(codes, weights[present] / weights.max())
-        factors = shares.sum() / (len(classes) * shares)
+        shares = np.bincount(codes, w / w.max())
+        present = shares > 0.0
+        factors = shares.sum() / present.sum() / np.where(present, shares, 1.0)
     else:
-        factors = compute_class_weight(class_weight, classes=classes, y=y[present])
-        if (factors < 0).any() or not np.isfinite(factors).all():
+        _check_class_weight(class_weight, known)
+        factors = np.array([class_weight.get(c, 1.0) for c in classes], np.float64)
+    return w * factors[codes]
+
+
+def _check_class_weight(class_weight: dict[Any, Any], known: Any) -> None:
+    """Refuse factors that are no weights; unknown labels, where a class has none."""
+    with naming("class_weight"):
+        factors = np.array(list(class_weight.values()), np.float64)
+        if not (np.isfinite(factors) & (factors >= 0.0)).all():
             raise ValueError(
-                "class_weight must be finite and 0 or more for every class, found "
-                f"{class_weight}."
+                f"must be finite and 0 or more for every class, found {class_weight}."
             )
-    result = np.zeros(len(y))
-    result[present] = factors[codes]
-    return result
+        labels = set(known)
+        if not (labels <= set(class_weight) or set(class_weight) <= labels):
+            raise ValueError(
+                f"must have keys among the classes {known.tolist()}, found "
+                f"{list(class_weight)}."
+            )
 
 
-def _in_range(weights: Any, y: Any) -> Any:
+def _in_range(weights: Any, y: Any, frames: int) -> Any:
     """Weights in a unit in which one row counts beside all of them."""
     largest = weights.max()
     if largest == 0.0:
@@ -99,7 +118,7 @@ def _in_range(weights: Any, y: Any) -> Any:
     sums, n = float(shares.sum()), int(present.sum())
     total = sums * float(largest)
     if total < max(len(np.unique(y[present])), n / 10.0):
-        warnings.warn(TOO_LITTLE, UserWarning, stacklevel=3)
+        warnings.warn(TOO_LITTLE, UserWarning, stacklevel=3 + frames)
         unit = n / sums
     elif total > MOST_COPIES:
         unit = MOST_COPIES / sums

@@ -17,6 +17,7 @@ from skredu._base import SkreduEstimator, all_or_nothing
 from skredu._checks import check_rows, check_training
 from skredu._compat import (
     ARRAY_API_SUPPORT,
+    FIT_FRAMES,
     CallbackSupportMixin,
     Interval,
     StrOptions,
@@ -137,6 +138,8 @@ class BaseNet(
             Class labels.
         sample_weight : array-like of shape (n_samples,), default=None
             Number of copies of each row; fractions are allowed, zero means absent.
+            Weights that sum to less than the number of classes or a tenth of that of
+            the rows are multiplied to have mean one, with a warning.
 
         Returns
         -------
@@ -228,12 +231,14 @@ class BaseNet(
     def _continues(self) -> bool:
         return bool(self.warm_start) and hasattr(self, "_features")
 
-    def _training_rows(self, X: Any, y: Any, sample_weight: Any) -> Training:
-        """Rows known to be good, sorted by class."""
+    def _training_rows(
+        self, X: Any, y: Any, sample_weight: Any, frames: int = 1 + FIT_FRAMES
+    ) -> Training:
+        """Rows known to be good, sorted by class; ``frames``: see `weights_to_fit`."""
         reset = not self._continues
         X, y, weights = check_training(self, X, y, sample_weight, reset=reset)
         class_weight = getattr(self, "class_weight", None)
-        weights = weights_to_fit(X, y, weights, class_weight)
+        weights = weights_to_fit(X, y, weights, class_weight, frames=frames)
         return Training.of(X, y, weights).merged()
 
     def _check_rows(self, X: Any, method: str) -> Any:

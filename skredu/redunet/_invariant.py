@@ -345,6 +345,8 @@ class InvariantReduNetClassifier(BaseStreamingNet):
             All labels that will ever come; needed in the first call.
         sample_weight : array-like of shape (n_samples,), default=None
             Number of copies of each row; fractions are allowed, zero means absent.
+            Times ``class_weight`` it is 0 or from 1e-30 to 1e9, as nothing is
+            multiplied here.
 
         Returns
         -------
@@ -355,8 +357,8 @@ class InvariantReduNetClassifier(BaseStreamingNet):
         ------
         ValueError
             If a parameter or an array is out of range, ``classes`` is missing in the
-            first call, a label is not among them, the grid is another one, or `fit` has
-            built layers.
+            first call, a label is not among them, the grid is another one, `fit` has
+            built layers, or ``class_weight="balanced"``, which needs all rows at once.
 
         Examples
         --------

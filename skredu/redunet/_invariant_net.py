@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from sklearn.utils.validation import check_is_fitted
 
-from skredu._compat import Interval, StrOptions, namespace
+from skredu._compat import FIT_FRAMES, Interval, StrOptions, namespace
 from skredu.classification._training import Training
 from skredu.coding._linalg import widen
 from skredu.lifting._grid import channels_of
@@ -144,9 +144,11 @@ class BaseInvariantReduNet(SignalsOutMixin, BaseNet):
     def _gives_signals(self) -> bool:
         return not self._invariant
 
-    def _training_rows(self, X: Any, y: Any, sample_weight: Any) -> Training:
+    def _training_rows(
+        self, X: Any, y: Any, sample_weight: Any, frames: int = 1 + FIT_FRAMES
+    ) -> Training:
         refuse_stacks(X)
-        rows = super()._training_rows(X, y, sample_weight)
+        rows = super()._training_rows(X, y, sample_weight, frames + 1)
         if self._continues:
             check_grid(X, self.signal_shape_)
         else:

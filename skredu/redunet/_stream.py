@@ -148,7 +148,7 @@ class BaseStreamingNet(BaseDecidingNet, BaseInvariantReduNet, StreamEstimator):
         refuse_stacks(X)
         source = X  # says its grid
         X, y, weights = check_training(self, X, y, sample_weight, reset=first)
-        weights = weights_to_add(X, y, weights, self.class_weight)
+        weights = weights_to_add(X, y, weights, self.class_weight, known)
         grid = self._grid_for(source, X.shape[1])
         rows = Training.of(X, y, weights, known)
         like = namespace(X).empty(0, dtype=X.dtype, device=X.device)

@@ -1,0 +1,26 @@
+"""Estimators that users derive, and the messages of their parameters."""
+
+import numpy as np
+import pytest
+
+from skredu import MICLClassifier
+
+
+class WithLabel(MICLClassifier):
+    """Has a parameter of its own, which nothing constrains."""
+
+    def __init__(self, epsilon=1.0, label=None):
+        super().__init__(epsilon)
+        self.label = label
+
+
+@pytest.mark.parametrize("label", [None, "a", True, 3])
+def test_parameters_without_constraints_are_not_checked(label):
+    X, y = np.random.default_rng(0).normal(size=(12, 2)), np.arange(12) % 2
+    assert WithLabel(label=label).fit(X, y).predict(X).shape == (12,)
+
+
+def test_truth_values_are_no_numbers():
+    X, y = np.eye(4), [0, 0, 1, 1]
+    with pytest.raises(ValueError, match=r"n_jobs .* must be a number, not a bool"):
+        MICLClassifier(n_jobs=True).fit(X, y)
