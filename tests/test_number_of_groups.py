@@ -73,6 +73,49 @@ def test_a_number_that_no_large_groups_reach_is_kept_all_the_same():
     assert model.n_clusters_ == 20
 
 
+def test_a_number_that_only_small_groups_reach_is_kept_with_a_warning():
+    X, _ = make_blobs(30, 2, random_state=0)
+    heavy = np.where(np.arange(30) == 0, 1e3, 1.0)
+    model = CompressionClustering(n_clusters=3)
+    with pytest.warns(UserWarning, match="some groups are smaller"):
+        model.fit(X, sample_weight=heavy)
+    assert model.n_clusters_ == 3
+
+
+def test_rows_without_groups_are_split_into_large_ones():
+    X = np.random.default_rng(0).normal(size=(900, 3))
+    model = CompressionClustering(n_clusters=3).fit(X)
+    assert model.n_clusters_ == 3
+    assert min(model.cluster_sizes_) >= 100
+    assert sum(model.cluster_sizes_) >= 810
+
+
+def test_a_least_size_holds_where_groups_are_looked_for_on_a_choice_of_rows():
+    X = np.random.default_rng(0).normal(size=(1010, 1))
+    model = CompressionClustering(n_clusters=3, min_cluster_size=202).fit(X)
+    assert model.n_clusters_ == 3
+    assert min(model.cluster_sizes_) >= 202
+
+
+def test_single_rows_count_on_a_choice_of_rows():
+    rng = np.random.default_rng(2)
+    X = rng.normal(size=(1400, 2))
+    X[700:, 0] += 20.0
+    X = np.concatenate([X, rng.uniform(-40.0, 60.0, size=(60, 2))])
+    model = CompressionClustering(n_clusters=12, min_cluster_size=1).fit(X)
+    assert model.n_clusters_ == 12
+    assert np.bincount(model.labels_).tolist() == model.cluster_sizes_.tolist()
+
+
+@pytest.mark.parametrize("options", [{"refine": False}, {"connectivity": 5}])
+def test_a_least_size_that_only_some_distortions_reach(options):
+    X, y = make_blobs(90, 2, centers=[[0, 0], [20, 0], [0, 20]], random_state=0)
+    model = CompressionClustering(n_clusters=3, min_cluster_size=20, **options).fit(X)
+    assert adjusted_rand_score(y, model.labels_) == 1.0
+    with pytest.raises(ValueError, match="nowhere in the tree"):
+        model.set_params(min_cluster_size=40).fit(X)
+
+
 # -- an open number -------------------------------------------------------------------
 
 
@@ -138,6 +181,15 @@ def test_copies_and_their_weights_are_no_evidence(iris, n_clusters):
         model.fit(X, sample_weight=np.full(len(X), weight))
         np.testing.assert_array_equal(model.labels_, once)
         np.testing.assert_allclose(model.cluster_sizes_, weight * sizes)
+
+
+def test_weights_of_all_rows_move_no_minimum_of_the_path(iris):
+    X = iris[0][::3]
+    model, epsilons = CompressionClustering(), np.geomspace(0.1, 3.0, 5)
+    once = model.epsilon_path(X, epsilons)
+    ten = model.epsilon_path(X, epsilons, np.full(len(X), 10.0))
+    np.testing.assert_array_equal(ten["n_clusters"], once["n_clusters"])
+    np.testing.assert_allclose(ten["description_length"], once["description_length"])
 
 
 def test_rows_that_are_all_copies_are_groups():

@@ -26,7 +26,7 @@ from skredu.clustering._codes import codes_of, effective_dimensions, extra_bits
 from skredu.clustering._distortion import elect, path, total_bits
 from skredu.clustering._prepare import prepare
 from skredu.clustering._refinement import Watch
-from skredu.clustering._solve import Data, solve
+from skredu.clustering._solve import Data, Solution, solve
 from skredu.clustering._tree import Tree
 from skredu.clustering._wish import Found, Wish, named
 from skredu.coding._linalg import BLOCK
@@ -263,7 +263,7 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
         self.merge_costs_ = solution.tree.costs * data.scale
         self.greedy_coding_length_ = total_bits(data, found.greedy)
         self.coding_length_ = total_bits(data, found.partition)
-        self._describe(data, found, given)
+        self._describe(solution, found, given)
         progress.end(reconstruction_attributes={})
         return self
 
@@ -375,6 +375,8 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
         """
         estimator = clone(self)
         data = estimator._check(X, sample_weight)
+        if isinstance(self.epsilon, str):
+            data = data.evened()
         values = [_in_reach(epsilon, data) for epsilon in np.ravel(epsilons)]
         return path(data, values, self.assume_centered, self.n_jobs, self._wish)
 
@@ -405,9 +407,10 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
             return epsilon * unit, elected
         return _in_reach(self.epsilon, data), None
 
-    def _describe(self, data: Data, found: Found, given: Data) -> None:
+    def _describe(self, solution: Solution, found: Found, given: Data) -> None:
         """Keep what describes the groups, and what `predict` needs."""
-        self._wish.warn(found, self.epsilon_)
+        self._wish.check(found, solution, self.epsilon_)
+        data = solution.data
         labels = named(found.partition.labels, found.large)
         self.n_clusters_ = k = int(labels.max()) + 1
         # outliers come last, each group of them with its own code

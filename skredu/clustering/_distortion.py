@@ -225,7 +225,7 @@ class _Search:
         large, wanted = self.wish.large(partition, self.least), self.wish.n_clusters
         own = penalised(self.data, partition.bits, epsilon / self.spread, self.rank)
         if wanted is not None:
-            rank = (large.sum() != wanted, own, 0.0)
+            rank = (not self.wish.suits(partition, self.least), own, 0.0)
         else:
             bits = self.judge.bits(partition, self._unit(epsilon), large)
             # the same partition takes the same bits up to rounding
@@ -297,7 +297,11 @@ def _extended(rows: Rows, chosen: Any, large: Any) -> Any:
     for _ in range(MAX_ROUNDS):
         costs = [alone]
         for name in range(np.count_nonzero(large)):
-            group = rows.group(np.flatnonzero(labels == name))
+            members = np.flatnonzero(labels == name)
+            if len(members) == 0:  # all its rows have moved
+                costs.append(np.full(len(rows), math.inf))
+                continue
+            group = rows.group(members)
             cost = group.joined
             cost[group.members] = -group.left
             costs.append(cost)

@@ -39,7 +39,7 @@ class Found:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Wish:
-    """A number of groups that count, and how hard to search.
+    """A number of groups that count, and whether to search on.
 
     Parameters
     ----------
@@ -128,27 +128,27 @@ class Wish:
         found = [] if greedy is None else [greedy]
         if refined:
             found += self._settled(solution, n_groups, elected, least, watch)
-        counting = [p for p in found if self._suits(p, n_groups, least)]
+        counting = [p for p in found if self.suits(p, least)]
         if counting:
             best = min(counting, key=lambda partition: partition.bits)
             if refined and solution.rows.X.shape[1] <= MAX_DENSE:
                 better = escape(best, len(best.groups), watch)
-                if self._suits(better, n_groups, least):
+                if self.suits(better, least):
                     best = better
             return Found(greedy or best, best, self.large(best, least))
-        if not self.auto:
-            weights = solution.data.leaves
-            raise ValueError(self._nowhere(solution.tree, n_groups, least, weights))
         greedy = self._cut(solution, n_groups, 0.0)
         exact = [p for p in [greedy, *found] if len(p.groups) == n_groups]
         best = min(exact, key=lambda partition: partition.bits)
-        return Found(greedy, best, self.large(best, 0.0))
+        return Found(greedy, best, self.large(best, 0.0 if self.auto else least))
 
-    def _suits(self, partition: Partition, n_groups: int, least: float) -> bool:
-        """Whether so many groups count, and hold most rows if no size is given."""
+    def suits(self, partition: Partition, least: float) -> bool:
+        """Whether the number of groups that count is the one that was given.
+
+        If no size is given they also hold most rows.
+        """
         large = self.large(partition, least)
         most = not self.auto or held_by(partition, large) >= MOST
-        return bool(large.sum() == n_groups and most)
+        return bool(large.sum() == self.n_clusters and most)
 
     def _settled(
         self,
@@ -159,11 +159,14 @@ class Wish:
         watch: Watch,
     ) -> list[Partition]:
         """Partitions that the search ends at, from several starts."""
-        rows = solution.rows
+        rows, found = solution.rows, []
         if elected is not None:
-            return [Partition(rows, elected)]
+            found = [Partition(rows, elected)]
+            if self.suits(found[0], least):
+                return found
         begun = [Partition(rows, s) for s in Starts(rows).given(n_groups, least)]
-        return [settle(partition, n_groups, watch) for partition in begun] + begun
+        found += [settle(partition, n_groups, watch) for partition in begun]
+        return found + begun
 
     def _cut(self, solution: Solution, n_groups: int, least: float) -> Any:
         """Best cut of the tree with so many groups that hold most rows, if any.
@@ -209,8 +212,20 @@ class Wish:
             large |= rows * float(np.median(partition.rows.weights)) >= least
         return large
 
-    def warn(self, found: Found, epsilon: float) -> None:
-        """Say so where most rows are outliers."""
+    def check(self, found: Found, solution: Solution, epsilon: float) -> None:
+        """Refuse groups of other sizes than given; warn of small ones and of noise."""
+        least = self.least(solution.data)
+        if self.n_clusters is not None and not self.suits(found.partition, least):
+            if not self.auto:
+                tree, weights = solution.tree, solution.data.leaves
+                raise ValueError(self._nowhere(tree, self.n_clusters, least, weights))
+            warnings.warn(
+                f"n_clusters={self.n_clusters} groups with at least a third of the "
+                "rows of an even group each were not found: some groups are smaller. "
+                "Try a smaller n_clusters, another epsilon, or min_cluster_size=1 if "
+                "such groups are welcome.",
+                stacklevel=3 + FIT_FRAMES,
+            )
         noise = 1.0 - held_by(found.partition, found.large)
         if noise > 0.5:
             warnings.warn(
