@@ -83,11 +83,11 @@ def test_a_number_that_only_small_groups_reach_is_kept_with_a_warning():
 
 
 def test_rows_without_groups_are_split_into_large_ones():
-    X = np.random.default_rng(0).normal(size=(900, 3))
-    model = CompressionClustering(n_clusters=3).fit(X)
-    assert model.n_clusters_ == 3
-    assert min(model.cluster_sizes_) >= 100
-    assert sum(model.cluster_sizes_) >= 810
+    X = np.random.default_rng(2).normal(size=(300, 1))
+    model = CompressionClustering(n_clusters=4).fit(X)
+    assert model.n_clusters_ == 4
+    assert min(model.cluster_sizes_) >= 25
+    assert sum(model.cluster_sizes_) >= 270
 
 
 def test_a_least_size_holds_where_groups_are_looked_for_on_a_choice_of_rows():
@@ -190,6 +190,22 @@ def test_weights_of_all_rows_move_no_minimum_of_the_path(iris):
     ten = model.epsilon_path(X, epsilons, np.full(len(X), 10.0))
     np.testing.assert_array_equal(ten["n_clusters"], once["n_clusters"])
     np.testing.assert_allclose(ten["description_length"], once["description_length"])
+
+
+def test_the_path_without_distortions_takes_those_relative_to_the_weighted_spread():
+    X, weights = np.array([[0.0], [1.0], [4.0]]), np.array([1.0, 2.0, 1.0])
+    epsilons = CompressionClustering().epsilon_path(X, None, weights)["epsilon"]
+    spread = np.std([0.0, 1.0, 1.0, 4.0])
+    np.testing.assert_allclose(epsilons, 2.5 * spread * 2.0 ** np.arange(-10, 1))
+
+
+def test_copies_are_one_group_where_many_rows_first_join_cells():
+    X = np.random.default_rng(0).normal(size=(10_100, 1))
+    X = np.concatenate([X, X[:500]])
+    options = {"refine": False, "min_cluster_size": 1}
+    model = CompressionClustering(0.5, n_clusters=300, **options).fit(X)
+    assert model.n_clusters_ == 300
+    np.testing.assert_array_equal(model.labels_[:500], model.labels_[10_100:])
 
 
 def test_rows_that_are_all_copies_are_groups():

@@ -23,7 +23,7 @@ from skredu._compat import (
 from skredu._progress import Progress
 from skredu.classification._training import check_reach, unit_of
 from skredu.clustering._codes import codes_of, effective_dimensions, extra_bits
-from skredu.clustering._distortion import elect, path, total_bits
+from skredu.clustering._distortion import EPSILONS, elect, path, spread_of, total_bits
 from skredu.clustering._prepare import prepare
 from skredu.clustering._refinement import Watch
 from skredu.clustering._solve import Data, Solution, solve
@@ -349,17 +349,22 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
         check_is_fitted(self)
         return self._tree.linkage()
 
-    def epsilon_path(self, X: Any, epsilons: Any, sample_weight: Any = None) -> Any:
+    def epsilon_path(
+        self, X: Any, epsilons: Any = None, sample_weight: Any = None
+    ) -> Any:
         r"""Find the groups and bits of rows at every one of some distortions.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
             Rows.
-        epsilons : array-like of shape (n_epsilons,)
-            Distortions, in the units of ``X``.
+        epsilons : array-like of shape (n_epsilons,), default=None
+            Distortions, in the units of ``X``. None: 11 from 0.0024 to 2.5 times the
+            root mean square distance of the rows to their mean, or to the origin with
+            ``assume_centered``.
         sample_weight : array-like of shape (n_samples,), default=None
-            Number of copies of each row.
+            Number of copies of each row; as in `fit`, only ratios count with
+            ``epsilon="auto"``.
 
         Returns
         -------
@@ -377,6 +382,8 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
         data = estimator._check(X, sample_weight)
         if isinstance(self.epsilon, str):
             data = data.evened()
+        if epsilons is None:
+            epsilons = EPSILONS * spread_of(data, self.assume_centered)
         values = [_in_reach(epsilon, data) for epsilon in np.ravel(epsilons)]
         return path(data, values, self.assume_centered, self.n_jobs, self._wish)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,16 +15,15 @@ from skredu.clustering._judge import Judge
 from skredu.clustering._partition import MAX_DENSE, Partition, Rows
 from skredu.clustering._refinement import Watch, reassign, settle
 from skredu.clustering._solve import Data, solve
-from skredu.clustering._starts import MAX_SMALL, Starts, even_choice
+from skredu.clustering._starts import MAX_ROWS, MAX_SMALL, Starts, even_choice
 from skredu.clustering._wish import Wish
 
 # Distortions that are tried, relative to the spread of the rows.
 EPSILONS = 2.5 * 2.0 ** np.arange(-10.0, 1.0)
 # Values of a feature that differ by less than this share of their range are the same.
 RESOLUTION = 1e-9
-# Of more distinct rows than this, an even choice of so many is looked at.
-MAX_ROWS = 1000
-# ... and of so many where rows do not move: they merge once for each distortion.
+# Of more distinct rows an even choice of so many is looked at where rows do not move:
+# they merge once for each distortion.
 MAX_MERGED = 500
 # The search for a number of groups goes on to half as many again and so many more.
 MORE_GROUPS = 4
@@ -208,10 +208,14 @@ class _Search:
         self.spread = spread_of(data, assume_centered)
         self.rank = directions(data, assume_centered)
         self.least = wish.least(data)
-        rows = data.scaled(self.spread, assume_centered, span=False)
-        self.starts = Starts(rows)
+        self.rows = rows = data.scaled(self.spread, assume_centered, span=False)
         rounding = (steps_of(data.X) / self.spread) ** 2 / 12.0
         self.judge = Judge(rows, data.X.shape[1] ** -0.5, rounding, self.rank)
+
+    @cached_property
+    def starts(self) -> Starts:
+        """Partitions to begin with, the same for all distortions."""
+        return Starts(self.rows)
 
     def best(self, epsilon: float) -> _Candidate:
         """Partition that is described in the fewest bits."""
@@ -222,7 +226,7 @@ class _Search:
         return min(found, key=lambda candidate: candidate.rank)
 
     def _judged(self, partition: Partition, epsilon: float) -> _Candidate:
-        large, wanted = self.wish.large(partition, self.least), self.wish.n_clusters
+        large, wanted = self.wish.are_large(partition, self.least), self.wish.n_clusters
         own = penalised(self.data, partition.bits, epsilon / self.spread, self.rank)
         if wanted is not None:
             rank = (not self.wish.suits(partition, self.least), own, 0.0)

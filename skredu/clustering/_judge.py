@@ -100,7 +100,10 @@ class Judge:
         return np.maximum(noise, self.floor)
 
     def _alone(self, rows: Rows, unit: float) -> Any:
-        """Bits of each row as one of none: by a Cauchy distribution as wide as all."""
+        """Bits of each row as an outlier.
+
+        By a Cauchy distribution as wide as all rows.
+        """
         r, group = self.rank, rows.group(np.arange(len(rows)))
         X = (rows.X - group.mean) * unit
         variance = float(np.sum(group.squares)) * unit**2 / (self.total * r)

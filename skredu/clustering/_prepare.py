@@ -1,4 +1,4 @@
-"""Rows, weights and neighbours at the door of the clustering."""
+"""Input checks of the clustering: rows, weights and neighbours."""
 
 from __future__ import annotations
 

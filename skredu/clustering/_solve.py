@@ -133,7 +133,8 @@ def solve(
     rows = data.scaled(epsilon, assume_centered)
     m = len(rows)
     if m <= MAX_EXACT or data.adjacency is not None:
-        heads, joins = data.heads, list(_equal_rows(data, rows))
+        within: list[Any] = []
+        nodes = np.arange(m)
         groups = Groups(
             rows.X,
             rows.weights,
@@ -143,16 +144,19 @@ def solve(
         )
     else:
         partition = Partition(rows, cells(rows, N_CELLS))
-        heads, joins = _joined_cells(data, partition)
+        within, nodes = _joined_cells(partition)
         groups, _ = partition.as_groups()
     graph = None if data.adjacency is None else Graph(data.adjacency)
-    found = watch(merges(groups, graph), len(heads) - 1)
+    found = watch(merges(groups, graph), len(nodes) - 1)
     steps = list(found if to_the_end else takewhile(lambda step: step[2] < 0.0, found))
-    tree = grow(heads, joins, steps)
-    worse = np.flatnonzero(tree.costs[len(joins) :] >= 0.0)
-    n_merges = len(joins) + int(worse[0] if len(worse) else len(steps))
-    n_equal = len(data.leaves) - m if len(heads) == m else 0
-    return Solution(rows, data, tree, n_equal, n_merges)
+    nodes = np.concatenate([nodes, m + len(within) + np.arange(len(steps))])
+    above = [(nodes[a], nodes[b], bits) for a, b, bits in steps]
+    joins = list(_equal_rows(data, rows))
+    tree = grow(data.heads, joins, within + above)
+    n_before = len(joins) + len(within)
+    worse = np.flatnonzero(tree.costs[n_before:] >= 0.0)
+    n_merges = n_before + int(worse[0] if len(worse) else len(steps))
+    return Solution(rows, data, tree, len(joins), n_merges)
 
 
 def _equal_rows(data: Data, rows: Rows) -> Iterator[tuple[int, int, float]]:
@@ -174,21 +178,18 @@ def _equal_rows(data: Data, rows: Rows) -> Iterator[tuple[int, int, float]]:
         yield name, leaf, added
 
 
-def _joined_cells(data: Data, partition: Partition) -> tuple[Any, list[Any]]:
-    """First row of each cell, and all others, which join it; the last with all bits."""
-    labels, rows = partition.labels[data.names], partition.rows
-    volumes = np.log2(1.0 + rows.squares) * rows.assume_centered
-    present = np.flatnonzero(data.leaves > 0)
-    names = data.names[present]
-    alone = rows.bits(volumes[names], data.leaves[present], rows.mean_squares[names])
-    before = np.bincount(labels[present], alone, len(partition.groups))
-    heads = np.full(len(partition.groups), -1)
-    heads[labels[present[::-1]]] = present[::-1]
-    joins = []
-    for label in range(len(heads)):
-        leaves = np.flatnonzero(labels == label)
-        leaves = leaves[leaves != heads[label]]
-        joins += [[label, leaf, 0.0] for leaf in leaves]
-        if len(leaves):
-            joins[-1][2] = partition.groups[label].bits - float(before[label])
-    return heads, joins
+def _joined_cells(partition: Partition) -> tuple[list[Any], Any]:
+    """Merge the rows of each cell, the last with all bits; also names of the cells."""
+    m, alone = len(partition.labels), partition.rows.alone
+    steps: list[tuple[int, int, float]] = []
+    names = []
+    for group in partition.groups:
+        name, *others = group.members
+        for row in others:
+            steps.append((name, row, 0.0))
+            name = m + len(steps) - 1
+        if others:
+            saved = group.bits - float(np.sum(alone[group.members]))
+            steps[-1] = (*steps[-1][:2], saved)
+        names.append(name)
+    return steps, np.array(names)

@@ -11,13 +11,11 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import pairwise_distances_argmin
 
 from skredu.clustering._partition import Rows
-from skredu.clustering._refinement import cells
+from skredu.clustering._refinement import MAX_CELLS, cells
 from skredu.clustering._tree import Tree
 
-# Of more rows than this an even choice is joined; all pairs are looked at.
+# Of more rows than this an even choice is looked at; all pairs of them are.
 MAX_ROWS = 1000
-# Cells that rows are split into, to be merged from there.
-N_CELLS = 32
 # So many smaller groups may stand beside those that count.
 MAX_SMALL = 15
 
@@ -71,12 +69,12 @@ class Starts:
         yield self.ward(n_groups)
         yield from self.with_small(n_groups, least)
         yield self.kmeans(n_groups)
-        yield cells(self.rows, max(N_CELLS, 2 * n_groups))
+        yield cells(self.rows, max(MAX_CELLS, 2 * n_groups))
 
     def many(self) -> Iterator[Any]:
         """Labels of more groups than are likely, to be merged."""
-        yield self.ward(N_CELLS)
-        yield cells(self.rows, N_CELLS)
+        yield self.ward(MAX_CELLS)
+        yield cells(self.rows, MAX_CELLS)
 
     def _of_all(self, labels: Any) -> Any:
         if len(labels) == len(self.rows):

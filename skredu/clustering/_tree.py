@@ -39,7 +39,7 @@ class Tree:
                 return in_order(above[:n])
             above = higher
 
-    def large(self, weights: Any, least: float) -> tuple[Any, Any]:
+    def count_large(self, weights: Any, least: float) -> tuple[Any, Any]:
         """Count nodes with a weight of ``least``, and add these, after every merge."""
         n, n_merges = self.n_leaves, len(self.children)
         sizes = np.concatenate([weights, np.zeros(n_merges)])

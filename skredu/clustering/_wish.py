@@ -109,7 +109,7 @@ class Wish:
             best = Partition(solution.rows, elected)
         elif refined:
             best = refine(solution.rows, greedy.labels, watch=watch)
-        large = self.large(best, self.least(solution.data))
+        large = self.are_large(best, self.least(solution.data))
         if self.auto and held_by(best, large) < 0.5:
             large[:] = True
         return Found(greedy, best, large)
@@ -135,18 +135,18 @@ class Wish:
                 better = escape(best, len(best.groups), watch)
                 if self.suits(better, least):
                     best = better
-            return Found(greedy or best, best, self.large(best, least))
+            return Found(greedy or best, best, self.are_large(best, least))
         greedy = self._cut(solution, n_groups, 0.0)
         exact = [p for p in [greedy, *found] if len(p.groups) == n_groups]
         best = min(exact, key=lambda partition: partition.bits)
-        return Found(greedy, best, self.large(best, 0.0 if self.auto else least))
+        return Found(greedy, best, self.are_large(best, 0.0 if self.auto else least))
 
     def suits(self, partition: Partition, least: float) -> bool:
         """Whether the number of groups that count is the one that was given.
 
         If no size is given they also hold most rows.
         """
-        large = self.large(partition, least)
+        large = self.are_large(partition, least)
         most = not self.auto or held_by(partition, large) >= MOST
         return bool(large.sum() == self.n_clusters and most)
 
@@ -174,7 +174,7 @@ class Wish:
         Smaller groups beside them are outliers.
         """
         tree, weights = solution.tree, solution.data.leaves
-        n_large, held = tree.large(weights, least)
+        n_large, held = tree.count_large(weights, least)
         cuts = np.flatnonzero(n_large == n_groups)
         cuts = cuts[cuts >= solution.n_equal]
         if self.auto:
@@ -186,14 +186,14 @@ class Wish:
 
     def cut(self, tree: Tree, weights: Any, n_clusters: int, least: float) -> Any:
         """Labels of the leaves in the last cut with so many groups that count."""
-        n_large, _ = tree.large(weights, least)
+        n_large, _ = tree.count_large(weights, least)
         cuts = np.flatnonzero(n_large == n_clusters)
         if len(cuts) == 0:
             raise ValueError(self._nowhere(tree, n_clusters, least, weights))
         return tree.cut(int(cuts[-1]))
 
     def _nowhere(self, tree: Tree, n_clusters: int, least: float, weights: Any) -> str:
-        n_large, _ = tree.large(weights, least)
+        n_large, _ = tree.count_large(weights, least)
         size = (
             "" if self.auto else f" of min_cluster_size={self.min_cluster_size} or more"
         )
@@ -203,7 +203,7 @@ class Wish:
             "them. Ask for no more, for smaller ones, or leave one of the two out."
         )
 
-    def large(self, partition: Partition, least: float) -> Any:
+    def are_large(self, partition: Partition, least: float) -> Any:
         """Which groups count: by weight or, where that is not given, by rows."""
         counts = np.array([group.count for group in partition.groups])
         large = counts >= least

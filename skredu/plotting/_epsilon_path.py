@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.utils import check_array
 
 from skredu.plotting._support import (
     PALETTE,
@@ -132,8 +131,7 @@ class EpsilonPathDisplay(Display):
         X : array-like of shape (n_samples, n_features)
             Rows.
         epsilons : array-like of shape (n_epsilons,), default=None
-            Distortions. None: 11 from 0.0024 to 2.5 times the root mean square distance
-            of the rows to their mean, or to the origin if centred rows are assumed.
+            Distortions. None: those that the method ``epsilon_path`` chooses.
         sample_weight : array-like of shape (n_samples,), default=None
             Number of copies of each row.
         bits : {"description_length", "coding_length"}, default="description_length"
@@ -156,8 +154,6 @@ class EpsilonPathDisplay(Display):
         pyplot(cls, "from_estimator")
         model, X = last_step(estimator, X, fitted=False)
         require(model, ["epsilon_path"], cls, "paths over the distortion")
-        if epsilons is None:
-            epsilons = _grid(X, bool(model.assume_centered))
         path = model.epsilon_path(X, epsilons, sample_weight)
         chosen = getattr(model, "epsilon_", None)
         return cls(**path, chosen=chosen).plot(ax, bits=bits, **kwargs)
@@ -235,11 +231,3 @@ class EpsilonPathDisplay(Display):
         ax.set_ylabel(label, color=style["color"])
         ax.tick_params(axis="y", labelcolor=style["color"])
         return line
-
-
-def _grid(X: Any, assume_centered: bool) -> Any:
-    """Distortions relative to the spread of rows."""
-    X = check_array(X, dtype=[np.float64, np.float32])
-    X = X if assume_centered else X - X.mean(axis=0)
-    spread = float(np.mean(np.sum(np.square(X, dtype=float), axis=1))) ** 0.5
-    return 2.5 * 2.0 ** np.arange(-10.0, 1.0) * (spread or 1.0)
