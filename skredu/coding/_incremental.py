@@ -52,58 +52,56 @@ class Code:
     assume_centered: bool
     volumes: tuple[float, float] | None = None
 
-    def scale(self, epsilons: Any, change: float = 0.0) -> Any:
-        """Factor ``c`` in front of the scatter, of shape (e,)."""
+    def scale(self, epsilons: Any, change: Any = 0.0) -> Any:
+        """Factor ``c`` in front of the scatter, (e,); (m, e) for changes (m, 1)."""
         return self.n_features / (self.count + change) / (epsilons * epsilons)
 
     def log_volume(self, epsilons: Any, change: float = 0.0) -> Any:
         """Log-determinants of ``I + c S``, of shape (e,)."""
-        xp = namespace(epsilons)
         if self.volumes is not None:
+            xp = namespace(epsilons)
             return xp.zeros_like(epsilons) + self.volumes[int(change)]
-        c = self.scale(epsilons, change)
+        return self._log_volume(self.scale(epsilons, change))
+
+    def log_volumes(self, epsilons: Any, changes: Any) -> Any:
+        """Log-determinants of ``I + c S`` for changes (m, 1), of shape (m, e)."""
+        xp = namespace(epsilons)
+        if changes.shape[0] == 1:
+            return self._log_volume(self.scale(epsilons, changes)[0, :])[None, :]
+        found, places = xp.unique_inverse(changes[:, 0])
+        c = self.scale(epsilons, found[:, None])
+        columns = [self._log_volume(c[:, i]) for i in range(c.shape[1])]
+        return xp.take(xp.stack(columns, axis=1), places, axis=0)
+
+    def _log_volume(self, c: Any) -> Any:
+        xp = namespace(c)
         return xp.sum(xp.log1p(c[:, None] * self.eigenvalues[None, :]), axis=1)
 
     def length(self, epsilons: Any) -> Any:
         """Length of the group itself, of shape (e,); no rows take no bits."""
         if self.count == 0.0:
             return namespace(epsilons).zeros_like(epsilons)
-        return self._length(self.log_volume(epsilons), self.mean_square, epsilons, 0.0)
+        return self.length_of(
+            self.log_volume(epsilons), self.mean_square, epsilons, 0.0
+        )
 
-    def joined_length(
-        self, m: Any, mean_squares: Any, epsilons: Any, change: float = 1.0
-    ) -> Any:
-        """Length with ``change`` more copies of each row, of shape (b, e).
+    def joined_length(self, m: Any, mean_squares: Any, epsilons: Any) -> Any:
+        """Length with one more copy of each row, of shape (b, e).
 
         ``m`` of shape (b, e) holds the Mahalanobis squares of the rows at
-        ``scale(epsilons, change)``, ``mean_squares`` of shape (b,) the squared norms
+        ``scale(epsilons, 1.0)``, ``mean_squares`` of shape (b,) the squared norms
         of the means that the rows would leave behind.
         """
-        xp = namespace(m)
-        c = self.scale(epsilons, change)
-        volumes = self.log_volume(epsilons, change) + xp.log1p(
-            c * self.growth(change) * m
-        )
-        return self._length(volumes, mean_squares[:, None], epsilons, change)
+        grown = namespace(m).log1p(self.scale(epsilons, 1.0) * self.growth(1.0) * m)
+        volumes = self.log_volume(epsilons, 1.0) + grown
+        return self.length_of(volumes, mean_squares[:, None], epsilons, 1.0)
 
-    def growth(self, change: float) -> float:
+    def growth(self, change: Any) -> Any:
         """Factor ``f`` of the rank-one change of the scatter."""
         n = self.count
         return change if self.assume_centered else change * n / (n + change)
 
-    def left_length(
-        self, remainder: Any, mean_squares: Any, epsilons: Any, weight: float
-    ) -> Any:
-        """Length without ``weight`` copies of a row, of shape (b, e).
-
-        ``remainder`` holds ``1 + c f m`` with ``t = -weight`` (see the module), which
-        the caller knows without cancellation.
-        """
-        xp = namespace(remainder)
-        volumes = self.log_volume(epsilons, -weight) + xp.log(remainder)
-        return self._length(volumes, mean_squares[:, None], epsilons, -weight)
-
-    def moved_mean_squares(self, dots: Any, squares: Any, change: float) -> Any:
+    def moved_mean_squares(self, dots: Any, squares: Any, change: Any) -> Any:
         """Squared norms of the mean after a change, from ``mean.x`` and ``x.x``."""
         xp = namespace(dots)
         if self.assume_centered:
@@ -112,9 +110,10 @@ class Code:
         total = old * old * self.mean_square + 2.0 * old * new * dots
         return at_least(total + new * new * squares, 0.0)
 
-    def _length(
-        self, volumes: Any, mean_squares: Any, epsilons: Any, change: float
+    def length_of(
+        self, volumes: Any, mean_squares: Any, epsilons: Any, change: Any
     ) -> Any:
+        """Length with log-determinants and squared norms of means after a change."""
         xp = namespace(epsilons)
         d = self.n_features
         length = (self.count + change + d) / 2.0 * volumes
@@ -144,28 +143,35 @@ class Coordinates:
     dots: Any
     norms: Any
 
-    def take(self, index: Any) -> Coordinates:
-        """Return some of the rows."""
-        xp = namespace(self.outside)
-        return Coordinates(
-            *(
-                xp.take(a, index, axis=0)
-                for a in (self.squares, self.outside, self.dots, self.norms)
-            )
-        )
-
 
 def quadratic_forms(rows: Coordinates, eigenvalues: Any, c: Any) -> Any:
     r"""Mahalanobis squares: :math:`\sum_i p_i^2 / (1 + c\lambda_i)` and the rest."""
-    xp = namespace(rows.squares)
-    weights = 1.0 / (1.0 + c[None, :] * eigenvalues[:, None])
-    forms = rows.squares @ xp.astype(weights, rows.squares.dtype)
-    return xp.astype(forms + rows.outside[:, None], xp.float64)
+    forms = _shrunk(rows.squares, eigenvalues, c) + rows.outside[:, None]
+    return namespace(forms).astype(forms, namespace(forms).float64)
+
+
+def _shrunk(squares: Any, eigenvalues: Any, c: Any) -> Any:
+    r"""Return :math:`\sum_i p_i^2 / (1 + c\lambda_i)` for ``c`` of all rows or of each.
+
+    ``c`` has shape (e,), (1, e) or (b, e). One of each row takes no matrix product:
+    one distortion at a time, it needs no more memory than the rows.
+    """
+    xp = namespace(squares)
+    if c.ndim == 1 or c.shape[0] == 1:
+        shares = 1.0 / (1.0 + xp.reshape(c, (1, -1)) * eigenvalues[:, None])
+        return squares @ xp.astype(shares, squares.dtype)
+    columns = []
+    for i in range(c.shape[1]):
+        scaled = 1.0 + c[:, i][:, None] * eigenvalues[None, :]
+        columns.append(xp.sum(squares / xp.astype(scaled, squares.dtype), axis=1))
+    return xp.stack(columns, axis=1)
 
 
 def joined_extra(code: Code, rows: Coordinates, epsilons: Any) -> Any:
     """Extra nats of rows that are not in the group, of shape (b, e)."""
-    return _joined(code, rows, epsilons, 1.0) - code.length(epsilons)
+    m = quadratic_forms(rows, code.eigenvalues, code.scale(epsilons, 1.0))
+    moved = code.moved_mean_squares(rows.dots, rows.norms, 1.0)
+    return code.joined_length(m, moved, epsilons) - code.length(epsilons)
 
 
 def left_out_extra(
@@ -182,53 +188,40 @@ def left_out_extra(
     them the loss is that of a subtraction.
     """
     xp = namespace(rows.outside)
-    if weights is None:
-        weights = xp.ones_like(rows.norms)
-    weights = xp.astype(weights, xp.float64)
-    pieces, order = [], []
-    for weight in xp.unique_values(weights):
-        index = xp.nonzero(weights == weight)[0]
-        part = None if leverages is None else leverages.take(index)
-        pieces.append(_left_out(code, rows.take(index), epsilons, float(weight), part))
-        order.append(index)
-    if len(pieces) == 1:
-        return pieces[0]
-    return xp.take(xp.concat(pieces), xp.argsort(xp.concat(order)), axis=0)
+    w = _weights_or_one(weights, rows.norms)
+    alone = code.count - w <= NOTHING_LEFT * code.count
+    w = xp.where(alone, xp.full_like(w, 0.5 * code.count), w)
 
-
-def _left_out(
-    code: Code,
-    rows: Coordinates,
-    epsilons: Any,
-    weight: float,
-    leverages: Leverages | None,
-) -> Any:
-    xp = namespace(rows.outside)
-    if code.count - weight <= NOTHING_LEFT * code.count:
-        return xp.full((rows.outside.shape[0], epsilons.shape[0]), xp.inf)
-
-    def without(copies: float) -> Any:
-        c = code.scale(epsilons, -copies)
-        if leverages is None:
+    def length(change: Any) -> Any:
+        """Length with so many more copies of each row, which is in the group."""
+        c = code.scale(epsilons, change)
+        if leverages is None or xp.all(change > 0.0):
             m = quadratic_forms(rows, code.eigenvalues, c)
-            remainder = 1.0 + c * code.growth(-copies) * m
+            factor = 1.0 + c * code.growth(change) * m
         else:
-            remainder = leverages.remainder(code, c, weight, copies)
-        tiny = float(xp.finfo(remainder.dtype).smallest_normal)
-        moved = code.moved_mean_squares(rows.dots, rows.norms, -copies)
-        return code.left_length(at_least(remainder, tiny), moved, epsilons, copies)
+            factor = leverages.remainder(code, c, w, -change)
+            if xp.any(change > 0.0):
+                m = quadratic_forms(rows, code.eigenvalues, c)
+                joined = 1.0 + c * code.growth(change) * m
+                factor = xp.where(change > 0.0, joined, factor)
+        tiny = float(xp.finfo(factor.dtype).smallest_normal)
+        volumes = code.log_volumes(epsilons, change) + xp.log(at_least(factor, tiny))
+        dots, norms = rows.dots[:, None], rows.norms[:, None]
+        moved = code.moved_mean_squares(dots, norms, change)
+        return code.length_of(volumes, moved, epsilons, change)
 
-    if weight == 1.0:
-        return code.length(epsilons) - without(weight)
-    if weight < 1.0:
-        return _joined(code, rows, epsilons, 1.0 - weight) - without(weight)
-    return without(weight - 1.0) - without(weight)
+    with_one = length(1.0 - w) if xp.any(w != 1.0) else code.length(epsilons)
+    nats = with_one - length(-w)
+    return xp.where(alone, xp.full_like(nats, xp.inf), nats)
 
 
-def _joined(code: Code, rows: Coordinates, epsilons: Any, change: float) -> Any:
-    m = quadratic_forms(rows, code.eigenvalues, code.scale(epsilons, change))
-    moved = code.moved_mean_squares(rows.dots, rows.norms, change)
-    return code.joined_length(m, moved, epsilons, change)
+def _weights_or_one(weights: Any, norms: Any) -> Any:
+    """Weights of rows (b, 1) in double precision, or the one (1, 1) that all have."""
+    xp = namespace(norms)
+    if weights is None:
+        return xp.ones_like(norms[:1])[:, None]
+    w = xp.astype(weights, xp.float64)[:, None]
+    return w[:1, :] if xp.all(w == w[:1, :]) else w
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -253,13 +246,13 @@ class Leverages:
         xp = namespace(self.squares)
         return Leverages(xp.take(self.squares, index, axis=0), self.full)
 
-    def remainder(self, code: Code, c: Any, weight: float, copies: float) -> Any:
+    def remainder(self, code: Code, c: Any, weight: Any, copies: Any) -> Any:
         """Return ``1 + c f m`` when ``copies`` of each row leave, of shape (b, e).
 
-        All rows have the same weight.
+        The weight and the copies are of shape (1, 1) or (b, 1).
         """
         xp = namespace(self.squares)
-        inner = self.squares @ (1.0 / (1.0 + c[None, :] * code.eigenvalues[:, None]))
+        inner = _shrunk(self.squares, code.eigenvalues, c)
         constant = 0.0 if code.assume_centered else weight / code.count
         if not self.full:
             sums = xp.sum(self.squares, axis=1)[:, None]
