@@ -28,20 +28,17 @@ from skredu.redunet._spectrum import (
 
 
 class Scales(NamedTuple):
-    """What a class is at some distortions, with a change of its weight.
+    """What a class is at some distortions, with one change of its weight or several.
 
     Parameters
     ----------
-    factors : array of shape (F, e)
+    factors : array of shape (F, e, m)
         Before its scatters.
-    shrink : array of shape (F, e, r)
-        Eigenvalues of the inverse of the unit matrix plus the scaled scatters.
-    volumes : array of shape (e,)
+    volumes : array of shape (m, e)
         Log-determinants over all frequencies.
     """
 
     factors: Any
-    shrink: Any
     volumes: Any
 
 
@@ -136,8 +133,10 @@ class SpectralCoder(Coder):
 
     def joined(self, j: int, prepared: Prepared, epsilons: Any) -> Any:
         """Extra nats (b, e) of rows that are not in class ``j``."""
-        before = self._length(j, self._scales(j, epsilons, 0.0).volumes, 0.0)
-        return self._joined(j, self._spectra(prepared), epsilons, 1.0) - before
+        zero = self._one(epsilons, 0.0)
+        before = self._length(j, self._scales(j, epsilons, zero).volumes, zero)
+        one = self._one(epsilons, 1.0)
+        return self._joined(j, self._spectra(prepared), epsilons, one) - before
 
     def left(
         self, j: int, rows: Training, index: Any, prepared: Prepared, epsilons: Any
@@ -147,51 +146,55 @@ class SpectralCoder(Coder):
         assert self.leverages is not None
         weights = rows.weights_of(index)
         positions = xp.take(rows.positions, index)
-        leverages = self.leverages[j].of(Z, weights, positions)
-        if weights is None:
-            weights = xp.ones(Z.shape[2], dtype=xp.float64, device=Z.device)
-        parts, order = [], []
-        for weight in xp.unique_values(weights):
-            some = xp.nonzero(weights == weight)[0]
-            spectra, levers = (xp.take(a, some, axis=2) for a in (Z, leverages))
-            parts.append(self._left(j, spectra, levers, epsilons, float(weight)))
-            order.append(some)
-        return xp.take(xp.concat(parts), xp.argsort(xp.concat(order)), axis=0)
-
-    def lengths(self, epsilons: Any) -> Any:
-        """Nats of each class itself, of shape (k, e)."""
-        every = [self._scales(j, epsilons, 0.0) for j in range(self.n_classes)]
-        lengths = [self._length(j, s.volumes, 0.0) for j, s in enumerate(every)]
-        return namespace(epsilons).stack(lengths)
-
-    def _left(self, j: int, Z: Any, levers: Any, epsilons: Any, weight: float) -> Any:
-        xp, count = namespace(Z), self.counts[j]
-        if count - weight <= NOTHING_LEFT * count:
-            shape = (Z.shape[2], epsilons.shape[0])
-            return xp.full(shape, xp.inf, dtype=xp.float64, device=Z.device)
-        scales = self._scales(j, epsilons, -weight)
-        remainder = scales.shrink @ levers
+        levers = self.leverages[j].of(Z, weights, positions)
+        w = self._one(epsilons, 1.0) if weights is None else weights
+        w = w[:1] if xp.all(w == w[:1]) else w
+        alone = self.counts[j] - w <= NOTHING_LEFT * self.counts[j]
+        w = xp.where(alone, xp.full_like(w, 0.5 * self.counts[j]), w)
+        scales = self._scales(j, epsilons, -w)
+        remainder = self._shrunk(j, levers, scales.factors)
         remainder += at_least(1.0 - xp.sum(levers, axis=1), 0.0)[:, None, :]
         tiny = float(xp.finfo(xp.float64).smallest_normal)
         logs = self._pooled(xp.log(at_least(remainder, tiny)))
-        after = self._joined(j, Z, epsilons, 1.0 - weight)
-        return after - self._length(j, scales.volumes[None, :] + logs, -weight)
+        after = self._joined(j, Z, epsilons, 1.0 - w)
+        nats = after - self._length(j, scales.volumes + logs, -w)
+        return xp.where(alone[:, None], xp.full_like(nats, xp.inf), nats)
 
-    def _joined(self, j: int, Z: Any, epsilons: Any, change: float) -> Any:
-        """Length of a class with ``change`` more copies of each row, (b, e)."""
-        xp, scales = namespace(Z), self._scales(j, epsilons, change)
-        volumes = scales.volumes[None, :]
-        if change == 0.0:
-            return self._length(j, volumes, change)
+    def lengths(self, epsilons: Any) -> Any:
+        """Nats of each class itself, of shape (k, e)."""
+        zero, lengths = self._one(epsilons, 0.0), []
+        for j in range(self.n_classes):
+            volumes = self._scales(j, epsilons, zero).volumes
+            lengths.append(self._length(j, volumes, zero)[0, :])
+        return namespace(epsilons).stack(lengths)
+
+    def _joined(self, j: int, Z: Any, epsilons: Any, changes: Any) -> Any:
+        """Length of a class with so many more copies of each row, (b, e)."""
+        xp, scales = namespace(Z), self._scales(j, epsilons, changes)
+        if not xp.any(changes != 0.0):
+            return self._length(j, scales.volumes, changes)
         inside = squares(coordinates(self.classes[j]["basis"], Z))
         outside = squared_norms(Z) - xp.astype(xp.sum(inside, axis=1), xp.float64)
-        forms = xp.astype(scales.shrink, inside.dtype, copy=False) @ inside
+        forms = self._shrunk(j, inside, scales.factors)
         rest = xp.astype(at_least(outside, 0.0), forms.dtype, copy=False)
-        scale = xp.astype(change * scales.factors, forms.dtype, copy=False)
-        joined = scale[:, :, None] * (forms + rest[:, None, :])
-        if change < 0.0:  # some copies leave
-            joined = at_least(joined, float(xp.finfo(joined.dtype).eps) - 1.0)
-        return self._length(j, volumes + self._pooled(xp.log1p(joined)), change)
+        scale = xp.astype(changes * scales.factors, forms.dtype, copy=False)
+        joined = scale * (forms + rest[:, None, :])
+        # some copies leave
+        joined = at_least(joined, float(xp.finfo(joined.dtype).eps) - 1.0)
+        return self._length(j, scales.volumes + self._pooled(xp.log1p(joined)), changes)
+
+    def _shrunk(self, j: int, squared: Any, factors: Any) -> Any:
+        """Return forms (F, e, b) of the inverse of ``I + c S`` by squares (F, r, b)."""
+        xp, eigenvalues = namespace(squared), self.classes[j]["eigenvalues"]
+        if factors.shape[2] == 1:
+            shares = 1.0 / (1.0 + factors * eigenvalues[:, None, :])
+            return xp.astype(shares, squared.dtype, copy=False) @ squared
+        columns = []
+        for i in range(factors.shape[1]):
+            scaled = 1.0 + factors[:, i, :][:, None, :] * eigenvalues[:, :, None]
+            scaled = xp.astype(scaled, squared.dtype, copy=False)
+            columns.append(xp.sum(squared / scaled, axis=1))
+        return xp.stack(columns, axis=1)
 
     def _pooled(self, values: Any) -> Any:
         """Sum values (F, e, b) over frequencies, (b, e)."""
@@ -199,27 +202,44 @@ class SpectralCoder(Coder):
         sums = self.frequencies.total(xp.reshape(values, (F, e * b)))
         return xp.reshape(sums, (e, b)).T
 
-    def _scales(self, j: int, epsilons: Any, change: float) -> Scales:
-        """Return what all blocks of rows need of a class, made once."""
+    def _scales(self, j: int, epsilons: Any, changes: Any) -> Scales:
+        """Scales of a class; of one change made once for all blocks of rows."""
+        if changes.shape[0] > 1:
+            return self._made_scales(j, epsilons, changes)
         if self._known[0] is not epsilons:
             self._known = (epsilons, {})
-        known = self._known[1]
-        if (j, change) not in known:
-            # of no rows, any factor will do
-            unit = self.frequencies.scale(self.counts[j] + change or 1.0, 1.0)
-            factors = unit[:, None] / (epsilons * epsilons)[None, :]
-            scaled = factors[:, :, None] * self.classes[j]["eigenvalues"][:, None, :]
-            logs = namespace(scaled).log1p(scaled)
-            volumes = self.frequencies.total(namespace(logs).sum(logs, axis=2))
-            known[j, change] = Scales(factors, 1.0 / (1.0 + scaled), volumes)
-        return known[j, change]
+        known, place = self._known[1], (j, float(changes[0]))
+        if place not in known:
+            known[place] = self._made_scales(j, epsilons, changes)
+        return known[place]
+
+    def _made_scales(self, j: int, epsilons: Any, changes: Any) -> Scales:
+        xp, eigenvalues = namespace(epsilons), self.classes[j]["eigenvalues"]
+        found, places = xp.unique_inverse(changes)
+        counts = self.counts[j] + found
+        # of no rows, any factor will do
+        counts = xp.where(counts == 0.0, xp.ones_like(counts), counts)
+        unit = self.frequencies.scale(1.0, 1.0)[:, None] / counts[None, :]
+        factors = unit[:, None, :] / (epsilons * epsilons)[None, :, None]
+        columns = []
+        for i in range(factors.shape[1]):
+            scaled = factors[:, i, :][:, None, :] * eigenvalues[:, :, None]
+            columns.append(self.frequencies.total(xp.sum(xp.log1p(scaled), axis=1)))
+        volumes = xp.take(xp.stack(columns, axis=1), places, axis=0)
+        return Scales(xp.take(factors, places, axis=2), volumes)
+
+    @staticmethod
+    def _one(epsilons: Any, value: float) -> Any:
+        """Return a change that is the same for all rows."""
+        return namespace(epsilons).full_like(epsilons[:1], value)
 
     def _spectra(self, prepared: Prepared) -> Any:
         """Spectra (F, C, b) of prepared rows."""
         return namespace(prepared[0]).permute_dims(prepared[0], (1, 2, 0))
 
-    def _length(self, j: int, volumes: Any, change: float) -> Any:
-        return (self.counts[j] + change + self.n_features) / 2.0 * volumes
+    def _length(self, j: int, volumes: Any, changes: Any) -> Any:
+        """Length by log-determinants (b, e) with changes (b,) or (1,)."""
+        return (self.counts[j] + changes + self.n_features)[:, None] / 2.0 * volumes
 
 
 def _known_class(count: float, eigenvalues: Any, basis: Any) -> dict[str, Any]:
