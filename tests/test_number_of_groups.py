@@ -77,8 +77,11 @@ def test_a_number_that_only_small_groups_reach_is_kept_with_a_warning():
     X, _ = make_blobs(30, 2, random_state=0)
     heavy = np.where(np.arange(30) == 0, 1e3, 1.0)
     model = CompressionClustering(n_clusters=3)
-    with pytest.warns(UserWarning, match="some groups are smaller"):
+    with pytest.warns(UserWarning, match=r"smaller\. .*another epsilon, or"):
         model.fit(X, sample_weight=heavy)
+    assert model.n_clusters_ == 3
+    with pytest.warns(UserWarning, match=r"another epsilon, refine=True, or"):
+        model.set_params(refine=False).fit(X, sample_weight=heavy)
     assert model.n_clusters_ == 3
 
 

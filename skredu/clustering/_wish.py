@@ -219,11 +219,12 @@ class Wish:
             if not self.auto:
                 tree, weights = solution.tree, solution.data.leaves
                 raise ValueError(self._nowhere(tree, self.n_clusters, least, weights))
+            search = "" if self.moves(solution.data) else "refine=True, "
             warnings.warn(
                 f"n_clusters={self.n_clusters} groups with at least a third of the "
                 "rows of an even group each were not found: some groups are smaller. "
-                "Try a smaller n_clusters, another epsilon, or min_cluster_size=1 if "
-                "such groups are welcome.",
+                f"Try a smaller n_clusters, another epsilon, {search}or "
+                "min_cluster_size=1 if such groups are welcome.",
                 stacklevel=3 + FIT_FRAMES,
             )
         noise = 1.0 - held_by(found.partition, found.large)
