@@ -38,7 +38,7 @@ from benchmarks._harness import (
     run_parts,
     seconds_of,
 )
-from benchmarks.accuracy import accuracy
+from benchmarks.accuracy import scores_of
 from skredu import (
     MICLClassifier,
     NearestSubspaceClassifier,
@@ -260,7 +260,7 @@ def steps(report: Report, args: argparse.Namespace) -> None:
         for table in found:
             X, y = _data.table(args.data / "tabular", table)
             for name, model in models.items():
-                tables[name].append(accuracy(X, y, model, None))
+                tables[name].append(scores_of(X, y, model)[0])
                 progress(f"{table}: {name}: {tables[name][-1]:.4f}")
         for name in models:
             scores[name].append(np.mean(tables[name]))

@@ -144,6 +144,8 @@ def checks():
                 yield instance, check
 
 
+# A check sets n_iter_no_change, on rows that need no layer.
+@pytest.mark.filterwarnings("ignore:.* keeps no layer:UserWarning")
 @pytest.mark.parametrize(("estimator", "check"), list(checks()), ids=check_id)
 def test_scikit_learn_check(estimator, check):
     with own_random_state(), warnings.catch_warnings():

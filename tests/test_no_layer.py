@@ -7,7 +7,12 @@ import pytest
 from numpy.testing import assert_array_equal
 from sklearn.model_selection import GridSearchCV
 
-from skredu import InvariantReduNetClassifier, ReduNetClassifier
+from skredu import (
+    InvariantReduNetClassifier,
+    InvariantReduNetTransformer,
+    ReduNetClassifier,
+    ReduNetTransformer,
+)
 
 NETS = [ReduNetClassifier, InvariantReduNetClassifier]
 Y = np.arange(60) % 2
@@ -15,7 +20,7 @@ Y = np.arange(60) % 2
 X = 0.1 * np.random.default_rng(0).normal(size=(60, 4)) + np.eye(4)[Y] - [0, 0, 0, 2]
 
 
-def told(model):
+def told(model, X=X, Y=Y):
     """Warnings of a fit."""
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
@@ -59,3 +64,22 @@ def test_equal_cells_of_a_grid_are_explained():
     assert search.best_estimator_.n_iter_ == 0
     assert len(said) == 9  # a fit each
     assert len(set(said)) == 4
+
+
+# classes of fewer rows than features: at a small distortion no step brings more
+WIDE = np.random.default_rng(0).normal(size=(30, 25)), np.arange(30) % 3
+
+
+@pytest.mark.parametrize("net", [ReduNetTransformer, InvariantReduNetTransformer])
+def test_features_that_no_layer_moves_are_named(net):
+    ((message, place),) = told(net(2, epsilon=1e-3), *WIDE)
+    assert f"{net.__name__} has no layer (n_iter_=0)" in message
+    assert "epsilon=0.001" in message
+    assert place == __file__
+    assert told(net(0, epsilon=1e-3), *WIDE) == []
+
+
+@pytest.mark.parametrize("net", NETS)
+def test_all_layers_are_asked_for_and_there_is_none(net):
+    ((message, _),) = told(net(2, epsilon=1e-3, n_iter_no_change=None), *WIDE)
+    assert "no step raises the rate reduction" in message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import abstractmethod
 from collections.abc import Iterator
 from copy import deepcopy
@@ -364,7 +365,17 @@ class BaseNet(
         }
 
     def _finish(self) -> None:
-        """Tidy up after the last layer."""
+        """Tidy up after the last layer; warn where there is none."""
+        if not self._layers and self.n_layers > 0:
+            self._warn_of_no_step()
+
+    def _warn_of_no_step(self) -> None:
+        warnings.warn(
+            f"{type(self).__name__} has no layer (n_iter_=0), as no step raises the "
+            f"rate reduction of the training rows at epsilon={self.epsilon_:.3g}. "
+            "Take a larger epsilon; n_layers=0 asks for no layers.",
+            stacklevel=4 + FIT_FRAMES,
+        )
 
     def _fitted(self) -> dict[str, Any]:
         """Return what grows with the layers, for a callback that wants a copy."""

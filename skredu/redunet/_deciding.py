@@ -122,7 +122,10 @@ class BaseDecidingNet(CodingClassifier, BaseNet):
     def _finish(self) -> None:
         """Drop the layers that did not earn their place."""
         if self._best == 0 < self.n_layers:
-            self._warn_of_no_layer()
+            if self.n_iter_no_change is None:
+                self._warn_of_no_step()
+            else:
+                self._warn_of_no_layer()
         self._layers = self._layers[: self._best]
         self._decisions = self._decisions[: self._best + 1]
         self.rates_ = {n: v[: self._best + 1] for n, v in self.rates_.items()}
