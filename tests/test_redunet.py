@@ -159,6 +159,7 @@ def test_order_of_rows_changes_nothing(estimator, wine):
     assert_allclose(mixed.transform(X), net.transform(X), atol=1e-8)
 
 
+@pytest.mark.filterwarnings("ignore:.* has no layer:UserWarning")
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 def test_hard_rows_give_finite_features(estimator):
     rng = np.random.default_rng(0)
