@@ -23,6 +23,8 @@ WEIGHTS = {
     "no weights": lambda rng, n: None,
     "copies": lambda rng, n: rng.integers(1, 4, n).astype(float),
     "fractions": lambda rng, n: rng.uniform(0.2, 3.0, n),
+    "halves": lambda rng, n: np.full(n, 0.5),
+    "pairs": lambda rng, n: np.full(n, 2.0),
 }
 SHAPES = {
     "many rows": (36, 5),

@@ -34,6 +34,8 @@ WEIGHTS = {
     "no weights": lambda rng, n: None,
     "copies": lambda rng, n: rng.integers(1, 4, n).astype(float),
     "fractions": lambda rng, n: rng.uniform(0.2, 3.0, n),
+    "halves": lambda rng, n: np.full(n, 0.5),
+    "pairs": lambda rng, n: np.full(n, 2.0),
     "two values": lambda rng, n: rng.choice([0.5, 2.0], n),
 }
 EPSILON = 0.7
@@ -264,7 +266,7 @@ def test_extreme_distortions(shape, epsilon):
         spectra = grid.enter(Z)
         built = rule.build(spectra)
         forms = {type(g.form) for g in built.classes if g.Z.shape[2] > grid.n_channels}
-        assert forms <= {Factored if epsilon < 1e-4 else Dense}
+        assert forms <= {Factored if epsilon < 1e-4 or weights is not None else Dense}
         layer, change = rule.change(built, spectra)
         assert np.isfinite(change).all()
         assert np.isfinite(layer.move(grid.enter(new), 1.0)).all()

@@ -291,8 +291,9 @@ def add_rows(total: Any, part: Any, index: Any, rest: Any, axis: int) -> Any:
     return total + xp.take(xp.concat([part, zeros], axis=axis), order, axis=axis)
 
 
-def many_weights(weights: Any, most: int) -> bool:
-    """Whether rows that are left out leave more scales behind than pays."""
-    if weights is None:
-        return False
-    return int(namespace(weights).unique_values(weights).shape[0]) > most
+def weights_differ(weights: Any) -> bool:
+    """Whether rows that are left out leave several scales behind.
+
+    Square matrices serve one scale, eigenvectors any.
+    """
+    return weights is not None and bool(namespace(weights).any(weights != weights[0]))

@@ -20,15 +20,12 @@ from skredu.coding._linalg import (
     scatter_of,
     widen,
 )
-from skredu.redunet._base_layer import many_weights
+from skredu.redunet._base_layer import weights_differ
 from skredu.redunet._forms import Dense, Factored, Form, alone_nats, squared_norms
 
 if TYPE_CHECKING:
     from skredu.redunet._protocols import LeftOut
 
-# Rows of the same weight that are left out leave the same scale behind, and a dense
-# form factors the scatter for each; so many factors take the time of eigenvectors.
-MOST_SCALES = 8
 # Operations of an eigenvector decomposition of size m, over m^3, and of what the dense
 # form factors: two Cholesky factors, an inverse and a symmetric inverse.
 EIGENVECTORS = 10.0
@@ -78,7 +75,8 @@ class Group:
         """Extra nats (b,) and projections (b, r) of some rows, each by the others."""
         if isinstance(self.form, Factored):
             return self._factored_left_out
-        return _dense_left_out(self, self.form)
+        without = _dense_without(self, self.form)
+        return lambda some: without(self.Z[some, :])
 
     def _factored_left_out(self, some: slice) -> tuple[Any, Any]:
         assert isinstance(self.form, Factored)
@@ -94,36 +92,10 @@ class Group:
         return xp.astype(L, self.Z.dtype if single else L.dtype, copy=True)
 
 
-def _dense_left_out(group: Group, form: Dense) -> LeftOut:
-    xp, weights = namespace(group.Z), group.weights
-    if weights is None:
-        one = _dense_without(group, form, 1.0)
-        return lambda some: one(group.Z[some, :])
-    every = {
-        float(w): _dense_without(group, form, float(w))
-        for w in xp.unique_values(weights)
-    }
-
-    def left_out(some: slice) -> tuple[Any, Any]:
-        Z, pieces, order = group.Z[some, :], [], []
-        for weight, without in every.items():
-            index = xp.nonzero(weights[some] == weight)[0]
-            if index.shape[0]:
-                pieces.append(without(xp.take(Z, index, axis=0)))
-                order.append(index)
-        back = xp.argsort(xp.concat(order))
-        nats, projected = zip(*pieces, strict=True)
-        nats, projected = xp.concat(nats), xp.concat(projected)
-        return xp.take(nats, back), xp.take(projected, back, axis=0)
-
-    return left_out
-
-
-def _dense_without(
-    group: Group, form: Dense, weight: float
-) -> Callable[[Any], tuple[Any, Any]]:
-    """How rows of one weight are coded and projected by the others."""
+def _dense_without(group: Group, form: Dense) -> Callable[[Any], tuple[Any, Any]]:
+    """How rows, which all have the same weight, are coded and projected by the rest."""
     code, xp = form.code, namespace(group.Z)
+    weight = 1.0 if group.weights is None else float(group.weights[0])
     n, d = code.count - weight, code.n_features
     if n <= NOTHING_LEFT * code.count:
         return lambda Z: _alone(Z, form)
@@ -209,7 +181,7 @@ def group_of(
     alpha = n_features / count / epsilon**2
     steepness = alpha * float(xp.sum(squared_norms(root)))
     limit = MAX_SCALE if kind != "residual" else GRAM_SCALE
-    if steepness > limit or (left_out and many_weights(weights, MOST_SCALES)):
+    if steepness > limit or (left_out and weights_differ(weights)):
         form = "factored"
     code = Code(count, float(n_features), None, 0.0, True)
     if form == "dense":

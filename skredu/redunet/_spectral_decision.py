@@ -221,6 +221,10 @@ class SpectralCoder(Coder):
         counts = xp.where(counts == 0.0, xp.ones_like(counts), counts)
         unit = self.frequencies.scale(1.0, 1.0)[:, None] / counts[None, :]
         factors = unit[:, None, :] / (epsilons * epsilons)[None, :, None]
+        if counts.shape[0] == 1:
+            logs = xp.log1p(factors * eigenvalues[:, None, :])
+            volumes = self.frequencies.total(xp.sum(logs, axis=2))[None, :]
+            return Scales(factors, volumes)
         columns = []
         for i in range(factors.shape[1]):
             scaled = factors[:, i, :][:, None, :] * eigenvalues[:, :, None]

@@ -16,7 +16,7 @@ from typing import Any
 from skredu._compat import at_least, namespace
 from skredu.coding._incremental import Code
 from skredu.coding._linalg import batches
-from skredu.redunet._base_layer import many_weights
+from skredu.redunet._base_layer import weights_differ
 from skredu.redunet._hermitian import inverses
 from skredu.redunet._spectrum import (
     CACHED,
@@ -30,9 +30,6 @@ from skredu.redunet._spectrum import (
     widen,
 )
 
-# Rows of the same weight that are left out leave the same scale behind, for which dense
-# forms are inverted.
-MOST_SCALES = 2
 # Beyond this the inverse of ``I + c S`` loses too many digits of weak directions.
 MAX_SCALE = 1e7
 # Up to this the eigenvectors of the smaller side are precise enough.
@@ -244,7 +241,7 @@ def group_of(
     else:
         traces = xp.real(xp.linalg.trace(scatter))
     steepness = float(xp.max(frequencies.scale(count, epsilon) * traces))
-    many = left_out and many_weights(weights, MOST_SCALES)
+    many = left_out and weights_differ(weights)
     if scatter is not None and not many and steepness <= MAX_SCALE:
         code = Code(count, float(Z.shape[1]), None, 0.0, True, None)
         empty = Dense(code, epsilon, frequencies, None)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from skredu._compat import at_least, namespace
 from skredu.coding._incremental import NOTHING_LEFT
 from skredu.redunet._hermitian import inverses
-from skredu.redunet._spectral_forms import Factored, Form, Group
+from skredu.redunet._spectral_forms import Factored, Group
 from skredu.redunet._spectrum import squared_norms, squares, widen
 
 if TYPE_CHECKING:
@@ -47,48 +47,27 @@ def left_out(groups: Sequence[Group]) -> list[LeftOut]:
     return results
 
 
-def _weights(group: Group) -> list[float]:
-    """Weights that rows of a group have."""
-    if group.weights is None:
-        return [1.0]
-    return [float(w) for w in namespace(group.Z).unique_values(group.weights)]
+def _weight(group: Group) -> float:
+    """Weight that all rows of a dense group have."""
+    return 1.0 if group.weights is None else float(group.weights[0])
 
 
 def _changes(group: Group) -> list[float]:
     """Say how the weight of a dense group changes: rows leave, and one joins again."""
-    count, found = group.form.code.count, set()
-    for weight in _weights(group):
-        if count - weight > NOTHING_LEFT * count:
-            found |= {-weight, 1.0 - weight} - {0.0}
-    return sorted(found)
+    count, weight = group.form.code.count, _weight(group)
+    if count - weight <= NOTHING_LEFT * count:
+        return []
+    return [-weight] if weight == 1.0 else [-weight, 1.0 - weight]
 
 
 def _dense_left_out(
     group: Group, known: dict[float, tuple[Any, Any]], some: slice
 ) -> tuple[Any, Any]:
     """Nats and projections of rows; ``known``: inverses and logarithms by change."""
-    weights, Z = _weights(group), group.Z[:, :, some]
-    if len(weights) == 1:
-        return _dense_without(group.form, known, Z, weights[0])
-    xp, pieces, order = namespace(Z), [], []
-    for weight in weights:
-        index = xp.nonzero(group.weights[some] == weight)[0]
-        if index.shape[0]:
-            rows = xp.take(Z, index, axis=2)
-            pieces.append(_dense_without(group.form, known, rows, weight))
-            order.append(index)
-    back = xp.argsort(xp.concat(order))
-    nats = xp.concat([piece[0] for piece in pieces])
-    projected = xp.concat([piece[1] for piece in pieces], axis=2)
-    return xp.take(nats, back), xp.take(projected, back, axis=2)
-
-
-def _dense_without(
-    form: Form, known: dict[float, tuple[Any, Any]], Z: Any, weight: float
-) -> tuple[Any, Any]:
+    form, Z, weight = group.form, group.Z[:, :, some], _weight(group)
     xp, wide, code = namespace(Z), widen(Z), form.code
     n, C = code.count - weight, code.n_features
-    if -weight not in known:
+    if not known:
         return form.frequencies.alone(squared_norms(Z), form.epsilon), xp.zeros_like(Z)
 
     def downdate(change: float, copies: float) -> tuple[Any, Any, Any]:
