@@ -5,6 +5,7 @@ import time
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
 from sklearn.datasets import load_digits, load_wine
 from sklearn.ensemble import AdaBoostClassifier
 from sklearn.naive_bayes import GaussianNB
@@ -160,3 +161,21 @@ def test_weights_that_all_differ_cost_no_loop_over_rows(model):
         return min(times)
 
     assert seconds(weights) < 4.5 * seconds(np.ones(len(y)))
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.8])
+@pytest.mark.parametrize(
+    "model",
+    [
+        MICLClassifier(),
+        ReduNetClassifier(2, n_iter_no_change=None),
+        InvariantReduNetClassifier(2, signal_shape=6, n_iter_no_change=None),
+    ],
+)
+def test_weights_live_beside_the_rows(model, spread, xp):
+    X, y = overlapping()
+    weights = np.random.default_rng(3).uniform(2.0 - spread, 2.0 + spread, len(y))
+    expected = clone(model).fit(X, y, weights).predict_proba(X)
+    rows = xp.asarray(X)
+    model = clone(model).fit(rows, xp.asarray(y), xp.asarray(weights))
+    assert_allclose(xp.to_numpy(model.predict_proba(rows)), expected, atol=1e-8)

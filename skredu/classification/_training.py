@@ -190,7 +190,7 @@ class Training:
         """Weights of the rows of each class in double precision, one where none."""
         if self.weights is None:
             return [np.ones(size) for size in self.sizes]
-        return [self.weights[part].astype(np.float64) for part in self.slices]
+        return [widen(self.weights[part]) for part in self.slices]
 
     def scatters(
         self,
