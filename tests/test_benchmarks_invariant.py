@@ -33,6 +33,7 @@ def test_plain_forms_are_one_layer(invariant):
     assert_allclose(invariant.published(1).fit(X, y).transform(X), layer, atol=1e-12)
 
 
+@pytest.mark.filterwarnings("ignore:.* has no layer:UserWarning")
 def test_script_prints_times_and_growth(invariant, monkeypatch, tmp_path):
     monkeypatch.setattr(
         invariant, "GROWTH", {"rows": [((4,), 2, n, 2) for n in (6, 9)]}

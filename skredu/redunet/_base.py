@@ -373,7 +373,7 @@ class BaseNet(
         warnings.warn(
             f"{type(self).__name__} has no layer (n_iter_=0), as no step raises the "
             f"rate reduction of the training rows at epsilon={self.epsilon_:.3g}. "
-            "Take a larger epsilon; n_layers=0 asks for no layers.",
+            "Try another epsilon; n_layers=0 asks for no layers.",
             stacklevel=4 + FIT_FRAMES,
         )
 
