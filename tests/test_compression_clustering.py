@@ -205,7 +205,7 @@ def test_distortions_without_as_many_large_groups_are_passed_over():
     model = CompressionClustering(n_clusters=2, min_cluster_size=10).fit(X)
     assert model.n_clusters_ == 2
     with pytest.raises(ValueError, match="are nowhere in the tree"):
-        CompressionClustering(n_clusters=3, min_cluster_size=10).fit(X)
+        CompressionClustering(n_clusters=3, min_cluster_size=8).fit(X)
 
 
 def test_small_groups_are_outliers_and_not_counted(blobs):

@@ -116,7 +116,7 @@ def test_a_least_size_that_only_some_distortions_reach(options):
     model = CompressionClustering(n_clusters=3, min_cluster_size=20, **options).fit(X)
     assert adjusted_rand_score(y, model.labels_) == 1.0
     with pytest.raises(ValueError, match="nowhere in the tree"):
-        model.set_params(min_cluster_size=40).fit(X)
+        model.set_params(n_clusters=2, min_cluster_size=44).fit(X)
 
 
 # -- an open number -------------------------------------------------------------------
@@ -215,3 +215,12 @@ def test_rows_that_are_all_copies_are_groups():
     X = np.repeat([[0.0, 1.0], [2.0, 0.0], [5.0, 5.0]], 7, axis=0)
     model = CompressionClustering(n_clusters=3).fit(X)
     assert model.cluster_sizes_.tolist() == [7.0, 7.0, 7.0]
+
+
+def test_groups_that_need_more_rows_than_there_are(iris):
+    X, _ = iris
+    model = CompressionClustering(n_clusters=3, min_cluster_size=60)
+    with pytest.raises(ValueError, match="need 180 rows, but X has 150"):
+        model.fit(X)
+    model.fit(X, sample_weight=np.full(len(X), 2.0))
+    assert model.cluster_sizes_.min() >= 60

@@ -93,7 +93,7 @@ def test_a_request_to_stop_leaves_the_search_out(X):
 
 def test_callbacks_are_torn_down_when_a_fit_fails(X):
     watcher = Watcher()
-    model = CompressionClustering(0.4, n_clusters=2, min_cluster_size=80)
+    model = CompressionClustering(0.4, n_clusters=2, min_cluster_size=44)
     with pytest.raises(ValueError, match="nowhere in the tree"):
         model.set_callbacks(watcher).fit(X)
     assert watcher.ended[-1] == "teardown"

@@ -61,7 +61,8 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
         to the steps of features leaves, on at most 1000 rows and in at most 32
         principal directions. It chooses distortion and partition together, see Notes.
     n_clusters : int, default=None
-        Number of groups, outliers not counted. None: with a given ``epsilon`` as many
+        Number of groups, outliers not counted: a row that fits in none of the groups
+        may have the label -1. None: with a given ``epsilon`` as many
         as take the fewest bits; with ``"auto"`` as many as describe the rows best, see
         Notes.
     assume_centered : bool, default=False
@@ -80,7 +81,7 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
         alone is an outlier. Every group counts where rows have neighbours, and where
         most rows would be outliers.
     refine : bool, default=True
-        Search on after greedy merging; the bits never rise.
+        Search on after greedy merging. With a given ``epsilon`` the bits never rise.
     n_jobs : int, default=None
         Distortions for which rows merge at a time; None means 1, -1 all processors.
 
@@ -303,6 +304,9 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
     def labels_at(self, n_clusters: int) -> Any:
         """Cut the tree of greedy merging at another number of groups.
 
+        Groups of a cut are not refined and may be single rows; they are not those of a
+        fit with ``n_clusters``.
+
         Parameters
         ----------
         n_clusters : int
@@ -399,6 +403,15 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
                 "rows of positive weight (with a graph as connectivity, equal rows "
                 f"that are no neighbours are distinct), found {len(data.X)}."
             )
+        if self.n_clusters is not None and not self._wish.auto:
+            needed = self.n_clusters * int(self.min_cluster_size)
+            total = float(np.sum(data.weights)) * data.unit
+            if needed > total * (1.0 + 1e-9):
+                raise ValueError(
+                    f"n_clusters={self.n_clusters} groups of "
+                    f"min_cluster_size={self.min_cluster_size} rows each need {needed} "
+                    f"rows, but X has {total:g}, counted with sample_weight."
+                )
         return data
 
     def _choose_epsilon(self, data: Data, watch: Watch) -> tuple[float, Any]:

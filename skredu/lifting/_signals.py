@@ -220,7 +220,8 @@ def _agree(said: Shape | None, shape: Shape, other: str) -> None:
     if said and sides(said) != sides(shape):
         raise ValueError(
             f"Bad {NAME}: X was made as signals on a grid of shape {said}, but "
-            f"{other}. To take them for others on purpose, pass np.asarray(X)."
+            f"{other}. State the shape of the grid at the first step that makes or "
+            "takes signals. To take rows for others on purpose, pass np.asarray(X)."
         )
 
 
