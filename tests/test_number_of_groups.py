@@ -224,3 +224,13 @@ def test_groups_that_need_more_rows_than_there_are(iris):
         model.fit(X)
     model.fit(X, sample_weight=np.full(len(X), 2.0))
     assert model.cluster_sizes_.min() >= 60
+
+
+def test_rows_far_away_are_outliers_and_no_group_of_their_own():
+    rng = np.random.default_rng(0)
+    which = np.arange(300) % 3
+    X = 4.0 * rng.normal(size=(3, 10))[which] + rng.normal(size=(300, 10))
+    far = 20.0 * rng.normal(size=(8, 10))
+    labels = CompressionClustering().fit_predict(np.concatenate([X, far]))
+    assert adjusted_rand_score(which, labels[:300]) == 1.0
+    assert labels[300:].tolist() == [-1] * 8
