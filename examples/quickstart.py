@@ -180,7 +180,7 @@ def main() -> None:
         compare(X, y, scale, folds)
         micl = make_pipeline(scale, MICLClassifier()).fit(X, y)[-1]
         bits = micl.class_coding_length_.sum() / n
-        print(f'epsilon="auto" chose {micl.epsilon_:.2f}: {bits:.0f} bits code a row')
+        print(f'epsilon="auto" chose {micl.epsilon_:.2f}: {bits:.0f} bits per row')
         net = make_pipeline(scale, ReduNetTransformer(10, eta=0.5)).fit(X, y)[-1]
         first, *_, last = net.rates_["delta_R"]
         print(f"ReduNetTransformer: rate reduction {first:.1f} nats,", end=" ")
