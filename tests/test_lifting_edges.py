@@ -189,3 +189,10 @@ def test_parameters_that_are_set_after_fit_change_nothing_until_then(later):
     assert model.fit_transform(X).shape != expected.shape or np.any(
         model.transform(X) != expected
     )
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 5), (2, 1, 3, 3)])
+def test_filters_of_other_channels_or_axes_are_refused(shape):
+    X = np.random.default_rng(0).normal(size=(6, 16))
+    with pytest.raises(ValueError, match="do not fit signals of 1 channel"):
+        ConvolutionalLifting(filters=np.ones(shape)).fit(X)
