@@ -410,7 +410,8 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
                 raise ValueError(
                     f"n_clusters={self.n_clusters} groups of "
                     f"min_cluster_size={self.min_cluster_size} rows each need {needed} "
-                    f"rows, but X has {total:g}, counted with sample_weight."
+                    f"rows, but X has n_samples={len(data.leaves)} rows of a total "
+                    f"weight of {total:g}."
                 )
         return data
 
