@@ -10,10 +10,11 @@ import numpy as np
 from skredu._checks import naming
 from skredu._compat import namespace, to_numpy
 
-# From so many copies of all rows on, more of them change no bit by a millionth, while
-# lengths lose the digits of a single row.
+# Beyond this total weight, more copies change bits by less than a millionth, while
+# coding lengths lose the digits of a single row.
 MOST_COPIES = 1e9
-# Beside the largest weight; less is nothing, but for a class that has no more.
+# Smallest weight relative to the largest; smaller ones are raised to it, so that no
+# class vanishes.
 LEAST_SHARE = 1e-30
 
 TOO_LITTLE = (
@@ -37,12 +38,12 @@ def weights_to_fit(
     y : ndarray of shape (n,)
         Labels.
     weights : array of shape (n,) or None
-        That came with the rows.
+        The sample weights.
     class_weight : dict, "balanced" or None
         Factor of the weights of each class; ``"balanced"``: such that all classes have
         the same weight in all.
     frames : int
-        Calls from here up to that of the user, whom a warning is shown.
+        Number of calls between this function and the user, who is shown warnings.
     """
     w = _products(y, weights, class_weight, np.unique(y))
     if w is None:
@@ -91,7 +92,7 @@ def _products(y: Any, weights: Any, class_weight: Any, known: Any) -> Any:
 
 
 def _check_class_weight(class_weight: dict[Any, Any], known: Any) -> None:
-    """Refuse factors that are no weights; unknown labels, where a class has none."""
+    """Check that factors are weights, and that labels are known if a class has none."""
     with naming("class_weight"):
         factors = np.array(list(class_weight.values()), np.float64)
         if not (np.isfinite(factors) & (factors >= 0.0)).all():
@@ -107,7 +108,7 @@ def _check_class_weight(class_weight: dict[Any, Any], known: Any) -> None:
 
 
 def _in_range(weights: Any, y: Any, frames: int) -> Any:
-    """Weights in a unit in which one row counts beside all of them."""
+    """Scale weights so that a single row still counts beside all others."""
     largest = weights.max()
     if largest == 0.0:
         raise ValueError(
