@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
@@ -33,6 +34,18 @@ def all_or_nothing(method: Method) -> Method:
             raise
 
     return cast(Method, call)
+
+
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warn at the line that called skredu, however deep inside of it we are."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and _is_ours(frame.f_globals.get("__name__", "")):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)
+
+
+def _is_ours(module: str) -> bool:
+    return module.startswith(("skredu.", "sklearn.callback."))
 
 
 class SkreduEstimator(BaseEstimator):

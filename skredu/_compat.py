@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from numbers import Integral
 from typing import Any
 
@@ -20,10 +21,12 @@ from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
+    from sklearn.callback._callback_support import callback_management_context
 
     FIT_FRAMES = 3  # of `fit` itself, of what watches it and of `all_or_nothing`
 except ImportError:  # scikit-learn < 1.9: nobody watches
     FIT_FRAMES = 2
+    callback_management_context = nullcontext
 
     def with_callbacks(method: Any) -> Any:
         return method
@@ -58,6 +61,7 @@ __all__ = [
     "RealNotInt",
     "StrOptions",
     "at_least",
+    "callback_management_context",
     "check_same_namespace",
     "check_sample_weight",
     "count",

@@ -1,18 +1,144 @@
-"""Tasks of a fit that scikit-learn's callbacks see: steps, and loops that are long."""
+"""Progress of a fit: the only code that speaks scikit-learn's callback protocol.
+
+A fit is a task that has tasks, which may have tasks again. Callbacks hear when each of
+them begins and ends, and may ask the fit to stop when one ends.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
-# Tasks that a loop of more steps than this is reported in.
+from skredu._compat import callback_management_context
+
+# A loop of more steps than this is reported in this many tasks.
 MAX_TASKS = 100
+
+Fitted = Callable[[], dict[str, Any]]
 
 
 class Progress:
-    """The task of a whole fit, with its subtasks in order.
+    """A task of a fit, from which the tasks within it are begun.
+
+    Parameters
+    ----------
+    context : CallbackContext
+        What scikit-learn knows about the task.
+    data : dict of str to Any
+        What the hooks of callbacks get: the estimator, ``X``, ``y`` and the like.
+    fit : Progress, default=None
+        The task of the whole fit; None for that task itself.
+    """
+
+    def __init__(
+        self, context: Any, data: dict[str, Any], fit: Progress | None = None
+    ) -> None:
+        self._context, self._data = context, data
+        self._fit = self if fit is None else fit
+        self._stopped = False
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a callback has asked any task of the fit to stop."""
+        return self._fit._stopped
+
+    @contextmanager
+    def task(
+        self, name: str, n_tasks: int | None = 0, *, fitted: Fitted | None = None
+    ) -> Iterator[Progress]:
+        """Report one task: it begins and ends with the ``with`` block.
+
+        Parameters
+        ----------
+        name : str
+            Name of the task.
+        n_tasks : int or None, default=0
+            Largest number of tasks within it; None where it is not known.
+        fitted : callable, default=None
+            Returns the attributes that a copy of the estimator needs to predict or
+            transform at the end of the task; None where it cannot yet.
+        """
+        context = self._context.subcontext(task_name=name, max_subtasks=n_tasks)
+        context.call_on_fit_task_begin(**self._data)
+        yield Progress(context, self._data, self._fit)
+        if context.call_on_fit_task_end(**self._data, reconstruction_attributes=fitted):
+            self._fit._stopped = True
+
+    def done(self, name: str) -> bool:
+        """Report a task that has just been done; return whether to stop."""
+        with self.task(name):
+            pass
+        return self.stopped
+
+    def follow(self, name: str, steps: Iterable[Any], n_steps: int) -> Iterator[Any]:
+        """Report a loop as one task, in which up to a hundred tasks have equal shares.
+
+        The loop goes on when a callback asks to stop; see ``stopped`` after it.
+
+        Parameters
+        ----------
+        name : str
+            Name of the task. The tasks within it are named "steps".
+        steps : iterable
+            What to loop over.
+        n_steps : int
+            Number of steps.
+        """
+        remaining, size = iter(steps), max(1, -(-n_steps // MAX_TASKS))
+        n_tasks = -(-n_steps // size)
+        with self.task(name, n_tasks) as loop:
+            for _ in range(n_tasks):
+                with loop.task("steps"):
+                    yield from islice(remaining, size)
+
+
+class _Nobody:
+    """Context of a fit that is not watched."""
+
+    def subcontext(self, **_: Any) -> _Nobody:
+        return self
+
+    def call_on_fit_task_begin(self, **_: Any) -> None:
+        pass
+
+    def call_on_fit_task_end(self, **_: Any) -> bool:
+        return False
+
+
+# For functions that may be called outside of a fit.
+UNWATCHED = Progress(_Nobody(), {})
+
+
+@contextmanager
+def watched(
+    estimator: Any, n_tasks: int | None = None, **data: Any
+) -> Iterator[Progress]:
+    """Let callbacks watch a fit: it begins and ends with the ``with`` block.
+
+    Parameters
+    ----------
+    estimator : CallbackSupportMixin
+        The estimator, which is fitted when the block ends.
+    n_tasks : int, default=None
+        Largest number of tasks within the fit; None where it is not known.
+    **data : Any
+        ``X``, ``y`` and what else callbacks may ask for.
+    """
+    if not hasattr(estimator, "_init_callback_context"):  # scikit-learn < 1.9
+        yield UNWATCHED
+        return
+    data = {"estimator": estimator, **data}
+    with callback_management_context(estimator):
+        context = estimator._init_callback_context(max_subtasks=n_tasks)
+        context.call_on_fit_task_begin(**data)
+        yield Progress(context, data)
+        context.call_on_fit_task_end(**data, reconstruction_attributes={})
+
+
+class OldProgress:
+    """Was `Progress` before; goes when the clustering uses `watched`.
 
     Parameters
     ----------

@@ -5,8 +5,8 @@ import pytest
 from sklearn.base import clone
 from sklearn.datasets import make_blobs
 
-from skredu import CompressionClustering
-from skredu._progress import MAX_TASKS
+from skredu import CompressionClustering, ConvolutionalLifting
+from skredu._progress import MAX_TASKS, UNWATCHED, watched
 
 callback = pytest.importorskip("sklearn.callback", reason="scikit-learn 1.9 or newer")
 
@@ -89,6 +89,83 @@ def test_a_request_to_stop_leaves_the_search_out(X):
     model = CompressionClustering(0.4).set_callbacks(Watcher("steps")).fit(X)
     assert model.coding_length_ == model.greedy_coding_length_ == plain.coding_length_
     np.testing.assert_array_equal(model.children_, plain.children_)
+
+
+# -- filters --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        ("gaussian", []),
+        ("dct", []),
+        ("kmeans", ["draw patches", "cluster patches"]),
+        ("auto", ["draw patches", "cluster patches"]),
+        ("pca", ["steps"] * 3 + ["add up patches"]),  # a task per block of rows
+    ],
+)
+def test_liftings_report_how_filters_are_made(filters, expected):
+    rows = np.random.default_rng(0).normal(size=(70, 8000))
+    lifting = ConvolutionalLifting(4, 5, filters=filters, random_state=0)
+    plain = lifting.fit(rows).filters_
+    watcher = Watcher()
+    lifting.set_callbacks(watcher).fit(rows)
+    assert watcher.ended == [*expected, "fit", "teardown"]
+    np.testing.assert_array_equal(lifting.filters_, plain)
+
+
+# -- the protocol ---------------------------------------------------------------------
+
+
+class Family:
+    """Notes where tasks are in the tree, and looks at what is fitted."""
+
+    def __init__(self):
+        self.begun, self.ended = [], []
+
+    def setup(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context, *, X):
+        parent = context.parent and context.parent.task_name
+        self.begun.append((parent, context.task_name, context.max_subtasks, X))
+
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator):
+        self.ended.append((context.task_name, fitted_estimator))
+
+    def teardown(self, estimator, context):
+        pass
+
+
+def test_tasks_form_a_tree_and_say_when_there_is_something_to_predict_with():
+    family = Family()
+    estimator = ConvolutionalLifting().set_callbacks(family)
+    with watched(estimator, 2, X="rows") as fit:
+        with fit.task("layer", None, fitted=lambda: {"filters_": 7}) as layer:
+            assert layer.done("iteration") is False
+        assert list(fit.follow("loop", range(3), 3)) == [0, 1, 2]
+    assert family.begun == [
+        (None, "fit", 2, "rows"),
+        ("fit", "layer", None, "rows"),
+        ("layer", "iteration", 0, "rows"),
+        ("fit", "loop", 3, "rows"),
+        *[("loop", "steps", 0, "rows")] * 3,
+    ]
+    names, fitted = zip(*family.ended, strict=True)
+    assert names == ("iteration", "layer", *["steps"] * 3, "loop", "fit")
+    assert [copy is not None for copy in fitted] == [False, True, *[False] * 4, True]
+    assert fitted[1].filters_ == 7
+    assert not hasattr(estimator, "filters_")
+
+
+def test_a_request_to_stop_is_seen_by_every_task_of_the_fit():
+    estimator = ConvolutionalLifting().set_callbacks(Watcher("iteration"))
+    with watched(estimator) as fit:
+        with fit.task("layer", None) as layer:
+            assert not layer.stopped
+            assert layer.done("iteration")
+        assert fit.stopped
+    assert not UNWATCHED.done("iteration")
 
 
 def test_callbacks_are_torn_down_when_a_fit_fails(X):

@@ -20,7 +20,7 @@ from skredu._compat import (
     StrOptions,
     with_callbacks,
 )
-from skredu._progress import Progress
+from skredu._progress import OldProgress as Progress
 from skredu.classification._training import check_reach, unit_of
 from skredu.clustering._codes import codes_of, effective_dimensions, extra_bits
 from skredu.clustering._distortion import EPSILONS, elect, path, spread_of, total_bits

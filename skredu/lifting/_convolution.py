@@ -15,7 +15,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from skredu._base import SkreduEstimator, all_or_nothing
 from skredu._checks import check_numbers, check_rows, naming
-from skredu._compat import Interval, StrOptions
+from skredu._compat import CallbackSupportMixin, Interval, StrOptions
+from skredu._progress import Progress, watched
 from skredu.lifting import _filters
 from skredu.lifting._correlate import correlator
 from skredu.lifting._grid import (
@@ -37,7 +38,9 @@ from skredu.lifting._signals import (
 FLOATS = [np.float64, np.float32]
 
 
-class ConvolutionalLifting(SignalsOutMixin, TransformerMixin, SkreduEstimator):
+class ConvolutionalLifting(
+    CallbackSupportMixin, SignalsOutMixin, TransformerMixin, SkreduEstimator
+):
     r"""Lift signals to many channels: cyclic filters and a sparsifying nonlinearity.
 
     Rows are signals :math:`x_c[t]` of one or more channels on a cyclic grid of any
@@ -217,12 +220,9 @@ class ConvolutionalLifting(SignalsOutMixin, TransformerMixin, SkreduEstimator):
         rows = check_rows(self, X)
         grid = grid_of(X, self.signal_shape, rows.shape[1])
         signals = as_signals(rows, channels_of(grid, rows.shape[1], NAME), grid)
-        filters = self._bank(signals)
-        nonlinearity = self._nonlinearity_for(filters)
-        n_channels = nonlinearity.channels(len(filters))
-        refuse_too_many(n_channels * math.prod(grid), "n_filters", "features")
-        self.signal_shape_, self.filters_ = grid, filters
-        self.n_channels_, self._nonlinearity = n_channels, asdict(nonlinearity)
+        with watched(self, X=X) as progress:
+            filters = self._bank(signals, progress)
+            self._describe(filters, grid)
         return self
 
     def transform(self, X: Any) -> Any:
@@ -278,27 +278,37 @@ class ConvolutionalLifting(SignalsOutMixin, TransformerMixin, SkreduEstimator):
     def _n_features_out(self) -> int:
         return self.n_channels_ * math.prod(self.signal_shape_)
 
-    def _bank(self, X: Any) -> Any:
+    def _describe(self, filters: Any, grid: tuple[int, ...]) -> None:
+        """Keep the filters, and what follows them."""
+        nonlinearity = self._nonlinearity_for(filters)
+        n_channels = nonlinearity.channels(len(filters))
+        refuse_too_many(n_channels * math.prod(grid), "n_filters", "features")
+        self.signal_shape_, self.filters_ = grid, filters
+        self.n_channels_, self._nonlinearity = n_channels, asdict(nonlinearity)
+
+    def _bank(self, X: Any, progress: Progress) -> Any:
         """Make the filters for signals of shape (n, channels, *grid)."""
         channels, grid = X.shape[1], X.shape[2:]
         if not isinstance(self.filters, str):
             return _as_type(_given(self.filters, channels, grid), X.dtype)
         shape = (channels, *self._kernel(grid))
         refuse_too_many(int(self.n_filters) * math.prod(shape), "n_filters", "numbers")
-        return self._made(_near_one(X), shape).astype(X.dtype)
+        return self._made(_near_one(X), shape, progress).astype(X.dtype)
 
-    def _made(self, X: Any, shape: tuple[int, ...]) -> Any:
+    def _made(self, X: Any, shape: tuple[int, ...], progress: Progress) -> Any:
         """Make filters of a shape (channels, *kernel) by their name."""
         if self.filters == "pca":
-            return _filters.pca(X, self.n_filters, shape[1:])
+            return _filters.pca(X, self.n_filters, shape[1:], progress)
         if self.filters == "dct":
             return _filters.dct(self.n_filters, shape)
         rng = check_random_state(self.random_state)
         if self.filters != "gaussian":
             most = _filters.enough_patches(self.n_filters, shape)
-            patches = _filters.some_patches(X, shape[1:], most, rng)
+            with progress.task("draw patches"):
+                patches = _filters.some_patches(X, shape[1:], most, rng)
             if self.filters == "kmeans" or len(patches) >= self.n_filters:
-                return _filters.kmeans(patches, self.n_filters, shape, rng)
+                with progress.task("cluster patches"):
+                    return _filters.kmeans(patches, self.n_filters, shape, rng)
         return _filters.gaussian(rng, self.n_filters, shape)
 
     def _kernel(self, grid: tuple[int, ...]) -> tuple[int, ...]:

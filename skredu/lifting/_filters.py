@@ -15,6 +15,7 @@ from scipy.linalg import eigh
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.utils import gen_batches
 
+from skredu._progress import UNWATCHED, Progress
 from skredu.lifting._grid import rows_at_a_time
 
 Shape = tuple[int, ...]
@@ -41,7 +42,7 @@ def dct(n_filters: int, shape: Shape) -> Any:
     return fft.idctn(spectra, axes=range(1, spectra.ndim), norm="ortho")
 
 
-def pca(X: Any, n_filters: int, kernel: Shape) -> Any:
+def pca(X: Any, n_filters: int, kernel: Shape, progress: Progress = UNWATCHED) -> Any:
     """Principal directions of all patches of the signals, about the origin.
 
     The second moments of all patches of a cyclic signal are its autocorrelation, so
@@ -51,7 +52,7 @@ def pca(X: Any, n_filters: int, kernel: Shape) -> Any:
     _enough(n_filters, (n_channels, *kernel), "pca")
     lags = np.indices(kernel).reshape(len(kernel), -1)
     differences = (lags[:, None, :] - lags[:, :, None]) % np.array(grid)[:, None, None]
-    moments = autocorrelation(X)[(slice(None), slice(None), *differences)]
+    moments = autocorrelation(X, progress)[(slice(None), slice(None), *differences)]
     size = n_channels * math.prod(kernel)
     moments = np.reshape(np.moveaxis(moments, 1, 2), (size, size))
     first = [size - n_filters, size - 1]
@@ -60,13 +61,14 @@ def pca(X: Any, n_filters: int, kernel: Shape) -> Any:
     return np.reshape(V * np.sign(largest), (n_filters, n_channels, *kernel))
 
 
-def autocorrelation(X: Any) -> Any:
+def autocorrelation(X: Any, progress: Progress = UNWATCHED) -> Any:
     """Sum x_c[t] x_c'[t + lag] over rows and points, (channels, channels, *grid)."""
     n_channels, grid = X.shape[1], X.shape[2:]
     axes = tuple(range(2, X.ndim))
     half = (*grid[:-1], grid[-1] // 2 + 1)
     power = np.zeros((math.prod(half), n_channels, n_channels), dtype=complex)
-    for block in gen_batches(len(X), rows_at_a_time(2 * X[0].size)):
+    blocks = [*gen_batches(len(X), rows_at_a_time(2 * X[0].size))]
+    for block in progress.follow("add up patches", blocks, len(blocks)):
         spectra = fft.rfftn(X[block].astype(float), axes=axes)
         columns = np.moveaxis(np.reshape(spectra, (*spectra.shape[:2], -1)), -1, 0)
         power += np.conj(np.moveaxis(columns, 1, 2)) @ columns
