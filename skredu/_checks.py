@@ -23,8 +23,6 @@ from skredu._compat import (
 
 # Row sums of memberships may be off by this much (single precision, printed tables).
 MEMBERSHIP_TOLERANCE = 1e-4
-# Positive weights where nothing brings them to a unit.
-WEIGHTS = (1e-50, 1e50)
 # How the names of types begin whose values NumPy would take for numbers.
 TIMES = ("date", "time", "duration", "period")
 
@@ -64,27 +62,52 @@ def check_training(
     return X, to_numpy(y), check_weights(sample_weight, X)
 
 
-def check_range(weights: Any) -> Any:
-    """Weights whose products and quotients with others stay in range, or None."""
+def check_range(
+    weights: Any, low: float = 1e-50, high: float = 1e50, *, where: str = ""
+) -> Any:
+    """Return weights, or None for None; refuse positive ones outside of a range.
+
+    By default the range is one in which products and quotients of weights with other
+    numbers do not overflow. ``where`` tells users where the range holds.
+    """
     if weights is None:
         return None
-    positive = weights[weights > 0]
-    xp, (least, most) = namespace(weights), WEIGHTS
-    found = float(xp.min(positive)), float(xp.max(positive))
-    if found[0] < least or found[1] > most:
+    xp, positive = namespace(weights), weights[weights > 0]
+    least, most = float(xp.min(positive)), float(xp.max(positive))
+    if least < low or most > high:
+        allowed = f"0 or from {low:.3g} to {high:.3g}" if low else f"at most {high:.3g}"
         raise ValueError(
-            f"sample_weight holds positive weights from {found[0]:.3g} to "
-            f"{found[1]:.3g}: allowed are 0, and those from {least:.3g} to {most:.3g}."
+            f"sample_weight must be {allowed}{where}, found positive weights from "
+            f"{least:.3g} to {most:.3g}."
         )
     return weights
+
+
+def is_integer(value: Any) -> bool:
+    """Whether a value is an integer; bools and times are not."""
+    return isinstance(value, numbers.Integral) and not _only_looks_real(value)
+
+
+def check_integer(
+    value: Any, name: str, low: float = -math.inf, high: float = math.inf
+) -> int:
+    """Return a value as an int; refuse what is not an integer in a range."""
+    if not is_integer(value) or not low <= value <= high:
+        allowed = "" if low == -math.inf else f" of at least {low}"
+        allowed = allowed if high == math.inf else f" from {low} to {high}"
+        raise ValueError(f"Bad {name}: must be an integer{allowed}, found {value!r}.")
+    return int(value)
+
+
+def _only_looks_real(value: Any) -> bool:
+    """Whether a value is of a type that Python takes for a number but we do not."""
+    return isinstance(value, bool | np.timedelta64)
 
 
 def as_float(value: Any) -> float:
     """Return a number as a float; NaN for values that are no numbers a float holds."""
     found = math.nan
-    if isinstance(value, bool | np.timedelta64):  # Python takes them for integers
-        return found
-    if isinstance(value, numbers.Real):
+    if isinstance(value, numbers.Real) and not _only_looks_real(value):
         with suppress(OverflowError):
             found = float(value)
     return math.nan if found == 0.0 and value != 0 else found

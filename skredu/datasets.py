@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-from skredu._checks import as_float, naming
+from skredu._checks import as_float, check_integer, naming
 
 __all__ = ["make_gaussians_on_sphere", "make_shifted_signals", "make_subspaces"]
 
@@ -111,10 +111,10 @@ def make_subspaces(
     >>> [int((y == label).sum()) for label in (-1, 0, 1, 2)]
     [40, 104, 104, 150]
     """
-    n_features = _integer(n_features, "n_features", 1)
+    n_features = check_integer(n_features, "n_features", 1)
     dimensions = _integers(dimensions, "dimensions", 0, n_features)
     counts = _counts(n_samples, len(dimensions))
-    n_outliers = _integer(n_outliers, "n_outliers", 0)
+    n_outliers = check_integer(n_outliers, "n_outliers", 0)
     noise, offset = _size(noise, "noise"), _size(offset, "offset")
     scale, rng = _size(scale, "scale"), _generator(random_state)
 
@@ -198,10 +198,10 @@ def make_gaussians_on_sphere(
     >>> 0.7 < rate_reduction(X, y, epsilon=0.1**0.5) < largest
     True
     """
-    n_classes = _integer(n_classes, "n_classes", 1)
+    n_classes = check_integer(n_classes, "n_classes", 1)
     if n_features is None:
         n_features = n_classes
-    n_features = _integer(n_features, "n_features", n_classes)
+    n_features = check_integer(n_features, "n_features", n_classes)
     counts = _counts(n_samples, n_classes)
     noise, rng = _size(noise, "noise"), _generator(random_state)
 
@@ -286,10 +286,10 @@ def make_shifted_signals(
     >>> np.roll(X[3], -shifts[3]).tolist()
     [1.0, 1.0, 1.0, 1.0, -1.0, -1.0, -1.0, -1.0]
     """
-    n_classes = _integer(n_classes, "n_classes", 1)
-    n_timesteps = _integer(n_timesteps, "n_timesteps", 8 * _periods(n_classes - 1))
+    n_classes = check_integer(n_classes, "n_classes", 1)
+    n_timesteps = check_integer(n_timesteps, "n_timesteps", 8 * _periods(n_classes - 1))
     last = n_timesteps - 1
-    last = last if max_shift is None else _integer(max_shift, "max_shift", 0, last)
+    last = last if max_shift is None else check_integer(max_shift, "max_shift", 0, last)
     counts = _counts(n_samples, n_classes)
     noise, rng = _size(noise, "noise"), _generator(random_state)
 
@@ -355,7 +355,7 @@ def _generator(random_state: Seed) -> np.random.RandomState:
 def _counts(n_samples: Any, n_groups: int) -> list[int]:
     """Rows of each group."""
     if isinstance(n_samples, numbers.Integral):
-        return [_integer(n_samples, "n_samples", 1)] * n_groups
+        return [check_integer(n_samples, "n_samples", 1)] * n_groups
     counts = _integers(n_samples, "n_samples", 1)
     if len(counts) != n_groups:
         raise ValueError(
@@ -365,7 +365,7 @@ def _counts(n_samples: Any, n_groups: int) -> list[int]:
     return counts
 
 
-def _integers(values: Any, name: str, low: int, high: int | None = None) -> list[int]:
+def _integers(values: Any, name: str, low: int, high: float = np.inf) -> list[int]:
     try:
         values = list(values)
     except TypeError as error:
@@ -374,15 +374,7 @@ def _integers(values: Any, name: str, low: int, high: int | None = None) -> list
         ) from error
     if not values:
         raise ValueError(f"Bad {name}: must hold one integer or more, found none.")
-    return [_integer(value, name, low, high) for value in values]
-
-
-def _integer(value: Any, name: str, low: int, high: int | None = None) -> int:
-    is_integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    if not is_integer or value < low or (high is not None and value > high):
-        allowed = f"of at least {low}" if high is None else f"from {low} to {high}"
-        raise ValueError(f"Bad {name}: must be an integer {allowed}, found {value!r}.")
-    return int(value)
+    return [check_integer(value, name, low, high) for value in values]
 
 
 def _size(value: Any, name: str) -> float:

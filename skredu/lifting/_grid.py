@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from skredu._checks import is_integer
 from skredu.coding._linalg import BLOCK
 
 # Numbers that a row, or a bank of filters, may have at most.
@@ -17,16 +18,11 @@ MOST = 10**8
 def shape_of(value: Any, name: str) -> tuple[int, ...]:
     """One positive integer or several as a tuple."""
     sizes = [value] if isinstance(value, Integral) else list(value)
-    if not sizes or not all(map(_is_size, sizes)):
+    if not sizes or not all(is_integer(size) and int(size) > 0 for size in sizes):
         raise ValueError(
             f"Bad {name}: must be one positive integer or several, found {value!r}."
         )
     return tuple(int(size) for size in sizes)
-
-
-def _is_size(size: Any) -> bool:
-    whole = isinstance(size, Integral) and not isinstance(size, bool)
-    return whole and int(size) > 0
 
 
 def channels_of(grid: tuple[int, ...], n_features: int, name: str) -> int:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skredu._checks import check_integer
 from skredu._compat import to_numpy
 from skredu.plotting._mosaic import fitting, image_shape_of, mosaic
 from skredu.plotting._support import (
     SIGNED_SCALE,
     Display,
     bare,
-    count,
     data_frame,
     label_axis,
     last_step,
@@ -22,7 +22,6 @@ from skredu.plotting._support import (
     require,
     short,
     styled,
-    whole,
 )
 
 if TYPE_CHECKING:
@@ -155,8 +154,9 @@ class FilterDisplay(Display):
             channel, or the shape does not fit.
         """
         pyplot(cls, "from_estimator")
-        layer, channel = whole(layer, "layer"), whole(channel, "channel")
-        n_columns = count(n_columns, "n_columns")
+        layer = check_integer(layer, "layer")
+        channel = check_integer(channel, "channel")
+        n_columns = check_integer(n_columns, "n_columns", 1)
         model, _ = last_step(estimator)
         if hasattr(model, "filters_"):
             return cls(_bank(to_numpy(model.filters_), n_columns)).plot(ax, **kwargs)

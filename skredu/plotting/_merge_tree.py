@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.cluster.hierarchy import dendrogram, is_valid_linkage
 
-from skredu._checks import naming
+from skredu._checks import check_integer, naming
 from skredu.plotting._support import (
     PALETTE,
     Display,
-    count,
     data_frame,
     ink,
     label_axis,
@@ -182,8 +181,8 @@ class MergeTreeDisplay(Display):
         linkage = np.asarray(self.linkage, dtype=float)
         with naming("linkage"):
             is_valid_linkage(linkage, throw=True)
-        count(self.n_groups, "n_groups", len(linkage) + 1)
-        tree = self._tree(linkage, count(max_leaves, "max_leaves"))
+        check_integer(self.n_groups, "n_groups", 1, len(linkage) + 1)
+        tree = self._tree(linkage, check_integer(max_leaves, "max_leaves", 1))
         ax = self._open(ax, (8.0, 4.8))
         self.links_ = []
         corners = zip(

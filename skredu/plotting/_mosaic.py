@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-import numbers
 from typing import Any
 
 import numpy as np
+
+from skredu._checks import is_integer
 
 # Inches: a pixel and a page at most, a line of pictures at least, and the highest page.
 PIXEL, PAGE, LINE, HIGHEST = 0.25, 9.0, 0.22, 40.0
@@ -19,7 +20,7 @@ def image_shape_of(
 ) -> tuple[int, ...]:
     """Height, width and, for colours, 3 channels, of rows of pixels."""
     shape = tuple(np.atleast_1d(np.asarray(image_shape, dtype=object)))
-    whole = all(isinstance(size, numbers.Integral) and int(size) > 0 for size in shape)
+    whole = all(is_integer(size) and size > 0 for size in shape)
     gray, colored = len(shape) == 2, len(shape) == 3 and shape[2] == 3 and colors
     if not whole or not (gray or colored):
         wanted = "(height, width)" + colors * " or (height, width, 3)"

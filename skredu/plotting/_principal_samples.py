@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skredu._checks import check_integer
 from skredu.plotting._mosaic import fitting, image_shape_of, mosaic
 from skredu.plotting._support import (
     LONGEST_IN_LEGEND,
     SCALE,
     Display,
     bare,
-    count,
     data_frame,
     features_of,
     label_axis,
@@ -227,8 +227,8 @@ class PrincipalSamplesDisplay(Display):
             If features, labels, names, rows, their shape or a number cannot be used.
         """
         pyplot(cls, "from_predictions")
-        n_components = count(n_components, "n_components")
-        n_samples = count(n_samples, "n_samples")
+        n_components = check_integer(n_components, "n_components", 1)
+        n_samples = check_integer(n_samples, "n_samples", 1)
         source = Z if X is None else X
         features = getattr(source, "columns", None)
         X, _, _ = labelled(source, y, "X")

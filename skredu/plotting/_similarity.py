@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skredu._checks import check_integer
 from skredu.plotting._support import (
     SCALE,
     Display,
     bare,
-    count,
     data_frame,
     features_of,
     label_axis,
@@ -183,7 +183,7 @@ class SimilarityDisplay(Display):
             If the features, labels, names or ``max_samples`` cannot be used.
         """
         pyplot(cls, "from_predictions")
-        max_samples = count(max_samples, "max_samples")
+        max_samples = check_integer(max_samples, "max_samples", 1)
         Z, classes, codes = labelled(Z, y)
         names = names_of(classes, display_labels)
         rows = _evenly(codes, max_samples)

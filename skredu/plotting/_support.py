@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -79,21 +77,6 @@ def data_frame(display: Display, *args: Any, **options: Any) -> Any:
 
 
 # -- arguments ------------------------------------------------------------------------
-
-
-def whole(value: Any, name: str) -> int:
-    """Return a whole number, or say which argument is none."""
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        raise ValueError(f"Bad {name}: must be a whole number, found {value!r}.")
-    return int(value)
-
-
-def count(value: Any, name: str, most: float = math.inf) -> int:
-    """Return a positive whole number, or say which argument is none."""
-    if not 1 <= whole(value, name) <= most:
-        range_ = "at least 1" if most == math.inf else f"from 1 to {most}"
-        raise ValueError(f"Bad {name}: must be {range_}, found {value!r}.")
-    return int(value)
 
 
 def styled(defaults: dict[str, Any], given: dict[str, Any]) -> Any:
