@@ -5,6 +5,7 @@ these as so many rows: there are no Fourier transforms. Beside it, the dynamics 
 were published: a full complex transform, one inverse a frequency.
 """
 
+from functools import cache
 from itertools import product
 
 import numpy as np
@@ -38,12 +39,12 @@ class Family:
         self.labels = np.repeat(self.y, self.T)
         self.weights = np.repeat(self.w, self.T)
 
+    @cache  # noqa: B019
     def operators(self):
         return operators(self.Z, self.labels, self.epsilon, self.weights)
 
     def scatter(self, mask, w):
-        rows = np.concatenate(self.orbits)
-        return rows.T @ np.diag(np.repeat(mask * w, self.T)) @ rows
+        return self.Z.T @ (np.repeat(mask * w, self.T)[:, None] * self.Z)
 
     def rates(self):
         """Coding rates of all shifts, a point of the grid."""

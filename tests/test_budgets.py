@@ -5,6 +5,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from settings import bytes_of, limit
 
 from skredu import (
     InvariantReduNetClassifier,
@@ -13,7 +14,6 @@ from skredu import (
     ReduNetClassifier,
     ReduNetTransformer,
 )
-from skredu.classification._coders import BLOCK
 
 
 def peak_of(work):
@@ -56,7 +56,7 @@ def test_few_rows_of_many_features_take_less_than_ten_times_their_memory(model, 
     new = X[:10] + 1
     most = 10 * X.size * 8  # singular vectors are always in double precision
     if getattr(model, "n_neighbors", None) is not None:
-        most += 8 * BLOCK  # the neighbours of a block of rows
+        most += 8 * 2**22  # the neighbours of a block of rows
     assert most < X.shape[1] ** 2 * X.itemsize  # no square matrix of features
     assert peak_of(lambda: model.fit(X, y).predict(new)) < most
 
@@ -80,7 +80,7 @@ def test_adding_few_rows_of_many_features_makes_no_square_matrix(epsilon):
     ids=str,
 )
 def test_memory_of_predict_does_not_grow_with_the_rows(settings, monkeypatch):
-    monkeypatch.setattr("skredu.classification._coders.BLOCK", 2**16)
+    limit(monkeypatch, BLOCK=2**16)
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(300, 20)), np.arange(300) % 3
     model = MICLClassifier(**settings).fit(X, y)
@@ -108,11 +108,7 @@ CONSTRUCTIONS = ("left_out", "estimated", "labels")
 def test_signals_take_the_memory_of_their_spectra_and_of_their_change(
     construction, n_layers, most, monkeypatch
 ):
-    monkeypatch.setattr("skredu.classification._coders.BLOCK", 2**15)
-    for module in ("spectrum", "spectral_layer", "rule"):
-        monkeypatch.setattr(f"skredu.redunet._{module}.BLOCK", 2**15)
-    monkeypatch.setattr("skredu.redunet._spectrum.CACHED", 2**13)
-    monkeypatch.setattr("skredu.classification._selection.MAX_ROWS", 300)
+    limit(monkeypatch, BLOCK=2**15, MAX_ROWS=300, CACHED=2**13)
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(3000, 2 * 196)).astype(np.float32), np.arange(3000) % 4
     X += rng.normal(size=(4, X.shape[1])).astype(np.float32)[y]
@@ -128,9 +124,7 @@ def test_signals_take_the_memory_of_their_spectra_and_of_their_change(
 
 
 def test_memory_of_signals_in_parts_does_not_grow_with_the_parts(monkeypatch):
-    for module in ("classification._selection", "redunet._stream"):
-        monkeypatch.setattr(f"skredu.{module}.MAX_ROWS", 200)
-    monkeypatch.setattr("skredu.classification._stream.MOST_WAITING", 2**15)
+    limit(monkeypatch, MAX_ROWS=200, MOST_WAITING=2**15)
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(4000, 2 * 64)).astype(np.float32), np.arange(4000) % 4
 
@@ -148,16 +142,8 @@ def test_memory_of_signals_in_parts_does_not_grow_with_the_parts(monkeypatch):
 def test_model_holds_what_its_documentation_says():
     X, y = expression_like(40, 300, 4)
     model = MICLClassifier().fit(X, y)
-    ranks = [group["basis"].shape[1] for group in model._model["groups"]]
-    assert ranks == [9, 9, 9, 9]
-    numbers = sum(
-        part.size
-        for state in (model._model["groups"], model._stream["scatters"])
-        for group in state
-        for part in group.values()
-        if isinstance(part, np.ndarray)
-    )
-    assert numbers <= 2 * 300 * sum(rank + 2 for rank in ranks)
+    rank = 9  # of each class of ten rows, whose bases and scatters are kept
+    assert bytes_of(model) <= 8 * (2 * 300 * 4 * (rank + 2) + 2000)
 
 
 def test_transform_of_a_network_takes_blocks_of_rows():

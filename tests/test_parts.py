@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from settings import limit
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
@@ -62,10 +63,7 @@ def test_whenever_it_is_looked_at_it_is_the_model_of_all_rows_so_far(stream):
 @pytest.mark.parametrize("few", [False, True])
 def test_looking_does_not_change_what_comes(stream, few, monkeypatch):
     if few:  # rows are merged and thinned out
-        for module in ("stream", "selection"):
-            monkeypatch.setattr(f"skredu.classification._{module}.MAX_ROWS", 20)
-        monkeypatch.setattr("skredu.redunet._stream.MAX_ROWS", 20)
-        monkeypatch.setattr("skredu.classification._stream.MOST_WAITING", 6 * 25)
+        limit(monkeypatch, MAX_ROWS=20, MOST_WAITING=6 * 25)
     watched = clone(stream)
     for start in range(0, 90, 10):
         looked_at(add(watched, start, start + 10))

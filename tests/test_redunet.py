@@ -7,6 +7,7 @@ import pytest
 import skops.io
 from numpy.testing import assert_allclose, assert_array_equal
 from oracle_redunet import network, on_sphere, operators
+from settings import limit
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_score
@@ -290,7 +291,7 @@ def test_a_row_alone_gives_what_it_gives_in_company(estimator, wine, monkeypatch
     net = estimator(4).fit(X, y)
     whole = net.transform(X)
     assert_allclose(net.transform(X[7:8]), whole[7:8], atol=1e-12)
-    monkeypatch.setattr("skredu.redunet._base.BLOCK", 2**10)
+    limit(monkeypatch, BLOCK=2**10)
     assert_allclose(net.transform(X), whole, atol=1e-12)
 
 
@@ -355,19 +356,6 @@ def test_bad_parameters_are_named_and_change_nothing(estimator, parameters, wine
     with pytest.raises(ValueError, match=f"'{next(iter(parameters))}' parameter"):
         net.set_params(**parameters).fit(*wine)
     assert_array_equal(net.transform(wine[0]), before)
-
-
-@pytest.mark.parametrize("estimator", ESTIMATORS)
-def test_a_fit_that_is_interrupted_leaves_nothing_behind(estimator, wine, monkeypatch):
-    def fail(*_):
-        raise KeyboardInterrupt
-
-    net = estimator(1)
-    monkeypatch.setattr(estimator, "_append", fail)
-    with pytest.raises(KeyboardInterrupt):
-        net.fit(*wine)
-    with pytest.raises(ValueError, match="not fitted"):
-        net.transform(wine[0])
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)

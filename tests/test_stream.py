@@ -3,14 +3,15 @@
 import pickle
 
 import numpy as np
-import oracle_micl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from oracle_redunet import on_sphere
+from oracle_spectral import Family
+from settings import limit
 from sklearn.base import clone
 
 from skredu import InvariantReduNetClassifier, InvariantReduNetTransformer
 from skredu.datasets import make_shifted_signals
-from skredu.redunet._spectral_decision import SpectralCoder, rows_of
 
 
 def signals(n_channels, n=36, dtype=float):
@@ -67,20 +68,32 @@ def test_parts_make_the_model_of_all_rows(n_channels, chunk, weights):
 @pytest.mark.parametrize("n_channels", [1, 3, 15])
 def test_parts_after_fit_stay_with_its_choice(n_channels):
     X, y, new = signals(n_channels)
-    model = net(epsilon=0.4).fit(X[:24], y[:24])
-    decision = model._decisions[-1]
+    model = net().fit(X[:24], y[:24])
+    first = clone(model).fit(X[:24], y[:24])
     for part in (slice(24, 30), slice(30, 36)):
         model.partial_fit(X[part], y[part])
-    assert model._decisions[-1]["epsilon"] == decision["epsilon"]
-    assert model.temperature_ == decision["temperature"]
-    whole = net(epsilon=0.4).fit(X, y)
-    coder = SpectralCoder.of_plain(whole._decisions[-1]["coder"])
-    spectra = rows_of(whole._grid.enter(new))
+    assert model.epsilon_ == first.epsilon_
+    assert model.temperature_ == first.temperature_
+    slow = Family(on_sphere(X), y, n_channels, (5,), model.epsilon_)
+    early = Family(on_sphere(X[:24]), y[:24], n_channels, (5,), model.epsilon_)
+
+    def without_labels(model, family):
+        bits = -np.array(
+            [
+                [family.extra(z, family.y == j, family.w) for j in range(3)]
+                for z in on_sphere(new)
+            ]
+        ) / np.log(2)
+        labels = model.decision_function(new) - bits
+        return labels - labels[:, :1]  # those of the label code, in every row
+
     # balanced classes, so that the label code is that of the 24 rows
-    scores = coder.scores(spectra, decision["epsilon"], decision["log_priors"])
-    bits = oracle_micl.decision(scores, model.temperature_)
-    assert_allclose(model.decision_function(new), bits, rtol=1e-9, atol=1e-9)
-    assert_allclose(model.rates_["delta_R"], whole.rates_["delta_R"], rtol=1e-9)
+    labels = without_labels(first, early)
+    assert_allclose(labels, labels[:1] + 0 * labels, rtol=1e-8, atol=1e-9)
+    assert_allclose(without_labels(model, slow), labels, rtol=1e-8, atol=1e-9)
+    given = {name: net(epsilon=0.4).fit(X, y).rates_[name] for name in model.rates_}
+    model = net(epsilon=0.4).fit(X[:24], y[:24]).partial_fit(X[24:], y[24:])
+    assert_allclose(model.rates_["delta_R"], given["delta_R"], rtol=1e-9)
 
 
 @pytest.mark.parametrize("epsilon", ["auto", 0.3])
@@ -95,8 +108,7 @@ def test_precision_and_place_follow_the_rows(xp, dtype, epsilon):
 
 
 def test_many_rows_are_judged_by_some(monkeypatch):
-    for module in ("classification._selection", "redunet._stream"):
-        monkeypatch.setattr(f"skredu.{module}.MAX_ROWS", 24)
+    limit(monkeypatch, MAX_ROWS=24)
     X, y = make_shifted_signals(100, n_timesteps=32, random_state=0)
     order = np.random.default_rng(0).permutation(len(X))
     X, y = X[order], y[order]
