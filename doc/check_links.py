@@ -1,4 +1,4 @@
-"""Check the built site: every internal link, and a page for every public name.
+"""Check all internal links of the built site, and the page of every public name.
 
 Run ``python doc/check_links.py doc/_build/html``. Sphinx checks its own references;
 this also follows those that come from the theme, raw HTML and included Markdown.
@@ -15,7 +15,7 @@ import skredu
 
 
 class Page(HTMLParser):
-    """Addresses that a page names, and the places that it has."""
+    """Links in a page, and the anchors that it defines."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -24,7 +24,7 @@ class Page(HTMLParser):
         self.feed(path.read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Collect what a tag names; preloads are hints, not links."""
+        """Collect the links and anchors of a tag; preloads are hints, not links."""
         values = dict(attrs)
         names = ("href", "src") if tag != "link" else ("href",)
         self.links |= {value for name in names if (value := values.get(name))}
@@ -35,8 +35,8 @@ class Page(HTMLParser):
 
 
 def broken(site: Path) -> list[str]:
-    """Links that lead nowhere, as "page: link"."""
-    # The theme keeps templates of its own, with no links yet, among static files.
+    """Return broken links as "page: link"."""
+    # Among the static files, the theme keeps templates that have no links yet.
     paths = (path for path in site.rglob("*.html") if "_static" not in path.parts)
     pages = {path.resolve(): Page(path) for path in paths}
     bad = []
@@ -60,7 +60,7 @@ def broken(site: Path) -> list[str]:
 
 
 def public_names() -> list[str]:
-    """Names that have to have a page."""
+    """Return the names that need a page."""
     names = [name for name in skredu.__all__ if name != "__version__"]
     modules = [name for name in names if hasattr(getattr(skredu, name), "__path__")]
     modules += [name for name in names if name in {"datasets", "metrics", "rates"}]
@@ -69,7 +69,7 @@ def public_names() -> list[str]:
 
 
 def missing(site: Path) -> list[str]:
-    """Public names without a page, and estimators whose link leads to none."""
+    """Return missing pages of public names, and of links that estimators show."""
     wanted = [f"generated/skredu.{name}.html" for name in public_names()]
     for name in skredu.__all__:
         kind = getattr(skredu, name)
@@ -79,7 +79,7 @@ def missing(site: Path) -> list[str]:
 
 
 def main() -> int:
-    """Print what is wrong; the exit status says whether anything is."""
+    """Print all problems, and return 1 if there are any."""
     site = Path(sys.argv[1])
     problems = [f"broken link: {link}" for link in broken(site)]
     problems += [f"no page: {page}" for page in missing(site)]

@@ -27,11 +27,11 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "external_links",
 ]
-# "generated/backreferences" and the gallery hold pieces that other pages include.
+# "generated/backreferences" and the gallery contain parts that other pages include.
 exclude_patterns = ["_build", "_templates", "generated/backreferences", "**/README.rst"]
 templates_path = ["_templates"]
 nitpicky = True
-# In single backquotes, and nothing else: a name of this package.
+# A name in single backquotes is a link to an object of this package.
 default_role = "py:obj"
 add_function_parentheses = False
 smartquotes_action = "De"  # dashes and dots; quotes around strings stay as they are
@@ -40,15 +40,15 @@ toc_object_entries_show_parents = "hide"
 # -- reference ------------------------------------------------------------------------
 
 autosummary_generate = True
-autodoc_typehints = "none"  # numpydoc has the types, in words
+autodoc_typehints = "none"  # numpydoc shows the types as they are documented
 autodoc_default_options = {"members": True, "inherited-members": True}
 numpydoc_class_members_toctree = False
-# Parameters may be numbers or arrays of many kinds, said in words: no links.
+# Parameter types are described in words, so there is nothing to link to.
 numpydoc_xref_param_type = False
 
 # -- markdown -------------------------------------------------------------------------
 
-# CHANGELOG.md and CONTRIBUTING.md are included; they are read on GitHub as well.
+# CHANGELOG.md and CONTRIBUTING.md are included here, and also read on GitHub.
 myst_heading_anchors = 3
 
 # -- gallery --------------------------------------------------------------------------

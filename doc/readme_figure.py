@@ -1,4 +1,4 @@
-"""Draw the pictures of the README and of the landing page, from an example.
+"""Draw the figures of the README and of the landing page, from an example.
 
 Run ``python doc/readme_figure.py`` after ``pip install ".[plot]"``.
 """
@@ -15,7 +15,7 @@ HERE = Path(__file__).parent
 
 
 def main() -> None:
-    """Draw both panels together, and each by itself for narrow screens."""
+    """Draw both panels together, and each one separately for narrow screens."""
     mpl.use("Agg")
     example = HERE.parent / "examples" / "plot_classes_of_any_shape.py"
     draw = runpy.run_path(str(example))

@@ -1,4 +1,4 @@
-"""Draw the pictures of the tour, with the models that it fits.
+"""Draw the figures of the tour, with the models that it fits.
 
 Run ``python doc/tour_figures.py`` after ``pip install ".[plot]" pandas``.
 """
@@ -19,11 +19,14 @@ from skredu import CompressionClustering, MCR2Transformer, ReduNetTransformer
 from skredu.plotting import EpsilonPathDisplay, RateReductionDisplay
 
 COLORS = ["#2a6f97", "#e76f51"]
-SIZE = (4.8, 3.8)  # of one picture: two side by side, or one on a phone
+SIZE = (
+    4.8,
+    3.8,
+)  # of one figure: two are side by side, or one below the other on a phone
 
 
 def groups() -> tuple[Figure, Figure]:
-    """Flowers in two of their four measures, and the number of groups over epsilon."""
+    """Draw two of the four measurements of flowers, and the groups over epsilon."""
     table = load_iris(as_frame=True).data
     model = CompressionClustering().fit(table)
     first, left = plt.subplots(figsize=SIZE, layout="constrained")
@@ -35,7 +38,7 @@ def groups() -> tuple[Figure, Figure]:
             rows["petal width (cm)"],
             s=18,
             color=color,
-            label=f"group {group}: {len(rows)} rows",
+            label=f"group {group}: {len(rows)} samples",
         )
     left.set(xlabel="petal length (cm)", ylabel="petal width (cm)")
     left.legend(frameon=False)
@@ -45,7 +48,7 @@ def groups() -> tuple[Figure, Figure]:
 
 
 def network() -> tuple[Figure, Figure]:
-    """Rates along the layers, and new rows in the plane of the best two features."""
+    """Draw rates along the layers, and new samples in the plane of two features."""
     table, target = load_breast_cancer(return_X_y=True, as_frame=True)
     X_train, X_test, y_train, y_test = train_test_split(
         table, target, stratify=target, random_state=0
@@ -54,20 +57,20 @@ def network() -> tuple[Figure, Figure]:
     second, right = plt.subplots(figsize=SIZE, layout="constrained")
     deep = make_pipeline(StandardScaler(), ReduNetTransformer(n_layers=20))
     RateReductionDisplay.from_estimator(deep.fit(X_train, y_train), ax=left)
-    left.set_title("ReduNetTransformer, training rows", fontsize=11)
+    left.set_title("ReduNetTransformer, training samples", fontsize=11)
     plane = make_pipeline(StandardScaler(), MCR2Transformer(2, random_state=0))
     Z = plane.fit(X_train, y_train).transform(X_test)
     for kind, color, name in zip((0, 1), COLORS, ("malignant", "benign"), strict=True):
         right.scatter(*Z[y_test == kind].T, s=18, alpha=0.7, color=color, label=name)
     right.set(xlabel="mcr2transformer0", ylabel="mcr2transformer1", aspect="equal")
     right.set_xlim(-0.9, 1.15)
-    right.set_title("MCR2Transformer(2), new rows", fontsize=11)
+    right.set_title("MCR2Transformer(2), new samples", fontsize=11)
     right.legend(frameon=False, loc="center left")
     return first, second
 
 
 def main() -> None:
-    """Write all pictures."""
+    """Write all figures."""
     folder = Path(__file__).parent / "images"
     names = ("groups", "path", "layers", "plane")
     for name, figure in zip(names, (*groups(), *network()), strict=True):

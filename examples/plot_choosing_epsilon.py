@@ -3,21 +3,22 @@ Choosing the distortion of a classifier
 =======================================
 
 The distortion :math:`\epsilon` of :class:`skredu.MICLClassifier` is the size of the
-details that are not worth coding, a length in the units of the rows. With much noise
-in the rows, the best one is two to three times the noise; with little, decades do
-nearly as well, as long as it stays below the spread of the data.
+details that are not worth coding, a length in the units of the samples. If the samples
+contain much noise, the best distortion is two to three times the noise. If they contain
+little, values over several decades are almost equally good, as long as they stay below
+the spread of the data.
 
-The default, "auto", leaves out every training row in turn, in closed form from one fit.
-It gets near the best distortion of a search by cross-validation, at a fraction of the
-price.
+The default, "auto", leaves out every training sample in turn, in closed form from a
+single fit. It finds a distortion close to the best one of a grid search with
+cross-validation, in a fraction of the time.
 """
 
 # %%
 # Three tables
 # ------------
-# A table whose columns have unit variance, digits with pixels in [0, 1], and the same
-# digits with noise of the standard deviation 0.4 in each pixel: a length of
-# :math:`0.4 \sqrt{64} = 3.2` for a row.
+# We use a table whose columns have unit variance, digits with pixels in [0, 1], and the
+# same digits with noise of standard deviation 0.4 in each pixel, which is a length of
+# :math:`0.4 \sqrt{64} = 3.2` per sample.
 
 import time
 
@@ -49,15 +50,15 @@ tables = {
 # %%
 # Cross-validation for every distortion, and "auto"
 # -------------------------------------------------
-# The same five folds for all. The best of the search is chosen on the rows that it is
-# measured on, while "auto" sees training rows only.
+# All models use the same five folds. The best distortion of the search is chosen on the
+# samples on which its error is measured, while "auto" uses training samples only.
 
 FOLDS = StratifiedKFold(5, shuffle=True, random_state=0)
 EPSILONS = {"epsilon": np.geomspace(0.03, 30, 13)}
 search = GridSearchCV(MICLClassifier(), EPSILONS, cv=FOLDS, return_train_score=True)
 
 figure, axes = plt.subplots(1, 3, figsize=(10, 3.6), layout="constrained")
-print(f"{'':24}{'share of errors':>20}{'epsilon':>16}{'seconds to fit':>18}")
+print(f"{'':24}{'error rate':>20}{'epsilon':>16}{'seconds to fit':>18}")
 print(f"{'':24}{'search':>12}{'auto':>8}" + f"{'search':>10}{'auto':>8}" * 2)
 for axis, (name, rows) in zip(axes, tables.items(), strict=True):
     seconds = []
@@ -80,15 +81,15 @@ for axis, (name, rows) in zip(axes, tables.items(), strict=True):
     axis.spines[["top", "right"]].set_visible(False)
 axes[2].axvline(SIGMA * 8, color="0.6", lw=0.8, zorder=0)
 axes[2].text(SIGMA * 9, 0.8, "noise", color="0.4")
-axes[0].set_ylabel("share of errors")
-axes[0].legend(["training rows", "left-out folds", "auto"], frameon=False)
-figure.supxlabel(r"distortion $\epsilon$, in the units of the rows", fontsize=10)
-figure.suptitle('One fit with "auto" gets near the best of a search')
+axes[0].set_ylabel("error rate")
+axes[0].legend(["training samples", "left-out folds", "auto"], frameon=False)
+figure.supxlabel(r"distortion $\epsilon$, in the units of the samples", fontsize=10)
+figure.suptitle('One fit with "auto" is close to the best result of a search')
 
 # %%
 # Other units
 # -----------
-# A length changes with the units, and what is found does not.
+# A length changes with the units, but the predictions do not.
 
 X, y = tables["400 digits"]
 inch = MICLClassifier().fit(X, y)
@@ -97,7 +98,7 @@ same = np.mean(inch.predict(X) == millimetre.predict(25.4 * X))
 print(
     f"25.4 times the units: epsilon {millimetre.epsilon_ / inch.epsilon_:.1f}", end=""
 )
-print(f" times as large, predictions the same for {same:.0%} of the rows")
+print(f" times as large, predictions the same for {same:.0%} of the samples")
 
 if plt.get_backend().lower() != "agg":
     plt.show()

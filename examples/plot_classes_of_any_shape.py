@@ -1,16 +1,16 @@
 r"""
-Classes of any shape, and the one dial
-======================================
+Classes of any shape with one parameter to tune
+===============================================
 
-:class:`skredu.MICLClassifier` codes every class by its own directions, so that lines
-that cross and a round class between their arms are all the same to it. Its one dial,
-the distortion :math:`\epsilon`, may be off by decades; "auto" finds it without fitting
-a model again.
+:class:`skredu.MICLClassifier` describes every class by its own directions, so it can
+separate two crossing lines and a round class between their arms. The one parameter to
+tune, the distortion :math:`\epsilon`, may be off by decades; "auto" chooses it without
+refitting the model.
 """
 
 # %%
-# Where every point goes
-# ----------------------
+# The prediction at every point
+# -----------------------------
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -27,7 +27,7 @@ COLORS = ["#2a6f97", "#e76f51", "#8a9a5b"]
 
 
 def crossing_lines_and_a_blob() -> tuple[np.ndarray, np.ndarray]:
-    """Two noisy lines that cross, and a round class between their arms."""
+    """Make two noisy lines that cross, and a round class between their arms."""
     X, y = make_subspaces(
         70, n_features=2, dimensions=(1, 1), noise=0.03, random_state=3
     )
@@ -37,7 +37,7 @@ def crossing_lines_and_a_blob() -> tuple[np.ndarray, np.ndarray]:
 
 
 def draw_regions(axis: Axes) -> None:
-    """Classes of any shape: each is coded by its own directions."""
+    """Draw the classes and the prediction at every point of the plane."""
     X, y = crossing_lines_and_a_blob()
     model = MICLClassifier().fit(X, y)
     low, high = X.min(axis=0) - 0.25, X.max(axis=0) + 0.25
@@ -48,7 +48,7 @@ def draw_regions(axis: Axes) -> None:
     axis.pcolormesh(u, v, regions, cmap=ListedColormap(COLORS), alpha=0.22)
     for label, color in enumerate(COLORS):
         axis.scatter(*X[y == label].T, s=14, color=color, edgecolor="white", lw=0.3)
-    axis.set(title="A row goes where it costs the fewest bits", xticks=[], yticks=[])
+    axis.set(title="The class with the fewest extra bits", xticks=[], yticks=[])
     axis.set_aspect("equal")
 
 
@@ -58,11 +58,11 @@ draw_regions(left)
 # %%
 # How much the distortion matters
 # -------------------------------
-# Digits, half of them to learn from, the others to judge by.
+# Half of the digits are used for training, and the others for testing.
 
 
 def draw_path(axis: Axes) -> None:
-    """Held-out accuracy on digits over three decades of epsilon, and the choice."""
+    """Draw the held-out accuracy on digits over epsilon, and the value of "auto"."""
     X, y = load_digits(return_X_y=True)
     X_train, X_test, y_train, y_test = train_test_split(
         X / 16, y, test_size=0.5, stratify=y, random_state=0
@@ -92,8 +92,8 @@ def draw_path(axis: Axes) -> None:
         label='epsilon="auto": leave-one-out, no refit',
     )
     axis.set(
-        title="Digits, 898 rows to learn from",
-        xlabel="distortion $\\epsilon$, in the units of the rows",
+        title="Digits, 898 training samples",
+        xlabel="distortion $\\epsilon$, in the units of the samples",
         ylabel="held-out accuracy",
         ylim=(0.9, 1.0),
     )

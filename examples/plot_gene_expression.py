@@ -1,15 +1,15 @@
 r"""
-Samples by the dozen, genes by the thousand
-===========================================
+Dozens of samples with thousands of genes
+=========================================
 
-Seventy samples with thousands of genes each: the groups of such data are not round.
-Samples of one tissue share a profile, and differ from each other along programmes of
-their own: how far the cells are in their cycle, how much of the sample is stroma.
-Methods that go by distance cut along the strongest programme. Coding length pays for
-each direction of each group, and so it finds the groups, how many there are, and in how
-many directions each of them varies.
+This example clusters seventy samples with thousands of genes each. The groups of such
+data are not round: samples of one tissue share a profile and differ from each other
+along programmes of their own, such as the phase of the cell cycle or the proportion of
+stroma. Methods that are based on distances divide the samples along the strongest
+programme. The coding length charges each group for each of its directions, so it finds
+the groups, their number, and the number of directions in which each of them varies.
 
-The data here are **generated**, so that the truth is known.
+The data are **generated**, so the true groups are known.
 """
 
 # %%
@@ -36,7 +36,7 @@ NOISE = 0.5  # standard deviation of the measurement of a gene
 
 
 def genes(rng, n_genes):
-    """Effects on a tenth of the genes; none on the others."""
+    """Draw effects on a tenth of the genes; there are none on the others."""
     effects = np.zeros(n_genes)
     chosen = rng.choice(n_genes, n_genes // 10, replace=False)
     effects[chosen] = rng.standard_normal(len(chosen))
@@ -44,7 +44,7 @@ def genes(rng, n_genes):
 
 
 def make_expressions(n_genes, seed):
-    """Log expressions of shape (70, n_genes), and the group of each sample."""
+    """Make log expressions of shape (70, n_genes), and the group of each sample."""
     rng = np.random.default_rng(seed)
     parts = []
     for size, n_programmes in zip(SIZES, PROGRAMMES, strict=True):
@@ -57,12 +57,13 @@ def make_expressions(n_genes, seed):
 
 
 # %%
-# First the directions that samples share
-# ---------------------------------------
-# A direction of a group costs about :math:`d/2` times its bits, which a dozen samples
-# never earn back in ten thousand dimensions: of the genes themselves, the cheapest
-# description knows no groups. Finding that out takes little memory, since everything
-# happens in the span of the samples; one array of genes by genes would take 800 MB.
+# Find the directions that samples share
+# --------------------------------------
+# A direction of a group costs about :math:`d/2` times its bits. In ten thousand
+# dimensions, a dozen samples never save that much: for the genes themselves, the
+# cheapest description has no groups. This can be found out with little memory, because
+# all computations take place in the span of the samples; a single array of size genes
+# by genes would take 800 MB.
 
 X, y = make_expressions(10_000, seed=0)
 n, d = X.shape
@@ -75,7 +76,9 @@ seconds = time.perf_counter() - start
 megabytes = tracemalloc.get_traced_memory()[1] / 1e6
 tracemalloc.stop()
 print(f"{n} samples, {d} genes: {raw.n_clusters_} groups", end=", ")
-print(f"{seconds:.1f} s, {megabytes:.0f} MB beside the {X.nbytes / 1e6:.0f} MB of X")
+print(
+    f"{seconds:.1f} s, {megabytes:.0f} MB in addition to {X.nbytes / 1e6:.0f} MB for X"
+)
 partitions = {
     "each sample alone": np.arange(n),
     "all together": np.zeros(n, dtype=int),
@@ -83,12 +86,12 @@ partitions = {
 }
 for name, labels in partitions.items():
     bits = partition_coding_length(X, labels, epsilon=epsilon)
-    print(f"{name:18}{bits / n / 1e3:6.1f} kbit a sample")
+    print(f"{name:18}{bits / n / 1e3:6.1f} kbit per sample")
 
 # %%
-# So take the principal components that stand out from the noise: the four profiles span
-# three directions, the eight programmes eight more. On these the number of groups, and
-# even the distortion, need not be known.
+# We therefore use the principal components that stand out from the noise: the four
+# profiles span three directions, and the eight programmes eight more. For these
+# components, neither the number of groups nor the distortion need to be known.
 
 components = PCA(11).fit_transform(X)
 model = CompressionClustering().fit(components)
@@ -97,8 +100,8 @@ print(model.cluster_sizes_.astype(int), end=", ")
 print(f"ARI {adjusted_rand_score(y, model.labels_):.2f}")
 
 # %%
-# The effective dimension counts directions much larger than :math:`\epsilon`. At a
-# distortion of five times the noise it counts the programmes.
+# The effective dimension counts directions that are much larger than :math:`\epsilon`.
+# With a distortion of five times the noise, it counts the programmes.
 
 coarse = CompressionClustering(epsilon=5 * NOISE * 11**0.5).fit(components)
 for group, dimension in enumerate(coarse.cluster_dimensions_):
@@ -107,10 +110,10 @@ for group, dimension in enumerate(coarse.cluster_dimensions_):
     print(f"made with {PROGRAMMES[true]}")
 
 # %%
-# Beside methods that are told the number of groups
-# -------------------------------------------------
-# A Gaussian mixture has the right shapes too, but a dozen samples are too few for its
-# covariances.
+# Comparison with methods that are told the number of groups
+# ----------------------------------------------------------
+# A Gaussian mixture can represent these shapes, too, but a dozen samples are too few to
+# estimate its covariances.
 
 scores = {"CompressionClustering": adjusted_rand_score(y, model.labels_)}
 peers = {
@@ -124,11 +127,11 @@ for name, score in scores.items():
     print(f"{name:24} ARI {score:.2f}")
 
 # %%
-# The tree, in bits
-# -----------------
-# The height of a merge is the number of bits that all merges up to it have saved or
-# added. Merges that save bits come first; where they end, at the dashed line, the
-# groups are found. The next merges are dear.
+# The tree of merges, in bits
+# ---------------------------
+# The height of a merge is the number of bits that all merges up to this one have saved
+# or added. Merges that save bits come first. The groups are found where these merges
+# end, at the dashed line. All later merges are expensive.
 
 COLORS = np.array(["#0072B2", "#D55E00", "#009E73", "#CC79A7"])
 MARKERS = ["o", "^", "s", "D"]
@@ -141,7 +144,7 @@ for group, (color, marker) in enumerate(zip(COLORS, MARKERS, strict=True)):
     label = f"{SIZES[group]} samples"
     axes[0].scatter(first, second, s=22, color=color, marker=marker, label=label)
 axes[0].set(xlabel="first component", ylabel="second component")
-axes[0].set(xticks=[], yticks=[], title="The truth, along two components")
+axes[0].set(xticks=[], yticks=[], title="True groups, along two components")
 axes[0].legend(frameon=False, fontsize=8)
 
 Z = model.linkage()
@@ -151,17 +154,17 @@ tree = dendrogram(
 )
 leaves = y[tree["leaves"]]
 for group, (color, marker) in enumerate(zip(COLORS, MARKERS, strict=True)):
-    places = 5 + 10 * np.flatnonzero(leaves == group)  # where SciPy draws leaves
+    places = 5 + 10 * np.flatnonzero(leaves == group)  # where SciPy draws them
     axes[1].scatter(
         places, np.zeros(len(places)), s=16, color=color, marker=marker, clip_on=False
     )
 stop = (Z[saving - 1, 2] + Z[saving, 2]) / 2
 axes[1].axhline(stop, color="#555555", ls="--", lw=1)
-axes[1].set(ylabel="bits saved, then added", title="Greedy merging, leaf by leaf")
+axes[1].set(ylabel="bits saved, then added", title="Tree of greedy merging")
 for axis in axes:
     axis.spines[["top", "right"]].set_visible(False)
 axes[1].spines["bottom"].set_visible(False)
-figure.suptitle("Groups of different shapes, found by their bits")
+figure.suptitle("Groups of different shapes, found by their coding length")
 
 if plt.get_backend().lower() != "agg":
     plt.show()

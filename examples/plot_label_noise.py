@@ -1,20 +1,21 @@
 r"""
-Wrong labels: code more coarsely
-================================
+Wrong labels need a larger distortion
+=====================================
 
-A wrong label puts a stranger into a class. :class:`skredu.MICLClassifier` codes a class
-as a whole, to the distortion :math:`\epsilon`, and a few strangers among many rows
-change its shape little. What they do add is detail, and rows that are left out tell
-that it is not worth coding: "auto" takes a larger distortion where labels are wrong.
-With that, MICL and ReduNet lose about as little as SVC, whose margin forgives strangers
-too; with the distortion that suits true labels MICL loses as much as neighbours do.
+A wrong label assigns a sample to a class to which it does not belong.
+:class:`skredu.MICLClassifier` codes a class as a whole, up to the distortion
+:math:`\epsilon`, and a few foreign samples among many hardly change its shape. They
+only add details, and leave-one-out shows that these are not worth coding: "auto"
+chooses a larger distortion if labels are wrong. As a result, MICL and ReduNet lose
+about as little accuracy as SVC, whose soft margin tolerates such samples, too. With the
+distortion that suits the true labels, MICL loses as much as nearest neighbours do.
 """
 
 # %%
 # Digits, up to half of them with a label drawn at random
 # -------------------------------------------------------
-# A tenth of the drawn labels stays right by chance. Test labels are the true ones.
-# Beside "auto" there is the distortion that it takes for true labels, kept for all.
+# A tenth of the drawn labels is correct by chance. The test labels are the true ones.
+# In addition to "auto", we keep the distortion that it chooses for true labels.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -36,7 +37,7 @@ X_train, X_test, y_train, y_test = train_test_split(
 
 
 def drawn_anew(share, seed):
-    """Training labels of which a share is drawn uniformly."""
+    """Return training labels of which a share is drawn uniformly."""
     rng = np.random.default_rng(seed)
     labels = y_train.copy()
     drawn = rng.permutation(len(labels))[: round(share * len(labels))]
@@ -63,14 +64,14 @@ for i, share in enumerate(SHARES):
             scores[name][i] += score / len(SEEDS)
         epsilons[i] += models["MICL"].epsilon_ / len(SEEDS)
 
-print(f"{'labels drawn anew':22}" + "".join(f"{share:8.0%}" for share in SHARES))
+print(f"{'labels drawn at random':22}" + "".join(f"{share:8.0%}" for share in SHARES))
 for name, values in scores.items():
     print(f"{name:22}" + "".join(f"{value:8.3f}" for value in values))
 print(f"{'epsilon of MICL':22}" + "".join(f"{value:8.2f}" for value in epsilons))
 
 # %%
-# Coarser where labels are wrong
-# ------------------------------
+# The distortion grows with the share of wrong labels
+# ---------------------------------------------------
 
 STYLES = [
     {"color": "#0072B2", "marker": "o", "lw": 2.2},
@@ -89,11 +90,11 @@ for (name, values), style in zip(scores.items(), STYLES, strict=True):
 axes[0].set(title="accuracy on true labels")
 axes[0].legend(frameon=False, fontsize=9, loc="lower left")
 axes[1].plot(percent, epsilons, ms=5, **STYLES[0])
-axes[1].set(title=r'distortion $\epsilon$ that "auto" takes', ylim=0)
+axes[1].set(title=r'distortion $\epsilon$ that "auto" chooses', ylim=0)
 for axis in axes:
-    axis.set_xlabel("training labels drawn anew, %")
+    axis.set_xlabel("training labels drawn at random, %")
     axis.spines[["top", "right"]].set_visible(False)
-figure.suptitle("Wrong labels cost little where details are not coded")
+figure.suptitle("Wrong labels do little harm if details are not coded")
 
 if plt.get_backend().lower() != "agg":
     plt.show()

@@ -2,18 +2,18 @@ r"""
 A messy table, from missing values to a grid search
 ===================================================
 
-Tables come with holes, with words among the numbers, and with columns in units that
-have nothing to do with each other. A :class:`skredu.ReduNetClassifier` takes its place
-behind the preprocessing that scikit-learn has for all that. Its two dials, the
-distortion ``epsilon`` and the step ``eta``, can be searched like any others; the
-defaults do about as well without a search.
+Real tables have missing values, strings among the numbers, and columns in unrelated
+units. :class:`skredu.ReduNetClassifier` works in a pipeline after the preprocessing
+that scikit-learn provides for such tables. Its main parameters, the distortion
+``epsilon`` and the step size ``eta``, can be tuned like any others; the defaults are
+about as good without a search.
 """
 
 # %%
 # Make a table messy
 # ------------------
-# Ten columns of the breast cancer table of scikit-learn: two turned into words, one
-# entry in ten lost, the diagnosis in words too.
+# We take ten columns of the breast cancer data of scikit-learn, replace two of them by
+# strings, and delete one entry in ten. The diagnosis is a string, too.
 
 import warnings
 
@@ -42,17 +42,18 @@ for column, names in words.items():
 rng = np.random.default_rng(0)
 X = X.mask(rng.random(X.shape) < 0.1)
 print(X.iloc[:4, :4].to_string())
-print(f"{len(X)} rows, {X.shape[1]} columns, {X.isna().mean().mean():.0%} missing")
+print(f"{len(X)} samples, {X.shape[1]} columns, {X.isna().mean().mean():.0%} missing")
 
 # %%
 # One pipeline
 # ------------
-# Medians for missing numbers, a column of its own for a missing word. With
-# ``set_output`` the features of the network are a table with names.
+# Missing numbers are replaced by medians, and a missing string gets a column of its
+# own. With ``set_output``, the features of the network are a data frame with column
+# names.
 
 
 def pipeline(model):
-    """Preprocessing for numbers and for words, then the model."""
+    """Return a pipeline of preprocessing for numbers and strings, and the model."""
     columns = make_column_transformer(
         (
             make_pipeline(SimpleImputer(strategy="median"), StandardScaler()),
@@ -72,14 +73,14 @@ print(net.transform(X).iloc[:2, :4].round(2).to_string())
 print(f"layers kept: {net[-1].n_iter_}, epsilon {net[-1].epsilon_:.2f}")
 
 # %%
-# An honest score
-# ---------------
-# Three folds. Each search sees the training rows of its fold only, and halves them to
-# choose. The network has the better accuracy, the logistic regression the better
-# probabilities. Classifiers keep a layer only if it takes something from the loss of
-# rows that are left out; on a table as small and noisy as this few layers or none do.
-# Each fit that keeps none warns that ``epsilon`` and ``eta`` had no effect; in a search
-# that is expected.
+# Nested cross-validation
+# -----------------------
+# We use three folds. Each search uses only the training samples of its fold, and
+# divides them into halves to choose the parameters. The network has the better
+# accuracy, and the logistic regression has the better probabilities. The classifier
+# keeps a layer only if it reduces the leave-one-out loss. For a table as small and
+# noisy as this one, few layers do so, or none. Each fit that keeps no layer warns that
+# ``epsilon`` and ``eta`` had no effect; in a search, this is expected.
 
 warnings.filterwarnings("ignore", message="ReduNetClassifier keeps no layer")
 
@@ -116,9 +117,9 @@ for name, result in results.items():
     print(f"{result['fit_time'].mean():7.2f} s")
 
 # %%
-# What the search saw
-# -------------------
-# The loss inside the searches, mean of the three.
+# Losses during the search
+# ------------------------
+# The first panel shows the loss inside the searches, averaged over the three of them.
 
 searches = results["ReduNet, grid search"]["estimator"]
 inside = -np.mean([s.cv_results_["mean_test_score"] for s in searches], axis=0)

@@ -3,20 +3,20 @@ Which points move together?
 ===========================
 
 A camera films two or three rigid bodies, and points on them are tracked through the
-frames. Under an affine camera the path of a point, its coordinates in all frames one
-after the other, lies on a linear subspace of at most four dimensions that belongs to
-the motion of its body. Bodies that pass in front of each other share the picture, but
-not the subspace: a method that goes by distance sorts points by place, coding length
-sorts them by motion.
+frames. Under an affine camera, the path of a point, which is the vector of its
+coordinates in all frames, lies on a linear subspace of at most four dimensions that is
+determined by the motion of its body. Bodies that pass in front of each other overlap in
+the image, but their subspaces differ. A method that is based on distances groups points
+by their position, whereas the coding length groups them by their motion.
 
-The bodies here are **generated**, so that this runs anywhere.
+The bodies are **generated**, so the example needs no data.
 """
 
 # %%
-# Rigid bodies before an affine camera
-# ------------------------------------
-# A body is a transparent cloud of points. It turns about an axis of its own and drifts,
-# the camera drops the depth, and the tracker errs by half a pixel.
+# Rigid bodies in front of an affine camera
+# -----------------------------------------
+# A body is a transparent cloud of points. It rotates about an axis of its own and
+# drifts. The camera drops the depth, and the tracker has an error of half a pixel.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -34,7 +34,7 @@ NOISE = 0.5  # pixels
 
 
 def paths_of_a_body(rng):
-    """Places of the points of one body in the picture, (points, frames, 2)."""
+    """Return image positions of the points of a body, shape (points, frames, 2)."""
     points = rng.uniform(-100, 100, (N_POINTS, 3))
     time = np.linspace(0, 1, N_FRAMES)
     axis = rng.standard_normal(3)
@@ -46,7 +46,7 @@ def paths_of_a_body(rng):
 
 
 def make_motions(n_bodies, seed):
-    """Paths in rows (x in all frames, then y), and the body of each point."""
+    """Return one path per row (x in all frames, then y), and the body of each point."""
     rng = np.random.default_rng(seed)
     paths = np.concatenate([paths_of_a_body(rng) for _ in range(n_bodies)])
     paths += NOISE * rng.standard_normal(paths.shape)
@@ -57,14 +57,14 @@ def make_motions(n_bodies, seed):
 # %%
 # Projections
 # -----------
-# As in agglomerative lossy compression, paths are first projected on their leading
-# singular directions, without centring, which would take the subspaces off the origin:
-# on five, or on the smallest number that preserves sparse relations,
-# :math:`d \ge 8 \log_2(2F/d)` for :math:`F` frames.
+# As in agglomerative lossy compression, the paths are first projected on their leading
+# singular directions. They are not centred, because this would move the subspaces away
+# from the origin. The number of directions is five, or the smallest number that
+# preserves sparse relations, :math:`d \ge 8 \log_2(2F/d)` for :math:`F` frames.
 
 
 def project(X, d):
-    """Rows along their leading singular directions, of shape (n, d)."""
+    """Project samples on their leading singular directions, shape (n, d)."""
     U, s, _ = np.linalg.svd(X, full_matrices=False)
     return U[:, :d] * s[:d]
 
@@ -77,12 +77,13 @@ print(f"sparsity-preserving dimension of {N_FRAMES} frames: {sparse}")
 # %%
 # Misclassified points
 # --------------------
-# The number of bodies is given to every method; the distortion of coding length is the
-# error of the tracker. Four sequences with two bodies, four with three.
+# The number of bodies is given to every method. The distortion of the coding length is
+# the error of the tracker. There are four sequences with two bodies and four with
+# three.
 
 
 def methods(n_bodies, d):
-    """Every clustering of the comparison."""
+    """Return all clustering methods of the comparison."""
     return {
         "CompressionClustering": CompressionClustering(
             NOISE * d**0.5, n_clusters=n_bodies, assume_centered=True
@@ -105,7 +106,7 @@ found = {
 
 
 def misclassified(name, d, sequence):
-    """Share of the points in a wrong group, per cent."""
+    """Return the percentage of the points in a wrong group."""
     labels = found[name, d, sequence]
     return 100 * (1 - clustering_accuracy(sequences[sequence][1], labels))
 
@@ -124,8 +125,9 @@ for name in methods(2, 5):
         print(f"{name:22}{d:4}{np.mean(errors[0]):14.1f}{np.mean(errors[1]):14.1f}")
 
 # %%
-# The number of bodies need not be given where the subspaces are well apart. These
-# bodies turn by 45 to 90 degrees; the less they turn, the closer their subspaces come.
+# The number of bodies need not be given if the subspaces are well separated. These
+# bodies rotate by 45 to 90 degrees; the less they rotate, the closer their subspaces
+# are.
 
 for k in (2, 3):
     numbers = [
@@ -137,23 +139,23 @@ for k in (2, 3):
     print(f"of {k} bodies, groups found: {numbers}")
 
 # %%
-# In the picture
-# --------------
-# A found group has the colour of the body it fits best. The bodies overlap from the
-# first frame to the last.
+# Groups in the image
+# -------------------
+# Each group that was found has the colour of the body that it fits best. The bodies
+# overlap from the first frame to the last.
 
 COLORS = ["#0072B2", "#D55E00", "#009E73"]
 MARKERS = ["o", "^", "s"]
 
 
 def matched(y, labels):
-    """Names of the true bodies for the labels, one to one."""
+    """Match the labels with the true bodies, one to one."""
     rows, columns = linear_sum_assignment(contingency_matrix(y, labels), maximize=True)
     return rows[np.argsort(columns)][labels]
 
 
 def draw(axis, X, names, frame):
-    """Points in one frame, with the colours and markers of their bodies."""
+    """Draw the points in one frame, with the colours and markers of their bodies."""
     for name, (color, marker) in enumerate(zip(COLORS, MARKERS, strict=True)):
         places = X[names == name][:, [frame, N_FRAMES + frame]]
         axis.scatter(*places.T, s=18, color=color, marker=marker, lw=0)
@@ -162,7 +164,7 @@ def draw(axis, X, names, frame):
 
 shown = (3, 1)
 X, y = sequences[shown]
-panels = {"the truth": y}
+panels = {"true bodies": y}
 for name in ("CompressionClustering", "KMeans", "SpectralClustering"):
     error = misclassified(name, sparse, shown)
     title = f"{name},\n{error:.1f} % misclassified"
@@ -176,7 +178,7 @@ for column, (title, names) in zip(axes.T, panels.items(), strict=True):
     draw(column[1], X, names, N_FRAMES - 1)
 axes[0, 0].set_ylabel("first frame")
 axes[1, 0].set_ylabel("last frame")
-figure.suptitle("Three bodies that overlap: coding length sorts points by motion")
+figure.suptitle("Three overlapping bodies: the coding length groups points by motion")
 
 if plt.get_backend().lower() != "agg":
     plt.show()

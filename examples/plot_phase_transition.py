@@ -1,18 +1,19 @@
 r"""
-The distortion decides how many groups there are
-================================================
+The distortion determines the number of groups
+==============================================
 
-:class:`skredu.CompressionClustering` has one dial, the distortion :math:`\epsilon`: the
-size of the details that are not worth coding. Turn it, and the number of groups does
-not drift: it keeps one value over decades of :math:`\epsilon`, up to a few times the
-noise, and then collapses to one group at once. Any distortion from far below the noise
-to just above it gives the same groups.
+The main parameter of :class:`skredu.CompressionClustering` is the distortion
+:math:`\epsilon`, the size of the details that are not worth coding. If it is changed,
+the number of groups does not change gradually: it has one value over decades of
+:math:`\epsilon`, up to a few times the noise, and then drops to one group at once. Any
+distortion from far below the noise to just above it leads to the same groups.
 """
 
 # %%
 # Two lines and a plane
 # ---------------------
-# The noise in a row, over its three coordinates, is :math:`\epsilon_0 = \sigma\sqrt 3`.
+# The noise of a sample, over its three coordinates, is
+# :math:`\epsilon_0 = \sigma\sqrt 3`.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -31,17 +32,18 @@ noise = sigma * d**0.5
 # %%
 # Groups and bits for every distortion
 # ------------------------------------
-# :meth:`~skredu.CompressionClustering.epsilon_path` clusters anew for each of them.
+# :meth:`~skredu.CompressionClustering.epsilon_path` clusters the samples for each
+# distortion.
 
 model = CompressionClustering(assume_centered=True)
 ratios = np.array([0.001, 0.01, 0.03, 0.1, 0.3, 0.5, 1, 1.5, 2, 3, 4, 5, 8, 16, 32])
 path = model.epsilon_path(X, ratios * noise)
 
 # %%
-# Bits alone cannot choose: they fall as :math:`\epsilon` grows, because details are
-# given up. So "auto" judges the groups that each distortion leads to by a description
-# that does not depend on :math:`\epsilon`: Gaussians that pay for the directions in
-# which they are wide.
+# The number of bits cannot be used to choose the distortion, because it decreases as
+# :math:`\epsilon` grows and details are discarded. So "auto" evaluates the groups of
+# each distortion by a description that does not depend on :math:`\epsilon`: Gaussians
+# that pay for the directions in which they are wide.
 
 auto = CompressionClustering(assume_centered=True).fit(X)
 auto_ari = adjusted_rand_score(y, auto.labels_)
@@ -49,29 +51,30 @@ print(f"auto: epsilon = {auto.epsilon_ / noise:.2f} times the noise", end=", ")
 print(f"{auto.n_clusters_} groups, ARI {auto_ari:.2f}")
 
 # %%
-# The groups on the plateau are the true ones, but for rows near the crossings, which
-# fit two groups alike. Labels need a fit each; every second distortion will do.
+# The groups on the plateau are the true ones, except for samples near the
+# intersections, which fit into two groups equally well. Labels need one fit per
+# distortion, so we use every second one.
 
 scores = [
     adjusted_rand_score(y, model.set_params(epsilon=ratio * noise).fit_predict(X))
     for ratio in ratios[::2]
 ]
 plateau = ratios[path["n_clusters"] == 3]
-print(f"{'epsilon / noise':>16}{'groups':>8}{'bits a row':>12}")
+print(f"{'epsilon / noise':>16}{'groups':>8}{'bits / sample':>14}")
 for ratio, groups, bits in zip(
     ratios, path["n_clusters"], path["coding_length"], strict=True
 ):
-    print(f"{ratio:16.3f}{groups:8d}{bits / n:12.1f}")
+    print(f"{ratio:16.3f}{groups:8d}{bits / n:14.1f}")
 
 # %%
-# Everything over the distortion
-# ------------------------------
+# Results as a function of the distortion
+# ---------------------------------------
 
 panels = [
     ("number of groups", ratios, path["n_clusters"]),
     ("adjusted Rand index", ratios[::2], scores),
-    ("bits a row", ratios, path["coding_length"] / n),
-    ("description a row, bits", ratios, path["description_length"] / n),
+    ("bits per sample", ratios, path["coding_length"] / n),
+    ("description per sample, bits", ratios, path["description_length"] / n),
 ]
 figure, axes = plt.subplots(
     2, 2, figsize=(9, 5.6), sharex=True, layout="constrained", squeeze=False

@@ -1,18 +1,19 @@
 r"""
-What depth adds: any reader will do
-===================================
+What depth adds: even a simple classifier suffices
+==================================================
 
-A ReduNet moves rows, layer by layer, so that classes contract and turn orthogonal. On
-small pictures of digits, does depth tell them apart better? Not to a reader that counts
-bits, as :class:`skredu.ReduNetClassifier` does: it was as good on the pictures as they
-are. But behind the layers the plainest reader, the nearest class mean, has become as
-good as that one. Depth moves the work from the reader to the features.
+A ReduNet moves samples, layer by layer, such that classes contract and become
+orthogonal. Does depth help to recognise small images of digits? It does not help a
+classifier that counts bits, as :class:`skredu.ReduNetClassifier` does, because this
+classifier is as good on the original images. But after the layers, the simplest
+classifier, the nearest class mean, has become as good as that one. Depth moves the work
+from the classifier to the features.
 """
 
 # %%
-# Thirty pictures of each digit
-# -----------------------------
-# A classifier keeps a layer only while rows that are left out are told apart better;
+# Thirty images of each digit
+# ---------------------------
+# A classifier keeps a layer only if it helps to classify samples that are left out;
 # ``n_iter_no_change=None`` keeps all twenty.
 
 import matplotlib.pyplot as plt
@@ -31,18 +32,18 @@ X_train, X_test, y_train, y_test = train_test_split(
 net = ReduNetClassifier(20, eta=0.5, n_iter_no_change=None).fit(X_train, y_train)
 
 # %%
-# Three readers behind every layer
-# --------------------------------
+# Three classifiers after every layer
+# -----------------------------------
 
 
 def nearest_mean(Z_train, Z_test):
-    """Share of test rows whose nearest class mean is their own."""
+    """Return the share of test samples whose nearest class mean is their own."""
     means = np.stack([Z_train[y_train == label].mean(axis=0) for label in range(10)])
     return KNeighborsClassifier(1).fit(means, range(10)).score(Z_test, y_test)
 
 
 def five_neighbours(Z_train, Z_test):
-    """Share of test rows that five neighbours tell right."""
+    """Return the share of test samples that five neighbours classify correctly."""
     return KNeighborsClassifier(5).fit(Z_train, y_train).score(Z_test, y_test)
 
 
@@ -63,19 +64,19 @@ for name, values in scores.items():
 similar = [class_similarity(test[column], y_test)[off].mean() for column in columns]
 print(f"{'cosine between classes':32}" + "".join(f"{value:8.2f}" for value in similar))
 stopped = ReduNetClassifier(20, eta=0.5).fit(X_train, y_train)
-print(f"left to itself, it keeps {stopped.n_iter_} of 20 layers", end=", ")
+print(f"by default, it keeps {stopped.n_iter_} of 20 layers", end=", ")
 print(f"accuracy {stopped.score(X_test, y_test):.3f}")
 
 # %%
-# Similar pictures, before and after
-# ----------------------------------
-# Absolute cosines between test pictures, sorted by their digits.
+# Similarity of images, before and after
+# --------------------------------------
+# The maps show absolute cosines between test images, sorted by their digits.
 
 order = np.argsort(y_test, kind="stable")
 ends = np.cumsum(np.bincount(y_test))
 middles = ends - np.bincount(y_test) / 2
 figure, axes = plt.subplots(1, 2, figsize=(9, 4.4), sharey=True, layout="constrained")
-titles = ("pictures on the sphere", f"features after {net.n_iter_} layers")
+titles = ("images on the sphere", f"features after {net.n_iter_} layers")
 for axis, Z, title in zip(axes, (test[0], test[-1]), titles, strict=True):
     U = Z[order] / np.linalg.norm(Z[order], axis=1, keepdims=True)
     image = axis.imshow(np.abs(U @ U.T), cmap="magma", vmin=0, vmax=1)
@@ -83,30 +84,30 @@ for axis, Z, title in zip(axes, (test[0], test[-1]), titles, strict=True):
     axis.set(xticklabels=range(10), yticklabels=range(10))
     axis.tick_params(length=0)
 figure.colorbar(image, ax=axes, label="absolute cosine")
-figure.suptitle("Pictures of different digits turn away from each other")
+figure.suptitle("Images of different digits become orthogonal to each other")
 
 # %%
 # Layer by layer
 # --------------
-# The rate reduction of test pictures, whose labels the network does not know, rises
-# along with that of the training pictures.
+# The rate reduction of the test images, whose labels the network does not know,
+# increases together with that of the training images.
 
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
 layers = np.arange(net.n_iter_ + 1)
 STYLES = [("#0072B2", "o"), ("#009E73", "s"), ("#D55E00", "^")]
 for (name, values), (color, marker) in zip(scores.items(), STYLES, strict=True):
     axes[0].plot(layers, values, color=color, marker=marker, ms=4, label=name)
-axes[0].set(title="accuracy on test pictures", xlabel="layer")
+axes[0].set(title="accuracy on test images", xlabel="layer")
 axes[0].legend(frameon=False)
 delta = net.rates_["delta_R"]
-axes[1].plot(layers, delta, color="#0072B2", label="training pictures")
-axes[1].plot(layers, new_rates, "--", color="#D55E00", label="test pictures")
+axes[1].plot(layers, delta, color="#0072B2", label="training images")
+axes[1].plot(layers, new_rates, "--", color="#D55E00", label="test images")
 axes[1].set(title=r"rate reduction $\Delta R$, nats", xlabel="layer")
 axes[1].legend(frameon=False)
 for axis in axes:
     axis.set_xticks(range(0, net.n_iter_ + 1, 5))
     axis.spines[["top", "right"]].set_visible(False)
-figure.suptitle("Behind the layers, the nearest mean reads digits as well as bits do")
+figure.suptitle("After the layers, the nearest mean is as good as counting bits")
 
 if plt.get_backend().lower() != "agg":
     plt.show()

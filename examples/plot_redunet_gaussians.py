@@ -3,19 +3,20 @@ A network that turns classes into orthogonal points
 ===================================================
 
 A ReduNet has no weights to train. Each layer is one step of gradient ascent on the rate
-reduction :math:`\Delta R`: what it takes to code all rows as one lot, less what it
-takes class by class. It grows as long as classes can be told apart better, and is
-largest where each class is one direction and the directions are orthogonal.
+reduction :math:`\Delta R`, the cost of coding all samples together minus the cost of
+coding each class separately. It grows as long as the classes can be separated better,
+and it is largest if each class is a single direction and the directions are orthogonal.
 
-This is the first experiment of the paper, at its settings: Gaussian classes around the
-axes, 2000 layers. The largest :math:`\Delta R` is known in closed form, and the layers
-reach it.
+This is the first experiment of the paper, with its settings: Gaussian classes around
+the axes and 2000 layers. The largest :math:`\Delta R` is known in closed form, and the
+layers reach it.
 """
 
 # %%
 # Two classes on the circle, three on the sphere
 # ----------------------------------------------
-# The paper writes :math:`\epsilon^2 = 0.1`; here the parameter is :math:`\epsilon`.
+# The paper specifies :math:`\epsilon^2 = 0.1`; the parameter of skredu is
+# :math:`\epsilon`.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -28,7 +29,7 @@ EPSILON = 0.1**0.5
 
 
 def largest_rate_reduction(n_classes):
-    """Rate reduction of as many orthogonal points, in nats."""
+    """Return the rate reduction of ``n_classes`` orthogonal points, in nats."""
     together = n_classes / 2 * np.log(1 + 1 / EPSILON**2)
     return together - np.log(1 + n_classes / EPSILON**2) / 2
 
@@ -54,11 +55,11 @@ for n_classes, net in nets.items():
         print(f"{n_classes:7}{layers:8}{delta:16.4f}{largest:9.4f}")
 
 # %%
-# New rows
-# --------
-# The layers estimate the class of a row as it passes and need no label, so rows that
-# were not there when the network was built move in the same way. The similarity of two
-# classes is the mean absolute cosine of their rows.
+# New samples
+# -----------
+# The layers estimate the class of each sample and need no label, so samples that were
+# not used to build the network move in the same way. The similarity of two classes is
+# the mean absolute cosine between their samples.
 
 print(f"{'classes':>7}{'similarity before':>19}{'after':>9}")
 for n_classes, net in nets.items():
@@ -72,14 +73,14 @@ for n_classes, net in nets.items():
 # %%
 # Before and after
 # ----------------
-# The new rows. Where a class has contracted, its markers lie on one another.
+# The figure shows the new samples. If a class has contracted, its markers coincide.
 
 COLORS = ["#0072B2", "#D55E00", "#009E73"]
 MARKERS = ["o", "^", "s"]
 
 
 def draw(axis, rows, y, title):
-    """Rows with the colours and markers of their classes."""
+    """Draw samples with the colours and markers of their classes."""
     for label in np.unique(y):
         axis.scatter(
             *rows[y == label].T, s=22, color=COLORS[label], marker=MARKERS[label], lw=0
@@ -114,7 +115,7 @@ figure.suptitle("Every class becomes a point, orthogonal to the others")
 # %%
 # Rates along the layers
 # ----------------------
-# The rate reduction never falls, and ends at the largest value there is.
+# The rate reduction never decreases, and it ends at the largest possible value.
 
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
 for axis, (n_classes, net) in zip(axes, nets.items(), strict=True):

@@ -1,21 +1,22 @@
 r"""
-Subspaces among outliers
-========================
+Subspaces with outliers
+=======================
 
-Rows lie on a few subspaces, with noise, and others lie anywhere. Distances between rows
-say little then: rows of one plane are far apart, rows of two lines that cross are near.
-Their coding length says more: a group on a subspace is cheap to code, and outliers,
-which share no subspace with anything, are dear in any group but their own.
+Most samples of this example lie on a few subspaces, with noise, and others lie
+anywhere. Distances between samples are not informative in this case: samples on the
+same plane may be far apart, and samples on two crossing lines may be close. Their
+coding length is more informative: a group on a subspace takes few bits, and outliers,
+which share no subspace with other samples, are expensive in any group but their own.
 
-:class:`skredu.CompressionClustering` needs the distortion :math:`\epsilon`, about the
-noise in a row, but not the number of groups. The other methods are told the number,
-with one more for the outliers.
+:class:`skredu.CompressionClustering` needs the distortion :math:`\epsilon`, which is
+about the noise of a sample, but not the number of groups. All other methods except
+HDBSCAN are told the number of groups, with one more for the outliers.
 """
 
 # %%
-# Every method on the same rows
-# -----------------------------
-# HDBSCAN finds the number of groups and the outliers by itself.
+# All methods on the same samples
+# -------------------------------
+# HDBSCAN determines the number of groups and the outliers itself.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -32,7 +33,7 @@ NOISE = 0.02  # standard deviation in each feature
 
 
 def methods(n_features, n_groups):
-    """Every clustering of the comparison."""
+    """Return all clustering methods of the comparison."""
     epsilon = NOISE * n_features**0.5
     return {
         "CompressionClustering": CompressionClustering(epsilon, assume_centered=True),
@@ -44,22 +45,22 @@ def methods(n_features, n_groups):
 
 
 def inlier_ari(y, labels):
-    """Adjusted Rand index of the rows that are no outliers."""
+    """Return the adjusted Rand index of the samples that are not outliers."""
     return adjusted_rand_score(y[y >= 0], labels[y >= 0])
 
 
 # %%
 # Two lines and a plane
 # ---------------------
-# A found group has the colour of the true one it fits best; groups that are left over,
-# and noise, are grey crosses.
+# Each group that was found has the colour of the true group that it fits best.
+# Remaining groups and noise are shown as grey crosses.
 
 COLORS = {0: "#0072B2", 1: "#D55E00", 2: "#009E73", -1: "#555555"}
 MARKERS = {0: "o", 1: "^", 2: "s", -1: "x"}
 
 
 def matched(y, labels):
-    """Names of the true groups for the labels, one to one; -1 where none is left."""
+    """Match the labels with the true groups, one to one; -1 if none is left."""
     table = contingency_matrix(y, labels)
     found = np.unique(labels, return_inverse=True)[1]
     names = np.full(table.shape[1], -1)
@@ -69,7 +70,7 @@ def matched(y, labels):
 
 
 def draw(axis, X, names, title):
-    """Rows in space, with the colours and markers of their groups."""
+    """Draw samples in space, with the colours and markers of their groups."""
     for name, color in COLORS.items():
         rows = X[names == name]
         marker, size = MARKERS[name], 16 if name < 0 else 9
@@ -84,17 +85,18 @@ X, y = make_subspaces([104, 104, 150], noise=NOISE, n_outliers=70, random_state=
 figure, axes = plt.subplots(
     2, 3, figsize=(10, 7), layout="constrained", subplot_kw={"projection": "3d"}
 )
-draw(axes.flat[0], X, y, "the truth: two lines, a plane,\n70 outliers (crosses)")
+draw(axes.flat[0], X, y, "true groups: two lines, a plane,\n70 outliers (crosses)")
 for axis, (name, model) in zip(axes.flat[1:], methods(3, 4).items(), strict=True):
     labels = model.fit_predict(X)
     title = f"{name}: {labels.max() + 1} groups,\ninlier ARI"
     draw(axis, X, matched(y, labels), f"{title} {inlier_ari(y, labels):.2f}")
-figure.suptitle("Only coding length tells the lines and the plane from the outliers")
+figure.suptitle("Only the coding length separates lines and plane from the outliers")
 
 # %%
 # Subspaces of three, four and five dimensions
 # --------------------------------------------
-# Eighty rows each, in eight dimensions, and 60 outliers: one row in five. Five draws.
+# There are eighty samples on each subspace, in eight dimensions, and 60 outliers, which
+# are one sample in five. We draw the data five times.
 
 scores = {name: [] for name in methods(8, 4)}
 for seed in range(5):
@@ -114,7 +116,7 @@ for name, values in scores.items():
     print(f"{name:24}{np.mean(values):6.2f}{np.min(values):7.2f}")
 
 # %%
-# The distortion need not be known either. Of the rows of the last draw, "auto" makes
+# The distortion need not be known either. For the last of these data sets, "auto" finds
 # four groups: the subspaces, and the outliers as a group of full dimension.
 
 auto = CompressionClustering(assume_centered=True).fit(X)
@@ -123,12 +125,13 @@ print(f"auto: epsilon {auto.epsilon_:.3f}, {auto.n_clusters_} groups", end=", ")
 print(f"inlier ARI {auto_ari:.2f}, sizes {auto.cluster_sizes_.astype(int)}")
 
 # %%
-# A Gaussian mixture has the right shapes, but it finds the subspaces in some draws
-# only, and in others the best of its five starts is stuck. Distances find little.
+# A Gaussian mixture can represent these shapes, but it finds the subspaces in some
+# draws only; in others, even the best of its five initialisations is a poor local
+# optimum. Methods that are based on distances find little.
 
 figure, axis = plt.subplots(figsize=(8, 3.2), layout="constrained")
 for row, values in enumerate(scores.values()):
-    heights = row + np.linspace(-0.2, 0.2, len(values))  # so that equal ones show
+    heights = row + np.linspace(-0.2, 0.2, len(values))  # to show equal values
     axis.scatter(values, heights, color="#0072B2" if row == 0 else "#555555", s=30)
 axis.set_yticks(range(len(scores)), scores)
 axis.invert_yaxis()
@@ -136,7 +139,7 @@ axis.set(xlabel="adjusted Rand index of the inliers, five draws", xlim=(-0.1, 1.
 axis.grid(axis="x", color="0.9")
 axis.set_axisbelow(True)
 axis.spines[["top", "right"]].set_visible(False)
-axis.set_title("Three subspaces in eight dimensions, one row in five an outlier")
+axis.set_title("Three subspaces in eight dimensions, one sample in five is an outlier")
 
 if plt.get_backend().lower() != "agg":
     plt.show()

@@ -1,20 +1,21 @@
 r"""
-Digits that are turned
-======================
+Rotated digits
+==============
 
-On circles around its middle, a turned picture is the picture shifted along the circles.
-:class:`skredu.PolarTransformer` samples pictures there, and a network for which all
-shifts are alike, :class:`skredu.InvariantReduNetClassifier`, then tells digits at every
-angle after seeing them at one.
+If an image is sampled on circles around its centre, a rotation of the image becomes a
+shift along the circles. :class:`skredu.PolarTransformer` samples images in this way,
+and a network that is invariant to shifts, :class:`skredu.InvariantReduNetClassifier`,
+then recognises digits at every angle although it was trained at one angle only.
 
-For quarter turns this is exact. In between, a turned picture of few pixels is not quite
-the same picture any more.
+For rotations by multiples of 90 degrees this is exact. For other angles, a rotated
+image with few pixels is not quite the same image.
 """
 
 # %%
-# A turn becomes a shift
-# ----------------------
-# The digits get a margin of two pixels, so that turned corners are not cut off.
+# A rotation becomes a shift
+# --------------------------
+# We add a margin of two pixels to the digits, so that the corners are not cut off by a
+# rotation.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -37,7 +38,7 @@ ANGLES = range(0, 360, 15)
 
 
 def turned(rows, angle):
-    """Rows as pictures, turned counterclockwise by degrees, as rows again."""
+    """Rotate the images in the rows counterclockwise, by an angle in degrees."""
     images = rows.reshape(-1, SIDE, SIDE)
     if angle % 90 == 0:
         images = np.rot90(images, angle // 90, axes=(1, 2))
@@ -67,14 +68,14 @@ for column, angle in zip(axes.T, (0, 45, 90, 180), strict=True):
     for axis in column:
         axis.set(xticks=[], yticks=[])
 axes[1, 0].set_ylabel("radius")
-figure.suptitle("Turned pictures, and what they are on circles: shifted")
+figure.suptitle("Rotated images, and the same images on circles: shifted")
 
 # %%
-# Every angle after one
-# ---------------------
-# The network sees upright digits only. Its size was chosen by cross-validation among
-# the training pictures. The others get the pictures as they are, or each of them
-# together with eleven copies, turned by random angles.
+# Train at one angle, test at all angles
+# --------------------------------------
+# The network is trained on upright digits only. Its size was chosen by cross-validation
+# on the training images. The other classifiers are trained either on the same images,
+# or on each image together with eleven copies that are rotated by random angles.
 
 rng = np.random.default_rng(0)
 copies = [
@@ -101,11 +102,11 @@ for name, model in others.items():
     for suffix, rows in data.items():
         predictions[name + suffix] = model.fit(*rows).predict(every)
 
-print(f"{'accuracy on test pictures':34}{'upright':>9}{'all angles':>12}", end="")
+print(f"{'accuracy on test images':34}{'upright':>9}{'all angles':>12}", end="")
 print(f"{'worst angle':>13}")
 accuracies = {}
 for name, found in predictions.items():
-    table = found.reshape(len(ANGLES), -1)  # angles, pictures
+    table = found.reshape(len(ANGLES), -1)  # angles, images
     scores = accuracies[name] = np.mean(table == y_test, axis=1)
     print(f"{name:34}{scores[0]:9.3f}{scores.mean():12.3f}{scores.min():13.3f}")
 
@@ -113,16 +114,19 @@ table = predictions["network on circles"].reshape(len(ANGLES), -1)
 quarters = table[:: len(ANGLES) // 4]
 pairs = np.isin(y_test, (6, 9))
 mixed = np.isin(table[:, pairs], (6, 9)) & (table[:, pairs] != y_test[pairs])
-print(f"predictions that a quarter turn changes: {np.sum(quarters != quarters[0])}")
-print(f"those that another angle changes: {np.mean(table != table[0]):.3f}")
-print(f"sixes taken for nines, or nines for sixes: {np.mean(mixed):.3f}")
+print(f"predictions that turns by 90 degrees change: {np.sum(quarters != quarters[0])}")
+print(
+    f"share of predictions that other angles change: {np.mean(table != table[0]):.3f}"
+)
+print(f"sixes predicted as nines, or nines as sixes: {np.mean(mixed):.3f}")
 
 # %%
 # The accuracy at every angle
 # ---------------------------
-# Zero in the middle, one on the rim. Upright, the others are a little better: circles
-# lose some of a picture. With copies they become as good at all angles as the network,
-# which needs none.
+# The accuracy is zero at the centre of the plot and one at its border. On upright
+# digits, the other classifiers are slightly better, because the circles lose a part of
+# the image. With rotated copies, they become as good at all angles as the network,
+# which needs no copies.
 
 figure, axis = plt.subplots(
     figsize=(7.6, 5), subplot_kw={"projection": "polar"}, layout="constrained"
@@ -138,7 +142,7 @@ for name, style in STYLES.items():
     axis.plot(radians, closed, label=name, **style)
 axis.set(ylim=(0, 1), yticks=[0.25, 0.5, 0.75, 1], theta_zero_location="N")
 axis.legend(frameon=False, loc="center left", bbox_to_anchor=(1.1, 0.5))
-axis.set_title("Seen upright, told at every angle")
+axis.set_title("Trained on upright digits, accurate at every angle")
 
 if plt.get_backend().lower() != "agg":
     plt.show()

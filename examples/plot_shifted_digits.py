@@ -1,18 +1,20 @@
 r"""
-Digits anywhere in the picture
-==============================
+Digits at any position in the image
+===================================
 
-A digit that moves stays the same digit. A classifier of pixels does not know: trained
-on digits in the middle, it fails when they move, and trained on moved copies as well,
-it gets better, but not as good as it was. :class:`skredu.InvariantReduNetClassifier`
-codes all cyclic shifts of a picture at once, in the Fourier domain. It needs no copies,
-and what it says is the same for every shift, exactly.
+A digit that is moved is still the same digit. A classifier of pixels does not know
+this: if it is trained on centred digits, it fails on moved ones, and if it is trained
+on moved copies as well, it improves but does not become as good as it was on centred
+digits. :class:`skredu.InvariantReduNetClassifier` codes all cyclic shifts of an image
+at once, in the Fourier domain. It needs no copies, and its predictions are exactly the
+same for every shift.
 """
 
 # %%
-# All 64 shifts of a picture
-# --------------------------
-# Pictures of eight by eight pixels that leave on one side and come back on the other.
+# All 64 shifts of an image
+# -------------------------
+# The images have eight by eight pixels. What leaves an image on one side enters it on
+# the other.
 
 from itertools import product
 
@@ -33,7 +35,7 @@ SHIFTS = list(product(range(8), repeat=2))
 
 
 def shifted(rows, shift):
-    """Rows as pictures, moved down and to the right, as rows again."""
+    """Shift the images in the rows down and to the right."""
     return np.roll(rows.reshape(-1, *GRID), shift, axis=(1, 2)).reshape(rows.shape)
 
 
@@ -49,12 +51,12 @@ X_train, X_test, y_train, y_test = train_test_split(
 every = np.concatenate([shifted(X_test, shift) for shift in SHIFTS])
 
 # %%
-# One network, and others with and without copies
-# -----------------------------------------------
-# The network first puts the pictures through sixteen small filters, found by k-means
-# among patches of the training pictures; to be quick, it gets three layers at most. The
-# others are trained on the 300 pictures as they are, and on 4800: each with fifteen
-# shifts of it, drawn at random.
+# One network, and other classifiers with and without copies
+# ----------------------------------------------------------
+# The network first applies sixteen small filters, which k-means finds among patches of
+# the training images. To save time, it has at most three layers. The other classifiers
+# are trained on the 300 original images, or on 4800 images: each image together with
+# fifteen random shifts of it.
 
 rng = np.random.default_rng(0)
 copies = [
@@ -80,11 +82,11 @@ for name, model in others.items():
     for suffix, rows in data.items():
         predictions[name + suffix] = model.fit(*rows).predict(every)
 
-print(f"{'accuracy on test pictures':34}{'as they are':>12}{'all shifts':>12}", end="")
+print(f"{'accuracy on test images':34}{'unshifted':>12}{'all shifts':>12}", end="")
 print(f"{'changed':>9}")
 accuracies = {}
 for name, found in predictions.items():
-    table = found.reshape(64, -1)  # shifts, pictures
+    table = found.reshape(64, -1)  # shifts, images
     accuracies[name] = np.mean(table == y_test, axis=1)
     changed = np.mean(table != table[0])
     print(f"{name:34}{accuracies[name][0]:12.3f}", end="")
@@ -92,8 +94,9 @@ for name, found in predictions.items():
 print(f"the network kept {net[-1].n_iter_} layers")
 
 # %%
-# The last column is the share of predictions that a shift changes. Here is the
-# accuracy at every shift, none in the corner on the top left.
+# The last column is the share of predictions that change with a shift. The following
+# maps show the accuracy for every shift; the top left corner is the image without a
+# shift.
 
 shown = ["invariant network", "SVC", "SVC, with copies", "1-NN, with copies"]
 figure, axes = plt.subplots(1, 4, figsize=(10, 3.2), sharey=True, layout="compressed")
@@ -103,16 +106,16 @@ for axis, name in zip(axes, shown, strict=True):
     axis.tick_params(length=0)
 axes[0].set_ylabel("pixels down")
 figure.colorbar(image, ax=axes, label="accuracy", shrink=0.9)
-figure.suptitle("The network is as good on every shift as on none")
+figure.suptitle("The accuracy of the network is the same for every shift")
 
 # %%
-# Similar pictures, before and after
-# ----------------------------------
-# Test pictures, each shifted at random, sorted by their digits. With
-# ``output="invariant"`` the network gives features that are the same for all shifts:
-# magnitudes of the spectra behind the last layer, phases of their bispectra, and the
-# probabilities of the classes by their coding lengths. The magnitudes alone are all
-# somewhat alike, which is the ground of the second map; the blocks come mostly from the
+# Similarity of images, before and after
+# --------------------------------------
+# The maps compare test images, each shifted at random, sorted by their digits. With
+# ``output="invariant"``, the network returns features that are the same for all shifts:
+# the magnitudes of the spectra after the last layer, the phases of their bispectra, and
+# the class probabilities. The magnitudes alone are similar for all images, which
+# explains the background of the second map; the blocks are mostly due to the
 # probabilities.
 
 order = rng.integers(0, 64, len(X_test))
@@ -122,20 +125,20 @@ moved = np.concatenate(
 figure, axes = plt.subplots(1, 2, figsize=(9.5, 4.4), layout="constrained")
 SimilarityDisplay.from_predictions(moved, y_test, ax=axes[0], colorbar=False)
 SimilarityDisplay.from_predictions(net.transform(moved), y_test, ax=axes[1])
-axes[0].set_title("pixels of shifted pictures")
-axes[1].set_title("invariant features of the same pictures")
+axes[0].set_title("pixels of shifted images")
+axes[1].set_title("invariant features of the same images")
 
 # %%
-# What the first layer has learned
-# --------------------------------
-# The operators :math:`E` and :math:`C_j` of a layer for signals are filters, too: here
-# those from the first eight channels to the first one. Nobody trained them by
-# back-propagation; they are inverses of covariances at every frequency.
+# Filters of the first layer
+# --------------------------
+# The operators :math:`E` and :math:`C_j` of a layer for signals are filters, too. The
+# figure shows the filters from the first eight channels to the first one. They were not
+# trained by back-propagation; they are inverses of covariances at every frequency.
 
 display = FilterDisplay.from_estimator(net, n_columns=8)
 display.ax_.set_title("filters of the first layer: $E$, and $C_j$ of each digit")
 display = FilterDisplay.from_estimator(net[0], n_columns=8)
-display.ax_.set_title("filters of the lifting, by k-means")
+display.ax_.set_title("filters of the lifting, learned by k-means")
 
 if plt.get_backend().lower() != "agg":
     plt.show()

@@ -1,23 +1,23 @@
 r"""
-Series that start anywhere
-==========================
+Time series that start at any time
+==================================
 
-A recording of something periodic may begin at any time. For methods that compare
-series time by time, a sine and the same sine a little later have nothing in common, and
-a linear model, which sees no difference in the means, learns nothing at all.
-:class:`skredu.InvariantReduNetClassifier` takes all cyclic shifts of a series for the
-same thing. What one channel does not tell, how the frequencies of a series belong
-together, it gets from :class:`skredu.ConvolutionalLifting`.
+A recording of a periodic process may begin at any time. For methods that compare series
+point by point, a sine and the same sine a little later have nothing in common, and a
+linear model learns nothing at all, because the means of the classes do not differ.
+:class:`skredu.InvariantReduNetClassifier` treats all cyclic shifts of a series as the
+same series. A single channel does not show how the frequencies of a series are related;
+this information is added by :class:`skredu.ConvolutionalLifting`.
 
-Its strongest rival searches the best shift for every pair of series. That is better
-while there are few to learn from; with ten and more of a class, coding all of them
-together is.
+The strongest competitor searches the best shift for every pair of series. This is
+better if there are few training series; with ten or more per class, coding all of them
+together is better.
 """
 
 # %%
-# Sines and square waves in noise
-# -------------------------------
-# One and three periods, each series shifted at random.
+# Sines and square waves with noise
+# ---------------------------------
+# The series have one or three periods, and each one is shifted at random.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -33,7 +33,7 @@ TIMES, NOISE = 64, 0.8
 
 
 def series(n_samples, noise, seed):
-    """Series of four classes, so many of each."""
+    """Make series of four classes, ``n_samples`` of each."""
     return make_shifted_signals(
         n_samples, n_timesteps=TIMES, n_classes=4, noise=noise, random_state=seed
     )
@@ -52,18 +52,18 @@ for label, (column, kind) in enumerate(zip(axes.T, kinds, strict=True)):
     for axis in column:
         axis.spines[["top", "right"]].set_visible(False)
 axes[0, 0].set_ylabel("three series\nwithout noise")
-axes[1, 0].set_ylabel("one as it is\nto be classified")
+axes[1, 0].set_ylabel("a series\nto be classified")
 figure.supxlabel("time", fontsize=10)
 
 # %%
-# From a few series a class to many
-# ---------------------------------
-# The peer that knows about shifts is 1-NN with the distance at the best shift: of each
-# pair of series, the least of the distances between one and all shifts of the other.
+# From a few series per class to many
+# -----------------------------------
+# The competitor that accounts for shifts is 1-NN with the distance at the best shift,
+# which is the smallest distance between one series and all shifts of the other.
 
 
 def distances_at_best_shift(A, B):
-    """Least distances between rows over all cyclic shifts, shape (len(A), len(B))."""
+    """Return the smallest distances over all cyclic shifts, shape (len(A), len(B))."""
     spectra = np.fft.rfft(A)[:, None] * np.conj(np.fft.rfft(B))
     products = np.fft.irfft(spectra, TIMES).max(axis=2)
     squares = np.sum(A**2, axis=1)[:, None] + np.sum(B**2, axis=1) - 2 * products
@@ -71,7 +71,7 @@ def distances_at_best_shift(A, B):
 
 
 def scores(X, y):
-    """Accuracy on the test series of every model after seeing the rows."""
+    """Return the accuracy of every model that is trained on the samples."""
     lifting = ConvolutionalLifting(
         8, filters="pca", activation="split", threshold=0, pooling=None
     )
@@ -97,13 +97,13 @@ means = {
     name: [np.mean([draw[i][name] for draw in draws]) for i in range(len(SIZES))]
     for name in draws[0][0]
 }
-print(f"{'mean accuracy, series a class':30}" + "".join(f"{n:7}" for n in SIZES))
+print(f"{'mean accuracy, series per class':32}" + "".join(f"{n:7}" for n in SIZES))
 for name, values in means.items():
-    print(f"{name:30}" + "".join(f"{value:7.3f}" for value in values))
+    print(f"{name:32}" + "".join(f"{value:7.3f}" for value in values))
 
 # %%
-# Means of three draws of the training series. Methods that know nothing about shifts
-# have to find all of them among the training series.
+# The figure shows means over three draws of the training series. Methods that do not
+# account for shifts have to find all of them among the training series.
 
 STYLES = {
     "lifting + invariant network": {"color": "#0072B2", "marker": "o", "lw": 2.2},
@@ -119,13 +119,13 @@ for name, style in STYLES.items():
 axis.set_xscale("log")
 axis.set_xticks(SIZES, map(str, SIZES))
 axis.minorticks_off()
-axis.set(xlabel="training series a class", ylabel="accuracy", ylim=(0, 1))
+axis.set(xlabel="training series per class", ylabel="accuracy", ylim=(0, 1))
 axis.axhline(0.25, color="0.8", zorder=0)
 axis.text(SIZES[0], 0.24, "chance", color="0.4", va="top", fontsize=9)
 axis.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
 axis.spines[["top", "right"]].set_visible(False)
 axis.set_title(
-    "All shifts are alike to the network, and it learns from all series at once"
+    "The network is invariant to shifts, and it learns from all series at once"
 )
 
 if plt.get_backend().lower() != "agg":

@@ -1,7 +1,7 @@
-"""Classify and cluster real data by compression, beside the methods you know.
+"""Compare classification and clustering by compression with well-known methods.
 
-Run it with ``python examples/quickstart.py`` (``--fast`` for two folds instead of five,
-and small tables only to cluster). It needs nothing but skredu and scikit-learn,
+Run it with ``python examples/quickstart.py``. With ``--fast``, it uses two folds
+instead of five, and clusters small tables only. It needs only skredu and scikit-learn,
 downloads nothing, and takes about a minute.
 """
 
@@ -44,22 +44,22 @@ from skredu import (
     ReduNetTransformer,
 )
 
-# Each data set with the preprocessing that opens its pipelines: pixels of digits
-# already share one unit and go to [0, 1], columns of tables are standardised.
+# Each data set with the preprocessing at the start of its pipelines: the pixels of the
+# digits share a unit and are scaled to [0, 1], the columns of tables are standardised.
 DATASETS = {
     "digits": (load_digits, FunctionTransformer(lambda X: X / 16)),
     "breast cancer": (load_breast_cancer, StandardScaler()),
     "wine": (load_wine, StandardScaler()),
 }
 
-# epsilon is a length in the units of the rows, the size of the details that are not
-# worth coding: small for fine structure, large for strong regularisation. The default
-# "auto" finds it by leave-one-out in closed form, without fitting a model again; a grid
-# search gets there too, the long way round.
+# epsilon is a length in the units of the samples, the size of the details that are not
+# worth coding. Small values keep fine structure, large values regularise strongly. The
+# default "auto" chooses it by leave-one-out in closed form, without refitting the
+# model; a grid search finds a similar value but takes longer.
 EPSILONS = {"miclclassifier__epsilon": [0.5, 1.0, 1.5, 2.0, 3.0, 5.0]}
 
-# The same to cluster. On many rows the choice of epsilon takes long: for digits take
-# the noise, which PCA estimates from the components that it leaves out.
+# Data sets to cluster. For many samples the choice of epsilon takes long, so for the
+# digits we use the noise that PCA estimates from the components that it leaves out.
 GROUPS = {
     "iris": (load_iris, FunctionTransformer()),
     "wine, 5 components": (load_wine, make_pipeline(StandardScaler(), PCA(5))),
@@ -68,25 +68,25 @@ GROUPS = {
 
 
 def models(scale: TransformerMixin) -> dict[str, BaseEstimator]:
-    """Every row of the table."""
+    """Return the models of all rows of the table, by name."""
 
     def pipe(model: BaseEstimator) -> Pipeline:
         return make_pipeline(scale, model)
 
     return {
-        # A row goes to the class in which it costs the fewest extra bits. Classes are
-        # Gaussians or subspaces of any rank ...
+        # MICL predicts the class in which a sample costs the fewest extra bits. Classes
+        # are Gaussians or subspaces of any rank ...
         "MICL": pipe(MICLClassifier()),
         "MICL, grid search": GridSearchCV(pipe(MICLClassifier()), EPSILONS, n_jobs=2),
         # ... the same in the feature space of a kernel ...
         "MICL, rbf": pipe(MICLClassifier(kernel="rbf")),
-        # ... or only the rows of each class around the row that is coded.
+        # ... or with only those samples of each class that are close to the new sample.
         "MICL, local": pipe(MICLClassifier(n_neighbors=20)),
-        # A network built layer by layer without back-propagation, as long as it helps.
+        # A network that adds layers as long as they help, without back-propagation.
         "ReduNet": pipe(ReduNetClassifier()),
-        # Simpler: subspaces of fixed dimensions, and the distance to them.
+        # A simpler rule: the smallest distance to subspaces of fixed dimensions.
         "nearest subspace": pipe(NearestSubspaceClassifier(0.8, assume_centered=False)),
-        # Those of scikit-learn.
+        # Classifiers of scikit-learn.
         "LDA": pipe(LinearDiscriminantAnalysis()),
         "QDA, reg_param=0.1": pipe(QuadraticDiscriminantAnalysis(reg_param=0.1)),
         "logistic regression": pipe(LogisticRegression(max_iter=5000)),
@@ -96,7 +96,7 @@ def models(scale: TransformerMixin) -> dict[str, BaseEstimator]:
 
 
 def compare(X: Any, y: Any, scale: TransformerMixin, folds: StratifiedKFold) -> None:
-    """Cross-validate every model on the same folds; print a line for each."""
+    """Cross-validate all models on the same folds, and print a line for each."""
     print(f"{'':22} {'accuracy':>15} {'fit':>9} {'predict':>9}")
     for name, model in models(scale).items():
         result = cross_validate(model, X, y, cv=folds, error_score="raise")
@@ -109,7 +109,7 @@ def compare(X: Any, y: Any, scale: TransformerMixin, folds: StratifiedKFold) -> 
 
 
 def peers(k: int) -> dict[str, ClusterMixin]:
-    """Clusterings of scikit-learn."""
+    """Return clustering methods of scikit-learn, by name."""
     return {
         "KMeans, k given": KMeans(k, n_init=10, random_state=0),
         "Ward, k given": AgglomerativeClustering(k),
@@ -119,7 +119,7 @@ def peers(k: int) -> dict[str, ClusterMixin]:
 
 
 def cluster(name: str, model: ClusterMixin, X: Any, y: Any) -> None:
-    """Print a line for one clustering of the rows."""
+    """Cluster the samples by one method, and print a line."""
     start = time.perf_counter()
     labels = model.fit_predict(X)
     milliseconds = 1e3 * (time.perf_counter() - start)
@@ -128,12 +128,12 @@ def cluster(name: str, model: ClusterMixin, X: Any, y: Any) -> None:
 
 
 def compare_groups(X: Any, y: Any, epsilon: float | str) -> None:
-    """Cluster the rows by every method."""
+    """Cluster the samples by all methods."""
     print(f"{'':32} {'groups':>6} {'ARI':>6} {'time':>9}")
-    # Groups of any shape, as many as take the fewest bits ...
+    # Groups of any shape; their number is the one that takes the fewest bits ...
     model = CompressionClustering(epsilon, n_jobs=2)
     cluster("CompressionClustering", model, X, y)
-    # ... or, at the same distortion, as many as you wish.
+    # ... or is given, with the same distortion.
     k = y.max() + 1
     wish = CompressionClustering(model.epsilon_, n_clusters=k)
     cluster("CompressionClustering, k given", wish, X, y)
@@ -142,7 +142,7 @@ def compare_groups(X: Any, y: Any, epsilon: float | str) -> None:
 
 
 def compare_shifts() -> None:
-    """Digits as they are, and moved to every place of a picture without edges."""
+    """Compare classifiers on digits, and on all cyclic shifts of the digits."""
     X, y = load_digits(return_X_y=True)
     X_train, X_test, y_train, y_test = train_test_split(
         X / 16, y, train_size=300, test_size=100, stratify=y, random_state=0
@@ -151,8 +151,8 @@ def compare_shifts() -> None:
     images = X_test.reshape(-1, *grid)
     moved = np.concatenate([np.roll(images, shift, (1, 2)) for shift in shifts])
     moved, y_moved = moved.reshape(-1, 64), np.tile(y_test, 64)
-    # After a few small filters, all shifts of a picture are coded at once, in the
-    # Fourier domain: a shift changes nothing, and no shifted copies are needed.
+    # After a few small filters, all shifts of an image are coded at once, in the
+    # Fourier domain: a shift changes no prediction, and no shifted copies are needed.
     lifting = ConvolutionalLifting(signal_shape=grid, random_state=0)
     net = InvariantReduNetClassifier(3)
     for name, model in {
@@ -165,13 +165,13 @@ def compare_shifts() -> None:
 
 
 def main() -> None:
-    """Go through the data sets."""
+    """Compare the methods on all data sets."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--fast", action="store_true", help="two folds, not five")
     fast = parser.parse_args().fast
     n_folds = 2 if fast else 5
     folds = StratifiedKFold(n_folds, shuffle=True, random_state=0)
-    print(f"skredu {skredu.__version__}: {n_folds}-fold accuracy, mean times of a fold")
+    print(f"skredu {skredu.__version__}: {n_folds}-fold accuracy, mean times per fold")
 
     for name, (load, scale) in DATASETS.items():
         X, y = load(return_X_y=True)
@@ -186,7 +186,7 @@ def main() -> None:
         print(f"ReduNetTransformer: rate reduction {first:.1f} nats,", end=" ")
         print(f"{last:.1f} after {net.n_iter_} layers")
 
-    print("\nGroups without labels; ARI is the adjusted Rand index with the classes")
+    print("\nClustering; ARI is the adjusted Rand index between groups and classes")
     for name, (load, prepare) in GROUPS.items():
         if fast and load is load_digits:
             continue
@@ -197,8 +197,8 @@ def main() -> None:
         noise = (d * prepare.noise_variance_) ** 0.5 if load is load_digits else "auto"
         compare_groups(X, y, epsilon=noise)
 
-    print("\nDigits, 300 rows to learn from, under the 64 cyclic shifts of a picture")
-    print(f"{'accuracy':22} {'as they are':>11} {'all shifts':>11}")
+    print("\nDigits, 300 training samples, tested on all 64 cyclic shifts of an image")
+    print(f"{'accuracy':22} {'unshifted':>11} {'all shifts':>11}")
     compare_shifts()
 
 

@@ -1,4 +1,4 @@
-r"""Let types in docstrings be plain text that editors and terminals show well.
+r"""Keep types in docstrings plain text that editors and terminals show well.
 
 ``ndarray of shape (n_features_in_,)`` would be a link target in reStructuredText, and
 ``(n_filters, *kernel)`` the start of emphasis. Types of parameters are escaped before
@@ -16,12 +16,12 @@ SPECIAL = re.compile(r"(?<=\w)_(?=\W|$)|\*(?=\w)")
 
 
 def joined(lines: list[str]) -> list[str]:
-    """Lines, with those that end in a backslash continued by the next."""
+    """Join lines that end with a backslash with the next line."""
     return re.sub(r"\\\n\s*", "", "\n".join(lines)).split("\n")
 
 
 def escaped(line: str) -> str:
-    """Line whose type, if it has one, is plain text."""
+    """Escape the type in a line, if it has one."""
     found = TYPE.match(line)
     if found is None:
         return line
@@ -31,7 +31,7 @@ def escaped(line: str) -> str:
 def process(
     _app: Any, _what: str, _name: str, _obj: Any, _opt: Any, lines: Any
 ) -> None:
-    """Change the lines of a docstring in place, as autodoc wants it."""
+    """Change the lines of a docstring in place, as autodoc expects it."""
     lines[:] = [escaped(line) for line in joined(lines)]
 
 

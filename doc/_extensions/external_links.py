@@ -1,4 +1,4 @@
-"""Links to the pages of other packages, without asking the network for their lists.
+"""Link to the pages of other packages without downloading their inventories.
 
 Their addresses follow from the full name of what is meant. A name that neither skredu
 nor this file knows stays unresolved, and the build fails, as it should. Methods that
@@ -43,7 +43,7 @@ TEXTS = {
 
 
 def address(domain: str, name: str) -> str | None:
-    """Page of another package, None where it is not known."""
+    """Return the address of a page of another package, None if it is unknown."""
     if domain != "py":
         return LABELS.get(name)
     if name in EXCEPTIONS:
@@ -55,13 +55,13 @@ def address(domain: str, name: str) -> str | None:
 
 
 def is_inherited(node: Any) -> bool:
-    """Whether a reference is in a docstring of scikit-learn, or its summary line."""
+    """Return whether a reference is in a docstring of scikit-learn or its summary."""
     source = str(get_node_source(node))
     return "docstring of sklearn." in source or source.endswith("<autosummary>")
 
 
 def resolve(_app: Any, _env: Any, node: Any, contents: Any) -> Any:
-    """Make the link, or leave the name to others."""
+    """Make the link, or leave the name to other extensions."""
     target = address(node.get("refdomain", ""), node["reftarget"])
     if target is None:
         return contents if is_inherited(node) else None

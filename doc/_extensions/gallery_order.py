@@ -1,4 +1,4 @@
-"""The order of the examples: from the plainest to the most special."""
+"""Order the examples from the simplest to the most specialised."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ FIRST = [
 
 
 class Order:
-    """Key that sorts examples: those of the list first, then by name."""
+    """Sort key of examples: first those in the list, then the others by name."""
 
     def __init__(self, src_dir: str) -> None:
         self.src_dir = src_dir
 
     def __call__(self, filename: str) -> tuple[int, str]:
-        """Place of an example, and its name."""
+        """Return the position and the name of an example."""
         place = FIRST.index(filename) if filename in FIRST else len(FIRST)
         return place, filename
