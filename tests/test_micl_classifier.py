@@ -14,7 +14,7 @@ from skredu.classification._kernel_micl import KernelCoder, Products
 from skredu.classification._linear_micl import LinearCoder
 from skredu.classification._local_micl import LocalCoder
 from skredu.classification._training import Training
-from skredu.coding._group import spectral_group, triangular_group
+from skredu.coding._old_group import spectral_group, triangular_group
 from skredu.coding._scatter import Scatter
 from skredu.rates import coding_length
 

@@ -1,237 +1,419 @@
-r"""A group of rows factored once, on its cheaper side, to code other rows against it.
+r"""A coded group of rows: its length, and how that changes when rows join or leave.
 
-Two forms. The *spectral* form keeps the eigenvectors and eigenvalues of the scatter
-and serves every distortion. The *triangular* form keeps the inverse Cholesky factor of
-``I + c S`` for one distortion: half the operations a row, and no eigenvectors.
+With the scatter :math:`S` of a group of weight ``n``, block by block, the length is
+
+.. math::
+
+    L = \frac{n + d}{2} \log\det(I + cS)
+        + \frac d2 \log\Bigl(1 + \frac{\mu^T\mu}{\epsilon^2}\Bigr), \quad
+    c = \frac{d}{n\epsilon^2}.
+
+When the weight of a row ``z`` changes by ``t`` (1: the row joins, -1: one copy
+leaves), the scatter changes by one rank, and the determinant follows in closed form:
+
+.. math:: \det(I + cS_t) = \det(I + cS) \, (1 + cfm), \quad
+    m = (z - \mu)^H (I + cS)^{-1} (z - \mu), \quad f = \frac{nt}{n + t}
+
+at the scale ``c`` of the weight ``n + t``. Around the origin ``f = t``, and the term
+of the mean is absent. Lengths are in nats here.
+
+`Group` keeps eigenvectors and serves every distortion; `skredu.coding._dense` has the
+form that keeps matrices for one distortion, `skredu.coding._factoring` makes both.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-from scipy.linalg import blas
-
-from skredu._compat import at_least, count, namespace
-from skredu.coding._incremental import Code, Coordinates, Leverages, joined_extra
+from skredu._compat import at_least, namespace
+from skredu.coding._blocks import Blocks
 from skredu.coding._linalg import (
-    LEAST_STILL,
-    factor_of,
-    lapack_of,
-    log_det_of,
-    split,
+    adjoint,
+    coordinates,
+    real_dtype,
+    squared_norms,
+    squares,
+    take_coordinates,
     widen,
 )
-from skredu.coding._scatter import Scatter
+
+# A share of the weight that rounding explains: less than this is left of nothing.
+NOTHING_LEFT = 1e-12
+
+
+class Coded(ABC):
+    """What both forms of a group have: lengths, and how they change with a row.
+
+    Attributes
+    ----------
+    n : float
+        Weight of the rows.
+    blocks : Blocks
+    mean : array of shape (C,) or None
+        Mean of the rows; None for a group around the origin, as signals need.
+    varying, constant : arrays of int or None
+        Coordinates that vary within the group, and the others, which cost no product.
+        None if nearly all vary.
+    """
+
+    n: float
+    blocks: Blocks
+    mean: Any
+    varying: Any
+    constant: Any
+
+    @abstractmethod
+    def _scales(self, epsilons: Any, change: Any) -> tuple[Any, Any]:
+        """Factors ``c`` (F, e, m) and log-determinants (e, m) at changed weights."""
+
+    @abstractmethod
+    def _forms(self, Z: Any, c: Any) -> Any:
+        """Forms ``m`` of centred rows, (F, e, b), at factors (F, e, m)."""
+
+    def length(self, epsilons: Any) -> Any:
+        """Length of the group itself at distortions (e,), of shape (e,)."""
+        xp = namespace(epsilons)
+        if self.n == 0.0:
+            return xp.zeros_like(epsilons)
+        zero = xp.zeros_like(epsilons[:1])
+        mean_square = zero
+        if self.mean is not None:
+            mean_square = zero + xp.sum(widen(self.mean) ** 2)
+        volumes = self._scales(epsilons, zero)[1]
+        return self._length(volumes, mean_square, epsilons, zero)[:, 0]
+
+    def extra(self, Z: Any, epsilons: Any, change: Any = 1.0, forms: Any = None) -> Any:
+        """Extra nats of rows that join the group, label not included.
+
+        Parameters
+        ----------
+        Z : array of shape (F, C, b)
+        epsilons : float or array of shape (e,)
+        change : float or array of shape (b,), default=1.0
+            Number of copies of each row that join.
+        forms : array of shape (F, e, b), default=None
+            The forms ``m`` of the rows, if they are known.
+
+        Returns
+        -------
+        nats : array of shape (b,) or (b, e), in double precision
+        """
+        path = as_path(epsilons, self.blocks.counts)
+        length = self._changed(Z, path, as_path(change, path), forms)
+        nats = (length - self.length(path)[:, None]).T
+        return nats[:, 0] if path is not epsilons else nats
+
+    def as_first(self, Z: Any, epsilon: float) -> Any:
+        """Nats (b,) of rows in a group that is empty without them."""
+        xp, c = namespace(Z), self.blocks.scale(1.0, epsilon)
+        volumes = self.blocks.total(xp.log1p(c[:, None] * squared_norms(Z)))
+        return (1.0 + self.blocks.dim) / 2.0 * volumes
+
+    def _changed(self, Z: Any, epsilons: Any, change: Any, forms: Any = None) -> Any:
+        """Lengths (e, b) with more copies of each row, by the change of one rank."""
+        xp = namespace(epsilons)
+        c, volumes = self._scales(epsilons, change)
+        forms = self._forms(Z, c) if forms is None else forms
+        step = c * self._growth(change) * forms
+        # copies that leave take no more than all of the determinant
+        least = float(xp.finfo(xp.float64).eps) - 1.0
+        logs = self.blocks.total(xp.log1p(at_least(step, least)))
+        squares = self._mean_squares(Z, change)
+        return self._length(volumes + logs, squares, epsilons, change)
+
+    def _length(
+        self, volumes: Any, mean_squares: Any, epsilons: Any, change: Any
+    ) -> Any:
+        """Length (e, b) by log-determinants (e, b) and squared norms of means (b,)."""
+        d = self.blocks.dim
+        length = (self.n + change + d) / 2.0 * volumes
+        if self.mean is None:
+            return length
+        ratio = mean_squares / (epsilons * epsilons)[:, None]
+        return length + d / 2.0 * namespace(epsilons).log1p(ratio)
+
+    def _growth(self, change: Any) -> Any:
+        """Factor ``f`` of the change of the scatter."""
+        return change if self.mean is None else change * self.n / (self.n + change)
+
+    def _mean_squares(self, Z: Any, change: Any) -> Any:
+        """Squared norms of the mean when the weight of each row has changed, (b,)."""
+        if self.mean is None:
+            return namespace(change).zeros_like(change[:1])
+        mean_square, dots, squares = self._mean_products(Z)
+        old, new = self.n / (self.n + change), change / (self.n + change)
+        total = old * old * mean_square + 2.0 * old * new * dots + new * new * squares
+        return at_least(total, 0.0)
+
+    def _mean_products(self, Z: Any) -> tuple[Any, Any, Any]:
+        """Squared norm of the mean, its products with rows, their squared norms."""
+        mean_square = namespace(Z).sum(widen(self.mean) ** 2)
+        return mean_square, widen(self.mean @ Z[0, ...]), squared_norms(Z)[0, :]
+
+    def _centred(self, Z: Any) -> tuple[Any, Any]:
+        """Varying coordinates of rows less the mean, and what the others add to m.
+
+        Relative to the mean of this group and not to a common origin, so that a group
+        that is far from the others keeps its digits.
+        """
+        mean = self.mean
+        if self.varying is None:
+            return Z if mean is None else Z - mean[:, None], 0.0
+        parts = []
+        for index in (self.varying, self.constant):
+            part = take_coordinates(Z, index)
+            if mean is not None:
+                part -= namespace(Z).take(mean, index)[:, None]
+            parts.append(part)
+        return parts[0], squared_norms(parts[1])
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Group:
-    """A coded group of rows in the input space.
+class Group(Coded):
+    """A group by the eigenvectors of its scatters: good for every distortion.
 
     Parameters
     ----------
-    code : Code
-        Count, eigenvalues and squared mean: what lengths depend on.
-    mean : array of shape (d,)
-        Mean of the rows, zero around the origin.
-    basis : array of shape (a, r) or (a, a)
-        Eigenvectors of the scatter, or the transposed inverse of the Cholesky factor,
-        in the ``a`` features that move.
-    triangular : bool
-        Which of the two ``basis`` is.
-    moving, still : arrays of shape (a,) and (d - a,), or None
-        Features with and without a spread in the group: those without cost no
-        product. None where nearly all move.
+    n : float
+        Weight of the rows.
+    blocks : Blocks
+    eigenvalues : array of shape (F, r)
+        In double precision; all others are zero.
+    basis : array of shape (F, a, r)
+        Eigenvectors of the ``a`` coordinates that vary, zero if there are fewer.
+    mean, varying, constant :
+        See `Coded`.
+    leverages : array of shape (F, r, m) or None
+        Squared left singular vectors of the ``m`` weighted rows that made the group.
+        With them, what a row leaves behind is a sum of positive terms.
+    rests : array of shape (F, m) or None
+        Leverage of these rows in no direction; None if there can be none.
     """
 
-    code: Code
-    mean: Any
+    n: float
+    blocks: Blocks
+    eigenvalues: Any
     basis: Any
-    triangular: bool = False
-    moving: Any = None
-    still: Any = None
+    mean: Any = None
+    varying: Any = None
+    constant: Any = None
+    leverages: Any = None
+    rests: Any = None
+    _known: dict[float, Any] = field(default_factory=dict, init=False)
 
-    def coordinates(self, X: Any) -> Coordinates:
-        """Coordinates of rows along the eigenvectors (spectral form).
+    def volume(self, epsilon: float) -> float:
+        """Log-determinant of ``I + c S`` over all blocks."""
+        path = as_path(epsilon, self.eigenvalues)
+        return float(self._scales(path, 0.0 * path)[1][0, 0])
 
-        Relative to the mean of this group and not to a common origin: a group far
-        from the others keeps its digits.
+    def without(
+        self,
+        Z: Any,
+        epsilons: Any,
+        weights: Any = None,
+        part: Any = slice(None),
+    ) -> Any:
+        """Extra nats of rows of the group, coded by the group without them.
+
+        A row leaves with all of its weight, and what is left codes one copy of it.
+
+        Parameters
+        ----------
+        Z : array of shape (F, C, b)
+        epsilons : float or array of shape (e,)
+        weights : array of shape (b,), default=None
+            Weights of the rows; None if all are one.
+        part : slice or array of int, default=slice(None)
+            Positions of the rows among those that made the group.
+
+        Returns
+        -------
+        nats : array of shape (b,) or (b, e), in double precision
+            Infinite for a row without which the group is empty.
         """
-        xp = namespace(X)
-        centred, outside = self._centred(X)
-        squares = (centred @ self.basis) ** 2
-        if squares.shape[1] < centred.shape[1]:
-            total = xp.sum(centred * centred, axis=1)
-            outside = outside + at_least(total - xp.sum(squares, axis=1), 0.0)
-        return Coordinates(squares, outside, *self._products(X))
+        path = as_path(epsilons, self.eigenvalues)
+        xp, w = namespace(path), self._weights(weights)
+        alone = self.n - w <= NOTHING_LEFT * self.n
+        w = xp.where(alone, xp.full_like(w, 0.5 * self.n), w)
+        again = self.length(path)[:, None]
+        if xp.any(w != 1.0):
+            again = self._more_or_less(Z, path, w, 1.0 - w, part)
+        nats = again - self._more_or_less(Z, path, w, -w, part)
+        nats = xp.where(alone, xp.full_like(nats, xp.inf), nats).T
+        return nats[:, 0] if path is not epsilons else nats
 
-    def joined_extra(self, X: Any, epsilons: Any) -> Any:
-        """Extra nats of rows that are not in the group, of shape (b, e)."""
-        if not self.triangular:
-            return joined_extra(self.code, self.coordinates(X), epsilons)
-        centred, outside = self._centred(X)
-        owned = self.moving is not None or not self.code.assume_centered
-        whitened = _triangular_product(centred, self.basis, overwrite=owned)
-        m = (_squared_norms(whitened) + outside)[:, None]
-        moved = self.code.moved_mean_squares(*self._products(X), 1.0)
-        return self.code.joined_length(m, moved, epsilons) - self.code.length(epsilons)
+    def _more_or_less(
+        self, Z: Any, epsilons: Any, w: Any, change: Any, part: Any
+    ) -> Any:
+        """Lengths (e, b) when the weights ``w`` of rows of the group change."""
+        xp = namespace(epsilons)
+        if self.leverages is None or xp.all(change > 0.0):
+            return self._changed(Z, epsilons, change)
+        c, volumes = self._scales(epsilons, change)
+        copies = -change
+        left = (w - copies + copies * self._inner(c, part)) / w
+        if self.mean is not None:
+            left = self.n / (self.n - copies) * left
+        tiny = float(xp.finfo(xp.float64).smallest_normal)
+        volumes = volumes + self.blocks.total(xp.log(at_least(left, tiny)))
+        squares = self._mean_squares(Z, change)
+        length = self._length(volumes, squares, epsilons, change)
+        if not xp.any(change > 0.0):
+            return length
+        return xp.where(change > 0.0, self._changed(Z, epsilons, change), length)
 
-    def _centred(self, X: Any) -> tuple[Any, Any]:
-        """Rows relative to the mean, and what features without a spread add to m."""
-        xp = namespace(X)
-        if self.moving is None:
-            outside = xp.zeros(X.shape[0], dtype=X.dtype, device=X.device)
-            return X if self.code.assume_centered else X - self.mean, outside
-        parts = []
-        for index in (self.moving, self.still):
-            part = xp.take(X, index, axis=1)
-            part -= xp.take(self.mean, index)
-            parts.append(part)
-        return parts[0], xp.astype(_squared_norms(parts[1]), X.dtype)
+    def _inner(self, c: Any, part: Any) -> Any:
+        """Share of the determinant that is left when rows leave, (F, e, b)."""
+        inner = _shrunk(_columns(self.leverages, part), self.eigenvalues, c)
+        if self.rests is None:
+            return inner
+        return inner + _columns(self.rests, part)[:, None, :]
 
-    def _products(self, X: Any) -> tuple[Any, Any]:
-        """Products with the mean, and squared norms: only the mean term needs them."""
-        xp = namespace(X)
-        if self.code.assume_centered:
-            zeros = xp.zeros(X.shape[0], dtype=xp.float64, device=X.device)
-            return zeros, zeros
-        return xp.astype(X @ self.mean, xp.float64), _squared_norms(X)
+    def left_out(
+        self, Z: Any, epsilon: float, weights: Any = None, part: Any = slice(None)
+    ) -> tuple[Any, Any]:
+        """Extra nats (b,) and projections (F, C, b) of rows, by the other rows.
+
+        Parameters are those of `without`. A row without which the group is empty has
+        the nats of a group of its own and no projection.
+        """
+        xp, w = namespace(self.eigenvalues), self._weights(weights)
+        alone = self.n - w <= NOTHING_LEFT * self.n
+        nats = self.without(Z, epsilon, weights, part)
+        nats = xp.where(alone, self.as_first(Z, epsilon), nats)
+        safe = xp.where(alone, xp.ones_like(w), self.n - w)
+        c = self.blocks.scale(safe, epsilon)[:, None, :]
+        shrink = 1.0 / (1.0 + c * self.eigenvalues[:, :, None])
+        dtype, along = real_dtype(Z), coordinates(self.basis, Z)
+        if self.leverages is None:
+            m = _shrunk(squares(along), self.eigenvalues, c)[:, 0, :]
+            m = m + self._outside(Z, along, squares(along), c)
+            least = float(xp.finfo(dtype).eps) / (1.0 + c[:, 0, :])
+            inner = xp.maximum(1.0 - c[:, 0, :] * w * m, least)
+        else:
+            inner = self._inner(c, part)[:, 0, :]
+        rest = self.basis @ (xp.astype(shrink, dtype, copy=False) * along)
+        if self.leverages is None or self.rests is not None:
+            rest = rest + (Z - self.basis @ along)
+        rest = rest / xp.astype(inner, dtype, copy=False)[:, None, :]
+        return nats, xp.where(alone, xp.zeros_like(Z), Z - rest)
+
+    def project(self, Z: Any, epsilon: float) -> Any:
+        """Soft projections ``z - (I + c S)^{-1} z`` of rows, (F, C, b)."""
+        return self.basis @ (self._shares(epsilon) * coordinates(self.basis, Z))
+
+    def matrix(self, epsilon: float) -> Any:
+        """Soft projection as matrices (F, C, C)."""
+        return self.basis @ (self._shares(epsilon) * adjoint(self.basis))
+
+    def _shares(self, epsilon: float) -> Any:
+        """Eigenvalues (F, r, 1) of the soft projection."""
+        c = self.blocks.scale(self.n, epsilon)[:, None] * self.eigenvalues
+        shares = namespace(c).astype(c / (1.0 + c), real_dtype(self.basis), copy=False)
+        return shares[:, :, None]
+
+    def residual(self, Z: Any, epsilon: float) -> Any:
+        """Norms of ``(I + c S)^{-1} z``, (b,), in double precision."""
+        xp = namespace(Z)
+        c = self.blocks.scale(self.n, epsilon)[:, None, None]
+        along = coordinates(self.basis, Z)
+        inside = squares(along)
+        small = _shrunk(inside, self.eigenvalues, c, power=2)[:, 0, :]
+        total = widen(small) + self._outside(Z, along, inside, c)
+        return xp.sqrt(xp.sum(total, axis=0))
+
+    def to_state(self) -> dict[str, Any]:
+        """Return what predictions need as arrays, numbers and dicts."""
+        names = ("n", "eigenvalues", "basis", "mean", "varying", "constant")
+        state = {name: getattr(self, name) for name in names}
+        return {**state, "blocks": vars(self.blocks)}
+
+    def _weights(self, weights: Any) -> Any:
+        """Weights of rows (b,), or the one weight (1,) that all have."""
+        xp, one = namespace(self.eigenvalues), self.blocks.counts[:1] * 0.0 + 1.0
+        if weights is None:
+            return one
+        w = xp.astype(weights, xp.float64, copy=False)
+        return w[:1] if xp.all(w == w[:1]) else w
+
+    def _scales(self, epsilons: Any, change: Any) -> tuple[Any, Any]:
+        if change.shape[0] > 1:
+            return self._made_scales(epsilons, change)
+        key = float(change[0])  # the same for all blocks of rows, and for all rows
+        known = self._known.get(key)
+        if known is None or known[0] is not epsilons:
+            known = (epsilons, *self._made_scales(epsilons, change))
+            self._known[key] = known
+        return known[1], known[2]
+
+    def _made_scales(self, epsilons: Any, change: Any) -> tuple[Any, Any]:
+        xp = namespace(epsilons)
+        found, places = change, None
+        if change.shape[0] > 1:
+            found, places = xp.unique_inverse(change)
+        n = self.n + found
+        n = xp.where(n == 0.0, xp.ones_like(n), n)  # without rows any factor will do
+        c = self.blocks.scale(n[None, :], epsilons[:, None])
+        columns = []
+        for i in range(n.shape[0]):
+            scaled = c[:, :, i][:, :, None] * self.eigenvalues[:, None, :]
+            columns.append(self.blocks.total(xp.sum(xp.log1p(scaled), axis=2)))
+        volumes = xp.stack(columns, axis=1)
+        if places is None:
+            return c, volumes
+        return xp.take(c, places, axis=2), xp.take(volumes, places, axis=1)
+
+    def _forms(self, Z: Any, c: Any) -> Any:
+        Z, constant = self._centred(Z)
+        along = coordinates(self.basis, Z)
+        inside = squares(along)
+        outside = self._outside(Z, along, inside, c) + constant
+        forms = widen(_shrunk(inside, self.eigenvalues, c))
+        return forms + outside[:, None, :] if hasattr(outside, "ndim") else forms
+
+    def _outside(self, Z: Any, along: Any, inside: Any, c: Any) -> Any:
+        """Squared norms of rows outside of the span of the eigenvectors, (F, b)."""
+        xp, (F, C, b) = namespace(Z), Z.shape
+        if self.basis.shape[2] == C and F == 1:
+            return 0.0
+        total = squared_norms(Z)
+        eps = float(xp.finfo(Z.dtype).eps)
+        if b and float(xp.max(c)) * float(xp.max(total)) > 1.0 / math.sqrt(eps):
+            # a difference of squares has too few digits before such a factor
+            return squared_norms(Z - self.basis @ along)
+        return at_least(total - widen(xp.sum(inside, axis=1)), 0.0)
 
 
-def spectral_group(scatter: Scatter) -> tuple[Group, Leverages | None]:
-    """Factor a scatter for every distortion, in double precision.
+def as_path(values: Any, like: Any) -> Any:
+    """Return an array as it is, and a number as an array of shape (1,)."""
+    if hasattr(values, "shape") and len(values.shape) == 1:
+        return values
+    xp = namespace(like)
+    return xp.asarray([float(values)], dtype=xp.float64, device=like.device)
 
-    Returns
-    -------
-    group : Group
-    leverages : Leverages or None
-        Of the rows that made the scatter, where it still holds them as its root.
+
+def _columns(A: Any, part: Any) -> Any:
+    """Return some entries along the last axis, by a slice or an index."""
+    if isinstance(part, slice):
+        return A[..., part]
+    return namespace(A).take(A, part, axis=A.ndim - 1)
+
+
+def _shrunk(squares: Any, eigenvalues: Any, c: Any, power: int = 1) -> Any:
+    r"""Return sums :math:`\sum_i p_i / (1 + c\lambda_i)^k` of squares ``p`` (F, r, b).
+
+    Factors ``c`` are of shape (F, e, 1) or, one per row, (F, e, b), which takes no
+    matrix product and, one distortion at a time, no more memory than the rows.
     """
-    scatter, mean, moving, still = _moving_part(scatter)
-    eigenvalues, V, U = spectrum(scatter)
-    leverages = None
-    if U is not None and not scatter.precise:  # a precise root holds no rows
-        rank = U.shape[0] - (not scatter.assume_centered)
-        leverages = Leverages(U * U, full=U.shape[1] >= rank)
-    code = _code(scatter, mean, eigenvalues)
-    group = Group(code, mean, _cast(V, mean), moving=moving, still=still)
-    return group, leverages
-
-
-def _moving_part(scatter: Scatter) -> tuple[Scatter, Any, Any, Any]:
-    """Scatter of the features that have a spread, the whole mean, and the split."""
-    xp = namespace(scatter.mean)
-    matrix, mean = scatter.matrix, scatter.mean
-    if matrix is None:
-        return scatter, mean, None, None
-    moving, still = split(xp.linalg.diagonal(matrix) > 0)
-    few = still.shape[0] < LEAST_STILL * mean.shape[0]
-    if few or moving.shape[0] == 0:
-        return scatter, mean, None, None
-    matrix = xp.take(xp.take(matrix, moving, axis=0), moving, axis=1)
-    return replace(scatter, matrix=matrix), mean, moving, still
-
-
-def spectrum(scatter: Scatter) -> tuple[Any, Any, Any]:
-    """Factor a scatter on its cheaper side, in double precision.
-
-    Returns
-    -------
-    eigenvalues : array of shape (r,)
-    V : array of shape (d, r)
-        Eigenvectors.
-    U : array of shape (m, r) or None
-        Left singular vectors of the root, where the scatter has one.
-    """
-    xp = namespace(scatter.mean)
-    if scatter.matrix is None:
-        U, sigma, Vt = left_and_right(scatter.root)
-        return sigma * sigma, Vt.T, U
-    eigenvalues, V = xp.linalg.eigh(widen(scatter.matrix))
-    return at_least(eigenvalues, 0.0), V, None
-
-
-def left_and_right(root: Any) -> tuple[Any, Any, Any]:
-    """Singular vectors and values of rows, cut at the rank of their own precision.
-
-    Rows in single precision sum to zero in single precision only: the direction that
-    this leaves behind must not count as one of the group.
-    """
-    xp = namespace(root)
-    U, sigma, Vt = xp.linalg.svd(widen(root), full_matrices=False)
-    floor = 4 * min(root.shape) * float(xp.finfo(root.dtype).eps)
-    rank = count(sigma > floor * sigma[0]) if sigma.shape[0] else 0
-    return U[:, :rank], sigma[:rank], Vt[:rank, :]
-
-
-def triangular_group(scatter: Scatter, epsilon: float) -> Group | None:
-    """Factor a scatter for one distortion; None where that would lose digits."""
-    if scatter.matrix is None or too_steep(scatter, epsilon):
-        return None
-    d = scatter.n_features
-    part, mean, moving, still = _moving_part(scatter)
-    S = widen(part.matrix)
-    volumes = []
-    for change in (0.0, 1.0):
-        L = factor_of(d / ((scatter.count + change) * epsilon**2) * S)
-        volumes.append(log_det_of(L))
-    code = _code(part, mean, S[0, :0], volumes=(volumes[0], volumes[1]))
-    basis = _cast(_inverse(L).T, mean)
-    return Group(code, mean, basis, True, moving, still)
-
-
-def too_steep(scatter: Scatter, epsilon: float) -> bool:
-    """Whether ``I + c S`` would lose digits of a matrix ``S``."""
-    if scatter.matrix is None or scatter.count == 0.0:
-        return False
-    c = scatter.n_features / scatter.count / epsilon / epsilon
-    return c * scatter.trace > 1.0 / _root_eps(scatter.matrix)
-
-
-def _code(scatter: Scatter, mean: Any, eigenvalues: Any, volumes: Any = None) -> Code:
-    mean = widen(mean)
-    return Code(
-        count=scatter.count,
-        n_features=float(mean.shape[0]),
-        eigenvalues=eigenvalues,
-        mean_square=float(mean @ mean),
-        assume_centered=scatter.assume_centered,
-        volumes=volumes,
-    )
-
-
-def _cast(basis: Any, mean: Any) -> Any:
-    """Basis in the precision of the rows, laid out for products with rows."""
-    xp = namespace(basis)
-    basis = xp.astype(basis, mean.dtype)
-    return np.asfortranarray(basis) if xp is np else basis
-
-
-def _inverse(L: Any) -> Any:
-    """Inverse of a lower-triangular factor of bounded condition."""
-    xp = namespace(L)
-    if xp is np:
-        return lapack_of("trtri", L)(L.T, lower=0)[0].T
-    return xp.linalg.inv(L)
-
-
-def _root_eps(X: Any) -> float:
-    return math.sqrt(float(namespace(X).finfo(X.dtype).eps))
-
-
-def _squared_norms(X: Any) -> Any:
-    xp = namespace(X)
-    if xp is np:  # no temporary of the size of X
-        return np.einsum("ij,ij->i", X, X).astype(np.float64)
-    return xp.astype(xp.sum(X * X, axis=1), xp.float64)
-
-
-def _triangular_product(X: Any, U: Any, *, overwrite: bool) -> Any:
-    """``X @ U`` with an upper-triangular ``U``: half the operations on NumPy."""
-    if namespace(X) is not np:
-        return X @ U
-    (trmm,) = blas.get_blas_funcs(("trmm",), (X, U))
-    return trmm(1.0, U, X.T, side=0, lower=0, trans_a=1, overwrite_b=overwrite).T
+    xp = namespace(squares)
+    if c.shape[2] == 1:
+        shares = (1.0 + c * eigenvalues[:, None, :]) ** -power
+        return xp.astype(shares, squares.dtype, copy=False) @ squares
+    sums = []
+    for i in range(c.shape[1]):
+        scaled = (1.0 + c[:, i, :][:, None, :] * eigenvalues[:, :, None]) ** power
+        sums.append(xp.sum(squares / xp.astype(scaled, squares.dtype), axis=1))
+    return xp.stack(sums, axis=1)

@@ -11,7 +11,7 @@ import math
 from typing import Any
 
 import numpy as np
-from scipy.linalg import lapack
+from scipy.linalg import blas, lapack
 
 from skredu._compat import at_least, namespace
 
@@ -25,6 +25,11 @@ MAX_CONDITION = 1e4
 MAX_LOG_ENTRY = 25.0
 # Entries of a temporary: 32 MB in double precision.
 BLOCK = 2**22
+# Complex numbers of a temporary that stays in the cache.
+CACHED = 2**16
+# Up to this size NumPy's functions for stacks of matrices are faster than a call for
+# each matrix with half of the operations.
+MAX_STACK = 32
 # Of types of NumPy in names of LAPACK.
 LETTERS = {"f": "s", "d": "d", "F": "c", "D": "z"}
 # With a smaller share of columns that stand still, leaving them out does not pay.
@@ -98,6 +103,11 @@ def batches(n: int, size: int) -> list[slice]:
     return [slice(start, min(start + size, n)) for start in range(0, n, size)]
 
 
+def blocks_of_rows(n: int, width: int) -> list[slice]:
+    """Slices of rows that are processed together; each row takes ``width`` numbers."""
+    return batches(n, BLOCK // max(1, width))
+
+
 def gram(W: Any) -> Any:
     """Return the smaller of ``W W^T`` and ``W^T W``."""
     n, d = W.shape
@@ -111,6 +121,18 @@ def scatter_of(W: Any) -> Any:
         return W.T @ W
     W = namespace(W).take(W, moving, axis=1)
     return spread_columns(spread_columns(W.T @ W, moving, still).T, moving, still)
+
+
+def scatters(root: Any) -> Any:
+    """Scatters (F, C, C), in double precision, of rows (F, C, b)."""
+    xp, (F, C, b) = namespace(root), root.shape
+    if one_block(root):
+        return scatter_of(widen(root[0, ...]).T)[None, ...]
+    found = []
+    for block in batches(F, CACHED // max(1, C * b)):
+        part = widen_stack(root[block, ...])
+        found.append(part @ adjoint(part))
+    return found[0] if len(found) == 1 else xp.concat(found)
 
 
 def split(mask: Any) -> tuple[Any, Any]:
@@ -219,3 +241,150 @@ def _gram_gradient(W: Any) -> Any | None:
     # faster than solving for as many right-hand sides as there are rows.
     inverse = xp.linalg.inv(G)
     return inverse @ W if W.shape[0] == G.shape[0] else W @ inverse
+
+
+# -- stacks of matrices (F, C, m), real or complex ------------------------------------
+
+
+def is_complex(Z: Any) -> bool:
+    """Whether an array holds complex numbers."""
+    return bool(namespace(Z).isdtype(Z.dtype, "complex floating"))
+
+
+def real_dtype(Z: Any) -> Any:
+    """Type of the real parts of an array."""
+    return (namespace(Z).real(Z) if is_complex(Z) else Z).dtype
+
+
+def widen_stack(Z: Any) -> Any:
+    """Real or complex array in double precision."""
+    xp = namespace(Z)
+    return xp.astype(Z, xp.complex128, copy=False) if is_complex(Z) else widen(Z)
+
+
+def adjoint(A: Any) -> Any:
+    """Conjugate transpose of stacked matrices; a view if they are real."""
+    xp = namespace(A)
+    A = xp.matrix_transpose(A)
+    return xp.conj(A) if is_complex(A) else A
+
+
+def coordinates(V: Any, Z: Any) -> Any:
+    """Products ``V^H Z`` of stacked matrices, of which the smaller is conjugated."""
+    xp = namespace(Z)
+    if not is_complex(V) or Z.shape[2] >= V.shape[2]:
+        return adjoint(V) @ Z
+    return xp.conj(xp.matrix_transpose(V) @ xp.conj(Z))
+
+
+def squares(Z: Any) -> Any:
+    """Squared absolute values."""
+    xp = namespace(Z)
+    return xp.real(Z) ** 2 + xp.imag(Z) ** 2 if is_complex(Z) else Z * Z
+
+
+def squared_norms(Z: Any) -> Any:
+    """Squared norms of the columns of each block, (F, b), in double precision."""
+    xp = namespace(Z)
+    if xp is np and not is_complex(Z):  # no temporary of the size of Z
+        return np.einsum("fcb,fcb->fb", Z, Z).astype(np.float64, copy=False)
+    F, C, b = Z.shape
+    blocks = batches(F, CACHED // max(1, C * b))
+    sums = [xp.sum(squares(Z[block, :, :]), axis=1) for block in blocks]
+    return widen(sums[0] if len(sums) == 1 else xp.concat(sums))
+
+
+def norms(Z: Any) -> Any:
+    """Norms of the columns over all blocks, (b,), in double precision."""
+    xp = namespace(Z)
+    return xp.sqrt(xp.sum(squared_norms(Z), axis=0))
+
+
+def real_dots(A: Any, B: Any) -> Any:
+    """Real parts of the products of the columns of two stacks, (F, b)."""
+    xp = namespace(A)
+    if is_complex(A):
+        return xp.sum(xp.real(xp.conj(A) * B), axis=1)
+    return np.einsum("fcb,fcb->fb", A, B) if xp is np else xp.sum(A * B, axis=1)
+
+
+def take_coordinates(Z: Any, index: Any) -> Any:
+    """Return some coordinates; those of vectors lie row by row in memory."""
+    xp = namespace(Z)
+    if Z.shape[0] == 1:
+        return xp.matrix_transpose(xp.take(Z[0, ...].T, index, axis=1))[None, ...]
+    return xp.take(Z, index, axis=1)
+
+
+def one_block(S: Any) -> bool:
+    """Whether there is one block of real numbers, for which LAPACK has faster calls."""
+    return bool(S.shape[0] == 1) and not is_complex(S)
+
+
+def factors(S: Any) -> tuple[Any, Any]:
+    """Lower Cholesky factors of ``I + S``, and log-determinants (F,); S is used up."""
+    xp = namespace(S)
+    if one_block(S):
+        L = factor_of(S[0, ...])[None, ...]
+    else:
+        L = xp.linalg.cholesky(S + _eye(S))
+    return L, 2.0 * xp.sum(xp.log(xp.real(xp.linalg.diagonal(L))), axis=-1)
+
+
+def whitenings(L: Any) -> Any:
+    """Upper-triangular ``W`` with ``W W^H`` the inverse of ``L L^H``; L is used up."""
+    xp = namespace(L)
+    if xp is np and one_block(L):
+        return np.asfortranarray(lapack_of("trtri", L)(L[0].T, lower=0)[0])[None]
+    return adjoint(xp.linalg.inv(L))
+
+
+def inverses_of_factors(L: Any) -> Any:
+    """Inverses of ``L L^H`` for lower factors of one block, which are used up."""
+    return inverse_of(L[0, ...])[None, ...]
+
+
+def inverses(S: Any) -> tuple[Any, Any]:
+    """Inverses of ``I + S`` (F, C, C), and log-determinants (F,); S is used up."""
+    xp = namespace(S)
+    if one_block(S):
+        L, logs = factors(S)
+        return inverses_of_factors(L), logs
+    if xp is np and S.shape[1] > MAX_STACK:  # half of the operations of `inv`
+        pivots = np.empty(S.shape[:2])
+        for i in range(len(S)):
+            L = factor_of(S[i])
+            pivots[i] = L.diagonal().real
+            S[i] = inverse_of(L)
+        return S, 2.0 * np.log(pivots).sum(axis=1)
+    M = S + _eye(S)
+    pivots = xp.real(xp.linalg.diagonal(xp.linalg.cholesky(M)))
+    return xp.linalg.inv(M), 2.0 * xp.sum(xp.log(pivots), axis=-1)
+
+
+def _eye(S: Any) -> Any:
+    return namespace(S).eye(S.shape[1], dtype=S.dtype, device=S.device)
+
+
+def adjoint_product(W: Any, Z: Any, *, overwrite: bool = False) -> Any:
+    """``W^H Z`` for upper-triangular matrices: half of the operations for one block."""
+    if namespace(Z) is not np or not one_block(W):
+        return adjoint(W) @ Z
+    (trmm,) = blas.get_blas_funcs(("trmm",), (W, Z))
+    if Z[0].flags.f_contiguous:
+        return trmm(1.0, W[0], Z[0], trans_a=1, overwrite_b=overwrite)[None]
+    return trmm(1.0, W[0], Z[0].T, side=1, overwrite_b=overwrite).T[None]
+
+
+def log_softmax(scores: Any) -> Any:
+    """Scores of shape (b, k) less the logarithm of the sum of their exponentials."""
+    xp = namespace(scores)
+    scores = scores - xp.max(scores, axis=1, keepdims=True)
+    return scores - xp.log(xp.sum(xp.exp(scores), axis=1, keepdims=True))
+
+
+def softmax(scores: Any) -> Any:
+    """Shares (b, k), which sum to one, from their logarithms up to a constant."""
+    xp = namespace(scores)
+    shares = xp.exp(scores - xp.max(scores, axis=1, keepdims=True))
+    return shares / xp.sum(shares, axis=1, keepdims=True)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from skredu._compat import at_least, namespace
-from skredu.coding import _group
+from skredu.coding import _old_group as _group
 from skredu.coding._incremental import (
     NOTHING_LEFT,
     Code,

@@ -10,8 +10,8 @@ import numpy as np
 from scipy.linalg import qr
 
 from skredu._compat import at_least, count, namespace
-from skredu.coding import _group
-from skredu.coding._group import left_and_right
+from skredu.coding import _old_group as _group
+from skredu.coding._old_group import left_and_right
 from skredu.coding._incremental import NOTHING_LEFT, Code, Leverages
 from skredu.coding._linalg import (
     factor_of,

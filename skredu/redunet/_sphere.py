@@ -8,7 +8,7 @@ from numbers import Real
 from typing import Any
 
 from skredu._compat import Interval, namespace
-from skredu.coding._group import left_and_right
+from skredu.coding._old_group import left_and_right
 from skredu.coding._linalg import (
     LEAST_STILL,
     largest,

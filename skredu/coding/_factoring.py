@@ -1,0 +1,247 @@
+r"""Makes groups from rows or scatters: the only place that chooses a form.
+
+A scatter is factored on its cheaper side, and in the way that keeps the digits which
+its steepness :math:`c \operatorname{tr} S` asks for: what rounding does to weak
+directions is the steepness times the unit of rounding.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+from skredu._compat import at_least, namespace
+from skredu.coding._blocks import Blocks
+from skredu.coding._dense import DenseGroup
+from skredu.coding._group import Group
+from skredu.coding._linalg import (
+    LEAST_STILL,
+    adjoint,
+    coordinates,
+    one_block,
+    real_dtype,
+    scatters,
+    split,
+    squared_norms,
+    squares,
+    widen,
+    widen_stack,
+)
+from skredu.coding._scatter import Scatter, centre
+
+# Up to this steepness, and to the inverse root of the unit of rounding, matrices keep
+# enough digits.
+MAX_STEEP = 1e7
+# Up to this steepness the products of rows resolve their singular vectors.
+MAX_GRAM = 1e5
+# Operations of a decomposition by eigenvectors of size m, over m^3, and of what the
+# dense form factors: two Cholesky factors, an inverse and a symmetric inverse.
+EIGENVECTORS = 10.0
+CHOLESKY = 2.0
+
+
+def group_of(
+    Z: Any,
+    weights: Any,
+    blocks: Blocks,
+    *,
+    epsilon: float | None = None,
+    centred: bool = False,
+    n_coded: int = 0,
+    left_out: bool = False,
+    exact: bool = False,
+    scatter: Any = None,
+) -> Group | DenseGroup:
+    """Code a group of rows, in the form that takes fewer operations.
+
+    Parameters
+    ----------
+    Z : array of shape (F, C, b)
+        Rows of the group.
+    weights : array of shape (b,) or None
+        Their weights, positive; None if all are one.
+    blocks : Blocks
+    epsilon : float, default=None
+        The only distortion that will be asked for. None: every one may be, so that the
+        group is factored.
+    centred : bool, default=False
+        Code vectors about their mean.
+    n_coded : int, default=0
+        Number of rows that will be scored and projected.
+    left_out : bool, default=False
+        Rows of the group will be left out. If their weights differ, the group is
+        factored: matrices serve one scale only.
+    exact : bool, default=False
+        Small residuals will be compared, so that matrices must keep more digits.
+    scatter : array of shape (F, C, C), default=None
+        Scatter of the rows in double precision, if it is known.
+    """
+    xp = namespace(Z)
+    n, mean, root = _weighted(Z, weights, centred)
+    if epsilon is None:
+        few = one_block(Z) and Z.shape[2] <= Z.shape[1]
+        steepness = math.inf if few else 0.0
+    else:
+        traces = xp.sum(squared_norms(root), axis=1)
+        steepness = float(xp.max(blocks.scale(n, epsilon) * traces))
+        limit = MAX_GRAM if exact else MAX_STEEP
+        differ = left_out and weights is not None and xp.any(weights != weights[0])
+        if not differ and steepness <= limit and not _factored_pays(Z, n_coded):
+            S = scatters(root) if scatter is None else scatter
+            options = {"steepness": steepness, "mean": mean}
+            return DenseGroup(n, blocks, epsilon, S, Z.dtype, **options)
+    share = 1.0 / n if weights is None else weights / n
+    return _factored_group(root, n, blocks, mean, share, epsilon, steepness)
+
+
+def group_of_scatter(
+    scatter: Scatter, blocks: Blocks, epsilon: float | None = None, shares: Any = None
+) -> Group | DenseGroup:
+    """Code a group of vectors of which the scatter is known.
+
+    Dense for a given distortion, if the scatter is a matrix and not too steep for one.
+    ``shares`` (m,) are those of the rows that made the scatter, in their order, in its
+    weight: if these stand in its root, they can be left out without a loss of digits.
+    """
+    mean = None if scatter.assume_centered else scatter.mean
+    if scatter.matrix is None:
+        root, n = scatter.root.T[None, ...], scatter.count
+        made = shares is not None and not scatter.precise
+        shares = shares if made else 0.0
+        group = _factored_group(root, n, blocks, mean, shares, None, math.inf)
+        return group if made else replace(group, leverages=None, rests=None)
+    xp = namespace(scatter.matrix)
+    S, varying, constant = _varying_part(scatter.matrix)
+    place = {"mean": mean, "varying": varying, "constant": constant}
+    if epsilon is not None and not too_steep(scatter, epsilon):
+        steepness = _steepness(scatter, epsilon)
+        wide = widen(S)[None, ...]
+        return DenseGroup(
+            scatter.count, blocks, epsilon, wide, S.dtype, steepness=steepness, **place
+        )
+    eigenvalues, V = xp.linalg.eigh(widen(S))
+    eigenvalues = at_least(eigenvalues, 0.0)[None, :]
+    V = xp.astype(V, S.dtype, copy=False)[None, ...]
+    return Group(scatter.count, blocks, eigenvalues, V, **place)
+
+
+def too_steep(scatter: Scatter, epsilon: float) -> bool:
+    """Whether ``I + c S`` would lose digits of a matrix ``S``."""
+    if scatter.matrix is None or scatter.count == 0.0:
+        return False
+    eps = float(namespace(scatter.matrix).finfo(scatter.matrix.dtype).eps)
+    return _steepness(scatter, epsilon) > min(MAX_STEEP, 1.0 / math.sqrt(eps))
+
+
+def _steepness(scatter: Scatter, epsilon: float) -> float:
+    return scatter.n_features / scatter.count / epsilon / epsilon * scatter.trace
+
+
+def _weighted(Z: Any, weights: Any, centred: bool) -> tuple[float, Any, Any]:
+    """Weight, mean or None, and centred rows times the roots of their weights."""
+    xp = namespace(Z)
+    if centred:
+        n, mean, rows = centre(Z[0, ...].T, weights)
+        return n, mean, rows.T[None, ...]
+    if weights is None:
+        return float(Z.shape[2]), None, Z
+    roots = xp.astype(xp.sqrt(weights), real_dtype(Z), copy=False)
+    return float(xp.sum(weights)), None, Z * roots
+
+
+def _factored_pays(Z: Any, n_coded: int) -> bool:
+    r"""Whether the factored form takes fewer operations.
+
+    Factored, with ``m = min(b, C)`` eigenvectors: :math:`b C m + 10 m^3 + b C m` to
+    find them, then :math:`2 C m` for each row that is coded and as much again for the
+    ``b`` of the group. Dense: :math:`b C^2` for the scatter, :math:`2 C^3` for its
+    factors, then a triangular product, :math:`C^2`, for each coded row and a full
+    one, :math:`2 C^2`, for each of the ``b``. Eigenvectors of several blocks pay only
+    with fewer rows than coordinates.
+    """
+    _, C, b = Z.shape
+    if not one_block(Z):
+        return b < C
+    m = min(b, C)
+    factored = 2 * b * C * m + EIGENVECTORS * m**3 + 2 * C * m * (n_coded + b)
+    dense = b * C**2 + CHOLESKY * C**3 + C**2 * (n_coded + 2 * b)
+    return factored < dense
+
+
+def _factored_group(
+    root: Any,
+    n: float,
+    blocks: Blocks,
+    mean: Any,
+    shares: Any,
+    epsilon: float | None,
+    steepness: float,
+) -> Group:
+    """Make a group from weighted, centred rows with these shares of its weight."""
+    xp, (_, _, b) = namespace(root), root.shape
+    eigenvalues, V, leverages = _factored(root, steepness)
+    least, c = 0.0, 1.0
+    if epsilon is not None:  # what is left out changes no product by more than rounding
+        least = float(xp.finfo(root.dtype).eps) / 4.0
+        c = blocks.scale(n, epsilon)[:, None]
+    index, dropped = split(xp.any(c * eigenvalues > least, axis=0))
+    rests = None
+    if leverages.shape[1] == b and mean is None:  # the vectors are a complete basis
+        if dropped.shape[0]:
+            rests = xp.sum(xp.take(leverages, dropped, axis=1), axis=1)
+    elif index.shape[0] < b - (mean is not None):
+        constant = 0.0 if mean is None else shares
+        own = xp.sum(xp.take(leverages, index, axis=1), axis=1)
+        rests = at_least(1.0 - constant - own, 0.0)
+    if dropped.shape[0]:
+        eigenvalues = xp.take(eigenvalues, index, axis=1)
+        leverages = xp.take(leverages, index, axis=1)
+        V = xp.take(V, index, axis=2)
+    V = xp.astype(V, root.dtype, copy=False)
+    return Group(n, blocks, eigenvalues, V, mean, leverages=leverages, rests=rests)
+
+
+def _factored(root: Any, steepness: float) -> tuple[Any, Any, Any]:
+    """Factor scatters of weighted rows (F, C, b) on their cheaper side.
+
+    Returns
+    -------
+    eigenvalues : array of shape (F, r)
+        In double precision, zero if rounding explains them.
+    V : array of shape (F, C, r)
+        Eigenvectors, perhaps zero for eigenvalues of zero.
+    leverages : array of shape (F, r, b)
+        Squared left singular vectors.
+    """
+    xp, (_, C, b) = namespace(root), root.shape
+    wide = widen_stack(root)
+    if steepness > MAX_GRAM:
+        V, sigma, Uh = xp.linalg.svd(wide, full_matrices=False)
+        # rows in single precision sum to zero in single precision only
+        floor = 4 * min(C, b) * float(xp.finfo(root.dtype).eps) * sigma[:, :1]
+        eigenvalues = xp.where(sigma > floor, sigma * sigma, 0.0 * sigma)
+        return eigenvalues, V, squares(Uh)
+    few = b < C
+    products = adjoint(wide) @ wide if few else scatters(root)
+    eigenvalues, E = xp.linalg.eigh(products)
+    floor = max(b, C) * float(xp.finfo(xp.float64).eps) * eigenvalues[:, -1:]
+    real = eigenvalues > floor
+    eigenvalues = xp.where(real, eigenvalues, 0.0 * eigenvalues)
+    sigma = xp.sqrt(xp.where(real, eigenvalues, xp.ones_like(eigenvalues)))
+    scaled = E * (xp.astype(real, xp.float64) / sigma)[:, None, :]
+    if few:
+        V = root @ xp.astype(scaled, root.dtype, copy=False)
+        return eigenvalues, V, squares(xp.matrix_transpose(E))
+    return eigenvalues, E, squares(coordinates(scaled, wide))
+
+
+def _varying_part(matrix: Any) -> tuple[Any, Any, Any]:
+    """Scatter of the features that vary, their index, and that of the others."""
+    xp = namespace(matrix)
+    varying, constant = split(xp.linalg.diagonal(matrix) > 0)
+    few = constant.shape[0] < LEAST_STILL * matrix.shape[0]
+    if few or varying.shape[0] == 0:
+        return matrix, None, None
+    matrix = xp.take(xp.take(matrix, varying, axis=0), varying, axis=1)
+    return matrix, varying, constant

@@ -1,0 +1,259 @@
+"""Groups of coded rows, in both forms, against the definition written down twice."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from oracle_micl import coding_length, extra_bits
+from oracle_redunet import operators
+from oracle_spectral import Family
+
+from skredu.coding import _factoring
+from skredu.coding._blocks import Blocks, vector_blocks
+from skredu.coding._dense import DenseGroup, extras, group_of_state
+from skredu.coding._factoring import group_of, group_of_scatter
+from skredu.coding._group import Group
+from skredu.coding._scatter import Scatter
+
+NAT = np.log(2.0)
+PATH = np.array([0.05, 0.4, 3.0])
+SHAPES = [(1, 4), (3, 8), (6, 6), (30, 5)]
+WEIGHTS = ["none", "whole", "fractions"]
+
+
+@pytest.fixture
+def forced(monkeypatch):
+    """Make groups in one form."""
+
+    def force(factored):
+        monkeypatch.setattr(_factoring, "_factored_pays", lambda *_: factored)
+
+    return force
+
+
+def weights_of(kind, n, rng):
+    return {
+        "none": None,
+        "whole": np.full(n, 2.0),
+        "fractions": rng.uniform(0.3, 2, n),
+    }[kind]
+
+
+def data(n, d, kind, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, d)) @ rng.normal(size=(d, d)) + 2.0
+    return X, weights_of(kind, n, rng), rng.normal(size=(4, d)) + 1.0
+
+
+def features(X):
+    return X.T[None]
+
+
+@pytest.mark.parametrize("kind", WEIGHTS)
+@pytest.mark.parametrize(("n", "d"), SHAPES)
+@pytest.mark.parametrize("centred", [True, False])
+@pytest.mark.parametrize("by_scatter", [True, False])
+def test_lengths_and_extra_bits_are_those_of_the_definition(
+    n, d, kind, centred, by_scatter
+):
+    X, w, new = data(n, d, kind)
+    blocks, full = vector_blocks(d, X), np.ones(n) if w is None else w
+    if by_scatter:
+        scatter = Scatter.from_rows(X, w, assume_centered=not centred)
+        group = group_of_scatter(scatter, blocks, shares=full / full.sum())
+    else:
+        group = group_of(features(X), w, blocks, centred=centred)
+    options = {"assume_centered": not centred}
+    found = group.length(PATH)
+    expected = [coding_length(X, full, e, **options) * NAT for e in PATH]
+    assert_allclose(found, expected, rtol=1e-12)
+    found = group.extra(features(new), PATH)
+    expected = [[extra_bits(X, full, x, e, **options) for e in PATH] for x in new]
+    assert_allclose(found, np.array(expected) * NAT, rtol=1e-9, atol=1e-9)
+    copies = np.array([0.5, 1.0, 2.0, 3.0])
+    found = group.extra(features(new), 0.4, copies)
+    expected = [
+        extra_bits(X, full, x, 0.4, copies=t, **options)
+        for x, t in zip(new, copies, strict=True)
+    ]
+    assert_allclose(found, np.array(expected) * NAT, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", WEIGHTS)
+@pytest.mark.parametrize(("n", "d"), SHAPES)
+@pytest.mark.parametrize("centred", [True, False])
+@pytest.mark.parametrize("by_scatter", [True, False])
+def test_rows_without_themselves(n, d, kind, centred, by_scatter):
+    X, w, _ = data(n, d, kind)
+    blocks, full = vector_blocks(d, X), np.ones(n) if w is None else w
+    if by_scatter:
+        scatter = Scatter.from_rows(X, w, assume_centered=not centred)
+        group = group_of_scatter(scatter, blocks, shares=full / full.sum())
+    else:
+        group = group_of(features(X), w, blocks, centred=centred)
+    found = group.without(features(X), PATH, w)
+    for i in range(n):
+        rest = np.delete(full, i)
+        if rest.sum() == 0.0:
+            assert np.isinf(found[i]).all()
+            continue
+        expected = [
+            extra_bits(np.delete(X, i, 0), rest, X[i], e, assume_centered=not centred)
+            for e in PATH
+        ]
+        assert_allclose(found[i], np.array(expected) * NAT, rtol=1e-8, atol=1e-8)
+    some = np.array([n - 1, 0])
+    assert_allclose(
+        group.without(features(X[some]), PATH, None if w is None else w[some], some),
+        found[some],
+        rtol=1e-12,
+    )
+
+
+def soft_projection(X, w, epsilon, d):
+    """Matrix that projects on weighted rows, softly."""
+    n = w.sum()
+    if n < 1e-12:
+        return np.zeros((X.shape[1], X.shape[1]))
+    eye = np.eye(X.shape[1])
+    return eye - np.linalg.inv(eye + d / (n * epsilon**2) * X.T @ np.diag(w) @ X)
+
+
+@pytest.mark.parametrize("factored", [True, False])
+@pytest.mark.parametrize("kind", WEIGHTS)
+@pytest.mark.parametrize(("n", "d"), SHAPES)
+def test_both_forms_score_and_project_at_one_distortion(n, d, kind, factored, forced):
+    """Also with a dimension larger than the span that rows are given in."""
+    forced(factored)
+    X, w, new = data(n, d, kind)
+    dim, epsilon, full = d + 3, 0.7, np.ones(n) if w is None else w
+    group = group_of(features(X), w, vector_blocks(dim, X), epsilon=epsilon)
+    assert isinstance(group, Group if factored else DenseGroup)
+    restored = group_of_state(group.to_state())
+    P, S = soft_projection(X, full, epsilon, dim), X.T @ np.diag(full) @ X
+    for made in (group, restored):
+        volume = -np.linalg.slogdet(np.eye(d) - P)[1]
+        assert_allclose(made.volume(epsilon), volume, rtol=1e-9)
+        assert_allclose(made.matrix(epsilon)[0], P, atol=1e-10)
+        assert_allclose(made.project(features(new), epsilon)[0].T, new @ P, atol=1e-9)
+        residual = np.linalg.norm(new - new @ P, axis=1)
+        assert_allclose(made.residual(features(new), epsilon), residual, atol=1e-9)
+        expected = [
+            length_in(S + np.outer(z, z), full.sum() + 1, dim, epsilon)
+            - length_in(S, full.sum(), dim, epsilon)
+            for z in new
+        ]
+        assert_allclose(made.extra(features(new), epsilon), expected, rtol=1e-9)
+
+
+def length_in(S, n, dim, epsilon):
+    """Nats of rows in a span of a space of dimension ``dim``."""
+    if n < 1e-12:
+        return 0.0
+    eye = np.eye(len(S))
+    return (n + dim) / 2 * np.linalg.slogdet(eye + dim / (n * epsilon**2) * S)[1]
+
+
+@pytest.mark.parametrize("factored", [True, False])
+@pytest.mark.parametrize("kind", WEIGHTS)
+@pytest.mark.parametrize(("n", "d"), SHAPES)
+def test_both_forms_leave_rows_out(n, d, kind, factored, forced):
+    forced(factored)
+    X, w, _ = data(n, d, kind)
+    epsilon, full = 0.7, np.ones(n) if w is None else w
+    group = group_of(
+        features(X), w, vector_blocks(d, X), epsilon=epsilon, left_out=True
+    )
+    nats, projected = group.left_out(features(X), epsilon, w)
+    for i in range(n):
+        rest = full.copy()
+        rest[i] = 0.0
+        S = X.T @ np.diag(rest) @ X
+        after = length_in(S + np.outer(X[i], X[i]), rest.sum() + 1, d, epsilon)
+        before = length_in(S, rest.sum(), d, epsilon)
+        assert_allclose(nats[i], after - before, rtol=1e-8)
+        P = soft_projection(X, rest, epsilon, d)
+        assert_allclose(projected[0, :, i], P @ X[i], atol=1e-8)
+    part = slice(n // 2, n)
+    some = group.left_out(
+        features(X[part]), epsilon, None if w is None else w[part], part
+    )
+    assert_allclose(some[0], nats[part], rtol=1e-12)
+    assert_allclose(some[1], projected[:, :, part], atol=1e-12)
+
+
+def spectra(X, n_channels, T):
+    """Half spectra whose squared norms sum to those of the rows, and their counts."""
+    counts = np.full(T // 2 + 1, 2.0)
+    counts[0] = 1.0
+    if T % 2 == 0:
+        counts[-1] = 1.0
+    Z = np.fft.rfft(X.reshape(len(X), n_channels, T), norm="ortho")
+    return Z.transpose(2, 1, 0) * np.sqrt(counts)[:, None, None], counts
+
+
+@pytest.mark.parametrize("n", [2, 7])
+@pytest.mark.parametrize("kind", WEIGHTS)
+@pytest.mark.parametrize("every", [True, False])
+def test_blocks_of_signals_are_all_of_their_shifts(n, kind, every):
+    """Of all shifts written out, a group has the same lengths, a shift."""
+    C, T, epsilon = 3, 6, 0.5
+    rng = np.random.default_rng(1)
+    X, new = rng.normal(size=(n, C * T)), rng.normal(size=(3, C * T))
+    w = weights_of(kind, n, rng)
+    full, mask = np.ones(n) if w is None else w, np.ones(n, dtype=bool)
+    family = Family(X, np.zeros(n), C, (T,), epsilon, full)
+    Z, counts = spectra(X, C, T)
+    group = group_of(Z, w, Blocks(C, counts, T), epsilon=None if every else epsilon)
+    assert isinstance(group, Group) == (every or n < C)
+    assert_allclose(group.volume(epsilon) / T / 2, family.rates()[0], rtol=1e-10)
+    Zn = spectra(new, C, T)[0]
+    expected = [family.extra(z, mask, full) for z in new]
+    assert_allclose(group.extra(Zn, epsilon), expected, rtol=1e-10)
+    assert_allclose(extras([group, group], Zn, epsilon)[:, 1], expected, rtol=1e-10)
+    E = operators(family.Z, family.labels, epsilon, family.weights)[0]
+    alpha = C / (full.sum() * epsilon**2)
+    projected = [z - E @ z / alpha for z in new]
+    assert_allclose(
+        group.project(Zn, epsilon), spectra(np.array(projected), C, T)[0], atol=1e-10
+    )
+    if not every:
+        group = group_of(Z, w, group.blocks, epsilon=epsilon, left_out=True)
+    nats = group.left_out(Z, epsilon, w)[0]
+    for i in range(n):
+        rest = full.copy()
+        rest[i] = 0.0
+        assert_allclose(nats[i], family.extra(X[i], mask, rest), rtol=1e-9)
+
+
+def test_constant_features_cost_no_product_and_change_nothing():
+    X, _, new = data(60, 6, "none")
+    X[:, [1, 4]] = 3.0
+    blocks, scatter = vector_blocks(6, X), Scatter.from_rows(X)
+    for epsilon in (None, 0.4):
+        group = group_of_scatter(scatter, blocks, epsilon)
+        assert group.varying.tolist() == [0, 2, 3, 5]
+        found = group.extra(features(new), 0.4)
+        expected = [extra_bits(X, np.ones(60), x, 0.4) * NAT for x in new]
+        assert_allclose(found, expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("epsilon", [1e-2, 1e-4])
+def test_few_rows_in_single_precision_keep_the_bits_of_rows_in_their_span(epsilon):
+    """A difference of squares, before a large factor, would lose ten bits of 350."""
+    X = np.random.default_rng(0).normal(size=(10, 50)).astype(np.float32)
+    group = group_of(features(X), None, vector_blocks(50, X))
+    exact = group_of(features(X.astype(float)), None, vector_blocks(50, X))
+    found = group.extra(features(X), epsilon) / NAT
+    expected = exact.extra(features(X.astype(float)), epsilon) / NAT
+    assert_allclose(found, expected, atol=0.05)
+
+
+def test_steep_groups_are_factored():
+    X, _, _ = data(30, 5, "none")
+    assert isinstance(
+        group_of(features(X), None, vector_blocks(5, X), epsilon=1.0), DenseGroup
+    )
+    steep = group_of(features(X), None, vector_blocks(5, X), epsilon=1e-6)
+    assert isinstance(steep, Group)
+    exact = group_of(features(X), None, vector_blocks(5, X), epsilon=0.01, exact=True)
+    assert isinstance(exact, Group)
