@@ -7,8 +7,8 @@ from typing import Any
 from skredu._compat import namespace
 from skredu.classification._coders import Coder, Prepared
 from skredu.classification._training import Training, spread_of
-from skredu.coding._old_group import Group, spectral_group, triangular_group
 from skredu.coding._incremental import Code, Leverages, left_out_extra
+from skredu.coding._old_group import Group, spectral_group, triangular_group
 from skredu.coding._scatter import Scatter
 
 

@@ -19,8 +19,8 @@ from skredu._compat import (
 )
 from skredu.classification._base import ScoringClassifier
 from skredu.classification._training import Training, unit_of
-from skredu.coding._old_group import spectrum
 from skredu.coding._linalg import largest
+from skredu.coding._old_group import spectrum
 from skredu.coding._scatter import Scatter
 
 

@@ -13,8 +13,8 @@ import numpy as np
 from sklearn.utils import gen_batches
 
 from skredu._compat import namespace, to_numpy
-from skredu.coding._old_group import too_steep
 from skredu.coding._linalg import BLOCK, largest, widen
+from skredu.coding._old_group import too_steep
 from skredu.coding._scatter import Scatter
 
 # Columns that tell most rows apart.

@@ -11,7 +11,6 @@ from scipy.linalg import qr
 
 from skredu._compat import at_least, count, namespace
 from skredu.coding import _old_group as _group
-from skredu.coding._old_group import left_and_right
 from skredu.coding._incremental import NOTHING_LEFT, Code, Leverages
 from skredu.coding._linalg import (
     factor_of,
@@ -20,6 +19,7 @@ from skredu.coding._linalg import (
     scatter_of,
     widen,
 )
+from skredu.coding._old_group import left_and_right
 from skredu.redunet._base_layer import weights_differ
 from skredu.redunet._forms import Dense, Factored, Form, alone_nats, squared_norms
 

@@ -8,7 +8,6 @@ from numbers import Real
 from typing import Any
 
 from skredu._compat import Interval, namespace
-from skredu.coding._old_group import left_and_right
 from skredu.coding._linalg import (
     LEAST_STILL,
     largest,
@@ -16,6 +15,7 @@ from skredu.coding._linalg import (
     spread_columns,
     widen,
 )
+from skredu.coding._old_group import left_and_right
 
 # Lengths and factors on the unit sphere: squares and products of a few stay in range.
 MODERATE = Interval(Real, 1e-50, 1e50, closed="both")
