@@ -1,44 +1,49 @@
-"""Moves, merges and splits against bits that are counted anew from the rows."""
+"""The search after greedy merging, against bits that are counted anew from rows."""
+
+import itertools
 
 import numpy as np
 import pytest
 from oracle_merging import coding_length
+from settings import limit
+from sklearn.base import clone
 from sklearn.datasets import make_blobs
+from sklearn.metrics import adjusted_rand_score
 
-from skredu.clustering import _refinement
-from skredu.clustering._partition import Partition, Rows
-from skredu.clustering._refinement import (
-    cells,
-    escape,
-    merge,
-    reassign,
-    refine,
-    settle,
-)
+from skredu import CompressionClustering
 from skredu.datasets import make_subspaces
 
-EPSILON = 0.2
+
+def alone(labels):
+    """Labels in which every outlier is a group of its own."""
+    labels = np.array(labels)
+    out = np.flatnonzero(labels < 0)
+    labels[out] = labels.max() + 1 + np.arange(len(out))
+    return labels
 
 
-def rows_of(X, weights=None, epsilon=EPSILON, assume_centered=False):
-    """Rows in the units of the package."""
-    d = X.shape[1]
-    X = X * (d**0.5 / epsilon)
-    weights = np.ones(len(X)) if weights is None else weights
-    origin = np.zeros(d) if assume_centered else X.mean(axis=0)
-    return Rows(X - origin, weights, origin, d, assume_centered)
+class Bits:
+    """Bits of partitions of rows; those of a group are counted once."""
 
+    def __init__(self, X, weights, epsilon, assume_centered):
+        self.X, self.weights = X, np.ones(len(X)) if weights is None else weights
+        self.options = (epsilon, assume_centered)
+        self.known = {}
 
-def bits_of(X, labels, weights=None, epsilon=EPSILON, assume_centered=False):
-    """Bits of a partition without the constant that all have."""
-    weights = np.ones(len(X)) if weights is None else weights
-    total = 0.0
-    for label in set(labels.tolist()):
-        own = labels == label
-        count = weights[own].sum()
-        total += coding_length(X[own], weights[own], epsilon, assume_centered)
-        total -= count * np.log2(count)
-    return total
+    def of_group(self, mask):
+        key = mask.tobytes()
+        if key not in self.known:
+            bits = 0.0
+            if mask.any():
+                rows, weights = self.X[mask], self.weights[mask]
+                n, total = weights.sum(), self.weights.sum()
+                bits = coding_length(rows, weights, *self.options)
+                bits -= n * np.log2(n / total)
+            self.known[key] = bits
+        return self.known[key]
+
+    def __call__(self, labels):
+        return sum(self.of_group(labels == label) for label in np.unique(labels))
 
 
 def problem(d, seed=0, n=40):
@@ -49,90 +54,75 @@ def problem(d, seed=0, n=40):
     return X, y, rng.integers(1, 4, size=n).astype(float)
 
 
+def changes(bits, labels):
+    """Bits that the best move of a row, the best merge and no other change add."""
+    before = bits(labels)
+    k, moves, joins = labels.max() + 1, [], []
+    for i, label in itertools.product(range(len(labels)), range(k + 1)):
+        moved = labels.copy()
+        moved[i] = label
+        if label != labels[i]:
+            moves.append(bits(moved) - before)
+    for a, b in itertools.combinations(range(k), 2):
+        joins.append(bits(np.where(labels == a, b, labels)) - before)
+    return min(moves), min(joins, default=np.inf)
+
+
 @pytest.mark.parametrize("assume_centered", [False, True])
+@pytest.mark.parametrize("epsilon", [0.05, 0.5])
+@pytest.mark.parametrize(
+    ("d", "weighted"),
+    [
+        (1, False),
+        (3, False),
+        (12, False),
+        (50, False),
+        (1, True),
+        (3, True),
+        (12, True),
+    ],
+)
+def test_one_more_move_or_merge_saves_nothing(d, epsilon, weighted, assume_centered):
+    X, y, weights = problem(d)
+    weights = weights if weighted else None
+    bits = Bits(X, weights, epsilon, assume_centered)
+    model = CompressionClustering(epsilon, assume_centered=assume_centered)
+    model.fit(X, sample_weight=weights)
+    labels = alone(model.labels_)
+    assert model.coding_length_ == pytest.approx(bits(labels), rel=1e-9)
+    move, merge = changes(bits, labels)
+    assert move > -1e-3
+    assert merge > -1e-3
+    assert model.coding_length_ <= model.greedy_coding_length_ + 1e-9
+    assert model.coding_length_ <= bits(y) + 1e-6
+
+
 @pytest.mark.parametrize("epsilon", [1e-6, 0.2])
-@pytest.mark.parametrize("d", [1, 3, 12, 40])
-def test_bits_are_those_of_the_groups(d, epsilon, assume_centered):
-    X, y, weights = problem(d)
-    rows = rows_of(X, weights, epsilon, assume_centered)
-    expected = bits_of(X, y, weights, epsilon, assume_centered)
-    assert Partition(rows, y).bits == pytest.approx(expected, rel=1e-9)
-    alone = [
-        bits_of(X[[i]], y[[i]], weights[[i]], epsilon, assume_centered)
-        for i in range(len(X))
-    ]
-    np.testing.assert_allclose(rows.alone, alone, rtol=1e-9, atol=1e-9)
-
-
-@pytest.mark.parametrize("even", [False, True])
-@pytest.mark.parametrize("assume_centered", [False, True])
-@pytest.mark.parametrize("d", [1, 3, 12, 40])
-def test_a_move_saves_what_is_said(d, assume_centered, even):
-    X, y, weights = problem(d)
-    y = np.where(np.arange(len(X)) == 7, 9, y)  # a row alone
-    weights = np.full(len(X), 2.0) if even else weights
-    rows = rows_of(X, weights, EPSILON, assume_centered)
-    partition = Partition(rows, y)
-    before = bits_of(X, partition.labels, weights, EPSILON, assume_centered)
-    best, gains = partition.moves()
-    for i in range(len(X)):
-        costs = []
-        for label in range(len(partition.groups) + 1):
-            labels = partition.labels.copy()
-            labels[i] = label
-            after = bits_of(X, labels, weights, EPSILON, assume_centered)
-            costs.append(np.inf if label == partition.labels[i] else after - before)
-        assert -gains[i] == pytest.approx(min(costs), abs=1e-6)
-        assert costs[best[i]] == pytest.approx(min(costs), abs=1e-6)
-
-
-def test_moving_rows_to_new_groups_may_be_forbidden():
-    X, y, _ = problem(3)
-    best, _ = Partition(rows_of(X), y).moves(alone=False)
-    assert best.max() < 4
+@pytest.mark.parametrize("d", [1, 12, 50])
+def test_bits_of_thin_groups(d, epsilon):
+    X, _, weights = problem(d)
+    model = CompressionClustering(epsilon, n_clusters=4, min_cluster_size=1)
+    model.fit(X, sample_weight=weights)
+    bits = Bits(X, weights, epsilon, False)
+    assert model.coding_length_ == pytest.approx(bits(model.labels_), rel=1e-9)
 
 
 @pytest.mark.parametrize("assume_centered", [False, True])
-@pytest.mark.parametrize("n_groups", [None, 5])
-@pytest.mark.parametrize("seed", range(6))
-def test_refinement_never_adds_bits(seed, n_groups, assume_centered):
-    X, _, weights = problem(3, seed, n=60)
-    rows = rows_of(X, weights, EPSILON, assume_centered)
-    labels = np.random.default_rng(seed).permutation(np.arange(60) % 5)
-    given = Partition(rows, labels)
-    for work in (reassign, merge, settle):
-        assert work(given, n_groups).bits <= given.bits
-    refined = refine(rows, labels, n_groups=n_groups)
-    assert refined.bits <= given.bits
-    assert refined.bits == pytest.approx(
-        bits_of(X, refined.labels, weights, EPSILON, assume_centered)
-    )
-    if n_groups is not None:
-        assert len(refined.groups) == n_groups
-
-
-def test_one_more_move_or_merge_saves_nothing():
-    X, y, _ = problem(3, n=60)
-    rows = rows_of(X)
-    found = refine(rows, np.zeros(60, dtype=int))
-    assert np.max(found.moves()[1]) < 1e-3
-    assert merge(found) is found
-    assert found.bits <= Partition(rows, y).bits
-
-
-def test_many_groups_merge_before_rows_move(monkeypatch):
-    X, _, _ = problem(3, n=60)
-    rows = rows_of(X)
-    given = Partition(rows, np.arange(60))
-    sizes = []
-    monkeypatch.setattr(_refinement, "MAX_MOVES", 100)
-    monkeypatch.setattr(
-        _refinement,
-        "reassign",
-        lambda partition, *_, **__: sizes.append(len(partition.groups)) or partition,
-    )
-    assert settle(given).bits < given.bits
-    assert max(sizes) < 60
+@pytest.mark.parametrize("seed", range(4))
+def test_a_number_of_groups_is_kept(seed, assume_centered):
+    X, y, weights = problem(3, seed, n=60)
+    model = CompressionClustering(0.2, n_clusters=4, assume_centered=assume_centered)
+    model.set_params(min_cluster_size=1).fit(X, sample_weight=weights)
+    bits = Bits(X, weights, 0.2, assume_centered)
+    assert model.n_clusters_ == len(np.unique(model.labels_)) == 4
+    assert model.coding_length_ == pytest.approx(bits(model.labels_), rel=1e-9)
+    assert model.coding_length_ <= min(model.greedy_coding_length_, bits(y)) + 1e-6
+    labels = model.labels_
+    for i, label in itertools.product(range(len(X)), range(4)):
+        moved = labels.copy()
+        moved[i] = label
+        if len(np.unique(moved)) == 4:
+            assert bits(moved) > model.coding_length_ - 1e-3
 
 
 @pytest.mark.parametrize(
@@ -140,83 +130,50 @@ def test_many_groups_merge_before_rows_move(monkeypatch):
     [(3, (1, 1, 2, 2, 2), 0.0), (10, (1, 2, 3, 4, 5), 1.0)],
 )
 @pytest.mark.parametrize("epsilon", [0.03, 0.1, 0.3])
-def test_one_group_of_all_rows_comes_apart(n_features, dimensions, offset, epsilon):
+def test_subspaces_take_no_more_bits_than_the_true_ones(
+    n_features, dimensions, offset, epsilon
+):
+    settings = {"n_features": n_features, "dimensions": dimensions, "offset": offset}
+    X, y = make_subspaces(100, random_state=0, **settings)
+    model = CompressionClustering(epsilon, assume_centered=offset == 0.0).fit(X)
+    bits = Bits(X, None, epsilon, offset == 0.0)
+    assert model.coding_length_ <= 1.001 * bits(y)
+
+
+@pytest.mark.parametrize("n_clusters", [None, 4])
+@pytest.mark.parametrize("cells", [1, 2, 3, 32])
+def test_the_search_mends_a_bad_start(cells, n_clusters, monkeypatch):
+    # groups that start as one, or as parts of one, come apart and are dissolved
+    X, y, _ = problem(3, n=80)
+    limit(monkeypatch, MAX_EXACT=10, N_CELLS=cells, MAX_CELLS=cells)
+    model = CompressionClustering(0.2, n_clusters=n_clusters).fit(X)
+    bits = Bits(X, None, 0.2, False)
+    assert model.coding_length_ <= bits(y) + 1e-6
+    if n_clusters is not None:
+        assert model.n_clusters_ == n_clusters
+
+
+def test_a_surplus_group_is_dissolved(monkeypatch):
     X, y = make_subspaces(
-        200,
-        n_features=n_features,
-        dimensions=dimensions,
-        offset=offset,
-        random_state=0,
+        200, n_features=10, dimensions=(1, 2, 3, 4, 5), random_state=0
     )
-    rows = rows_of(X, None, epsilon, assume_centered=offset == 0.0)
-    found = refine(rows, np.zeros(len(X), dtype=int))
-    n = len(X)
-    total, true = (p.bits + n * np.log2(n) for p in (found, Partition(rows, y)))
-    assert total <= 1.001 * true
+    limit(monkeypatch, MAX_EXACT=10)
+    model = CompressionClustering(0.3).fit(X)
+    assert model.n_clusters_ == 5
+    assert model.coding_length_ <= Bits(X, None, 0.3, False)(y)
 
 
-def test_a_surplus_group_is_dissolved():
-    X, y = make_subspaces(
-        400, n_features=10, dimensions=(1, 2, 3, 4, 5), random_state=0
-    )
-    rows = rows_of(X, None, 0.3)
-    stuck = settle(Partition(rows, cells(rows, 32)))
-    found = escape(stuck)
-    assert len(stuck.groups) == 6  # neither moves nor merges help
-    assert len(found.groups) == 5
-    assert found.bits < stuck.bits
-    assert found.bits <= Partition(rows, y).bits
-
-
-def test_two_groups_as_one_come_apart_on_trial():
-    X, y, _ = problem(3, n=80)
-    rows = rows_of(X)
-    given = Partition(rows, np.minimum(y, 1))
-    found = escape(given)
-    assert len(found.groups) > 2
-    assert found.bits < given.bits
-    assert found.bits <= Partition(rows, y).bits
-
-
-def test_a_number_of_groups_is_kept_on_trial():
-    X, y, _ = problem(3, n=80)
-    rows = rows_of(X)
-    # one group of two blobs, and one blob cut in two
-    labels = np.where(y == 3, 2, y)
-    labels[np.flatnonzero(y == 0)[::2]] = 3
-    given = Partition(rows, labels)
-    found = escape(given, 4)
-    assert len(found.groups) == 4
-    assert found.bits <= Partition(rows, y).bits + 1e-6
-
-
-def test_no_trials_where_they_would_take_too_long(monkeypatch):
-    X, y, _ = problem(3, n=80)
-    given = Partition(rows_of(X), np.minimum(y, 2))
-    monkeypatch.setattr(_refinement, "MAX_TRIED", 1)
-    assert escape(given) is given
-
-
-def same_partition(a, b):
-    """Whether two labelings are equal up to names."""
-    return len(set(zip(a.tolist(), b.tolist(), strict=True))) == len(set(a.tolist()))
-
-
-def test_cells_depend_on_nothing_but_the_shape_of_the_rows():
+def test_cells_depend_on_nothing_but_the_shape_of_the_rows(monkeypatch):
     X, _, weights = problem(4)
-    expected = cells(rows_of(X, weights), 8)
-    assert len(np.unique(expected)) == 8
+    limit(monkeypatch, MAX_EXACT=10, N_CELLS=8)
+    model = CompressionClustering(0.5, min_cluster_size=1).fit(X, sample_weight=weights)
+    tree = model.labels_at(8)
+    assert len(np.unique(tree)) == 8
     rotation = np.linalg.qr(np.random.default_rng(0).normal(size=(4, 4)))[0]
-    rows = rows_of(1e3 * X @ rotation, weights)
-    assert same_partition(cells(rows, 8), expected)
+    turned = clone(model).set_params(epsilon=500.0)
+    turned.fit(1e3 * X @ rotation, sample_weight=weights)
+    assert adjusted_rand_score(turned.labels_at(8), tree) == 1.0
     order = np.random.default_rng(1).permutation(len(X))
-    rows = rows_of(X[order], weights[order])
-    assert same_partition(cells(rows, 8), expected[order])
-
-
-def test_there_are_no_more_cells_than_rows():
-    X, _, _ = problem(3, n=5)
-    assert sorted(cells(rows_of(X), 8)) == [0, 1, 2, 3, 4]
-    wide, _, _ = problem(12, n=5)
-    assert sorted(cells(rows_of(wide), 8)) == [0, 1, 2, 3, 4]
-    assert cells(rows_of(X[:1]), 8).tolist() == [0]
+    mixed = clone(model).fit(X[order], sample_weight=weights[order])
+    assert adjusted_rand_score(mixed.labels_at(8), tree[order]) == 1.0
+    assert adjusted_rand_score(mixed.labels_, model.labels_[order]) == 1.0
