@@ -23,10 +23,11 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 MIB, GIB = 2.0**20, 2.0**30
 MEMORY_NOTE = (
-    "Peak memory is measured in a child process of its own, above what the process "
-    "held when the work began (data and libraries loaded): *arrays* is the peak of "
-    "tracemalloc, which sees every NumPy array; *process* is the growth of the peak "
-    "resident size, which also sees buffers of BLAS and imports on first use."
+    "Peak memory is measured in a separate child process, in addition to "
+    "what the process used when the work began (data and libraries loaded):"
+    " *arrays* is the peak of tracemalloc, which counts every NumPy array; "
+    "*process* is the growth of the peak resident size, which also includes"
+    " buffers of BLAS and imports on first use."
 )
 
 

@@ -37,15 +37,17 @@ from benchmarks._harness import Report, limit_threads, parser, progress
 from skredu import MICLClassifier, NearestSubspaceClassifier, ReduNetClassifier
 
 PROTOCOL = f"""\
-Accuracy, mean of StratifiedKFold(5, shuffle=True, random_state=0). Of longer tables
-{_data.MAX_ROWS} rows drawn with seed 0 are kept, then the classes with at least
-{_data.MIN_CLASS_ROWS} rows. Within every fold: medians for missing numbers, strings
-one-hot (missing is a category), StandardScaler, the classifier. Left out are the
-identifiers PassengerId, Name, Ticket and Cabin of titanic. Of probabilities: log-loss,
-Brier score (sum over the classes) and calibration error (of the probability of the
-predicted class, 15 bins). Grids are searched by 3-fold
-cross-validation within the fold. A dash is a fit that fails; the means of its
-classifier leave that table out, and it ranks last there."""
+The table contains mean accuracies over StratifiedKFold(5, shuffle=True,
+random_state=0). Of longer tables, {_data.MAX_ROWS} samples drawn with seed 0 are
+kept, and then the classes with at least {_data.MIN_CLASS_ROWS} samples. Within every
+fold, missing numbers are replaced by medians, strings are one-hot encoded (missing is
+a category), and StandardScaler is applied before the classifier. The identifiers
+PassengerId, Name, Ticket and Cabin of titanic are left out. For probabilities, the
+tables contain the log-loss, the Brier score (sum over the classes) and the
+calibration error (of the probability of the predicted class, 15 bins). Grids are
+searched by 3-fold cross-validation within the fold. A dash means that a fit failed;
+this table is left out of the means of the classifier, and the classifier ranks last
+on it."""
 
 
 def classifiers() -> dict[str, BaseEstimator]:

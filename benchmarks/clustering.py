@@ -113,9 +113,10 @@ def against_ward(report: Report, args: argparse.Namespace) -> None:
     report.say("### Greedy merging against Ward")
     report.say(
         "`CompressionClustering(0.1, refine=False)` and "
-        '`AgglomerativeClustering(5, linkage="ward")`, both exact, on five subspaces '
-        f"or Gaussians in ten dimensions; medians of {args.runs} runs in turns. The "
-        "exponent is that of the growth since the row above. " + MEMORY_NOTE
+        '`AgglomerativeClustering(5, linkage="ward")`, both exact, are fitted '
+        "to five subspaces or Gaussians in ten dimensions. Seconds are medians "
+        f"of {args.runs} runs that alternate between both. The exponent is that "
+        "of the growth since the row above. " + MEMORY_NOTE
     )
     curves, lines = {}, []
     for kind in KINDS:
@@ -184,12 +185,15 @@ def _draw(curves: dict[str, dict[int, dict[str, float]]], path: Path) -> None:
 
 def bits(report: Report, args: argparse.Namespace) -> None:
     """Bits a row of greedy merging, of the search after it, and of the truth."""
-    report.say("### Bits a row: greedy merging, the search after it, and the truth")
     report.say(
-        "*Above* is how many percent more bits than the true partition the result has "
-        "(negative: fewer; the distortion is what it is, so the truth need not be "
-        "shortest). *Cost* is the time of the whole fit over that of greedy merging "
-        "alone, one run each."
+        "### Bits per sample: greedy merging, the search after it, and the true"
+        " partition"
+    )
+    report.say(
+        "*Above* is the percentage by which the result takes more bits than the"
+        " true partition. It may be negative, because the true partition need "
+        "not be the shortest at a given distortion. *Cost* is the time of the "
+        "whole fit divided by that of greedy merging alone, from one run each."
     )
     lines = []
     for n, d in product(args.rows, DIMENSIONS):
@@ -246,11 +250,12 @@ def _bits_line(kind: str, X: Any, y: Any, epsilon: float) -> list[str]:
 
 def many(report: Report, args: argparse.Namespace) -> None:
     """Fit many rows with default settings, and the yardstick: k-means, then Ward."""
-    report.say(f"### {args.many} rows, ten dimensions, default settings")
+    report.say(f"### {args.many} samples, ten dimensions, default settings")
     report.say(
-        "More rows than the limit of exact merging join cells first. The yardstick is "
-        "MiniBatchKMeans(100) and Ward on its centres. Bits of the truth and of what "
-        "was found are at the epsilon that was chosen."
+        "More samples than the limit of exact merging are first gathered in "
+        "cells. The reference is MiniBatchKMeans(100) followed by Ward on its "
+        "centres. The bits of the true partition and of the result are computed"
+        " at the chosen epsilon."
     )
     lines = []
     for kind, generate in KINDS.items():
@@ -283,7 +288,7 @@ def _kmeans_then_ward(X: Any) -> Any:
 
 def near(report: Report, args: argparse.Namespace) -> None:
     """Bits with cells first against exact merging, where both can be had."""
-    report.say(f"### How near cells come to exact merging, {args.compared} rows")
+    report.say(f"### Cells compared with exact merging, {args.compared} samples")
     lines = []
     for (kind, generate), d, epsilon in product(KINDS.items(), DIMENSIONS, EPSILONS):
         X, _ = generate(args.compared, d)
@@ -309,10 +314,12 @@ def defaults(report: Report, args: argparse.Namespace) -> None:
     """Groups that are found where nothing is said, beside other methods."""
     report.say("### How many groups, and which")
     report.say(
-        "Everything at its default. ARI is that of the rows that are no outliers by "
-        "construction; outliers are rows that a method labels -1. Mixtures try 1 to 12 "
-        "groups and all four kinds of covariances, k-means with silhouettes 2 to 12. "
-        "One run each; a dash is a method that is left out for its time."
+        "All parameters have their default values. ARI is computed for the "
+        "samples that are not outliers by construction; *outliers* is the "
+        "number of samples that a method labels -1. Gaussian mixtures try 1 to "
+        "12 groups and all four covariance types, and k-means with silhouettes "
+        "tries 2 to 12 groups. Each fit is run once; a dash means that a method"
+        " was omitted because it takes too long."
     )
     lines = []
     for name, problem in problems(args.largest).items():
@@ -324,7 +331,10 @@ def defaults(report: Report, args: argparse.Namespace) -> None:
             progress(" ".join(map(str, lines[-1])))
     header = ["rows", "size", "k", "method", "ARI", "groups", "outliers", "CPU s"]
     report.table(header, lines)
-    report.say("Mean over all these rows, of the methods that are never left out:")
+    report.say(
+        "The following table contains the means over all of these data sets, "
+        "for the methods that were never omitted:"
+    )
     report.table(["method", "ARI", "right number of groups"], _means(lines))
 
 

@@ -42,19 +42,22 @@ PUBLISHED_ALC = {
     ("other", 3): ("7.25", "21.08"),
 }
 PROTOCOL = (
-    "Misclassified points, per cent, mean / median over sequences, after the best "
-    "one-to-one renaming of the groups; the number of motions is given, everything "
-    "else is the same for all sequences, and no point may be an outlier, so that "
-    "every point counts. **Ours are {n} of the 155 sequences; published rows are over "
-    "all 155** (recalled, not measured here). Settings were chosen on the first half "
-    "of the videos (every other one by name, with the sequences made from it)."
+    "The tables contain the percentage of misclassified points, as mean / "
+    "median over the sequences, after the best one-to-one matching of the "
+    "groups. The number of motions is given, and everything else is the "
+    "same for all sequences. No point may be an outlier, so every point "
+    "counts. **Ours are {n} of the 155 sequences; published "
+    "results are for all 155** (quoted from memory, not measured here). The"
+    " settings were chosen on the first half of the videos (every other one"
+    " by name, with the sequences made from it)."
 )
 LEGEND = (
-    "All settings code linear subspaces. *d* directions: trajectories along the top "
-    "*d* right singular directions of the un-centred data; *d_sp* is the smallest d "
-    "with d >= 8 log2(2 frames / d). *Balanced*: each direction is divided by the "
-    "square root of its singular value and each row by its norm, so that motions with "
-    "little energy count too. *auto*: the default choice of the distortion."
+    "All settings code linear subspaces. *d* directions: trajectories along"
+    " the first *d* right singular vectors of the uncentred data; *d_sp* is"
+    " the smallest d with d >= 8 log2(2 frames / d). *Balanced*: each "
+    "direction is divided by the square root of its singular value and each"
+    " sample by its norm, so that motions with little energy count, too. "
+    "*auto*: the default choice of the distortion."
 )
 
 

@@ -89,14 +89,16 @@ def main(arguments: list[str] | None = None) -> None:
     report = Report("label_noise", "Wrong labels")
     name = "MNIST" if args.data else "Generated rows of the shape of MNIST"
     report.say(
-        f"{name}: {args.train} rows to fit, {args.test} to test with their true "
-        f"labels, {args.components} principal components of the pixels. A share of "
-        "the training labels is drawn anew, uniformly, so that a tenth of the drawn "
-        f"ones stay right; accuracy, mean of {args.seeds} draws; *fit* is the seconds "
-        "of one fit to true labels; the dimension of nearest subspaces is chosen from "
-        "1, 2, 3, 5, 10 by 3-fold cross-validation with the labels as they are. "
-        "**Published rows are of another experiment**: a ResNet-18 trained on "
-        "CIFAR-10 by back-propagation, with either loss (Yu et al. 2020)."
+        f"{name}: {args.train} training samples, {args.test} test samples with "
+        f"their true labels, {args.components} principal components of the "
+        "pixels. A share of the training labels is drawn uniformly at random, "
+        "so a tenth of the drawn labels stays correct. The table contains the "
+        f"accuracy, as the mean of {args.seeds} draws; *fit* is the time in "
+        "seconds of one fit to true labels; the dimension of nearest subspaces "
+        "is chosen from 1, 2, 3, 5, 10 by 3-fold cross-validation with the "
+        "given labels. **The published rows are from another experiment**: a "
+        "ResNet-18 trained on CIFAR-10 by back-propagation, with either loss "
+        "(Yu et al. 2020)."
     )
     scores, seconds = measure(args)
     header = ["model", *(f"{share:.0%} drawn" for share in SHARES), "kept at 50 %"]
@@ -145,7 +147,9 @@ def draw(scores: dict[str, list[float]], path: Path) -> None:
         own = name.startswith(("MICL", "ReduNet", "MCR"))
         style = {"marker": "o", "lw": 2.2} if own else {"ls": "--", "marker": "."}
         axis.plot([100 * share for share in SHARES], row, label=name, **style)
-    axis.set(xlabel="training labels drawn anew, %", ylabel="accuracy on true labels")
+    axis.set(
+        xlabel="training labels drawn at random, %", ylabel="accuracy on true labels"
+    )
     axis.legend(frameon=False, fontsize="small")
     axis.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=150)

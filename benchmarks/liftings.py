@@ -23,14 +23,17 @@ from skredu import ConvolutionalLifting, InvariantReduNetClassifier
 from skredu.datasets import make_shifted_signals
 
 PROTOCOL = (
-    "Accuracy of `InvariantReduNetClassifier(0)` behind a `ConvolutionalLifting`, with "
-    "16 filters unless said otherwise, on test rows that played no part in the choice "
-    "of the defaults (which was made by rows of the training sets, those of five sets "
-    "of the UCR archive among them). *Digits*: 300 rows of scikit-learn's to fit, 897 "
-    "to test; *USPS*, *MNIST*, *Fashion*: {rows} random training rows, the first 2000 "
-    "test rows; *series 5*, *10*, *20*: generated, four classes in noise, so many rows "
-    "of each, 800 to test; *UCR*: mean over the 15 sets, training and test rows as "
-    "published. Means of three seeds where there are fewer than 500 rows to fit."
+    "The table contains the accuracy of `InvariantReduNetClassifier(0)` "
+    "after a `ConvolutionalLifting`, with 16 filters unless stated "
+    "otherwise, on test samples that were not used to choose the defaults "
+    "(these were chosen on training sets, including those of five sets of "
+    "the UCR archive). *Digits*: 300 training and 897 test samples of "
+    "scikit-learn's digits; *USPS*, *MNIST*, *Fashion*: {rows} random "
+    "training samples and the first 2000 test samples; *series 5*, *10*, "
+    "*20*: generated, four classes with noise, with that number of samples "
+    "of each, and 800 test samples; *UCR*: mean over the 15 sets, training "
+    "and test samples as published. Means of three seeds are shown if there"
+    " are fewer than 500 training samples."
 )
 # The setting of the ReduNet paper: responses as they are, above zero.
 PLAIN: dict[str, Any] = {"threshold": 0.0, "pooling": None}

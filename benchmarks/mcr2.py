@@ -40,21 +40,26 @@ SETS: dict[str, Callable[..., Any]] = {
     "breast cancer": load_breast_cancer,
 }
 PROTOCOL = (
-    "Digits divided by 16; wine and breast cancer standardised inside the fold. "
-    f"Accuracy over {FOLDS} stratified folds, the same for all, of 5 nearest "
-    "neighbours and logistic regression (C = 1) on the features; seconds are the mean "
-    "processor time of a fit of the features. All at their defaults but for the number "
-    "of components; LDA has at most one fewer than classes. *Raw*: no features."
+    "Digits are divided by 16; wine and breast cancer are standardised "
+    "within each fold. The tables contain accuracies of 5 nearest "
+    "neighbours and logistic regression (C = 1) on the features, over "
+    f"{FOLDS} stratified folds, which are the same for all methods. Seconds "
+    "are the mean CPU time to fit the features. All parameters have their "
+    "default values except the number of components; LDA has at most one "
+    "component less than classes. *Raw*: no transformation."
 )
 DEPTH = (
-    "Rate reduction of the training rows and of the held-out rows behind the layers "
-    "that are kept of at most `n_layers`, and accuracies as above. The rate reduction "
-    "of held-out rows is that of their true classes."
+    "The table contains the rate reduction of the training and the held-out"
+    " samples after the layers that are kept, of at most `n_layers`, and "
+    "accuracies as above. The rate reduction of held-out samples is "
+    "computed with their true classes."
 )
 SETTINGS = (
-    f"Means over tables of at most {TABLE_ROWS} rows, {TABLE_FOLDS} folds: numbers "
-    "standardised, strings one-hot; *2k* components are twice the number of classes. "
-    "The defaults were chosen by this table and the folds it is made of."
+    f"The table contains means over data sets of at most {TABLE_ROWS} "
+    f"samples and {TABLE_FOLDS} folds. Numbers are standardised, and strings"
+    " are one-hot encoded; *2k* components are twice the number of classes."
+    " The defaults were chosen by this table and the folds from which it "
+    "was made."
 )
 
 
@@ -115,7 +120,7 @@ def measured(model: Any, rows: list[tuple[Any, Any, Any, Any]]) -> Any:
 
 def compare(report: Report, components: list[int]) -> None:
     """Accuracies by the number of components."""
-    report.say(f"### Beside other features\n\n{PROTOCOL}")
+    report.say(f"### Comparison with other features\n\n{PROTOCOL}")
     header = ["set", "features", "components", "5-NN", "logistic", "seconds"]
     table = []
     for name in SETS:

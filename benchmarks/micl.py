@@ -73,7 +73,8 @@ def _mnist(args: argparse.Namespace, dtype: str = "float64") -> _data.Split:
 def _name_of_mnist(args: argparse.Namespace) -> str:
     name = "MNIST" if args.data else "Generated rows of the shape of MNIST (not MNIST)"
     return (
-        f"{name}, pixels in [0, 1], {args.train} x 784 rows to fit, {args.test} to test"
+        f"{name}, pixels in [0, 1], with {args.train} x 784 numbers"
+        f" to fit and {args.test} samples to test"
     )
 
 
@@ -105,11 +106,11 @@ def against_qda(report: Report, args: argparse.Namespace) -> None:
     """Fit and predict on MNIST, all models in turns, in both precisions."""
     report.say("### Fit and predict against quadratic discriminant analysis")
     report.say(
-        f"{_name_of_mnist(args)}. MICL does not calibrate. Seconds are medians of "
-        f"{args.runs} runs in turns; "
-        "a ratio says how many times as long as MICL in the same precision a model "
-        f"takes, and how many times faster it is than {QDA_GIVEN} in float64. "
-        + MEMORY_NOTE
+        f"{_name_of_mnist(args)}. MICL does not calibrate. Seconds are medians "
+        f"of {args.runs} runs that alternate between the models. *time / MICL* "
+        "is the time of a model divided by that of MICL in the same precision; "
+        f"the next column is how many times faster it is than {QDA_GIVEN}, in "
+        "float64. " + MEMORY_NOTE
     )
     models, data = _gaussian_models(), {dtype: _mnist(args, dtype) for dtype in DTYPES}
     tasks = {
@@ -132,7 +133,7 @@ def against_qda(report: Report, args: argparse.Namespace) -> None:
     header = ["model", "rows", "seconds", "time / MICL", "faster than QDA float64"]
     report.table([*header, "test error", "arrays, MiB", "process, MiB"], rows)
     size = data["float64"].X_train.nbytes / MIB
-    report.say(f"The training rows take {size:.0f} MiB in float64.")
+    report.say(f"The training data take {size:.0f} MiB in float64.")
 
 
 # -- test errors ----------------------------------------------------------------------
@@ -142,9 +143,10 @@ def test_errors(report: Report, args: argparse.Namespace) -> None:
     """Linear, kernel and local coding on MNIST."""
     report.say("### Test errors")
     report.say(
-        f"{_name_of_mnist(args)}, float32; fewer rows to fit where the table says so: "
-        "the first ones. Times of a single run. Published for local MICL (recalled, "
-        "not checked): about 0.016."
+        f"{_name_of_mnist(args)}, float32. If the table says so, only the first "
+        "of the training samples are used. Times are those of a single run. The"
+        " published value for the local variant, quoted from memory, is about "
+        "0.016."
     )
     auto = MICLClassifier()
     models = [
@@ -196,11 +198,12 @@ def _auto_cases(args: argparse.Namespace) -> dict[str, tuple[Any, Any, dict[str,
 
 def price_of_auto(report: Report, args: argparse.Namespace) -> None:
     """Fit with 20 distortions against one fit and predict of the same rows."""
-    report.say('### The price of epsilon="auto"')
+    report.say('### The cost of epsilon="auto"')
     report.say(
-        f"Seconds, medians of {args.runs} runs in turns: fit with the best of 20 "
-        "distortions, against fit with that distortion given (calibrate=False) and "
-        "predict of the same training rows."
+        "The table compares a fit that chooses the best of 20 distortions with "
+        "a fit and prediction of the same training samples with this distortion"
+        f" given (calibrate=False). Seconds are medians of {args.runs} runs that"
+        " alternate between both."
     )
     rows = []
     for name, (X, y, options) in _auto_cases(args).items():
@@ -253,10 +256,11 @@ def gene_expression(report: Report, args: argparse.Namespace) -> None:
         report.say("Left out: needs --data.")
         return
     report.say(
-        f"Ten-fold runs (medians of {args.runs}) of a pipeline with StandardScaler, "
-        "float32. Classes with fewer than five rows are dropped; a set whose smallest "
-        "class has fewer than ten rows gets that many folds. LDA with shrinkage solves "
-        "d x d systems, so it gets the principal components. " + MEMORY_NOTE
+        f"The table contains ten-fold runs (medians of {args.runs}) of a "
+        "pipeline with StandardScaler in float32. Classes with fewer than five "
+        "samples are dropped; if the smallest class of a set has fewer than ten"
+        " samples, their number is the number of folds. LDA with shrinkage "
+        "solves d x d systems, so it gets the principal components. " + MEMORY_NOTE
     )
     rows = []
     for name in _data.microarrays(args.data):

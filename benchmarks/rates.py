@@ -50,8 +50,9 @@ def main(arguments: list[str] | None = None) -> None:
     limit_threads(args.threads)
     report = Report("rates", "Coding rates")
     report.say(
-        f"Medians of {args.runs} runs in seconds; *plain* forms the d x d matrices "
-        f"(slogdet, inv); {CLASSES} balanced classes on the sphere."
+        f"Seconds are medians of {args.runs} runs; *plain* forms the d x d "
+        f"matrices (slogdet, inv). The data are {CLASSES} balanced classes on "
+        "the sphere."
     )
     rows = [row for shape in SHAPES for row in compare(*shape, args.runs)]
     header = ["function", "n x d", "plain", "skredu", "ratio", "relative difference"]

@@ -127,18 +127,20 @@ def published(n_layers: int, eta: float = ETA) -> dict[str, Any]:
 
 def layer_time(report: Report, args: argparse.Namespace) -> None:
     """Time of a layer against the plain form, by shape and precision."""
-    report.say("### A layer against its plain form")
+    report.say("### A layer compared with its direct form")
     source = "MNIST" if args.data else "generated rows of the shape of MNIST"
     report.say(
-        f"Building {args.layers} layers of the published network (epsilon² = 0.1, "
-        f"eta = 0.5, residual memberships; {WIDE_LAYERS} layers where there are 3000 "
-        "features) and moving the training rows; the plain form inverts a d x d "
-        "matrix and takes a dense product a class. *Coding* is the time of the same "
-        "with coding memberships, *default* with all defaults but `n_layers`, the "
-        f"choice of epsilon and of the intercept included. Rows are {source} or "
-        f"normal. Seconds a layer, medians of {args.runs} runs in turns (one run with "
-        "3000 features); *difference* is the largest between the features behind the "
-        "last layer."
+        f"The table compares the time to build {args.layers} layers of the "
+        "published network (epsilon² = 0.1, eta = 0.5, residual memberships; "
+        f"{WIDE_LAYERS} layers for 3000 features) and to move the training "
+        "samples. The plain form inverts a d x d matrix and computes a dense "
+        "product per class. *Coding* is the time of the same network with "
+        "coding memberships, *default* that with all default values except "
+        "`n_layers`, including the choice of epsilon and of the intercept. The "
+        f"samples are {source} or normally distributed. Seconds per layer are "
+        f"medians of {args.runs} runs that alternate between the forms (one run "
+        "for 3000 features); *difference* is the largest difference between the"
+        " features after the last layer."
     )
     rng = np.random.default_rng(0)
     wide = rng.normal(size=(250, 3000)), np.arange(250) % 5
@@ -200,8 +202,9 @@ def genes(report: Report, args: argparse.Namespace) -> None:
         report.say("Left out: needs --data.")
         return
     report.say(
-        "Accuracy of up to ten stratified folds, float32, StandardScaler within the "
-        "fold; seconds and memory of one fit to all rows. " + MEMORY_NOTE
+        "The table contains the accuracy over up to ten stratified folds in "
+        "float32, with StandardScaler within each fold, and the seconds and "
+        "memory of one fit to all samples. " + MEMORY_NOTE
     )
     lines = []
     for name in _data.microarrays(args.data):
@@ -227,7 +230,7 @@ def genes(report: Report, args: argparse.Namespace) -> None:
 
 def steps(report: Report, args: argparse.Namespace) -> None:
     """Held-out accuracy by eta, epsilon and the rule for steps."""
-    report.say("### Steps and distortions, held out")
+    report.say("### Steps and distortions on held-out samples")
     models: dict[str, BaseEstimator] = {
         "MICL": MICLClassifier(),
         "ReduNet": ReduNetClassifier(),
@@ -239,10 +242,11 @@ def steps(report: Report, args: argparse.Namespace) -> None:
         net = ReduNetClassifier(**published(20, eta), n_iter_no_change=None)
         models[f"published, eta {eta:g}"] = net
     report.say(
-        "Five-fold accuracy, StandardScaler within the fold (digits: divided by 16), "
-        "everything else at its default. *Published*: published steps and "
-        'memberships, `construction="estimated"`, epsilon² = 0.1, no intercept, all '
-        "20 layers."
+        "The table contains five-fold accuracies, with StandardScaler within "
+        "each fold (digits: divided by 16), and default values for everything "
+        "else. *Published*: published steps and memberships, "
+        '`construction="estimated"`, epsilon² = 0.1, no intercept, all 20 '
+        "layers."
     )
     sets = _bundled()
     scores = {name: [] for name in models}
@@ -298,13 +302,13 @@ def _bundled() -> dict[str, tuple[Any, Any, BaseEstimator]]:
 
 def depth(report: Report, args: argparse.Namespace) -> None:
     """Rate reduction, separation and accuracy of simple classifiers by layers."""
-    report.say("### What depth adds, on rows that are held out")
+    report.say("### What depth adds on held-out samples")
     report.say(
-        "`ReduNetTransformer` with `n_layers=50` on half of the rows (MNIST: 1000), "
-        "everything else at its default but for the step where the table says so; all "
-        "figures are of the other half (MNIST: 2000 rows). *Separation* is the mean "
-        "absolute cosine between rows of the same class less that between rows of "
-        "different classes."
+        "`ReduNetTransformer` with `n_layers=50` is fitted to one half of the "
+        "samples (MNIST: 1000), with default values except for the step if the "
+        "table says so; all figures are for the other half (MNIST: 2000 "
+        "samples). *Separation* is the mean absolute cosine between samples of "
+        "the same class minus that between samples of different classes."
     )
     sets = {name: _half(*data) for name, data in _bundled().items()}
     sets["MNIST" if args.data else "like MNIST"] = _data.mnist(

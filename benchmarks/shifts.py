@@ -40,27 +40,33 @@ from skredu import (
 SIDE, ANGLES = 28, 200
 ONCE = 1000  # rows that are shifted once
 PROTOCOL = (
-    "Leading rows of each class of MNIST, pixels in [0, 1], float32. Rotations: images "
-    f"on circles of {ANGLES} points, and their {ANGLES} cyclic shifts. Translations: "
-    f"the {SIDE}^2 = {SIDE**2} cyclic shifts of the image. *Original*: the test set as "
-    f"it is; *shifted once*: its first {ONCE} rows, each by a random shift; *all "
-    "shifts*: the mean over every single shift of the first rows of each class, {rows} "
-    "in all ({net_rows} for invariant nets), and in brackets of these rows as they "
-    "are. *Changed*: predictions for shifted rows, of all these, that are not the one "
-    "for the row as it is, in per mille. Beside the nets: scikit-learn's classifiers "
-    "with default settings (logistic regression: 300 iterations at most), on the rows "
-    "as they are and with {copies} random shifts of each row added. Settings of "
-    "lifting and nets were chosen on other rows "
-    "of the training set; the test set played no part."
+    "The data are the first samples of each class of MNIST, pixels in [0, "
+    f"1], float32. Rotations: images on circles of {ANGLES} points, and "
+    f"their {ANGLES} cyclic shifts. Translations: the {SIDE}^2 = {SIDE**2} "
+    "cyclic shifts of the image. *Original*: the unshifted test set; "
+    f"*shifted once*: its first {ONCE} samples, each with a random shift; "
+    "*all shifts*: the mean over every single shift of the first samples of"
+    f" each class, {{rows}} in total ({{net_rows}} for invariant networks), "
+    "with the accuracy on the same samples without shifts in parentheses. "
+    "*Changed*: the number of predictions for all these shifted samples "
+    "that differ from the prediction without a shift, in per mille. The "
+    "networks are compared with classifiers of scikit-learn with default "
+    "settings (logistic regression: at most 300 iterations), trained on the"
+    f" original samples, and with {{copies}} random shifts of each training "
+    "sample added. The settings of liftings and networks were chosen on "
+    "other samples of the training set; the test set was not used."
 )
 
 FEATURES = (
-    'Classifiers on parts of what `output="invariant"` gives, without layers: '
-    "magnitudes of the spectra; these and probabilities of the classes; these and "
-    "phases of the bispectra, which is all. 500 rows to fit, the first digits of "
-    "scikit-learn (8 x 8) and of each class of MNIST; to test the other digits and the "
-    f"first {ONCE} test rows of MNIST. Accuracy on test rows each shifted at random; "
-    "*changed*: predictions that are not those for the rows as they are, in per mille."
+    "Classifiers are trained on parts of the features that "
+    '`output="invariant"` returns, without layers: the magnitudes of the '
+    "spectra; these and the class probabilities; these and the phases of "
+    "the bispectra, which are all features. There are 500 training samples,"
+    " the first digits of scikit-learn (8 x 8) and the first of each class "
+    f"of MNIST; the test samples are the other digits and the first {ONCE} "
+    "test samples of MNIST. The tables contain the accuracy on test samples"
+    " that are shifted at random. *Changed*: predictions that differ from "
+    "those for the unshifted samples, in per mille."
 )
 
 
@@ -190,7 +196,7 @@ def scored(
 def run(report: Report, experiment: Experiment, args: argparse.Namespace) -> None:
     """One experiment and its table."""
     rows, grid = rows_of(experiment, args.data), experiment.grid
-    sizes = f"{len(rows.X_train)} rows to fit, {len(rows.X_test)} to test"
+    sizes = f"{len(rows.X_train)} training samples, {len(rows.X_test)} test samples"
     report.say(f"### {experiment.title}\n\n{sizes}.")
     table = []
     for name, model, copies in models(experiment):
@@ -269,7 +275,11 @@ def main(arguments: list[str] | None = None) -> None:
     args = _arguments(arguments)
     limit_threads(args.threads)
     report = Report("shifts", "Shifts and rotations")
-    name = "" if args.data else " **Generated rows of the shape of MNIST, not MNIST.**"
+    name = (
+        ""
+        if args.data
+        else " **The data are generated samples of the shape of MNIST, not MNIST.**"
+    )
     report.say(PROTOCOL.format(**vars(args)) + name)
     for key in args.experiments or (*EXPERIMENTS, "features"):
         if key == "features":
@@ -366,7 +376,7 @@ EXPERIMENTS = {
         [("figures only", "–", "–")],
     ),
     "translations-10-full": Experiment(
-        "Translations of ten digits, 500 rows to fit, full test set",
+        "Translations of ten digits, 500 training samples, full test set",
         10,
         50,
         None,

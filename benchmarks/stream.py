@@ -70,13 +70,16 @@ def stream(report: Report, args: argparse.Namespace) -> None:
     """Accuracy, time and memory as parts of the rows come."""
     rows = _digits(args)
     report.say(
-        f"### Parts of {args.size} rows\n\nMNIST{'' if args.data else ' (generated)'}, "
-        f"{args.filters} clustered filters of 11 x 11 points on the first part, roots "
-        "smoothed by a cyclic Gaussian of 0.9 pixels, `InvariantReduNetClassifier("
-        "n_layers=0).partial_fit`. *Shifted once*: each of the first "
-        f"{ONCE} test rows by a random shift; in brackets, as they are; *all*: all "
-        f"{len(rows.X_test)} test rows after the last part. *Seconds*: to lift the "
-        "part, and to add it and decide anew. *Process*: most GiB so far, data and all."
+        f"### Parts of {args.size} "
+        f"samples\n\nMNIST{'' if args.data else ' (generated)'}, {args.filters} "
+        "k-means filters of 11 x 11 points learned from the first part, square "
+        "roots smoothed by a cyclic Gaussian of 0.9 pixels, and "
+        "`InvariantReduNetClassifier(n_layers=0).partial_fit`. *Shifted once*: "
+        f"each of the first {ONCE} test samples with a random shift, and in "
+        f"parentheses without the shift; *all*: all {len(rows.X_test)} test "
+        "samples after the last part. *Seconds*: to lift the part, and to add "
+        "it and choose the parameters again. *Process*: peak memory of the "
+        "process so far in GiB, including the data."
     )
     model, table = net(args.filters), []
     model[:-1].fit(rows.X_train[: args.size])
@@ -121,9 +124,10 @@ def predictions(model: Pipeline, X: Any) -> Any:
 def memory(report: Report, args: argparse.Namespace) -> None:
     """Peak memory of fit, beside what the rows and their spectra take."""
     report.say(
-        "### All rows at once\n\nGiB in a child process: the lifted rows and their "
-        "spectra, and the most that `fit` allocates beside them, operators and "
-        "blocks included: without layers, and while it builds one."
+        "### All samples at once\n\nThe table contains GiB in a child process: "
+        "the lifted samples and their spectra, and the maximum that `fit` "
+        "allocates in addition to them, including operators and blocks, without"
+        " layers and while it builds one."
     )
     table = []
     for n in (args.train // 12, args.train // 6):
@@ -150,11 +154,12 @@ def _fit(args: argparse.Namespace, n: int, n_layers: int) -> Callable[[], object
 def small(report: Report, args: argparse.Namespace) -> None:
     """Cost of many small parts beside that of one fit."""
     report.say(
-        "### Many small parts\n\nCPU seconds of one `fit` to Gaussian rows, of "
-        f"{args.parts_of_100} calls of `partial_fit` with 100 of them each, and of the "
-        "choice that the first prediction after them makes. *Checks*: of as many calls "
-        "of `GaussianNB.partial_fit`, nearly all in scikit-learn's checks. The best of "
-        "three."
+        "### Many small parts\n\nThe table contains CPU seconds of one `fit` to "
+        f"Gaussian samples, of {args.parts_of_100} calls of `partial_fit` with "
+        "100 of these samples each, and of the choice of parameters that the "
+        "first prediction after them makes. *Checks*: of the same number of "
+        "calls of `GaussianNB.partial_fit`, which are almost entirely "
+        "validation by scikit-learn. The best of three runs is shown."
     )
     table = []
     for n_features, n_classes, model in SMALL:
