@@ -5,8 +5,11 @@ with the row that is coded and without it. Nothing is factored once, nothing is
 updated, weights are multiplied in as they stand in the formula.
 """
 
+import itertools
+
 import numpy as np
-from scipy.special import logsumexp
+from scipy.optimize import minimize
+from scipy.special import log_softmax, logsumexp
 
 
 def coding_length(X, weights, epsilon, *, d=None, assume_centered=False):
@@ -166,3 +169,104 @@ def residuals(X, y, weights, rows, n_components, *, assume_centered=True):
             for row in rows
         ]
     )
+
+
+# -- the choice -----------------------------------------------------------------------
+
+LABEL_PENALTY, FACTOR_PENALTY, CAUTION, LEAST_FACTOR = 0.05, 1e-7, 0.1, 0.1
+
+
+def _eigenvalues(Z, weights, assume_centered):
+    """Count, eigenvalues of the scatter and squared norm of the mean of rows."""
+    n = weights.sum()
+    mean = np.zeros(Z.shape[1]) if assume_centered else weights @ Z / max(n, 1e-300)
+    sigma = np.linalg.svd(np.sqrt(weights)[:, None] * (Z - mean), compute_uv=False)
+    return n, sigma**2, mean @ mean
+
+
+def _nats(parts, d, epsilons):
+    n, eigenvalues, mean = parts
+    if n <= 0:
+        return np.zeros(len(epsilons))
+    volumes = np.log1p(d / n * eigenvalues / epsilons[:, None] ** 2).sum(axis=1)
+    return (n + d) / 2 * volumes + d / 2 * np.log1p(mean / epsilons**2)
+
+
+def left_out(Z, d, y, weights, epsilons, *, assume_centered=False, n_neighbors=None):
+    """Nats of every row in every class, in its own without it, (n, k, e).
+
+    Infinite where nothing is left of its class.
+    """
+    classes = np.unique(y)
+    nats = np.empty((len(Z), len(classes), len(epsilons)))
+    for (i, row), (j, label) in itertools.product(enumerate(Z), enumerate(classes)):
+        less = weights.copy()
+        less[i] = 0.0
+        part, w = Z[y == label], less[y == label]
+        if n_neighbors is not None:
+            part, w = nearest(part, w, row, n_neighbors)
+        if w.sum() <= 0.0:
+            nats[i, j] = np.inf
+            continue
+        more = np.vstack([part, row]), np.append(w, 1.0)
+        nats[i, j] = _nats(_eigenvalues(*more, assume_centered), d, epsilons)
+        nats[i, j] -= _nats(_eigenvalues(part, w, assume_centered), d, epsilons)
+    return nats
+
+
+def _fit_code(scores, y, weights, caution, fit_labels):
+    """Factor and label code of the greatest penalised likelihood, and the loss."""
+    (n, k), weights = scores.shape, weights / weights.sum()
+    count = 1.0 / (weights @ weights)
+    scores = scores - scores.max(axis=1, keepdims=True)
+    unit = -weights @ scores.mean(axis=1)
+    scores, own = scores / unit, (np.arange(n), y)
+    free = k + 1 if fit_labels else 1
+
+    def loss(theta):
+        t, b = theta[0], np.append(theta[1:], np.zeros(k + 1 - len(theta)))
+        logs = log_softmax(t * scores + b, axis=1)
+        penalty = LABEL_PENALTY / count * max(1.0, k * k / count) * b @ b
+        penalty += FACTOR_PENALTY * t * t + caution / count * t
+        P = np.exp(logs)
+        errors = weights @ (P.argmax(axis=1) != y)
+        brier = weights @ ((P**2).sum(axis=1) + 1.0 - 2.0 * P[own])
+        return penalty - weights @ logs[own], errors + brier
+
+    bounds = [(LEAST_FACTOR, None)] + [(None, None)] * (free - 1)
+    start = np.append(1.0, np.zeros(free - 1))
+    found = minimize(
+        lambda t: loss(t)[0], start, bounds=bounds, tol=1e-13, options={"maxiter": 1000}
+    )
+    t, b = found.x[0], np.append(found.x[1:], np.zeros(k + 1 - free))
+    return t / unit, b * unit / t, loss(found.x)[1]
+
+
+def choose(nats, y, weights, index, priors=None, *, fit_labels=True):
+    """Losses of distortions; probabilities of labels and temperature for one of them.
+
+    By the rows left out, whose nats in every class are given.
+    """
+    k = nats.shape[1]
+    counts = np.bincount(y, weights)
+    shares = counts / counts.sum() if priors is None else np.asarray(priors)
+    scores, own = np.log(shares)[:, None] - nats, (np.arange(len(y)), y)
+    if priors is None:
+        with np.errstate(divide="ignore"):
+            scores[own] += np.log1p(-np.minimum(weights / counts[y], 1.0))[:, None]
+    else:
+        weights = shares[y] / counts[y] * weights
+    known = np.isfinite(scores[own]).all(axis=1)
+    scores, y, weights = scores[known], y[known], weights[known]
+    present, shift, factor = np.unique(y), np.zeros(k), 1.0
+    losses = [1.0] * nats.shape[2]
+    if len(present) > 1:
+        y = np.searchsorted(present, y)
+        if not fit_labels:
+            present = np.arange(k)
+        paths = [scores[:, present, e] for e in range(nats.shape[2])]
+        losses = [_fit_code(S, y, weights, 0.0, fit_labels)[2] for S in paths]
+        factor, code, _ = _fit_code(paths[index], y, weights, CAUTION, fit_labels)
+        shift[present] = code
+    priors = np.exp(np.log(shares) + shift)
+    return losses, priors / priors.sum(), 1.0 / factor

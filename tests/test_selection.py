@@ -1,243 +1,158 @@
-"""Choice of the distortion and of the label code."""
-
-from dataclasses import replace
+"""Choice of the distortion, the label code and the temperature, by the formulas."""
 
 import numpy as np
+import oracle_micl as oracle
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy.optimize import minimize
-from scipy.special import log_softmax
+from settings import limit
+from sklearn.metrics.pairwise import rbf_kernel
 
 from skredu import MICLClassifier
-from skredu.classification import _selection
-from skredu.classification._label_code import (
-    FACTOR_PENALTY,
-    LABEL_PENALTY,
-    LEAST_FACTOR,
-    Labelled,
-    fit_label_code,
+
+PATH = np.logspace(-3.0, 0.5, 20)
+
+
+def rows(kind, n=36, seed=0):
+    """Rows and labels: how well classes are told apart decides what is chosen."""
+    rng = np.random.default_rng(seed)
+    y = np.sort(np.arange(n) % 3)
+    spread, d = {"apart": (6.0, 3), "few rows": (1.0, 30)}.get(kind, (1.2, 3))
+    X = spread * rng.normal(size=(3, d))[y] + rng.normal(size=(n, d))
+    if kind == "doubled":  # features twice: bits that are too sure of themselves
+        X = np.hstack([X, X + 0.05 * rng.normal(size=X.shape)] * 3)
+    if kind == "uneven":
+        X[y == 1] *= 3.0
+        y = np.where((y == 2) & (np.arange(n) % 2 == 0), 1, y)
+        order = np.argsort(y, kind="stable")
+        X, y = X[order], y[order]
+    if kind == "one row":
+        y[-1] = 3
+    return X, y
+
+
+KINDS = ["overlap", "apart", "doubled", "uneven", "few rows", "one row"]
+WEIGHTS = {
+    "none": lambda rng, n: np.ones(n),
+    "copies": lambda rng, n: rng.integers(1, 4, n).astype(float),
+    "fractions": lambda rng, n: rng.uniform(0.2, 3.0, n),
+}
+
+
+def left_out(X, y, weights, epsilons, kernel="linear", **settings):
+    """Nats of rows left out, in the space of the kernel."""
+    if kernel == "linear":
+        return oracle.left_out(X, X.shape[1], y, weights, epsilons, **settings)
+    K = rbf_kernel(X, gamma=0.2)
+    Z, d = oracle.features_of(K), oracle.rank_of(K)
+    return oracle.left_out(Z, d, y, weights, epsilons, **settings)
+
+
+def spread_of(X, weights, assume_centered=False):
+    mean = 0.0 if assume_centered else weights @ X / weights.sum()
+    return (weights @ ((X - mean) ** 2).sum(axis=1) / weights.sum()) ** 0.5
+
+
+def assert_chosen(model, X, y, weights, epsilons, priors=None, **settings):
+    """Assert that the model has chosen what the formulas say."""
+    model.fit(X, y, sample_weight=weights)
+    index = int(np.argmin(np.abs(np.log(epsilons / model.epsilon_))))
+    assert model.epsilon_ == pytest.approx(epsilons[index], rel=1e-10)
+    nats = left_out(X, y, weights, epsilons, **settings)
+    fit_labels = model.priors is not None
+    losses, shares, temperature = oracle.choose(
+        nats, y, weights, index, priors, fit_labels=fit_labels
+    )
+    # Newton stops at a ten-thousandth of a nat; what is left is about its square
+    assert losses[index] <= min(losses) + 1e-3
+    assert_allclose(np.log(model.priors_), np.log(shares), atol=1e-2)
+    assert model.temperature_ == pytest.approx(temperature, rel=5e-3)
+
+
+@pytest.mark.parametrize("weighting", WEIGHTS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_distortion_label_code_and_temperature_are_those_of_the_formulas(
+    kind, weighting
+):
+    X, y = rows(kind)
+    weights = WEIGHTS[weighting](np.random.default_rng(1), len(y))
+    epsilons = spread_of(X, weights) * X.shape[1] ** 0.5 * PATH
+    assert_chosen(MICLClassifier(), X, y, weights, epsilons)
+
+
+def test_temperatures_are_above_one_and_below():
+    found = [MICLClassifier().fit(*rows(kind)).temperature_ for kind in KINDS]
+    assert min(found) < 0.7
+    assert max(found) > 1.5
+
+
+@pytest.mark.parametrize("epsilon", [0.3, 2.0])
+@pytest.mark.parametrize("kind", ["overlap", "doubled", "uneven", "few rows"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"assume_centered": True},
+        {"kernel": "rbf"},
+        {"kernel": "rbf", "assume_centered": True},
+        {"n_neighbors": 4},
+        {"n_neighbors": 4, "assume_centered": True},
+    ],
+    ids=str,
 )
-from skredu.classification._selection import epsilon_path, select
+def test_given_distortion_is_calibrated_by_the_formulas(settings, kind, epsilon):
+    X, y = rows(kind)
+    weights = WEIGHTS["copies"](np.random.default_rng(1), len(y))
+    model = MICLClassifier(epsilon, **settings)
+    if "kernel" in settings:
+        model.set_params(gamma=0.2)
+    assert_chosen(model, X, y, weights, np.array([epsilon]), **settings)
 
 
-def labelled(seed=0, n=80, k=4, noise=1.0):
-    """Scores of shape (k, n) that know the classes more or less."""
-    rng = np.random.default_rng(seed)
-    y = rng.integers(0, k, n)
-    scores = noise * rng.normal(size=(k, n)) + np.linspace(-0.5, 0.5, k)[:, None]
-    scores[y, np.arange(n)] += 1.0
-    weights = rng.uniform(0.5, 2.0, n)
-    count = float(weights.sum())
-    return Labelled(scores - scores.max(axis=0), y, weights / count, count)
+@pytest.mark.parametrize("epsilon", [1.0, "auto"])
+@pytest.mark.parametrize("given", ["balanced", "list", "dict", None])
+@pytest.mark.parametrize("kind", ["uneven", "one row"])
+def test_priors_weigh_the_rows_of_a_class(kind, given, epsilon):
+    X, y = rows(kind)
+    weights = WEIGHTS["fractions"](np.random.default_rng(1), len(y))
+    k = len(np.unique(y))
+    shares = {
+        "balanced": np.full(k, 1 / k),
+        None: None,
+    }.get(given, np.arange(1, k + 1) / sum(range(1, k + 1)))
+    priors = {"list": shares, "dict": None}.get(given, given)
+    if given == "dict":
+        priors = dict(enumerate(shares))
+    epsilons = np.array([1.0])
+    if epsilon == "auto":
+        epsilons = spread_of(X, weights) * X.shape[1] ** 0.5 * PATH
+    model = MICLClassifier(epsilon, priors=priors)
+    assert_chosen(model, X, y, weights, epsilons, priors=shares)
 
 
-def plain_loss(theta, rows):
-    """Penalised minus log-likelihood, as the formula stands."""
-    t, b = theta[0], theta[1:]
-    logs = log_softmax(t * rows.scores.T + b, axis=1)
-    loss = -rows.weights @ logs[np.arange(len(rows.y)), rows.y]
-    penalty = LABEL_PENALTY * max(1, len(b) ** 2 / rows.count) / rows.count
-    return loss + penalty * b @ b + FACTOR_PENALTY * t**2
+# -- nothing to choose by -------------------------------------------------------------
 
 
-def random_theta(k, seed=1):
-    return np.r_[0.7, np.random.default_rng(seed).normal(size=k)]
+@pytest.mark.filterwarnings("ignore:The number of unique classes")
+@pytest.mark.parametrize("labels", ["one class", "one row of each"])
+def test_the_middle_of_the_path_where_no_row_can_be_left_out(labels):
+    X, _ = rows("overlap")
+    y = np.zeros(36) if labels == "one class" else np.arange(36)
+    model = MICLClassifier().fit(X, y)
+    expected = spread_of(X, np.ones(36)) * 3**0.5 * PATH[10]
+    assert model.epsilon_ == pytest.approx(expected)
+    assert_allclose(model.priors_, 1.0 / len(model.classes_))
+    assert model.temperature_ == 1.0
 
 
-# -- label code -----------------------------------------------------------------------
+def test_scale_of_rows_scales_the_distortion():
+    X, y = rows("overlap")
+    small, large = MICLClassifier().fit(X, y), MICLClassifier().fit(5.0 * X, y)
+    assert large.epsilon_ == pytest.approx(5.0 * small.epsilon_)
+    assert_allclose(large.priors_, small.priors_)
+    assert large.temperature_ == pytest.approx(small.temperature_)
 
 
-def test_likelihood_is_the_formula():
-    rows = labelled()
-    theta = random_theta(4)
-    loss, P = rows.likelihood(theta)
-    logs = log_softmax(theta[0] * rows.scores.T + theta[1:], axis=1)
-    assert loss == pytest.approx(plain_loss(theta, rows), rel=1e-13)
-    assert_allclose(P.T, np.exp(logs), rtol=1e-13)
-
-
-def test_derivatives_are_those_of_the_formula():
-    rows, step = labelled(), 1e-5
-    theta = random_theta(4)
-    gradient, hessian = rows.derivatives(theta, rows.likelihood(theta)[1])
-    for i, direction in enumerate(np.eye(5)):
-        ends = [theta + step * direction, theta - step * direction]
-        losses = [plain_loss(end, rows) for end in ends]
-        assert gradient[i] == pytest.approx(
-            (losses[0] - losses[1]) / 2 / step, abs=1e-8
-        )
-        slopes = [rows.derivatives(end, rows.likelihood(end)[1])[0] for end in ends]
-        assert_allclose(hessian[i], (slopes[0] - slopes[1]) / 2 / step, atol=1e-8)
-
-
-@pytest.mark.parametrize("fit_labels", [True, False])
-@pytest.mark.parametrize("noise", [0.2, 1.0, 3.0])
-def test_fitted_code_has_the_greatest_likelihood(noise, fit_labels):
-    rows = labelled(noise=noise)
-    free = 5 if fit_labels else 1
-
-    def loss(part):
-        return plain_loss(np.r_[part, np.zeros(5 - free)], rows)
-
-    best = minimize(
-        loss,
-        np.r_[1.0, np.zeros(free - 1)],
-        bounds=[(LEAST_FACTOR, None)] + [(None, None)] * (free - 1),
-        tol=1e-12,
-    )
-    theta, P = fit_label_code(rows, fit_labels=fit_labels)
-    assert plain_loss(theta, rows) <= best.fun + 1e-6
-    assert_allclose(P, rows.likelihood(theta)[1])
-    if not fit_labels:
-        assert (theta[1:] == 0.0).all()
-
-
-def test_start_does_not_matter():
-    rows = labelled()
-    cold, _ = fit_label_code(rows)
-    warm, _ = fit_label_code(rows, random_theta(4))
-    assert plain_loss(cold, rows) == pytest.approx(plain_loss(warm, rows), abs=1e-6)
-
-
-def test_last_step_is_kept_when_steps_run_out():
-    rows = labelled()
-    losses = [
-        plain_loss(fit_label_code(rows, max_iter=steps)[0], rows) for steps in range(4)
-    ]
-    assert losses[0] == plain_loss(np.r_[1.0, np.zeros(4)], rows)
-    assert losses == sorted(losses, reverse=True)
-    assert losses[3] < losses[0]
-
-
-def test_factor_stays_positive_where_scores_speak_against_the_classes():
-    rows = labelled()
-    against = replace(rows, scores=-rows.scores - (-rows.scores).max(axis=0))
-    theta, P = fit_label_code(against)
-    assert theta[0] > 0.0
-    assert np.isfinite(P).all()
-
-
-def test_factor_stays_finite_where_the_classes_are_told_apart():
-    rows = labelled(noise=0.01)
-    theta, P = fit_label_code(rows)
-    assert 1.0 < theta[0] < 1e3
-    assert_array_equal(P.argmax(axis=0), rows.y)
-
-
-def test_equal_scores_leave_the_frequencies():
-    y = np.repeat([0, 1, 2], [5, 3, 2])
-    theta, P = fit_label_code(Labelled(np.zeros((3, 10)), y, np.full(10, 0.1), 10.0))
-    assert np.isfinite(theta).all()
-    assert_allclose(P[:, 0], [0.5, 0.3, 0.2], atol=1e-2)
-
-
-def test_label_code_makes_up_for_a_class_at_a_disadvantage():
-    rows = labelled(n=400, noise=0.5)
-    handicapped = rows.scores.copy()
-    handicapped[2] -= 0.8
-    handicapped -= handicapped.max(axis=0)
-    theta, P = fit_label_code(replace(rows, scores=handicapped))
-    code = theta[1:] / theta[0]
-    assert code[2] - np.delete(code, 2).mean() > 0.5
-    without = (handicapped.argmax(axis=0) != rows.y).mean()
-    assert (P.argmax(axis=0) != rows.y).mean() < without - 0.05
-
-
-# -- path -----------------------------------------------------------------------------
-
-
-def test_path_scales_with_the_rows_and_rises():
-    path = epsilon_path(1.0, 9.0)
-    assert_allclose(epsilon_path(5.0, 9.0), 5 * path)
-    assert_allclose(epsilon_path(1.0, 36.0), 2 * path)
-    assert len(path) == _selection.N_EPSILONS
-    assert (np.diff(np.log(path)) > 0).all()
-
-
-# -- selection ------------------------------------------------------------------------
-
-
-def candidates(good, n=60, k=3, n_epsilons=7, seed=0):
-    """Scores of which one candidate knows the classes and the others guess."""
-    rng = np.random.default_rng(seed)
-    y = rng.integers(0, k, n)
-    scores = rng.normal(size=(n, k, n_epsilons))
-    scores[np.arange(n), y, good] += 4.0
-    return scores, y, np.ones(n)
-
-
-@pytest.mark.parametrize("good", [0, 3, 6])
-@pytest.mark.parametrize("fit_labels", [True, False])
-def test_candidate_that_knows_the_classes_is_selected(good, fit_labels):
-    best, _, code, _ = select(*candidates(good), fit_labels=fit_labels)
-    assert best == good
-    assert code.shape == (3,)
-    assert fit_labels or (code == 0.0).all()
-
-
-def test_selected_label_code_is_in_the_units_of_the_scores():
-    scores, y, weights = candidates(2)
-    _, _, code, _ = select(scores, y, weights, fit_labels=True)
-    best, _, scaled, _ = select(50 * scores, y, weights, fit_labels=True)
-    assert best == 2
-    assert_allclose(scaled, 50 * code, rtol=1e-6)
-
-
-def test_loss_of_the_better_candidates_is_smaller():
-    scores, y, weights = candidates(2)
-    _, with_it, _, _ = select(scores, y, weights, fit_labels=True)
-    _, without, _, _ = select(np.delete(scores, 2, 2), y, weights, fit_labels=True)
-    assert with_it < without
-
-
-def test_unit_of_weights_is_without_effect_in_the_selection():
-    scores, y, _ = candidates(2)
-    weights = np.random.default_rng(1).uniform(0.5, 4.0, len(y))
-    one, other = (select(scores, y, c * weights, fit_labels=True) for c in (1.0, 1e5))
-    assert one[0] == other[0]
-    assert one[1] == pytest.approx(other[1])
-    assert_allclose(one[2], other[2], rtol=1e-6, atol=1e-9)
-
-
-def test_one_class_takes_the_middle_of_the_path():
-    scores = np.zeros((5, 1, 9))
-    best, _, code, _ = select(
-        scores, np.zeros(5, dtype=int), np.ones(5), fit_labels=True
-    )
-    assert best == 4
-    assert_array_equal(code, [0.0])
-
-
-def test_rows_that_no_code_can_predict_are_left_out_of_the_vote():
-    scores, y, weights = candidates(3)
-    lone = np.full((1, 3, 7), 5.0)
-    lone[0, y[0]] = -np.inf  # nothing is left of its class without it
-    more = np.concatenate([scores, lone]), np.append(y, y[0]), np.append(weights, 1.0)
-    one, other = (
-        select(scores, y, weights, fit_labels=True),
-        select(*more, fit_labels=True),
-    )
-    assert one[0] == other[0]
-    assert_allclose(one[2], other[2])
-
-
-def test_only_unpredictable_rows_take_the_middle_of_the_path():
-    scores = np.full((2, 2, 9), -np.inf)
-    best, _, code, _ = select(scores, np.array([0, 1]), np.ones(2), fit_labels=True)
-    assert best == 4
-    assert_array_equal(code, [0.0, 0.0])
-
-
-def test_class_that_no_row_can_join_keeps_its_label_code():
-    scores, y, weights = candidates(3)
-    scores = np.concatenate([scores, np.full((60, 1, 7), -np.inf)], axis=1)
-    best, _, code, _ = select(scores, y, weights, fit_labels=True)
-    assert best == 3
-    assert code[3] == 0.0
-    assert np.isfinite(code).all()
-
-
-# -- estimator ------------------------------------------------------------------------
+# -- what it is good for --------------------------------------------------------------
 
 
 def test_choice_on_some_rows_is_near_that_on_all(monkeypatch):
@@ -245,10 +160,11 @@ def test_choice_on_some_rows_is_near_that_on_all(monkeypatch):
     y = rng.integers(0, 3, 900)
     X = rng.normal(size=(900, 4)) + np.eye(3, 4)[y] * 2
     chosen = MICLClassifier().fit(X, y)
-    monkeypatch.setattr(_selection, "MAX_ROWS", 300)
+    limit(monkeypatch, MAX_ROWS=300)
     fewer = MICLClassifier().fit(X, y)
     assert abs(np.log10(fewer.epsilon_ / chosen.epsilon_)) < 1.0
     assert_allclose(fewer.priors_, chosen.priors_, atol=0.1)
+    assert not np.array_equal(fewer.priors_, chosen.priors_)
 
 
 def test_label_code_evens_out_classes_that_their_lengths_put_at_a_disadvantage():
@@ -264,11 +180,19 @@ def test_label_code_evens_out_classes_that_their_lengths_put_at_a_disadvantage()
     assert MICLClassifier().fit(*train).score(*test) > plain + 0.1
 
 
-def test_factor_undoes_the_scale_of_the_scores():
-    scores, y, weights = candidates(2)
-    _, _, _, factor = select(scores, y, weights, fit_labels=True)
-    _, _, _, scaled = select(50 * scores, y, weights, fit_labels=True)
-    assert_allclose(scaled, factor / 50, rtol=1e-3)
+def test_factor_stays_positive_where_rows_left_out_speak_against_the_classes():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(10, 300)), np.arange(10) % 2
+    model = MICLClassifier(1.0).fit(X, y)
+    assert 0.0 < model.temperature_ < np.inf
+    assert np.isfinite(model.predict_log_proba(X)).all()
+
+
+def test_many_classes_have_no_label_code():
+    X, y = np.random.default_rng(0).normal(size=(600, 3)), np.arange(600) % 300
+    model = MICLClassifier(1.0).fit(X, y)
+    assert_allclose(model.priors_, 1.0 / 300)
+    assert_array_equal(np.unique(model.priors_).shape, (1,))
 
 
 @pytest.mark.parametrize("n_features", [10, 400])
