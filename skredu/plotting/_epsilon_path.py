@@ -1,68 +1,53 @@
-"""EpsilonPathDisplay: groups and bits over the distortion."""
+"""EpsilonPathDisplay: clusters and bits over the distortion."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from skredu.plotting._support import (
-    PALETTE,
-    Display,
-    data_frame,
-    ink,
-    last_step,
-    pyplot,
-    require,
-    styled,
-    whole_numbers,
-)
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from skredu.plotting import _looks
+from skredu.plotting._display import Axes, Display
 
 COLUMNS = ("epsilon", "n_clusters", "coding_length", "description_length")
-BITS = {
-    "description_length": "description length",
-    "coding_length": "bits",
-}
-# Numbers of groups that differ by more than this factor get a logarithmic axis.
-WIDE = 20.0
+BITS = {"description_length": "description length", "coding_length": "bits"}
+# Numbers of clusters that differ by more than this factor have a logarithmic axis.
+LOG_AXIS_FACTOR = 20.0
 
 
 class EpsilonPathDisplay(Display):
-    r"""Number of groups and bits over the distortion.
+    r"""Number of clusters and bits over the distortion.
 
-    A number of groups that stays the same over decades of :math:`\epsilon` is that of
-    the data. The bits fall with :math:`\epsilon`, because details are given up. The
-    description length of the groups does not depend on :math:`\epsilon`; it is what
-    ``epsilon="auto"`` makes small.
+    A number of clusters that stays the same over decades of :math:`\epsilon` is that of
+    the data. The coding length falls as :math:`\epsilon` grows, because details are
+    given up. The description length of the clusters does not depend on
+    :math:`\epsilon`; it is what ``epsilon="auto"`` minimizes.
 
     Parameters
     ----------
     epsilon : array-like of shape (n_epsilons,)
         Distortions.
     n_clusters : array-like of shape (n_epsilons,)
-        Numbers of groups.
+        Numbers of clusters.
     coding_length : array-like of shape (n_epsilons,)
         Bits of the partitions.
     description_length : array-like of shape (n_epsilons,)
-        Bits in which the groups are described as Gaussians, up to a constant.
+        Bits in which the clusters are described as Gaussians, up to a constant.
     chosen : float, default=None
         A distortion to mark.
 
     Attributes
     ----------
     line_ : matplotlib Line2D
-        The numbers of groups.
+        The numbers of clusters.
     bits_line_ : matplotlib Line2D
         The bits.
     chosen_line_ : matplotlib Line2D or None
         The mark of the chosen distortion.
     ax_ : matplotlib Axes
-        The axes of the numbers of groups.
+        The axes of the numbers of clusters.
     bits_ax_ : matplotlib Axes
-        The axes of the bits, with a scale on the right.
+        The axes of the bits, on the right.
     figure_ : matplotlib Figure
         The figure with the axes.
 
@@ -73,7 +58,7 @@ class EpsilonPathDisplay(Display):
     References
     ----------
     Ma, Derksen, Hong and Wright, "Segmentation of multivariate mixed data via lossy
-    data coding and compression", IEEE TPAMI 29(9), 2007, for figures of this kind.
+    data coding and compression", IEEE TPAMI 29(9), 2007, has figures of this kind.
 
     Examples
     --------
@@ -121,94 +106,69 @@ class EpsilonPathDisplay(Display):
         ax: Axes | None = None,
         **kwargs: Any,
     ) -> EpsilonPathDisplay:
-        """Cluster rows with every distortion, and draw.
+        """Cluster data with every distortion, and draw.
 
         Parameters
         ----------
         estimator : estimator instance
             `skredu.CompressionClustering`, or a pipeline that ends with it. If it is
             fitted, its distortion is marked.
-        X : array-like of shape (n_samples, n_features)
-            Rows.
+        {X}
         epsilons : array-like of shape (n_epsilons,), default=None
-            Distortions. None: those that the method ``epsilon_path`` chooses.
+            Distortions. None takes those of the method ``epsilon_path``.
         sample_weight : array-like of shape (n_samples,), default=None
-            Number of copies of each row.
-        bits : {"description_length", "coding_length"}, default="description_length"
-            Which bits to draw.
-        ax : matplotlib Axes, default=None
-            Axes to draw on; None: those of a new figure.
-        **kwargs : dict
-            Properties of both lines.
+            Number of copies of each sample.
+        {bits}
+        {ax}
+        {lines}
 
-        Returns
-        -------
-        display : EpsilonPathDisplay
-            The display, drawn.
-
-        Raises
-        ------
-        ValueError
-            If the estimator has no such path, or an array is out of range.
+        {returns_or_raises}
         """
-        pyplot(cls, "from_estimator")
-        model, X = last_step(estimator, X, fitted=False)
-        require(model, ["epsilon_path"], cls, "paths over the distortion")
+        model, X = cls._last_step(estimator, X, fitted=False)
+        cls._require(model, ["epsilon_path"], "paths over the distortion")
         path = model.epsilon_path(X, epsilons, sample_weight)
         chosen = getattr(model, "epsilon_", None)
         return cls(**path, chosen=chosen).plot(ax, bits=bits, **kwargs)
 
     def plot(
-        self,
-        ax: Axes | None = None,
-        *,
-        bits: str = "description_length",
-        **kwargs: Any,
+        self, ax: Axes | None = None, *, bits: str = "description_length", **kwargs: Any
     ) -> EpsilonPathDisplay:
         """Draw.
 
         Parameters
         ----------
-        ax : matplotlib Axes, default=None
-            Axes to draw on; None: those of a new figure.
-        bits : {"description_length", "coding_length"}, default="description_length"
-            Which bits to draw.
-        **kwargs : dict
-            Properties of both lines.
+        {ax}
+        {bits}
+        {lines}
 
-        Returns
-        -------
-        display : EpsilonPathDisplay
-            The display itself.
-
-        Raises
-        ------
-        ValueError
-            If ``bits`` is none of the two.
+        {returns_or_raises}
         """
         if bits not in BITS:
             raise ValueError(f"Bad bits: must be one of {[*BITS]}, found {bits!r}.")
-        ax = self._open(ax)
+        ax = self._axes(ax)
         self.bits_ax_ = ax.twinx()
         self.bits_line_ = self._line(self.bits_ax_, bits, 1, BITS[bits], kwargs)
         self.line_ = self._line(ax, "n_clusters", 0, "number of groups", kwargs)
-        # groups in front of bits
-        ax.set_zorder(self.bits_ax_.get_zorder() + 1)
+        ax.set_zorder(self.bits_ax_.get_zorder() + 1)  # clusters in front of bits
         ax.patch.set_visible(False)
-        groups = np.asarray(self.n_clusters)
+        n_clusters = np.asarray(self.n_clusters)
         ax.set(xscale="log", xlabel=r"distortion $\epsilon$")
-        if groups.max() > WIDE * max(1, groups.min()):
+        if n_clusters.max() > LOG_AXIS_FACTOR * max(1, n_clusters.min()):
             ax.set_yscale("log")
         else:
-            whole_numbers(ax.yaxis)
-            ax.set_ylim(bottom=min(0.5, groups.min() - 0.5))
+            _looks.use_integer_ticks(ax.yaxis)
+            ax.set_ylim(bottom=min(0.5, n_clusters.min() - 0.5))
         self.chosen_line_ = None
         if self.chosen is not None:
-            self.chosen_line_ = ax.axvline(self.chosen, color=ink(ax), ls=":", lw=1)
-            name = rf"$\epsilon$ = {self.chosen:.3g}"
-            place: dict[str, Any] = {"textcoords": "offset points", "xytext": (3, 3)}
-            where = (self.chosen, 1.0)
-            ax.annotate(name, where, xycoords=ax.get_xaxis_transform(), **place)
+            color = _looks.text_color(ax)
+            self.chosen_line_ = ax.axvline(self.chosen, color=color, ls=":", lw=1)
+            ax.annotate(
+                rf"$\epsilon$ = {self.chosen:.3g}",
+                (self.chosen, 1.0),
+                (3, 3),
+                xycoords=ax.get_xaxis_transform(),
+                textcoords="offset points",
+            )
         return self
 
     def frame(self) -> Any:
@@ -219,12 +179,13 @@ class EpsilonPathDisplay(Display):
         frame : pandas.DataFrame of shape (n_epsilons, 4)
             ``epsilon``, ``n_clusters``, ``coding_length`` and ``description_length``.
         """
-        return data_frame(self, {name: getattr(self, name) for name in COLUMNS})
+        return self._frame({name: getattr(self, name) for name in COLUMNS})
 
-    def _line(self, ax: Any, name: str, number: int, label: str, options: Any) -> Any:
-        """One line, in the colour of its axis."""
-        ours = {"marker": "os"[number], "markersize": 4, "color": PALETTE[number]}
-        style = styled(ours, options)
+    def _line(self, ax: Any, name: str, number: int, label: str, kwargs: Any) -> Any:
+        """Draw one line, in the colour of its axis."""
+        color = _looks.PALETTE[number]
+        ours = {"marker": "os"[number], "markersize": 4, "color": color}
+        style = _looks.style_of(ours, kwargs)
         order = np.argsort(self.epsilon)
         x, y = np.asarray(self.epsilon)[order], np.asarray(getattr(self, name))[order]
         (line,) = ax.plot(x, y, **style)

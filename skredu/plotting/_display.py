@@ -1,0 +1,247 @@
+"""Display: what all displays share, in code and in docstrings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from textwrap import indent
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from sklearn.pipeline import Pipeline
+from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
+from sklearn.utils.validation import check_is_fitted
+
+from skredu._checks import naming, rows_and_weights
+from skredu._compat import to_numpy
+from skredu.coding._linalg import widen
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+else:  # matplotlib is imported on use
+    Axes = Any
+
+__all__ = ["Axes", "Display", "FeatureDisplay", "check_labelled", "names_of"]
+
+# In the docstrings of displays, a line {name} stands for the text of that name.
+TEXTS = {
+    "axes": """\
+ax_ : matplotlib Axes
+    The axes of the picture.
+figure_ : matplotlib Figure
+    The figure with the axes.""",
+    "X": """\
+X : array-like of shape (n_samples, n_features)
+    The data.""",
+    "Z": """\
+Z : array-like of shape (n_samples, n_features)
+    The data, or features as ``transform`` returns them.""",
+    "y": """\
+y : array-like of shape (n_samples,)
+    Class labels.""",
+    "groups": """\
+y : array-like of shape (n_samples,)
+    Class labels, or the labels of clusters.""",
+    "display_labels": """\
+display_labels : array-like of shape (n_classes,), default=None
+    Names of the classes, which are sorted. None shows the class labels.""",
+    "image_shape": """\
+image_shape : tuple, default=None
+    (height, width) or (height, width, 3) of images whose pixels are the features.
+    None draws samples as the lines of a heat map.""",
+    "name": """\
+name : str, default=None
+    Name of the data in the legend.""",
+    "bits": """\
+bits : {"description_length", "coding_length"}, default="description_length"
+    Which bits to draw.""",
+    "ax": """\
+ax : matplotlib Axes, default=None
+    Axes to draw on. None makes a new figure.""",
+    "lines": """\
+**kwargs : dict
+    Properties of the lines, as matplotlib names them.""",
+    "image": """\
+**kwargs : dict
+    Properties of the image, such as ``cmap``.""",
+    "options": """\
+**kwargs : dict
+    Passed on to `plot`.""",
+    "returns": """\
+Returns
+-------
+display : Display
+    An instance of this class, which has been drawn.""",
+    "chan_2022": """\
+Chan, Yu, You, Qi, Wright and Ma, "ReduNet: a white-box deep network from the
+principle of maximizing rate reduction", JMLR 23, 2022, has figures of this kind.""",
+    "yu_2020": """\
+Yu, Chan, You, Song and Ma, "Learning diverse and discriminative representations
+via the principle of maximal coding rate reduction", NeurIPS 2020, has figures of
+this kind.""",
+}
+TEXTS["returns_or_raises"] = f"""\
+{TEXTS["returns"]}
+
+Raises
+------
+ValueError
+    If an argument has a wrong shape or is out of range, or if the estimator is
+    not fitted or has nothing to show."""
+
+
+class Display:
+    """Axes and figure of a display, and access to estimators and optional packages.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        The axes of the picture.
+    figure_ : matplotlib Figure
+        The figure with the axes.
+    """
+
+    ax_: Any
+    figure_: Any
+
+    def __init_subclass__(cls) -> None:
+        """Write the shared texts into the docstrings of a display."""
+        for member in (cls, *vars(cls).values()):
+            owner = getattr(member, "__func__", member)  # of a class method
+            doc = getattr(owner, "__doc__", None)
+            if doc and (owner is cls or callable(owner)):  # python -OO has no docs
+                owner.__doc__ = re.sub(
+                    r"^( *)\{(\w+)\}$",
+                    lambda line: indent(TEXTS[line[2]], line[1]),
+                    doc,
+                    flags=re.MULTILINE,
+                )
+
+    @classmethod
+    def _require_matplotlib(cls, method: str) -> Any:
+        """Return matplotlib.pyplot, or explain how to install it."""
+        try:
+            import matplotlib.pyplot as plt
+        except ImportError as error:
+            raise ImportError(
+                f"{cls.__name__}.{method} needs matplotlib. Install it with: "
+                'pip install "skredu[plot]"'
+            ) from error
+        return plt
+
+    def _axes(self, ax: Any, figsize: tuple[float, float] | None = None) -> Any:
+        """Return the axes to draw on: those given, or those of a new figure."""
+        plt = self._require_matplotlib("plot")
+        if ax is None:
+            ax = plt.subplots(figsize=figsize, layout="compressed")[1]
+        self.ax_, self.figure_ = ax, ax.figure
+        return ax
+
+    def _frame(self, *args: Any, **options: Any) -> Any:
+        """Return a pandas.DataFrame, or explain how to install pandas."""
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise ImportError(
+                f"{type(self).__name__}.frame needs pandas. Install it with: "
+                "pip install pandas"
+            ) from error
+        return pd.DataFrame(*args, **options)
+
+    @classmethod
+    def _last_step(
+        cls, estimator: Any, X: Any = None, *, fitted: bool = True
+    ) -> tuple[Any, Any]:
+        """Return the last step of a pipeline or of a search, and the data it gets."""
+        cls._require_matplotlib("from_estimator")
+        estimator = getattr(estimator, "best_estimator_", estimator)
+        if isinstance(estimator, Pipeline):
+            if len(estimator) > 1 and X is not None:
+                X = estimator[:-1].transform(X)
+            return cls._last_step(estimator[-1], X, fitted=fitted)
+        if fitted:
+            check_is_fitted(estimator)
+        return estimator, X
+
+    @classmethod
+    def _require(cls, estimator: Any, names: Sequence[str], what: str) -> None:
+        """Refuse an estimator that lacks an attribute with what a display shows."""
+        missing = [name for name in names if not hasattr(estimator, name)]
+        if missing:
+            raise ValueError(
+                f"{cls.__name__}.from_estimator shows {what}; "
+                f"{type(estimator).__name__} has no {missing[0]}."
+            )
+
+
+class FeatureDisplay(Display):
+    """A display of features, which are given or which an estimator computes."""
+
+    from_predictions: ClassVar[Callable[..., Any]]
+
+    @classmethod
+    def from_estimator(cls, estimator: Any, X: Any, y: Any, **kwargs: Any) -> Self:
+        """Draw the features that an estimator computes.
+
+        A nearest subspace classifier is shown by the data relative to the means.
+
+        Parameters
+        ----------
+        estimator : estimator instance
+            Fitted transformer or nearest subspace classifier, or a pipeline that ends
+            with one.
+        {X}
+        {y}
+        **kwargs : dict
+            Passed on to `from_predictions`.
+
+        {returns_or_raises}
+        """
+        model, entered = cls._last_step(estimator, X)
+        Z = cls._features(model, entered, y)
+        return cls.from_predictions(Z, y, **cls._known(model, X, entered, y), **kwargs)
+
+    @classmethod
+    def _known(cls, model: Any, X: Any, entered: Any, y: Any) -> dict[str, Any]:
+        """Return arguments of `from_predictions` that follow from an estimator."""
+        return {}
+
+    @classmethod
+    def _features(cls, estimator: Any, X: Any, y: Any) -> Any:
+        """Return features; a nearest subspace classifier has data minus the means."""
+        if hasattr(estimator, "transform"):
+            return estimator.transform(X)
+        cls._require(estimator, ["means_", "components_"], "features or subspaces")
+        X, classes, codes = check_labelled(X, y, "X")
+        unknown = np.setdiff1d(classes, estimator.classes_)
+        if len(unknown):
+            raise ValueError(
+                f"Bad y: class {unknown[0]} was not there when the estimator was "
+                "fitted."
+            )
+        means = to_numpy(estimator.means_)
+        return X - means[np.searchsorted(estimator.classes_, classes)[codes]]
+
+
+def check_labelled(Z: Any, y: Any, name: str = "Z") -> tuple[Any, Any, Any]:
+    """Return data (n, d), sorted classes, and the index of the class of each sample."""
+    Z, _ = rows_and_weights(Z, None, name)
+    with naming("y"):
+        labels = column_or_1d(to_numpy(y) if hasattr(y, "device") else np.asarray(y))
+        check_consistent_length(Z, labels)
+        assert_all_finite(labels, input_name="y")
+        classes, codes = np.unique(labels, return_inverse=True)
+    return to_numpy(widen(Z)), classes, codes
+
+
+def names_of(classes: Any, display_labels: Any) -> Any:
+    """Return the names of the classes that a display shows."""
+    if display_labels is None:
+        return np.asarray(classes)
+    names = np.asarray(display_labels)
+    if names.shape != np.shape(classes):
+        raise ValueError(
+            f"Bad display_labels: must be {len(classes)} names, one for each class, "
+            f"found an array of shape {names.shape}."
+        )
+    return names
