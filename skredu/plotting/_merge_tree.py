@@ -139,8 +139,7 @@ class MergeTreeDisplay(Display):
         with naming("linkage"):
             is_valid_linkage(linkage, throw=True)
         check_integer(self.n_groups, "n_groups", 1, len(linkage) + 1)
-        check_integer(max_leaves, "max_leaves", 1)
-        tree = self._tree(linkage, max_leaves)
+        tree = self._tree(linkage, check_integer(max_leaves, "max_leaves", 1))
         ax = self._axes(ax, (8.0, 4.8))
         color = _looks.text_color(ax)
         self.links_ = []
