@@ -7,12 +7,15 @@ Run ``python -m benchmarks.clustering``; rows are generated or scikit-learn's.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from sklearn.cluster import AgglomerativeClustering, MiniBatchKMeans
@@ -31,7 +34,6 @@ from benchmarks._harness import (
     seconds_of,
 )
 from skredu import CompressionClustering
-from skredu.clustering import _solve  # noqa: PLC2701
 from skredu.datasets import make_subspaces
 from skredu.rates import partition_coding_length
 
@@ -293,11 +295,8 @@ def near(report: Report, args: argparse.Namespace) -> None:
     for (kind, generate), d, epsilon in product(KINDS.items(), DIMENSIONS, EPSILONS):
         X, _ = generate(args.compared, d)
         exact = CompressionClustering(epsilon, min_cluster_size=1).fit(X)
-        limit, _solve.MAX_EXACT = _solve.MAX_EXACT, args.compared - 1
-        try:
+        with _exact_up_to(args.compared - 1):
             cells = CompressionClustering(epsilon, min_cluster_size=1).fit(X)
-        finally:
-            _solve.MAX_EXACT = limit
         above = 100 * (cells.coding_length_ / exact.coding_length_ - 1)
         found = [f"{m.coding_length_ / len(X):.3f}" for m in (exact, cells)]
         groups = [exact.n_clusters_, cells.n_clusters_]
@@ -305,6 +304,18 @@ def near(report: Report, args: argparse.Namespace) -> None:
         progress(" ".join(map(str, lines[-1])))
     header = ["rows", "d", "epsilon", "exact", "cells", "groups", "groups", "above %"]
     report.table(header, lines)
+
+
+@contextlib.contextmanager
+def _exact_up_to(n: int) -> Iterator[None]:
+    """Let more rows than ``n`` join cells first, which is no parameter."""
+    modules = [m for m in list(sys.modules.values()) if "MAX_EXACT" in vars(m)]
+    if not modules:
+        raise AttributeError("no module has the constant MAX_EXACT that 'near' sets")
+    with contextlib.ExitStack() as stack:
+        for module in modules:
+            stack.enter_context(mock.patch.object(module, "MAX_EXACT", n))
+        yield
 
 
 # -- defaults -------------------------------------------------------------------------
