@@ -1,8 +1,9 @@
-"""Generators of data whose true structure is known.
+"""Generators of data with known structure.
 
-They take ``random_state`` and return rows ``X`` in double precision with integer labels
-``y``, like the generators of scikit-learn. One thing differs: ``n_samples`` counts the
-rows of *each* group or class, as in the papers, not those of all together.
+Like the generators of scikit-learn, they have a parameter ``random_state`` and return
+the samples ``X`` in double precision with integer labels ``y``. There is one
+difference: ``n_samples`` is the number of samples in *each* group or class, as in the
+papers, and not the total number.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from skredu._checks import as_float, check_integer, naming
 
 __all__ = ["make_gaussians_on_sphere", "make_shifted_signals", "make_subspaces"]
 
-# Of noise, offset and scale: sums of a few stay in range.
+# Limit of noise, offset and scale, such that sums of a few do not overflow.
 LARGEST = 1e300
 
 Seed = int | np.random.RandomState | None
@@ -38,71 +39,73 @@ def make_subspaces(
     return_subspaces: bool = False,
     random_state: Seed = None,
 ) -> tuple[Any, ...]:
-    r"""Noisy rows on random subspaces, with outliers.
+    r"""Generate noisy samples on random subspaces, with outliers.
 
-    A row of group j is :math:`c_j + B_j^T a + e`: a centre :math:`c_j` at distance
-    ``offset`` from the origin in a random direction, a random orthonormal basis
-    :math:`B_j`, independent coefficients :math:`a` and isotropic Gaussian noise
-    :math:`e`. Directions and bases are uniformly distributed.
+    A sample of group j is :math:`c_j + B_j^T a + e`, where the centre :math:`c_j` is at
+    distance ``offset`` from the origin in a random direction, :math:`B_j` is a random
+    orthonormal basis, the coefficients :math:`a` are independent, and :math:`e` is
+    isotropic Gaussian noise. Directions and bases are uniformly distributed.
 
     Parameters
     ----------
     n_samples : int or sequence of int, default=100
-        Number of rows on each subspace, or one number for each of them.
+        Number of samples on each subspace, or one number per subspace.
     n_features : int, default=3
-        Dimension of the space that holds the subspaces.
+        Dimension of the space that contains the subspaces.
     dimensions : sequence of int, default=(1, 1, 2)
         Dimension of each subspace, from 0 (a point) to ``n_features``.
     noise : float, default=0.02
-        Standard deviation of the noise in each coordinate. The root mean square
-        distance of a row from its place without noise, and so a natural distortion
-        ``epsilon``, is ``noise * n_features**0.5``.
+        Standard deviation of the noise in each coordinate. The noise moves a sample by
+        ``noise * n_features**0.5`` in root mean square, which is a natural distortion
+        ``epsilon``.
     n_outliers : int, default=0
-        Number of further rows, uniform in the smallest cube around the origin that
-        holds all others. Their label is -1.
+        Number of additional samples with the label -1. They are uniformly distributed
+        in the smallest cube around the origin that contains all other samples.
     offset : float, default=0.0
         Distance of the centre of each group from the origin, in the units of ``X``.
-        The default gives linear subspaces, a positive value affine ones.
+        The default generates linear subspaces, a positive value affine ones.
     scale : float, default=1.0
         Size of the coefficients, in the units of ``X``.
     distribution : {"uniform", "gaussian"}, default="uniform"
         Distribution of the coefficients: uniform between ``-scale`` and ``scale``, or
         Gaussian with the standard deviation ``scale``.
     shuffle : bool, default=True
-        Mix the rows; else they come group by group, outliers last.
+        Whether to shuffle the samples. If False, they are sorted by group, with the
+        outliers at the end.
     return_subspaces : bool, default=False
-        Return the subspaces too.
+        Whether to return the subspaces, too.
     random_state : int, RandomState instance or None, default=None
-        Pass an int for the same rows in every call.
+        Pass an int for reproducible output across multiple function calls.
 
     Returns
     -------
     X : ndarray of shape (n, n_features)
-        The rows.
+        The generated samples.
     y : ndarray of shape (n,)
-        Number of the subspace of each row, -1 for outliers.
+        Index of the subspace of each sample, and -1 for outliers.
     subspaces : list of (basis, centre)
-        Only if ``return_subspaces`` is true: for each group an orthonormal basis in
-        rows, of shape (dimension, n_features), and the centre, of shape (n_features,).
+        For each group, an orthonormal basis with one vector per row, of shape
+        (dimension, n_features), and the centre, of shape (n_features,). Only returned
+        if ``return_subspaces=True``.
 
     Raises
     ------
     ValueError
-        If a parameter is of the wrong type or out of range.
+        If a parameter has the wrong type or is out of range.
 
     See Also
     --------
-    make_gaussians_on_sphere : Classes around the axes, on the unit sphere.
+    make_gaussians_on_sphere : Generate classes around the axes, on the unit sphere.
 
     References
     ----------
     Ma, Derksen, Hong and Wright, "Segmentation of multivariate mixed data via lossy
-    data coding and compression", IEEE TPAMI 29(9), 2007: two lines and a plane in
-    three dimensions, and outliers uniform in a cube.
+    data coding and compression", IEEE TPAMI 29(9), 2007, for two lines and a plane in
+    three dimensions, and outliers that are uniform in a cube.
 
     Examples
     --------
-    Two lines and a plane with outliers.
+    Generate two lines and a plane, with outliers:
 
     >>> from skredu.datasets import make_subspaces
     >>> X, y = make_subspaces([104, 104, 150], n_outliers=40, random_state=0)
@@ -141,52 +144,52 @@ def make_gaussians_on_sphere(
     shuffle: bool = True,
     random_state: Seed = None,
 ) -> tuple[Any, Any]:
-    r"""Gaussian classes around the axes, projected on the unit sphere.
+    r"""Generate Gaussian classes around the axes, projected to the unit sphere.
 
-    A row of class j is :math:`(e_j + e) / \|e_j + e\|` with the unit vector
-    :math:`e_j` and isotropic Gaussian noise :math:`e`. The largest rate reduction any
-    map on the sphere can reach is known for these classes, see the example.
+    A sample of class j is :math:`(e_j + e) / \|e_j + e\|`, where :math:`e_j` is a unit
+    vector and :math:`e` is isotropic Gaussian noise. For these classes, the largest
+    rate reduction that any map to the sphere can reach is known; see the example.
 
     Parameters
     ----------
     n_samples : int or sequence of int, default=500
-        Number of rows of each class, or one number for each of them.
+        Number of samples in each class, or one number per class.
     n_classes : int, default=2
         Number of classes.
     n_features : int, default=None
-        Number of features, at least ``n_classes``; None takes ``n_classes``.
+        Number of features, at least ``n_classes``. None means ``n_classes``.
     noise : float, default=0.1
         Standard deviation of the noise in each coordinate, before the projection.
     shuffle : bool, default=True
-        Mix the rows; else they come class by class.
+        Whether to shuffle the samples. If False, they are sorted by class.
     random_state : int, RandomState instance or None, default=None
-        Pass an int for the same rows in every call.
+        Pass an int for reproducible output across multiple function calls.
 
     Returns
     -------
     X : ndarray of shape (n, n_features)
-        Rows of norm one.
+        The generated samples, with norm one.
     y : ndarray of shape (n,)
-        Class of each row.
+        Class of each sample.
 
     Raises
     ------
     ValueError
-        If a parameter is of the wrong type or out of range.
+        If a parameter has the wrong type or is out of range.
 
     See Also
     --------
-    skredu.rates.rate_reduction : What grows while classes become orthogonal.
+    skredu.rates.rate_reduction : Compute the rate reduction of features.
 
     References
     ----------
     Chan, Yu, You, Qi, Wright and Ma, "ReduNet: a white-box deep network from the
-    principle of maximizing rate reduction", JMLR 23, 2022: two and three classes of
-    500 rows. (Their program adds no noise along the axis in three dimensions.)
+    principle of maximizing rate reduction", JMLR 23, 2022, for two and three classes of
+    500 samples. (In three dimensions, their program adds no noise along the axis.)
 
     Examples
     --------
-    The rate reduction is below that of two orthogonal points, its largest value.
+    The rate reduction is smaller than its maximum, that of two orthogonal points:
 
     >>> import numpy as np
     >>> from skredu.datasets import make_gaussians_on_sphere
@@ -206,7 +209,7 @@ def make_gaussians_on_sphere(
     noise, rng = _size(noise, "noise"), _generator(random_state)
 
     y = _labels(counts)
-    unit = max(1.0, noise)  # squares of loud noise stay in range
+    unit = max(1.0, noise)  # the square of large noise does not overflow
     X = np.eye(n_classes, n_features)[y] / unit
     X += noise / unit * rng.standard_normal(X.shape)
     X /= np.linalg.norm(X, axis=1, keepdims=True)
@@ -225,55 +228,55 @@ def make_shifted_signals(
     return_shifts: bool = False,
     random_state: Seed = None,
 ) -> tuple[Any, ...]:
-    r"""Periodic signals, one waveform a class, shifted cyclically at random.
+    r"""Generate periodic signals, with one waveform per class and random cyclic shifts.
 
-    The waveforms, of amplitude one, are a sine and a square wave of one period, a sine
-    and a square wave of three periods, of five, and so on. They depend on the class and
-    ``n_timesteps`` only, so that calls with other random states give other rows of the
-    same classes. A row is ``np.roll(waveform, shift)`` and Gaussian noise.
+    The waveforms have amplitude one. They are a sine and a square wave with one period,
+    then with three periods, with five, and so on. They depend only on the class and on
+    ``n_timesteps``, so calls with different random states generate different samples of
+    the same classes. A sample is ``np.roll(waveform, shift)`` plus Gaussian noise.
 
     Parameters
     ----------
     n_samples : int or sequence of int, default=400
-        Number of rows of each class, or one number for each of them.
+        Number of samples in each class, or one number per class.
     n_timesteps : int, default=150
-        Length of a signal, at least eight steps a period of the fastest waveform: with
-        fewer, sampled sines and square waves may be alike.
+        Length of a signal. It has to be at least eight steps per period of the fastest
+        waveform, because with fewer steps a sine and a square wave may be equal.
     n_classes : int, default=2
         Number of classes.
     noise : float, default=0.1
         Standard deviation of the noise at each time.
     max_shift : int, default=None
         Largest shift in time steps, from 0 (no shift) to ``n_timesteps - 1``. Shifts
-        are uniform from 0 to this; None allows every shift.
+        are uniformly distributed between 0 and this value; None allows every shift.
     shuffle : bool, default=True
-        Mix the rows; else they come class by class.
+        Whether to shuffle the samples. If False, they are sorted by class.
     return_shifts : bool, default=False
-        Return the shifts too.
+        Whether to return the shifts, too.
     random_state : int, RandomState instance or None, default=None
-        Pass an int for the same rows in every call.
+        Pass an int for reproducible output across multiple function calls.
 
     Returns
     -------
     X : ndarray of shape (n, n_timesteps)
-        The signals, in rows.
+        The generated signals, one per row.
     y : ndarray of shape (n,)
-        Class of each row.
+        Class of each sample.
     shifts : ndarray of shape (n,)
-        Only if ``return_shifts`` is true: steps by which each row is shifted to the
-        right.
+        Number of steps by which each sample is shifted to the right. Only returned if
+        ``return_shifts=True``.
 
     Raises
     ------
     ValueError
-        If a parameter is of the wrong type or out of range.
+        If a parameter has the wrong type or is out of range.
 
     References
     ----------
     Chan, Yu, You, Qi, Wright and Ma, "ReduNet: a white-box deep network from the
-    principle of maximizing rate reduction", JMLR 23, 2022: sines and their signs of one
-    and three periods, 400 rows a class. (Their program also shifts by fractions of a
-    step, and repeats the first point of a period as the last.)
+    principle of maximizing rate reduction", JMLR 23, 2022, for sines and their signs
+    with one and three periods, and 400 samples per class. (Their program also shifts by
+    fractions of a step, and repeats the first point of a period at its end.)
 
     Examples
     --------
@@ -305,9 +308,9 @@ def make_shifted_signals(
 def _subspace(
     rng: np.random.RandomState, dimension: int, n_features: int, offset: float
 ) -> tuple[Any, Any]:
-    """Orthonormal basis, in rows, and centre of a random subspace."""
+    """Draw an orthonormal basis, one vector per row, and a centre of a subspace."""
     Q, R = np.linalg.qr(rng.standard_normal((n_features, dimension)))
-    basis = (Q * np.where(np.diagonal(R) < 0, -1.0, 1.0)).T  # the one with R > 0
+    basis = (Q * np.where(np.diagonal(R) < 0, -1.0, 1.0)).T  # unique for R > 0
     direction = rng.standard_normal(n_features)
     return basis, offset / np.linalg.norm(direction) * direction
 
@@ -324,16 +327,16 @@ def _coefficients(
 
 
 def _periods(label: int) -> int:
-    """Periods of the waveform of a class: 1, 1, 3, 3, 5, 5, ..."""
+    """Return the number of periods of a class: 1, 1, 3, 3, 5, 5, ..."""
     return label // 2 * 2 + 1
 
 
 def _waveform(label: int, n_timesteps: int) -> Any:
-    """Sine waves for even labels, square waves for odd ones."""
+    """Return a sine wave for even labels and a square wave for odd ones."""
     turns = _periods(label) * np.arange(n_timesteps)
     if label % 2 == 0:
         return np.sin(2.0 * np.pi / n_timesteps * turns)
-    # In whole numbers, where no rounding decides the sign at a zero of the sine.
+    # Integers, so that the sign at a zero of the sine does not depend on rounding.
     return np.where(2 * turns // n_timesteps % 2 == 0, 1.0, -1.0)
 
 
@@ -342,7 +345,7 @@ def _labels(counts: list[int]) -> Any:
 
 
 def _mixed(rng: np.random.RandomState, mix: bool, *arrays: Any) -> tuple[Any, ...]:
-    """Arrays with their rows in one random order, or as they are."""
+    """Apply one random order to the rows of all arrays, if ``mix`` is true."""
     order = rng.permutation(len(arrays[0])) if mix else slice(None)
     return tuple(array[order] for array in arrays)
 
@@ -353,7 +356,7 @@ def _generator(random_state: Seed) -> np.random.RandomState:
 
 
 def _counts(n_samples: Any, n_groups: int) -> list[int]:
-    """Rows of each group."""
+    """Return the number of samples in each group."""
     if isinstance(n_samples, numbers.Integral):
         return [check_integer(n_samples, "n_samples", 1)] * n_groups
     counts = _integers(n_samples, "n_samples", 1)
@@ -373,7 +376,7 @@ def _integers(values: Any, name: str, low: int, high: float = np.inf) -> list[in
             f"Bad {name}: must be a sequence of integers, found {values!r}."
         ) from error
     if not values:
-        raise ValueError(f"Bad {name}: must hold one integer or more, found none.")
+        raise ValueError(f"Bad {name}: must contain at least one integer, found none.")
     return [check_integer(value, name, low, high) for value in values]
 
 

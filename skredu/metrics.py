@@ -1,17 +1,17 @@
-"""Scores for clusterings and features, usable as scorers.
+"""Scores for clusterings and features.
 
-Greater is better in all scores, and a sample weight is a number of copies.
+Higher is better for all scores, and a sample weight is a number of copies.
 
-`clustering_accuracy` compares labels with labels, so
-``make_scorer(clustering_accuracy)`` is a scorer for every clusterer with a ``predict``
-method. The other scores look at rows and labels, like
-`sklearn.metrics.silhouette_score`. As scorers they go into a function of an estimator
-and data. Of the features that a transformer or pipeline learns::
+`clustering_accuracy` compares two labelings, so ``make_scorer(clustering_accuracy)`` is
+a scorer for every clusterer that has a ``predict`` method. The other scores need
+samples and labels, like `sklearn.metrics.silhouette_score`. To use them as scorers,
+wrap them in a function of an estimator and data. This function scores the features that
+a transformer or pipeline learns::
 
     def scoring(transformer, X, y):
         return rate_reduction_score(transformer.transform(X), y)
 
-Of a clustering, without the truth::
+This function scores a clustering without true labels::
 
     def scoring(clusterer, X, y=None):
         return coding_length_score(X, clusterer.predict(X), epsilon=0.1)
@@ -41,28 +41,29 @@ __all__ = [
 def clustering_accuracy(
     labels_true: Any, labels_pred: Any, *, sample_weight: Any = None
 ) -> float:
-    """Share of rows with the right label after the best one-to-one renaming.
+    """Compute the accuracy of a clustering after the best matching of the labels.
 
-    Every predicted group is given at most one true label and every true label to at
-    most one group, so that as many rows as possible are right. The rows of surplus
-    groups are wrong. One minus this is the misclassification rate of the papers.
+    Every predicted group is matched with at most one true label, and every true label
+    with at most one group, such that as many samples as possible are correct. All
+    samples of groups without a match are wrong. One minus the accuracy is the
+    misclassification rate of the papers.
 
-    The label -1 of outliers or noise is a label like any other. Leave such rows out
-    for the accuracy of the inliers.
+    The label -1 of outliers or noise is treated like any other label. To compute the
+    accuracy of the inliers only, leave these samples out.
 
     Parameters
     ----------
     labels_true : array-like of shape (n,)
-        True labels: numbers, strings or other values that can be sorted.
+        True labels, which may be numbers, strings or other values that can be sorted.
     labels_pred : array-like of shape (n,)
-        Groups found; their names need not be of the same type.
+        Labels of the groups that were found, which may be of another type.
     sample_weight : array-like of shape (n,), default=None
-        Number of copies of each row; fractions are allowed.
+        Number of copies of each sample; fractions are allowed.
 
     Returns
     -------
     accuracy : float
-        From 0 to 1, and 1 only for the same partition.
+        A number between 0 and 1, which is 1 only if both partitions are the same.
 
     Raises
     ------
@@ -72,7 +73,7 @@ def clustering_accuracy(
 
     See Also
     --------
-    sklearn.metrics.adjusted_rand_score : Agreement of pairs, corrected for chance.
+    sklearn.metrics.adjusted_rand_score : Rand index adjusted for chance.
 
     References
     ----------
@@ -106,44 +107,50 @@ def coding_length_score(
     assume_centered: bool = False,
     sample_weight: Any = None,
 ) -> float:
-    r"""Share of the bits that a partition saves over one group of all rows.
+    r"""Compute the share of bits that a partition saves compared with a single group.
 
-    .. math:: s = \frac{L_1 - L_k}{\max(L_1, L_k)}
+    The score is
 
-    with the bits :math:`L_1` of all rows as one group and the bits :math:`L_k` of the
-    groups with their labels. So a partition with a fifth of the bits scores 0.8, one
-    group scores 0, and a partition that costs five times as many bits scores -0.8.
+    .. math:: s = \frac{L_1 - L_k}{\max(L_1, L_k)},
 
-    The label -1 of outliers or noise is a label like any other: such rows are coded as
-    a group. Scores of other rows or another ``epsilon`` cannot be compared.
+    where :math:`L_1` is the coding length of all samples as one group, and :math:`L_k`
+    is that of the groups, including their labels. A partition that takes a fifth of the
+    bits has the score 0.8, a single group has the score 0, and a partition that takes
+    five times as many bits has the score -0.8.
+
+    The label -1 of outliers or noise is treated like any other label, so these samples
+    are coded as a group. Scores can only be compared for the same samples and the same
+    ``epsilon``.
 
     Parameters
     ----------
     X : array-like of shape (n, d)
-        The rows.
+        The samples.
     labels : array-like of shape (n,)
-        Group of each row: numbers, strings or other values that can be sorted.
+        Group of each sample: numbers, strings or other values that can be sorted.
     epsilon : float
-        Distortion, a length in the units of ``X`` (published code passes its square).
+        Distortion, a length in the units of ``X``. Published code uses its square.
     assume_centered : bool, default=False
-        Code linear subspaces through the origin instead of affine ones.
+        Whether to code linear subspaces through the origin instead of affine ones.
     sample_weight : array-like of shape (n,), default=None
-        Number of copies of each row; fractions are allowed.
+        Number of copies of each sample; fractions are allowed.
 
     Returns
     -------
     score : float
-        From -1 to 1; 0 if neither costs anything, that is, for one group of zeros.
+        A number between -1 and 1. It is 0 if neither takes any bits, which is the case
+        for one group of zeros.
 
     Raises
     ------
     ValueError
-        If ``epsilon`` is not positive and finite, ``X`` is not a finite two-dimensional
-        array, ``labels`` or ``sample_weight`` do not fit it or cannot be used.
+        If ``epsilon`` is not positive and finite, if ``X`` is not a finite
+        two-dimensional array, or if ``labels`` or ``sample_weight`` are invalid or do
+        not have one entry per sample.
 
     See Also
     --------
-    skredu.rates.partition_coding_length : Bits of a partition.
+    skredu.rates.partition_coding_length : Compute the coding length of a partition.
 
     References
     ----------
@@ -152,7 +159,7 @@ def coding_length_score(
 
     Examples
     --------
-    The true partition saves bits, a random one of the same sizes costs some.
+    The true partition saves bits; a random one with groups of the same sizes does not:
 
     >>> import numpy as np
     >>> from skredu.datasets import make_subspaces
@@ -177,40 +184,42 @@ def coding_length_score(
 def rate_reduction_score(
     X: Any, labels: Any, *, epsilon: float = 0.5, sample_weight: Any = None
 ) -> float:
-    r"""Rate reduction of rows on the unit sphere: how separate and rich classes are.
+    r"""Compute the rate reduction of samples that are projected to the unit sphere.
 
-    Every row is divided by its norm, rows of zeros stay zero, and the rate reduction
-    :math:`\Delta R` of the rows is returned. It is large where classes lie along
-    different directions and each fills many of them. The norms of the rows do not
-    matter. For rows as they are, call `skredu.rates.rate_reduction`.
+    Every sample is divided by its norm (zero vectors stay zero), and the rate reduction
+    :math:`\Delta R` is returned. It is large if the classes lie along different
+    directions and each class fills many of them. The norms of the samples do not
+    matter. To compute the rate reduction without the projection, use
+    `skredu.rates.rate_reduction`.
 
     Parameters
     ----------
     X : array-like of shape (n, d)
-        Rows or features.
+        Samples or features.
     labels : array-like of shape (n,)
-        Class or group of each row: numbers, strings or other values that can be sorted.
+        Class or group of each sample: numbers, strings or other sortable values.
     epsilon : float, default=0.5
-        Distortion, a length between rows of norm one (published code passes its
-        square).
+        Distortion, a length between samples of norm one. Published code uses its
+        square.
     sample_weight : array-like of shape (n,), default=None
-        Number of copies of each row; fractions are allowed.
+        Number of copies of each sample; fractions are allowed.
 
     Returns
     -------
     score : float
-        Rate reduction in nats, 0 or more, and 0 for one class.
+        Rate reduction in nats. It is never negative, and 0 for a single class.
 
     Raises
     ------
     ValueError
-        If ``epsilon`` is not positive and finite, ``X`` is not a finite two-dimensional
-        array, ``labels`` or ``sample_weight`` do not fit it or cannot be used.
+        If ``epsilon`` is not positive and finite, if ``X`` is not a finite
+        two-dimensional array, or if ``labels`` or ``sample_weight`` are invalid or do
+        not have one entry per sample.
 
     See Also
     --------
-    skredu.rates.rate_reduction : The rate reduction of rows as they are.
-    class_similarity : Cosines between the rows of classes.
+    skredu.rates.rate_reduction : Compute the rate reduction without projection.
+    class_similarity : Compute the mean cosines between classes.
 
     References
     ----------
@@ -233,47 +242,50 @@ def rate_reduction_score(
 
 
 def class_similarity(X: Any, labels: Any, *, sample_weight: Any = None) -> Any:
-    r"""Mean absolute cosine between the rows of every two classes.
+    r"""Compute the mean absolute cosine between the samples of every two classes.
+
+    The similarity of class i and class j is
 
     .. math::
 
         s_{ij} = \frac{1}{n_i n_j} \sum_{a \in i} \sum_{b \in j}
-                 \frac{|x_a^T x_b|}{\|x_a\| \|x_b\|}
+                 \frac{|x_a^T x_b|}{\|x_a\| \|x_b\|} .
 
-    Off the diagonal, 0 means orthogonal classes. On the diagonal, 1 means that all
-    rows of a class lie along one direction; pairs of a row with itself are counted. The
-    cosine with a row of zeros is 0.
+    Off the diagonal, 0 means that two classes are orthogonal. On the diagonal, 1 means
+    that all samples of a class lie along one direction; pairs of a sample with itself
+    are included. The cosine with a zero vector is 0.
 
     Parameters
     ----------
     X : array-like of shape (n, d)
-        Rows or features.
+        Samples or features.
     labels : array-like of shape (n,)
-        Class or group of each row: numbers, strings or other values that can be sorted.
+        Class or group of each sample: numbers, strings or other sortable values.
     sample_weight : array-like of shape (n,), default=None
-        Number of copies of each row; fractions are allowed.
+        Number of copies of each sample; fractions are allowed.
 
     Returns
     -------
     similarity : array of shape (k, k)
-        Symmetric, from 0 to 1, in double precision; classes in sorted order. Classes
-        whose weights are all zero have the value 0.
+        Symmetric matrix of numbers between 0 and 1 in double precision, with the
+        classes in sorted order. The similarities of a class whose weights are all zero
+        are 0.
 
     Raises
     ------
     ValueError
-        If ``X`` is not a finite two-dimensional array, ``labels`` or ``sample_weight``
-        do not fit it or cannot be used.
+        If ``X`` is not a finite two-dimensional array, or if ``labels`` or
+        ``sample_weight`` are invalid or do not have one entry per sample.
 
     See Also
     --------
-    sklearn.metrics.pairwise.cosine_similarity : Cosines of all pairs of rows.
+    sklearn.metrics.pairwise.cosine_similarity : Compute the cosines of all pairs.
 
     References
     ----------
     Chan, Yu, You, Qi, Wright and Ma, "ReduNet: a white-box deep network from the
-    principle of maximizing rate reduction", JMLR 23, 2022, for the heat maps of cosines
-    of which this is the summary.
+    principle of maximizing rate reduction", JMLR 23, 2022, for heat maps of cosines,
+    which this matrix summarises.
 
     Examples
     --------
@@ -300,7 +312,7 @@ def class_similarity(X: Any, labels: Any, *, sample_weight: Any = None) -> Any:
 
 
 def _labelled_rows(X: Any, labels: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
-    """Rows, labels as integers from 0, and weights or None, checked."""
+    """Validate samples, labels and weights, and encode the labels as integers."""
     X, _ = rows_and_weights(X, None)
     codes, _ = _codes(labels, "labels")
     _check_length(codes, "labels", X.shape[0], "X")
@@ -308,11 +320,11 @@ def _labelled_rows(X: Any, labels: Any, sample_weight: Any) -> tuple[Any, Any, A
 
 
 def _codes(labels: Any, name: str) -> tuple[Any, int]:
-    """Labels as integers from 0, in sorted order, and how many there are."""
+    """Encode sorted labels as integers from 0, and count the distinct ones."""
     with naming(name):
         labels = column_or_1d(np.asarray(labels))
         if not len(labels):
-            raise ValueError("must hold one label or more, found none.")
+            raise ValueError("must contain at least one label, found none.")
         assert_all_finite(labels, input_name=name)
         values, codes = np.unique(labels, return_inverse=True)
     return codes, len(values)
@@ -332,9 +344,9 @@ def _weights(sample_weight: Any, X: Any) -> Any:
 
 
 def _on_sphere(X: Any) -> Any:
-    """Rows of norm one, or zero where a row is zero, at any scale of the rows."""
+    """Divide rows of any magnitude by their norms; zero rows stay zero."""
     xp, X = namespace(X), widen(X)
-    for order in (xp.inf, 2):  # the largest entry first, so that no square overflows
+    for order in (xp.inf, 2):  # first by the largest entry, to avoid overflow
         norms = xp.linalg.vector_norm(X, axis=1, keepdims=True, ord=order)
         X = X / xp.where(norms > 0.0, norms, xp.ones_like(norms))
     return X

@@ -1,8 +1,9 @@
-r"""Coding lengths, coding rates and the rate reduction of rows, as pure functions.
+r"""Functions that compute coding lengths, coding rates and the rate reduction.
 
-The *distortion* ``epsilon`` is a length, in the units of the rows; the formulas use
-its square. Code published with the papers passes the square under the name ``eps``:
-its ``eps=0.1`` is ``epsilon=0.1**0.5`` here. Lengths are in bits, rates in nats.
+The *distortion* ``epsilon`` is a length in the units of the samples, and the formulas
+use its square. Code that was published with the papers passes the square under the name
+``eps``; its ``eps=0.1`` is ``epsilon=0.1**0.5`` here. Coding lengths are in bits, and
+rates are in nats.
 """
 
 from __future__ import annotations
@@ -31,27 +32,30 @@ __all__ = [
 def coding_length(
     X: Any, *, epsilon: float, assume_centered: bool = False, weights: Any = None
 ) -> float:
-    r"""Coding length of rows up to the distortion ``epsilon``, in bits.
+    r"""Compute the coding length of samples, in bits.
+
+    It is the number of bits that are needed to code the samples up to the distortion
+    ``epsilon``,
 
     .. math::
 
         L(X) = \frac{n+d}{2} \log_2 \det\Bigl(I + \frac{d}{n\epsilon^2} S\Bigr)
                + \frac{d}{2} \log_2\Bigl(1 + \frac{\mu^T\mu}{\epsilon^2}\Bigr)
 
-    with the mean :math:`\mu` and the scatter :math:`S = \sum_i (x_i-\mu)(x_i-\mu)^T`,
-    or with :math:`S = \sum_i x_i x_i^T` and no second term when the rows are taken to
-    lie around the origin.
+    with the mean :math:`\mu` and the scatter :math:`S = \sum_i (x_i-\mu)(x_i-\mu)^T`.
+    With ``assume_centered=True``, the scatter is :math:`S = \sum_i x_i x_i^T`, and
+    there is no second term.
 
     Parameters
     ----------
     X : array of shape (n, d)
-        The rows.
+        The samples.
     epsilon : float
-        Distortion, a length in the units of ``X`` (published code passes its square).
+        Distortion, a length in the units of ``X``. Published code uses its square.
     assume_centered : bool, default=False
-        Code linear subspaces through the origin instead of affine ones.
+        Whether to code linear subspaces through the origin instead of affine ones.
     weights : array of shape (n,), default=None
-        Number of copies of each row; fractions are allowed.
+        Number of copies of each sample; fractions are allowed.
 
     Returns
     -------
@@ -61,14 +65,14 @@ def coding_length(
     Raises
     ------
     ValueError
-        If ``epsilon`` is not positive and finite, ``X`` is not a dense, finite,
-        two-dimensional array of real numbers, or ``weights`` are negative, all zero
-        or of another length.
+        If ``epsilon`` is not positive and finite, if ``X`` is not a dense, finite,
+        two-dimensional array of real numbers, or if ``weights`` are negative, all zero
+        or of a different length.
 
     See Also
     --------
-    partition_coding_length : Bits of rows that are split into groups.
-    coding_rate : The same volume a row, in nats.
+    partition_coding_length : Compute the coding length of a partition.
+    coding_rate : Compute the coding rate, in nats per sample.
 
     References
     ----------
@@ -97,22 +101,26 @@ def partition_coding_length(
     assume_centered: bool = False,
     weights: Any = None,
 ) -> float:
-    r"""Coding length of rows group by group, labels included, in bits.
+    r"""Compute the coding length of a partition, including its labels, in bits.
+
+    Each group is coded separately, and so are the labels, which takes
 
     .. math:: \sum_j L(X_j) + \sum_j n_j \bigl(-\log_2 (n_j / n)\bigr)
+
+    bits.
 
     Parameters
     ----------
     X : array of shape (n, d)
-        The rows.
+        The samples.
     y : array of shape (n,) or (n, k)
-        Labels of any kind that sorts, or memberships whose rows sum to one.
+        Labels of any sortable type, or memberships, where each row sums to one.
     epsilon : float
-        Distortion, a length in the units of ``X`` (published code passes its square).
+        Distortion, a length in the units of ``X``. Published code uses its square.
     assume_centered : bool, default=False
-        Code linear subspaces through the origin instead of affine ones.
+        Whether to code linear subspaces through the origin instead of affine ones.
     weights : array of shape (n,), default=None
-        Number of copies of each row; fractions are allowed.
+        Number of copies of each sample; fractions are allowed.
 
     Returns
     -------
@@ -122,7 +130,7 @@ def partition_coding_length(
     Raises
     ------
     ValueError
-        If a parameter is out of range or the arrays do not fit; see `coding_length`.
+        If a parameter or an array is invalid; see `coding_length`.
 
     Examples
     --------
@@ -146,18 +154,18 @@ def partition_coding_length(
 
 
 def coding_rate(Z: Any, *, epsilon: float, weights: Any = None) -> float:
-    r"""Coding rate of rows around the origin, in nats.
+    r"""Compute the coding rate of samples about the origin, in nats.
 
     .. math:: R(Z) = \tfrac12 \log\det(I + \alpha Z^T Z), \quad \alpha = d/(n\epsilon^2)
 
     Parameters
     ----------
     Z : array of shape (n, d)
-        The coded rows, usually on the unit sphere.
+        The features, usually on the unit sphere.
     epsilon : float
-        Distortion, a length in the units of ``Z`` (published code passes its square).
+        Distortion, a length in the units of ``Z``. Published code uses its square.
     weights : array of shape (n,), default=None
-        Number of copies of each row; fractions are allowed.
+        Number of copies of each sample; fractions are allowed.
 
     Returns
     -------
@@ -167,7 +175,7 @@ def coding_rate(Z: Any, *, epsilon: float, weights: Any = None) -> float:
     Raises
     ------
     ValueError
-        If a parameter is out of range or the arrays do not fit; see `coding_length`.
+        If a parameter or an array is invalid; see `coding_length`.
 
     References
     ----------
@@ -186,7 +194,7 @@ def coding_rate(Z: Any, *, epsilon: float, weights: Any = None) -> float:
 
 
 def class_coding_rate(Z: Any, y: Any, *, epsilon: float, weights: Any = None) -> float:
-    r"""Coding rate of rows class by class, in nats.
+    r"""Compute the mean coding rate of the classes, in nats.
 
     .. math::
 
@@ -196,23 +204,23 @@ def class_coding_rate(Z: Any, y: Any, *, epsilon: float, weights: Any = None) ->
     Parameters
     ----------
     Z : array of shape (n, d)
-        The coded rows, usually on the unit sphere.
+        The features, usually on the unit sphere.
     y : array of shape (n,) or (n, k)
-        Labels of any kind that sorts, or memberships whose rows sum to one.
+        Labels of any sortable type, or memberships, where each row sums to one.
     epsilon : float
-        Distortion, a length in the units of ``Z`` (published code passes its square).
+        Distortion, a length in the units of ``Z``. Published code uses its square.
     weights : array of shape (n,), default=None
-        Number of copies of each row; fractions are allowed.
+        Number of copies of each sample; fractions are allowed.
 
     Returns
     -------
     rate : float
-        Class-conditional coding rate in nats.
+        Coding rate of the classes in nats.
 
     Raises
     ------
     ValueError
-        If a parameter is out of range or the arrays do not fit; see `coding_length`.
+        If a parameter or an array is invalid; see `coding_length`.
 
     Examples
     --------
@@ -226,18 +234,21 @@ def class_coding_rate(Z: Any, y: Any, *, epsilon: float, weights: Any = None) ->
 
 
 def rate_reduction(Z: Any, y: Any, *, epsilon: float, weights: Any = None) -> float:
-    r"""Rate that knowing the classes saves, in nats: :math:`\Delta R = R - R_c \ge 0`.
+    r"""Compute the rate reduction, in nats.
+
+    The rate reduction :math:`\Delta R = R - R_c \ge 0` is the coding rate that is saved
+    by coding each class separately.
 
     Parameters
     ----------
     Z : array of shape (n, d)
-        The coded rows, usually on the unit sphere.
+        The features, usually on the unit sphere.
     y : array of shape (n,) or (n, k)
-        Labels of any kind that sorts, or memberships whose rows sum to one.
+        Labels of any sortable type, or memberships, where each row sums to one.
     epsilon : float
-        Distortion, a length in the units of ``Z`` (published code passes its square).
+        Distortion, a length in the units of ``Z``. Published code uses its square.
     weights : array of shape (n,), default=None
-        Number of copies of each row; fractions are allowed.
+        Number of copies of each sample; fractions are allowed.
 
     Returns
     -------
@@ -247,15 +258,15 @@ def rate_reduction(Z: Any, y: Any, *, epsilon: float, weights: Any = None) -> fl
     Raises
     ------
     ValueError
-        If a parameter is out of range or the arrays do not fit; see `coding_length`.
+        If a parameter or an array is invalid; see `coding_length`.
 
     See Also
     --------
-    rate_reduction_gradient : Its derivative by the rows.
+    rate_reduction_gradient : Compute the gradient of the rate reduction.
 
     Examples
     --------
-    Two orthogonal classes reach the largest value that two dimensions allow.
+    Two orthogonal classes have the largest rate reduction in two dimensions:
 
     >>> import numpy as np
     >>> from skredu.rates import rate_reduction
@@ -270,7 +281,7 @@ def rate_reduction(Z: Any, y: Any, *, epsilon: float, weights: Any = None) -> fl
 def rate_reduction_gradient(
     Z: Any, y: Any, *, epsilon: float, weights: Any = None
 ) -> Any:
-    r"""Gradient of the rate reduction by the rows.
+    r"""Compute the gradient of the rate reduction with respect to the features.
 
     .. math::
 
@@ -281,23 +292,23 @@ def rate_reduction_gradient(
     Parameters
     ----------
     Z : array of shape (n, d)
-        The coded rows, usually on the unit sphere.
+        The features, usually on the unit sphere.
     y : array of shape (n,) or (n, k)
-        Labels of any kind that sorts, or memberships whose rows sum to one.
+        Labels of any sortable type, or memberships, where each row sums to one.
     epsilon : float
-        Distortion, a length in the units of ``Z`` (published code passes its square).
+        Distortion, a length in the units of ``Z``. Published code uses its square.
     weights : array of shape (n,), default=None
-        Number of copies of each row; fractions are allowed.
+        Number of copies of each sample; fractions are allowed.
 
     Returns
     -------
     gradient : array of shape (n, d)
-        In the precision and namespace of ``Z``.
+        The gradient, in the precision and namespace of ``Z``.
 
     Raises
     ------
     ValueError
-        If a parameter is out of range or the arrays do not fit; see `coding_length`.
+        If a parameter or an array is invalid; see `coding_length`.
 
     References
     ----------
@@ -319,8 +330,8 @@ def rate_reduction_gradient(
         gradient = xp.astype(_gradient(Z, y, epsilon, weights), Z.dtype)
     if gradient is None or not xp.all(xp.isfinite(gradient)):
         raise ValueError(
-            f"Bad Z: beside epsilon={epsilon} the gradient is too large for a float: "
-            "scale both."
+            f"Bad Z: with epsilon={epsilon}, the gradient is too large for a float; "
+            "scale both Z and epsilon."
         )
     return gradient
 
@@ -340,7 +351,7 @@ def _gradient(Z: Any, y: Any, epsilon: float, weights: Any) -> Any:
 
 
 def _length(X: Any, epsilon: float, assume_centered: bool, weights: Any) -> float:
-    """Coding length in bits of rows that are known to be good."""
+    """Compute the coding length in bits of valid samples."""
     d, size = X.shape[1], power_of_two(X)
     n, mean, rows = centre(widen(X) / size, weights, assume_centered=assume_centered)
     log_scale = _log_scale(n, d, epsilon) + math.log(size)
@@ -352,7 +363,7 @@ def _length(X: Any, epsilon: float, assume_centered: bool, weights: Any) -> floa
 
 
 def _rate(Z: Any, epsilon: float, weights: Any) -> float:
-    """Coding rate in nats of rows that are known to be good."""
+    """Compute the coding rate in nats of valid samples."""
     rows, n = _shared(Z, weights)
     return 0.5 * log_volume(rows, log_scale=_log_scale(n, Z.shape[1], epsilon))
 
@@ -367,7 +378,7 @@ def _class_rate(Z: Any, y: Any, epsilon: float, weights: Any) -> float:
 
 
 def _rate_gradient(Z: Any, epsilon: float, weights: Any) -> Any:
-    """Gradient of the coding rate by the rows, not by the weighted rows."""
+    """Compute the gradient of the coding rate with respect to unweighted rows."""
     if _count(Z, weights) == 0.0:
         return namespace(Z).zeros_like(widen(Z))
     rows, n = _shared(Z, weights)
@@ -376,15 +387,15 @@ def _rate_gradient(Z: Any, epsilon: float, weights: Any) -> Any:
 
 
 def _log_scale(n: float, d: int, epsilon: float) -> float:
-    """Half the logarithm of d / (n epsilon^2)."""
+    """Return half the logarithm of d / (n epsilon^2)."""
     return 0.5 * (math.log(d) - math.log(n)) - math.log(epsilon)
 
 
 def _shared(Z: Any, weights: Any) -> tuple[Any, float]:
-    """Rows in double precision, and the count that their scatter is to be divided by.
+    """Return rows in double precision and the number by which to divide their scatter.
 
-    Weighted rows are multiplied by the roots of their shares of the count, at most
-    one, so that no row overflows; the count is then one.
+    Weighted rows are multiplied by the square roots of their shares of the total
+    weight. These are at most one, so no row overflows. The returned number is then one.
     """
     xp = namespace(Z)
     if weights is None:
@@ -394,13 +405,13 @@ def _shared(Z: Any, weights: Any) -> tuple[Any, float]:
 
 
 def _count(Z: Any, weights: Any) -> float:
-    """Count the rows, with their copies."""
+    """Return the total weight of the samples."""
     xp = namespace(Z)
     return float(Z.shape[0] if weights is None else xp.sum(widen(weights)))
 
 
 def _groups(X: Any, y: Any, weights: Any) -> list[tuple[Any, Any, Any, float]]:
-    """Index (None for all), rows, weights and count of every group."""
+    """Return index (None for all), rows, weights and total weight of each group."""
     xp = namespace(X)
     y = memberships(y, X)
     groups = []
