@@ -272,13 +272,19 @@ def test_given_filters_are_used_as_they_are(axis):
     [
         ({"signal_shape": 5}, "Bad signal_shape: a grid of shape .* 5 points, .* 12 f"),
         ({"signal_shape": (4, 6)}, "24 points"),
-        ({"signal_shape": (4, -3)}, "Bad signal_shape: must be one positive integer"),
+        (
+            {"signal_shape": (4, -3)},
+            "Bad signal_shape: must be one or several positive",
+        ),
         ({"signal_shape": ()}, "Bad signal_shape"),
-        ({"signal_shape": (4, 3), "kernel_size": (2, 2, 2)}, "Bad kernel_size: 3 num"),
-        ({"kernel_size": (2.5,)}, "Bad kernel_size: must be one positive integer"),
+        (
+            {"signal_shape": (4, 3), "kernel_size": (2, 2, 2)},
+            "Bad kernel_size: .* found 3",
+        ),
+        ({"kernel_size": (2.5,)}, "Bad kernel_size: must be one or several positive"),
         ({"kernel_size": 3, "filters": "dct", "n_filters": 4}, "3 orthogonal filters"),
         ({"kernel_size": 3, "filters": "pca", "n_filters": 4}, "3 orthogonal filters"),
-        ({"filters": "kmeans", "n_filters": 99}, "Bad n_filters: .* from 24 patches"),
+        ({"filters": "kmeans", "n_filters": 99}, "Bad n_filters: .* found 24 "),
         ({"filters": np.ones((2, 13))}, r"Bad filters: filters of shape \(2, 1, 13\)"),
         ({"filters": np.ones((2, 3)), "signal_shape": (4, 3)}, "Bad filters"),
         ({"filters": [["a"]]}, "Bad filters"),
@@ -297,7 +303,9 @@ def test_errors_name_the_parameter(parameters, message):
 def test_signals_without_patches_that_are_not_flat_are_refused_by_clusters_only():
     X = np.zeros((3, 6))
     for constant in (X, X + 0.1):
-        with pytest.raises(ValueError, match="from 0 patches that are not flat"):
+        with pytest.raises(
+            ValueError, match="patches that are not flat as filters, found 0 "
+        ):
             ConvolutionalLifting(1, 3, filters="kmeans", random_state=0).fit(constant)
     for filters in ("gaussian", "pca", "dct"):
         model = ConvolutionalLifting(

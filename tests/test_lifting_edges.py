@@ -60,17 +60,15 @@ def test_filters_of_any_size_only_scale_the_result(power):
 def test_results_that_no_float_can_hold_are_refused():
     most = np.finfo(float).max
     filters = np.ones((1, 2, 2))
-    with pytest.raises(ValueError, match="X holds values so large that responses"):
+    with pytest.raises(ValueError, match="X contains values so large that responses"):
         lifting(filters, pooling=None).fit_transform(np.full((1, 24), most))
-    with pytest.raises(ValueError, match="Bad filters: they are too large for rows of"):
+    with pytest.raises(ValueError, match="Bad filters: they are too large for "):
         lifting(1e300 * filters).fit(X.astype(np.float32))
     model = lifting(1e300 * filters).fit(X)
-    with pytest.raises(ValueError, match="Bad filters: they are too large for rows of"):
+    with pytest.raises(ValueError, match="Bad filters: they are too large for "):
         model.transform(X.astype(np.float32))
     checks = np.tile([[most, -most], [-most, most]], (4, 4)).reshape(1, -1)
-    with pytest.raises(
-        ValueError, match="X holds values so large that what is between"
-    ):
+    with pytest.raises(ValueError, match="X contains values so large that the interp"):
         PolarTransformer((8, 8), 8, 50).fit_transform(checks)
 
 
@@ -194,5 +192,5 @@ def test_parameters_that_are_set_after_fit_change_nothing_until_then(later):
 @pytest.mark.parametrize("shape", [(2, 3, 5), (2, 1, 3, 3)])
 def test_filters_of_other_channels_or_axes_are_refused(shape):
     X = np.random.default_rng(0).normal(size=(6, 16))
-    with pytest.raises(ValueError, match="do not fit signals of 1 channel"):
+    with pytest.raises(ValueError, match="do not fit signals with 1 channel"):
         ConvolutionalLifting(filters=np.ones(shape)).fit(X)

@@ -120,7 +120,7 @@ def test_shape_is_the_most_nearly_square_one(d, shape):
     [
         ({"image_shape": (5, 3)}, "Bad image_shape: a grid of shape .* 15 points"),
         ({"image_shape": (12,)}, "Bad image_shape: must be height and width"),
-        ({"image_shape": (3, 0)}, "Bad image_shape: must be one positive integer"),
+        ({"image_shape": (3, 0)}, "Bad image_shape: must be one or several positive"),
         ({"n_radii": 0}, "n_radii"),
         ({"interpolation": "nearest"}, "interpolation"),
     ],

@@ -122,7 +122,7 @@ def test_parts_say_their_grid():
     for part in np.array_split(np.arange(30), 2):
         net.partial_fit(Z[part], Y[part], classes=[0, 1])
     assert net.signal_shape_ == GRID
-    with pytest.raises(ValueError, match="Bad signal_shape: X was made as signals"):
+    with pytest.raises(ValueError, match="Bad signal_shape: X contains signals"):
         InvariantReduNetClassifier(0, signal_shape=12).partial_fit(Z, Y, classes=[0, 1])
 
 
@@ -151,9 +151,9 @@ def test_features_are_named_by_channel_and_point(model):
 
 # -- and never guessed ----------------------------------------------------------------
 
-LOST = "signal_shape must be stated: X was made from signals"
-NAMES = "signal_shape must be stated: the column names of X look like those of signals"
-OTHER = r"Bad signal_shape: X was made as signals on a grid of shape \(3, 4\), but "
+LOST = "signal_shape must be specified: X was computed from signals"
+NAMES = "signal_shape must be specified: the column names of X look like those of"
+OTHER = r"Bad signal_shape: X contains signals on a grid of shape \(3, 4\), but "
 
 
 @pytest.mark.parametrize("output", ["default", "pandas"])
@@ -212,7 +212,7 @@ def test_rows_whose_columns_moved_demand_the_grid(change):
 def test_columns_that_are_named_like_signals_by_chance_are_told_so():
     pd = pytest.importorskip("pandas")
     frame = pd.DataFrame(X, columns=[f"sensor{i}_at_10" for i in range(12)])
-    hint = r"names of X look like those of signals.* If they are no .*signal_shape=12 "
+    hint = r"names of X look like those of signals.* are not .*signal_shape=12 "
     with pytest.raises(ValueError, match=hint):
         classifier().fit(frame, Y)
     assert classifier(signal_shape=12).fit(frame, Y).n_channels_ == 1
@@ -262,7 +262,7 @@ IMAGES = X.reshape(-1, *GRID)
 )
 def test_stacks_of_images_are_refused_with_a_hint(model, kind):
     name = "image_shape" if isinstance(model, PolarTransformer) else "signal_shape"
-    hint = rf"\(30, 3, 4\). Reshape it, X.reshape\(len\(X\), -1\), .* {name}=\(height"
+    hint = rf"\(30, 3, 4\). Reshape .* X.reshape\(len\(X\), -1\), .* {name}=\(height"
     images = kind(IMAGES)
     with pytest.raises(ValueError, match=hint):
         model.fit(images, Y)

@@ -163,7 +163,7 @@ def test_what_is_wrong_is_named_and_changes_nothing():
         ({}, X[:, :5], y, "5 features"),
         ({}, np.full_like(X, np.nan), y, "NaN"),
         ({"signal_shape": 2}, X, y, r"signal_shape is \(2,\) and was \(5,\)"),
-        ({"signal_shape": 3}, X, y, "no multiple"),
+        ({"signal_shape": 3}, X, y, "not a multiple"),
         ({"epsilon": -1.0}, X, y, "epsilon"),
     ):
         changed = model.set_params(**change)

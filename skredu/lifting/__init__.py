@@ -1,4 +1,4 @@
-"""Signals and images made ready for networks that are indifferent to shifts."""
+"""Transformers that prepare signals and images for shift-invariant networks."""
 
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ConvolutionalLifting", "PolarTransformer", "Signals"]
 
-# Networks know what a grid is without loading these.
+# Networks use the grid functions of this package without loading the transformers.
 __getattr__ = lazy(
     __name__,
     {

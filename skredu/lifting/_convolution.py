@@ -1,4 +1,4 @@
-"""ConvolutionalLifting: signals through a bank of filters on a cyclic grid."""
+"""ConvolutionalLifting: apply a bank of filters to signals on a cyclic grid."""
 
 from __future__ import annotations
 
@@ -41,98 +41,110 @@ FLOATS = [np.float64, np.float32]
 class ConvolutionalLifting(
     CallbackSupportMixin, SignalsOutMixin, TransformerMixin, SkreduEstimator
 ):
-    r"""Lift signals to many channels: cyclic filters and a sparsifying nonlinearity.
+    r"""Lift signals to many channels by cyclic filters and a sparsifying nonlinearity.
 
-    Rows are signals :math:`x_c[t]` of one or more channels on a cyclic grid of any
-    dimension: series, images, volumes. The responses of filter f are
+    Each sample is a signal :math:`x_c[t]` with one or more channels on a cyclic grid of
+    any dimension, such as a time series, an image or a volume. The response of filter f
+    is
 
     .. math:: y_f[t] = \sum_c \sum_s w_{fc}[s] \, x_c[t + s]
 
-    with indices modulo the grid. What is above a threshold, :math:`\sigma(y_f)`, makes
-    a channel of the result, after square roots and a local average. A cyclic shift of
-    the signal shifts the result. After it, classes that are made of all shifts of their
-    signals can be told apart by linear means at every frequency.
+    with indices modulo the grid. The part :math:`\sigma(y_f)` of a response above a
+    threshold becomes a channel of the result, after a square root and a local average.
+    A cyclic shift of the signal shifts the result. After the lifting, classes that
+    contain all shifts of their signals can be separated by linear operators at every
+    frequency.
 
     Parameters
     ----------
     n_filters : int, default=16
-        Number of filters, see ``filters``.
+        Number of filters; see ``filters``.
     kernel_size : int, tuple of int or "auto", default="auto"
-        Size of the filters along each axis of the grid, one number for all axes or one
-        for each. ``"auto"``: three eighths of the grid along each axis, but from 3 to
-        17 points. No filter is made larger than the grid.
+        Size of the filters along each axis of the grid, as one number for all axes or
+        one number per axis. ``"auto"`` means three eighths of the grid along each axis,
+        but between 3 and 17 points. Filters are never larger than the grid.
     signal_shape : int, tuple of int or None, default=None
-        Shape of the grid. Rows hold one channel after the other, each in C order, and
-        the number of channels is that of the features divided by that of the points.
-        None: as the rows say, if they come from another lifting or a network for
-        signals; otherwise the whole row is one channel on a line.
+        Shape of the grid. Each row contains one channel after the other, each in C
+        order. The number of channels is the number of features divided by the number of
+        points. If None, the shape is taken from the input if this is the output of
+        another lifting or of a network for signals; otherwise each row is one channel
+        on a one-dimensional grid.
     filters : {"auto", "gaussian", "pca", "kmeans", "dct"} or array-like, default="auto"
-        The bank, over all channels of the signals together.
+        The bank of filters. Each filter covers all channels of the signals.
 
-        ``"auto"``: ``"kmeans"`` or, where there are fewer patches than filters,
-        ``"gaussian"``. ``"gaussian"``: random directions; those of fewer filters are
-        the first of more, for one ``random_state``. ``"pca"``: principal directions,
-        about the origin, of all patches of the training rows. ``"kmeans"``: directions
-        of the centres of clusters of patches, at random points, without their mean and
-        of norm one. ``"dct"``: cosines, the smoothest first. An array of shape
-        ``(n_filters, *kernel)`` or ``(n_filters, n_channels, *kernel)`` is used as it
-        is, and ``n_filters`` and ``kernel_size`` are not.
+        - ``"auto"``: ``"kmeans"``, or ``"gaussian"`` if there are fewer patches than
+          filters.
+        - ``"gaussian"``: random directions. With a fixed ``random_state``, a smaller
+        bank
+          consists of the first filters of a larger one.
+        - ``"pca"``: principal directions, about the origin, of all patches of the
+          training samples.
+        - ``"kmeans"``: cluster centres of patches at random points, scaled to norm one.
+          The mean of each patch is subtracted, and each patch is scaled to norm one.
+        - ``"dct"``: cosines, beginning with the smoothest.
+        - An array of shape ``(n_filters, *kernel)`` or
+          ``(n_filters, n_channels, *kernel)`` is used as it is. ``n_filters`` and
+          ``kernel_size`` have no effect then.
     activation : {"relu", "soft", "split"} or None, default="relu"
-        The nonlinearity :math:`\sigma`. ``"relu"``: what is above the threshold,
-        :math:`\max(x - \tau, 0)`. ``"soft"``: both signs,
-        :math:`\mathrm{sign}(x) \max(|x| - \tau, 0)`. ``"split"``: both signs as two
-        channels, :math:`\max(x - \tau, 0)` of all filters and then
-        :math:`\max(-x - \tau, 0)` of all filters. None: the responses as they are.
-        With ``activation="relu"``, ``threshold=0`` and ``pooling=None`` the lifting is
+        The nonlinearity :math:`\sigma`.
+
+        - ``"relu"``: the part above the threshold, :math:`\max(x - \tau, 0)`.
+        - ``"soft"``: both signs, :math:`\mathrm{sign}(x) \max(|x| - \tau, 0)`.
+        - ``"split"``: both signs as separate channels, :math:`\max(x - \tau, 0)` of all
+          filters followed by :math:`\max(-x - \tau, 0)` of all filters.
+        - None: the unchanged responses.
+
+        With ``activation="relu"``, ``threshold=0`` and ``pooling=None``, the lifting is
         that of the ReduNet paper.
     threshold : float, default=0.5
-        The threshold :math:`\tau`, in units of the root mean square of the responses of
-        the row, over all filters and points; so a row times a positive number gives the
-        result times that number.
+        The threshold :math:`\tau`, relative to the root mean square of the responses of
+        the sample over all filters and points. So if a sample is multiplied by a
+        positive number, the result is multiplied by the same number.
     pooling : float or None, default=0.1
-        Width of the local average: the standard deviation of a cyclic Gaussian, as a
-        share of the size of the filters along each axis. It is taken of the square
-        roots :math:`\mathrm{sign}(\sigma) \sqrt{r\,|\sigma|}`, where r is the root mean
-        square of all responses of the row, so that strong and weak responses come
-        closer, and signals may differ a little in place and form. 0: the roots alone.
-        None: neither roots nor average.
+        Width of the local average, as the standard deviation of a cyclic Gaussian
+        divided by the size of the filters along each axis. The square roots
+        :math:`\mathrm{sign}(\sigma) \sqrt{r\,|\sigma|}` are averaged, where r is the
+        root mean square of all responses of the sample. This makes strong and weak
+        responses more similar, and tolerates small differences in position and shape. 0
+        means square roots without averaging, and None means neither.
     random_state : int, RandomState instance or None, default=None
-        Seed of ``"auto"``, ``"gaussian"`` and ``"kmeans"``; pass an int for the same
-        filters in every call.
+        Determines the random numbers of ``"auto"``, ``"gaussian"`` and ``"kmeans"``.
+        Pass an int for reproducible output across multiple function calls.
 
     Attributes
     ----------
     filters_ : ndarray of shape (n_filters, n_channels, *kernel)
-        The filters, of norm one unless they were given.
+        The filters. They have norm one unless they were passed as an array.
     signal_shape_ : tuple of int
         Shape of the grid.
     n_channels_ : int
-        Number of channels of the result. It has ``n_channels_`` times the points of
-        the grid as features, one channel after the other.
+        Number of channels of the result. The number of its features is ``n_channels_``
+        times the number of points of the grid, with one channel after the other.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the features, where ``X`` has string names.
+        Names of features seen during fit. Defined only when ``X`` has feature names
+        that are all strings.
 
     See Also
     --------
-    PolarTransformer : Makes shifts of the rotations of an image.
+    PolarTransformer : Turns rotations of images into shifts.
 
     Notes
     -----
-    With C channels, F filters of K points and T points of the grid, a row takes
-    :math:`CFKT` multiplications of a matrix product or, where the filters are large,
-    F + C Fourier transforms and :math:`CFT` products. Rows go through in blocks:
-    transform needs memory for the input, the result and about the larger of 4 MiB
-    and eight rows of :math:`(CK + F)T` (matrix product, up to
-    :math:`CKT = 2^{22}`) or :math:`2(C + F)T` numbers. To fit ``"pca"`` takes a matrix
-    of :math:`(CK)^2` numbers, for ``"kmeans"`` up to 50 000 patches are drawn.
+    With C channels, F filters of K points and T points of the grid, a sample takes
+    :math:`CFKT` multiplications of a matrix product or, if the filters are large, F + C
+    Fourier transforms and :math:`CFT` products. The samples are processed in blocks:
+    ``transform`` needs memory for the input, the result and about the larger of 4 MiB
+    and eight samples of :math:`(CK + F)T` (matrix product, up to :math:`CKT = 2^{22}`)
+    or :math:`2(C + F)T` numbers. ``fit`` needs a matrix of :math:`(CK)^2` numbers for
+    ``"pca"``, and draws up to 50 000 patches for ``"kmeans"``.
 
     References
     ----------
     Chan, Yu, You, Qi, Wright and Ma, "ReduNet: a white-box deep network from the
-    principle of maximizing rate reduction", JMLR 23, 2022, section 4: random filters
-    and "relu", signals continued on the right.
+    principle of maximizing rate reduction", JMLR 23, 2022, section 4, for random
+    filters and "relu", with signals that are continued on the right.
 
     Coates and Ng, "Learning feature representations with k-means", 2012.
 
@@ -196,14 +208,14 @@ class ConvolutionalLifting(
 
     @all_or_nothing
     def fit(self, X: Any, y: Any = None) -> ConvolutionalLifting:
-        """Make the filters.
+        """Determine the filters.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Training rows; their values only matter for "pca" and "kmeans".
+            The training data. The values only matter for "pca" and "kmeans".
         y : None
-            Ignored.
+            Not used, present here for API consistency by convention.
 
         Returns
         -------
@@ -213,7 +225,7 @@ class ConvolutionalLifting(
         Raises
         ------
         ValueError
-            If a parameter is out of range, or does not fit the rows.
+            If a parameter is out of range or inconsistent with ``X``.
         """
         self._validate_params()
         refuse_stacks(X)
@@ -226,23 +238,23 @@ class ConvolutionalLifting(
         return self
 
     def transform(self, X: Any) -> Any:
-        """Lift rows.
+        """Apply the filters and the nonlinearity.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows.
+            The signals to lift.
 
         Returns
         -------
         Z : ndarray of shape (n_samples, n_channels * n_points)
-            Responses of all filters, one channel after the other. They say on which
-            grid they are to networks and liftings.
+            The transformed signals, with one channel after the other. They carry the
+            shape of their grid, which networks and liftings use.
 
         Raises
         ------
         ValueError
-            If ``X`` does not fit the training rows.
+            If ``X`` is inconsistent with the training data.
         """
         check_is_fitted(self)
         refuse_stacks(X)
@@ -255,7 +267,7 @@ class ConvolutionalLifting(
     def _respond(self, X: Any, Z: Any) -> None:
         """Write the channels of rows, block by block, into Z (n, channels, points).
 
-        Powers of two keep rows and filters away from the ends of their type.
+        Rows and filters are scaled by powers of two to avoid overflow and underflow.
         """
         grid, nonlinearity = self.signal_shape_, Nonlinearity(**self._nonlinearity)
         filters = _as_type(self.filters_, X.dtype)
@@ -279,7 +291,7 @@ class ConvolutionalLifting(
         return self.n_channels_ * math.prod(self.signal_shape_)
 
     def _describe(self, filters: Any, grid: tuple[int, ...]) -> None:
-        """Keep the filters, and what follows them."""
+        """Store the filters and the nonlinearity."""
         nonlinearity = self._nonlinearity_for(filters)
         n_channels = nonlinearity.channels(len(filters))
         refuse_too_many(n_channels * math.prod(grid), "n_filters", "features")
@@ -296,7 +308,7 @@ class ConvolutionalLifting(
         return self._made(_near_one(X), shape, progress).astype(X.dtype)
 
     def _made(self, X: Any, shape: tuple[int, ...], progress: Progress) -> Any:
-        """Make filters of a shape (channels, *kernel) by their name."""
+        """Make filters of shape (channels, *kernel) of the kind ``self.filters``."""
         if self.filters == "pca":
             return _filters.pca(X, self.n_filters, shape[1:], progress)
         if self.filters == "dct":
@@ -312,20 +324,21 @@ class ConvolutionalLifting(
         return _filters.gaussian(rng, self.n_filters, shape)
 
     def _kernel(self, grid: tuple[int, ...]) -> tuple[int, ...]:
-        """Size of the filters along each axis of a grid."""
+        """Return the size of the filters along each axis of a grid."""
         if isinstance(self.kernel_size, str):
             sizes = tuple(min(17, max(3, round(0.375 * side))) for side in grid)
         else:
             sizes = shape_of(self.kernel_size, "kernel_size")
         if len(sizes) not in (1, len(grid)):
             raise ValueError(
-                f"Bad kernel_size: {len(sizes)} numbers for a grid of shape {grid}."
+                "Bad kernel_size: must be one number or one number per axis, found "
+                f"{len(sizes)} numbers for a grid of shape {grid}."
             )
         sizes = sizes * len(grid) if len(sizes) == 1 else sizes
         return tuple(map(min, sizes, grid))
 
     def _nonlinearity_for(self, filters: Any) -> Nonlinearity:
-        """Return what follows these filters, in points of the grid."""
+        """Return the nonlinearity after these filters, in points of the grid."""
         share = 0.0 if self.pooling is None else float(self.pooling)
         widths = tuple(share * size for size in filters.shape[2:])
         root = self.pooling is not None
@@ -333,7 +346,7 @@ class ConvolutionalLifting(
 
 
 def _given(filters: Any, n_channels: int, grid: tuple[int, ...]) -> Any:
-    """Check filters that were given; one channel need not be an axis."""
+    """Validate filters that were passed; an axis for a single channel is optional."""
     with naming("filters"):
         check_numbers(filters, "filters")
         filters = check_array(filters, dtype=FLOATS, allow_nd=True)
@@ -344,23 +357,25 @@ def _given(filters: Any, n_channels: int, grid: tuple[int, ...]) -> Any:
     if not fits or any(map(int.__gt__, kernel, grid)):
         raise ValueError(
             f"Bad filters: filters of shape {filters.shape} (n_filters, channels, "
-            f"*kernel) do not fit signals of {n_channels} channels on a grid of shape "
-            f"{grid}."
+            f"*kernel) do not fit signals with {n_channels} channels on a grid of "
+            f"shape {grid}."
         )
     return filters
 
 
 def _as_type(filters: Any, dtype: Any) -> Any:
-    """Return filters in the type of the rows, which has to hold them."""
+    """Convert filters to the type of the samples, if they do not overflow."""
     with np.errstate(over="ignore"):
         converted = filters.astype(dtype, copy=False)
     if not np.all(np.isfinite(converted)):
-        raise ValueError(f"Bad filters: they are too large for rows of type {dtype}.")
+        raise ValueError(
+            f"Bad filters: they are too large for samples of type {dtype}."
+        )
     return converted
 
 
 def _near_one(X: Any) -> Any:
-    """Signals, divided by a power of two if they are very large or very small."""
+    """Divide signals by a power of two if they are very large or very small."""
     power = exponents(np.reshape(X, (1, -1)))
     return X if power is None else np.ldexp(X, -power.item())
 
@@ -370,6 +385,6 @@ def _scale_back(Z: Any, powers: Any) -> None:
         np.ldexp(Z, powers, out=Z)
     if not np.all(np.isfinite(Z)):
         raise ValueError(
-            f"X holds values so large that responses exceed what {Z.dtype} can hold: "
-            "scale the rows or the filters."
+            f"X contains values so large that responses overflow in {Z.dtype}: scale "
+            "the samples or the filters."
         )

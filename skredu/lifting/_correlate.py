@@ -16,16 +16,16 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy import fft
 
-# To copy a number into a patch takes as long as to multiply it by so many filters;
-# a transform takes so many multiplications a point, times log2(2 points). Measured
-# on one core in both precisions: close enough to choose by.
+# Costs in multiplications: COPY_COST to copy a number into a patch, and FOURIER_COST
+# per point, times log2(2 points), for a transform. They were measured on one core in
+# both precisions, and are accurate enough to choose the faster method.
 COPY_COST, FOURIER_COST = 15, 6
-# Numbers that the patches of a row may hold.
+# Largest number of entries of the patches of a row.
 MOST_PATCHES = 2**22
 
 
 def correlator(filters: Any, grid: tuple[int, ...]) -> tuple[Callable[[Any], Any], int]:
-    """Return the faster function for a bank, and the numbers it holds for each row."""
+    """Return the faster function for a bank, and how many numbers it needs per row."""
     n_filters, n_channels, *kernel = filters.shape
     points, taps = math.prod(grid), n_channels * math.prod(kernel)
     products = taps * (COPY_COST + n_filters)
@@ -39,14 +39,14 @@ def correlator(filters: Any, grid: tuple[int, ...]) -> tuple[Callable[[Any], Any
 
 
 def by_products(X: Any, filters: Any) -> Any:
-    """Product of the filters with all patches."""
+    """Correlate by a matrix product of the filters with all patches."""
     bank = np.reshape(filters, (filters.shape[0], -1))
     Y = bank @ patches(X, filters.shape[2:])
     return np.reshape(Y, (X.shape[0], len(filters), *X.shape[2:]))
 
 
 def patches(X: Any, kernel: tuple[int, ...]) -> Any:
-    """Patches at all points as columns, (b, channels * taps, points)."""
+    """Return patches at all points as columns, (b, channels * taps, points)."""
     m = len(kernel)
     widths = [(0, 0), (0, 0), *((0, size - 1) for size in kernel)]
     axes = tuple(range(2, 2 + m))
@@ -57,12 +57,12 @@ def patches(X: Any, kernel: tuple[int, ...]) -> Any:
 
 
 def spectra_of(filters: Any, grid: tuple[int, ...]) -> Any:
-    """Conjugate half spectra of filters on a grid."""
+    """Return the conjugate half spectra of filters on a grid."""
     return np.conj(fft.rfftn(filters, s=grid, axes=tuple(range(2, filters.ndim))))
 
 
 def by_fourier(X: Any, spectra: Any) -> Any:
-    """Products of spectra, frequency by frequency."""
+    """Correlate by products of spectra at every frequency."""
     grid = X.shape[2:]
     axes = tuple(range(2, X.ndim))
     rows = fft.rfftn(X, axes=axes)

@@ -1,7 +1,7 @@
-"""Banks of filters: random, given by a formula, or learned from patches.
+"""Banks of filters that are random, given by a formula, or learned from patches.
 
-All have the shape (n_filters, channels, *kernel) and filters of norm one, in double
-precision.
+All banks have the shape (n_filters, channels, *kernel) and consist of filters of norm
+one in double precision.
 """
 
 from __future__ import annotations
@@ -21,19 +21,20 @@ from skredu.lifting._grid import rows_at_a_time
 Shape = tuple[int, ...]
 
 NAMES = ("gaussian", "pca", "kmeans", "dct")
-# Patches to cluster, and numbers that they may hold, but for ten patches a filter.
+# Largest number of patches to cluster, and of their entries; at least ten patches per
+# filter are always allowed.
 MOST_PATCHES, MOST_NUMBERS = 50_000, 2**23
-# A patch is flat whose norm is less than this share of the largest.
+# A patch is flat if its norm is less than this share of the largest norm.
 FLAT = 1e-3
 
 
 def gaussian(rng: np.random.RandomState, n_filters: int, shape: Shape) -> Any:
-    """Directions of independent normal numbers; fewer are the first of more."""
+    """Draw random directions; a smaller bank is the beginning of a larger one."""
     return unit(rng.standard_normal((n_filters, *shape)))
 
 
 def dct(n_filters: int, shape: Shape) -> Any:
-    """Cosines, the smoothest first."""
+    """Return cosines, beginning with the smoothest."""
     _enough(n_filters, shape, "dct")
     frequencies = np.indices(shape).reshape(len(shape), -1)
     roughness = np.sum((frequencies / np.array(shape)[:, None]) ** 2, axis=0)
@@ -43,10 +44,10 @@ def dct(n_filters: int, shape: Shape) -> Any:
 
 
 def pca(X: Any, n_filters: int, kernel: Shape, progress: Progress = UNWATCHED) -> Any:
-    """Principal directions of all patches of the signals, about the origin.
+    """Return principal directions, about the origin, of all patches of the signals.
 
-    The second moments of all patches of a cyclic signal are its autocorrelation, so
-    that no patch is made.
+    The second moments of all patches of a cyclic signal are its autocorrelation, so the
+    patches are never formed.
     """
     n_channels, grid = X.shape[1], X.shape[2:]
     _enough(n_filters, (n_channels, *kernel), "pca")
@@ -77,27 +78,27 @@ def autocorrelation(X: Any, progress: Progress = UNWATCHED) -> Any:
 
 
 def kmeans(rows: Any, n_filters: int, shape: Shape, rng: np.random.RandomState) -> Any:
-    """Directions of the centres of clusters of patches, see `some_patches`."""
+    """Return the directions of cluster centres of patches; see `some_patches`."""
     if len(rows) < n_filters:
         raise ValueError(
-            f"Bad n_filters: n_filters={n_filters} filters cannot be made by "
-            f"filters='kmeans' from {len(rows)} patches that are not flat."
+            "Bad n_filters: filters='kmeans' needs at least as many patches that are "
+            f"not flat as filters, found {len(rows)} for n_filters={n_filters}."
         )
     model = MiniBatchKMeans(n_filters, n_init=3, random_state=rng)
     centres = model.fit(rows).cluster_centers_
-    # Patches that cancel each other have no direction in common: take one of them.
+    # If the patches of a cluster cancel each other, use a single patch instead.
     nothing = np.linalg.norm(centres, axis=1) < FLAT
     centres[nothing] = rows[: np.sum(nothing)]
     return np.reshape(unit(centres), (n_filters, *shape))
 
 
 def enough_patches(n_filters: int, shape: Shape) -> int:
-    """How many patches to cluster for filters of a shape (channels, *kernel)."""
+    """Return how many patches to cluster for filters of shape (channels, *kernel)."""
     return max(10 * n_filters, min(MOST_PATCHES, MOST_NUMBERS // math.prod(shape)))
 
 
 def some_patches(X: Any, kernel: Shape, most: int, rng: np.random.RandomState) -> Any:
-    """Patches at random points, without their mean and of norm one, but flat ones."""
+    """Return centred patches of norm one at random points, without flat ones."""
     grid = X.shape[2:]
     n = len(X) * math.prod(grid)
     places = rng.randint(0, n, most) if n > most else np.arange(n)
@@ -125,10 +126,10 @@ def unit(filters: Any) -> Any:
 
 
 def _enough(n_filters: int, shape: Shape, name: str) -> None:
-    """Refuse more filters than there are orthogonal ones."""
+    """Raise an error if there are fewer orthogonal filters than ``n_filters``."""
     most = math.prod(shape)
     if n_filters > most:
         raise ValueError(
             f"Bad n_filters: filters={name!r} has {most} orthogonal filters of shape "
-            f"{shape} (channels first), n_filters={n_filters} are too many."
+            f"{shape} (channels first), found n_filters={n_filters}."
         )

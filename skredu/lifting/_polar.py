@@ -1,4 +1,4 @@
-"""PolarTransformer: images on circles, where rotations are shifts."""
+"""PolarTransformer: sample images on circles, where rotations are shifts."""
 
 from __future__ import annotations
 
@@ -28,34 +28,36 @@ from skredu.lifting._signals import SignalsOutMixin, refuse_stacks
 class PolarTransformer(SignalsOutMixin, TransformerMixin, SkreduEstimator):
     r"""Sample images on circles around their centre.
 
-    A rotation of an image is then a cyclic shift along the circles, and estimators that
-    are indifferent to shifts are so to rotations: the result has the ``signal_shape``
-    ``n_angles``, and its channels are the radii.
+    A rotation of an image is then a cyclic shift along the circles, so estimators that
+    are invariant to shifts become invariant to rotations. The result has the
+    ``signal_shape`` ``n_angles``, and its channels are the radii.
 
-    Circles have the radii :math:`(i + 1/2) R / m`, the middles of ``n_radii`` rings of
-    one width that fill the largest circle in the image (through the middles of its
-    outermost pixels). Angles are :math:`2\pi k / \text{n\_angles}`, from the right of
-    the image counterclockwise; the last is not the first again, so that a rotation by
-    one step is a shift by one.
+    The radii are :math:`(i + 1/2) R / m`, the middles of m = ``n_radii`` rings of equal
+    width that fill the largest circle in the image, which has the radius R and passes
+    through the centres of the outermost pixels. The angles are
+    :math:`2\pi k / \text{n\_angles}`, counted counterclockwise from the right of the
+    image. The first angle is not repeated at the end, so a rotation by one step is a
+    shift by one point.
 
     Parameters
     ----------
     image_shape : tuple of int or None, default=None
-        Height and width. Rows hold one channel after the other, each in C order, and
-        the number of channels is that of the features divided by that of the pixels.
-        None: one channel, in the most nearly square shape, no higher than wide.
+        Height and width of the images. Each row contains one channel after the other,
+        each in C order. The number of channels is the number of features divided by the
+        number of pixels. None means one channel in the shape that is closest to a
+        square and not higher than wide.
     n_radii : int, default=10
         Number of circles.
     n_angles : int, default=100
         Number of points on each circle.
     interpolation : {"linear", "cubic"}, default="cubic"
-        Between pixels: linear along both axes, or cubic convolution (Keys), which
-        blurs less.
+        Interpolation between pixels: linear along both axes, or cubic convolution
+        (Keys), which blurs less.
 
     Attributes
     ----------
     image_shape_ : tuple of int
-        Height and width.
+        Height and width of the images.
     radii_ : ndarray of shape (n_radii,)
         Radii of the circles, in pixels.
     angles_ : ndarray of shape (n_angles,)
@@ -63,23 +65,25 @@ class PolarTransformer(SignalsOutMixin, TransformerMixin, SkreduEstimator):
     signal_shape_ : tuple of int
         Shape of the grid of the result, ``(n_angles,)``.
     n_channels_ : int
-        Number of channels of the result, ``n_radii`` for each of the image.
+        Number of channels of the result, ``n_radii`` per channel of the image.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the features, where ``X`` has string names.
+        Names of features seen during fit. Defined only when ``X`` has feature names
+        that are all strings.
 
     See Also
     --------
-    ConvolutionalLifting : Lifts the circles to more channels.
+    ConvolutionalLifting : Lifts signals to more channels.
 
     Notes
     -----
-    The result has the shape (n_samples, channels * n_radii * n_angles): for each
-    channel of the image, and then for each radius from the inside, all angles. It is a
-    product with a sparse matrix of 4 (linear) or 16 (cubic) numbers for each point,
-    made in fit, circle by circle: 12 bytes for each number. Rows go through in blocks:
-    besides input and result, transform needs at most the larger of 4 MiB and eight rows
+    The result has the shape (n_samples, channels * n_radii * n_angles). It contains all
+    angles for each channel of the image and, within each channel, for each radius
+    beginning with the smallest. It is computed as a product with a sparse matrix of 4
+    (linear) or 16 (cubic) numbers per point, which ``fit`` builds circle by circle,
+    with 12 bytes for each number. The samples are processed in blocks: in addition to
+    input and result, ``transform`` needs at most the larger of 4 MiB and eight samples
     of input and result.
 
     References
@@ -93,7 +97,7 @@ class PolarTransformer(SignalsOutMixin, TransformerMixin, SkreduEstimator):
 
     Examples
     --------
-    A quarter turn is a shift by a quarter of the angles.
+    A rotation by 90 degrees is a shift by a quarter of the angles:
 
     >>> import numpy as np
     >>> from sklearn.datasets import load_digits
@@ -137,14 +141,14 @@ class PolarTransformer(SignalsOutMixin, TransformerMixin, SkreduEstimator):
 
     @all_or_nothing
     def fit(self, X: Any, y: Any = None) -> PolarTransformer:
-        """Find the points and their weights; the values of the rows do not matter.
+        """Compute the interpolation weights.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Training rows.
+            The training data. Only the number of features matters.
         y : None
-            Ignored.
+            Not used, present here for API consistency by convention.
 
         Returns
         -------
@@ -154,7 +158,7 @@ class PolarTransformer(SignalsOutMixin, TransformerMixin, SkreduEstimator):
         Raises
         ------
         ValueError
-            If a parameter is out of range, or does not fit the rows.
+            If a parameter is out of range or inconsistent with ``X``.
         """
         self._validate_params()
         refuse_stacks(X, "image_shape")
@@ -177,17 +181,17 @@ class PolarTransformer(SignalsOutMixin, TransformerMixin, SkreduEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows of pixels.
+            The images, with one image per row.
 
         Returns
         -------
         Z : ndarray of shape (n_samples, n_channels * n_radii * n_angles)
-            Values on the circles, all angles of one radius after the other.
+            Values on the circles, with all angles of one radius after the other.
 
         Raises
         ------
         ValueError
-            If ``X`` does not fit the training rows.
+            If ``X`` is inconsistent with the training data.
         """
         check_is_fitted(self)
         refuse_stacks(X, "image_shape")
@@ -203,8 +207,8 @@ class PolarTransformer(SignalsOutMixin, TransformerMixin, SkreduEstimator):
             Z[block] = np.reshape((operator @ images.T).T, Z[block].shape)
             if not np.all(np.isfinite(Z[block])):
                 raise ValueError(
-                    "X holds values so large that what is between pixels exceeds what "
-                    f"{X.dtype} can hold: scale the rows."
+                    "X contains values so large that the interpolation overflows in "
+                    f"{X.dtype}: scale the images."
                 )
         return self._marked(Z)
 
@@ -214,7 +218,7 @@ class PolarTransformer(SignalsOutMixin, TransformerMixin, SkreduEstimator):
 
 
 def _image_shape(given: Sequence[int] | None, n_pixels: int) -> tuple[int, int]:
-    """Height and width as given, or the most nearly square ones."""
+    """Return the given height and width, or those closest to a square."""
     if given is not None:
         shape = shape_of(given, "image_shape")
         if len(shape) != 2:
@@ -231,11 +235,11 @@ def _image_shape(given: Sequence[int] | None, n_pixels: int) -> tuple[int, int]:
 def sampling_matrix(
     radii: Any, angles: Any, shape: tuple[int, int], interpolation: str
 ) -> tuple[Any, Any, Any]:
-    """Interpolate between pixels at the points of circles around the centre.
+    """Build the matrix that interpolates images at the points of circles.
 
-    Returns what makes a sparse matrix (points, pixels) with compressed rows: weights,
-    pixels, and where rows begin. It is made circle by circle, in a memory that is
-    little more than its own.
+    Returns the data, indices and index pointer of a sparse matrix (points, pixels) with
+    compressed rows. The matrix is built circle by circle, and needs little more memory
+    than it has entries.
     """
     taps = 4 if interpolation == "linear" else 16
     weights = np.empty((len(radii), len(angles) * taps))
@@ -252,9 +256,9 @@ def sampling_matrix(
 
 
 def _taps(x: Any, size: int, interpolation: str) -> tuple[Any, Any]:
-    """Pixels next to positions along an axis, and their weights, (points, taps).
+    """Return pixels next to positions along an axis, and their weights, (points, taps).
 
-    Beyond the border the outermost pixels are repeated.
+    The outermost pixels are repeated beyond the border.
     """
     low = np.floor(x)
     t = (x - low)[:, None]

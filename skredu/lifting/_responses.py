@@ -1,4 +1,4 @@
-"""What becomes of the responses of filters: sparse, compressed, smoothed."""
+"""Nonlinearity after the filters: threshold, square root and local average."""
 
 from __future__ import annotations
 
@@ -12,18 +12,17 @@ from scipy.ndimage import gaussian_filter
 
 @dataclass(frozen=True)
 class Nonlinearity:
-    """What is done to responses of shape (b, filters, points).
+    """Nonlinearity for responses of shape (b, filters, points).
 
     Parameters
     ----------
     activation : {"relu", "soft", "split"} or None
     threshold : float
-        In units of the root mean square of the responses of a row.
+        Relative to the root mean square of the responses of a row.
     root : bool
-        Whether square roots follow, in units of that root mean square.
+        Whether to take square roots, relative to this root mean square.
     widths : tuple of float
-        Standard deviation of the Gaussian that averages them along each axis, in
-        points.
+        Standard deviation of the Gaussian average along each axis, in points.
     """
 
     activation: str | None
@@ -32,7 +31,7 @@ class Nonlinearity:
     widths: tuple[float, ...]
 
     def channels(self, n_filters: int) -> int:
-        """Count the channels that so many filters make."""
+        """Return the number of channels for a number of filters."""
         return 2 * n_filters if self.activation == "split" else n_filters
 
     def apply(self, Y: Any, grid: tuple[int, ...], *, out: Any) -> None:
@@ -40,7 +39,8 @@ class Nonlinearity:
         size = np.zeros((len(Y), 1, 1), dtype=Y.dtype)
         if self.threshold > 0 or self.root:
             np.sqrt(np.mean(Y * Y, axis=(1, 2), keepdims=True), out=size)
-        # No response exceeds the root of their number; a level may not overflow.
+        # No response exceeds the square root of their number, so larger thresholds are
+        # equivalent, and the level does not overflow.
         most = 2.0 * math.sqrt(math.prod(Y.shape[1:]))
         self._activate(Y, size.dtype.type(min(self.threshold, most)) * size, out)
         if self.root:
@@ -63,9 +63,9 @@ class Nonlinearity:
 
 
 def exponents(X: Any) -> Any:
-    """Powers of two that rows (n, d) far from one are to be divided by, shape (n, 1).
+    """Return exponents of the powers of two by which to divide rows, shape (n, 1).
 
-    None where no row is so large or so small that squares of its entries are lost.
+    None means that the squares of all entries can be represented without scaling.
     """
     largest = np.maximum(np.max(X, axis=1), -np.min(X, axis=1))
     found = np.frexp(largest)[1]

@@ -1,10 +1,10 @@
-"""Rows that are signals: how they say on which grid, and how the next step is told.
+"""Arrays that carry the shape of the grid of their signals.
 
-What makes signals marks them with the shape of their grid: arrays by their type, frames
-by the names of their columns. So the shape is stated once in a pipeline. Where the mark
-does not hold any more, because columns were joined, moved or left out, the shape has to
-be stated: taken for one channel on a line, such rows would give wrong results in
-silence.
+Transformers that return signals mark them with the shape of their grid: arrays by their
+type, data frames by the names of their columns. So the shape has to be specified only
+once in a pipeline. If the mark is no longer valid, because columns were joined, moved
+or left out, the shape has to be specified again. Otherwise the samples would silently
+be treated as one channel on a one-dimensional grid, which leads to wrong results.
 """
 
 from __future__ import annotations
@@ -27,22 +27,23 @@ NAME = "signal_shape"
 FEATURE = re.compile(r"(.*?)(\d+)_at((?:_\d+)+)", re.DOTALL)
 
 
-# Rows stay whole in these, or are changed entry by entry. Others may mix columns.
+# Functions that keep rows whole or work entry by entry. All others may mix columns.
 ROWWISE = {np.concatenate, np.vstack, np.hstack, np.split, np.array_split, np.vsplit}
 ROWWISE |= {np.copy, np.clip, np.round, np.nan_to_num}
 
 
 class Signals(np.ndarray):
-    """Rows of signals; an ordinary array that remembers the shape of their grid.
+    """Array with one signal per row that carries the shape of their grid.
 
-    Rows that are chosen, copied or stacked keep it, and so does what is computed entry
-    by entry. It is None after everything else, as columns may have moved.
+    The shape is kept if rows are selected, copied or stacked, and by operations that
+    work entry by entry. After all other operations it is None, because columns may have
+    moved.
     """
 
     # the name in pickles, and in what pipelines cache
     __module__ = "skredu"
 
-    signal_shape: Shape | None = None  # that of all views and results, unless set below
+    signal_shape: Shape | None = None  # default of views and results
 
     def __new__(cls, rows: Any, signal_shape: Shape | None = None) -> Signals:
         signals = np.asarray(rows).view(cls)
@@ -102,8 +103,9 @@ def _is_all(index: Any) -> bool:
 def _marked_like(result: Any, sources: Sequence[Any]) -> Any:
     """Mark a result with the grid of its sources, if all are on the same one.
 
-    Else, the result says that the grid is lost. A single row or column, for instance of
-    means, becomes an ordinary array, so that signals minus their means stay signals.
+    Otherwise the result is marked as signals whose grid is unknown. A single row or
+    column, for instance of means, becomes an ordinary array, so that signals minus
+    their means remain signals.
     """
     if not isinstance(result, np.ndarray):
         return result
@@ -116,7 +118,7 @@ def _marked_like(result: Any, sources: Sequence[Any]) -> Any:
 
 
 class SignalsOutMixin(ClassNamePrefixFeaturesOutMixin):
-    """A transformer whose result says on which grid it is."""
+    """Mixin for transformers whose output carries the shape of its grid."""
 
     signal_shape_: Shape
     n_channels_: int
@@ -126,30 +128,30 @@ class SignalsOutMixin(ClassNamePrefixFeaturesOutMixin):
         return True
 
     def _marked(self, Z: Any) -> Any:
-        """Features that say on which grid they are, if they are signals."""
+        """Mark features with the shape of their grid, if they are signals."""
         if type(Z) is not np.ndarray or not self._gives_signals:
             return Z
         return Signals(Z, self.signal_shape_)
 
     def get_feature_names_out(self, input_features: Any = None) -> Any:
-        """Get names of the features: of signals, their channel and their point.
+        """Get output feature names; for signals, these contain channel and point.
 
         Parameters
         ----------
         input_features : array-like of str or None, default=None
-            Only used to check their number.
+            Only used to validate the number of features.
 
         Returns
         -------
         names : ndarray of str objects
-            The lower-case class name with the number of the feature or, for signals,
-            with the number of the channel, ``_at`` and the point, all from 0:
+            The lower-case class name, followed by the index of the feature or, for
+            signals, by the index of the channel, ``_at`` and the point, for instance
             ``"convolutionallifting2_at_0_5"``.
 
         Raises
         ------
         ValueError
-            If ``input_features`` are not as many as were seen during fit.
+            If the number of ``input_features`` differs from that seen during fit.
         """
         names = super().get_feature_names_out(input_features)
         if not self._gives_signals:
@@ -165,12 +167,13 @@ def _names(prefix: str, n_channels: int, shape: Shape) -> list[str]:
 
 
 def grid_of(X: Any, given: Any, n_features: int) -> Shape:
-    """Shape of the grid of rows: as given, or as they say, or a line.
+    """Return the shape of the grid, from the parameter, the mark, or as one axis.
 
     Raises
     ------
     ValueError
-        If they say another one than given, or no more which, and none is given.
+        If mark and parameter contradict each other, or if the mark was lost and no
+        shape is given.
     """
     said = _said(X)
     if given is not None:
@@ -178,37 +181,37 @@ def grid_of(X: Any, given: Any, n_features: int) -> Shape:
         _agree(said, shape, f"{NAME}={given!r} was given")
         return shape
     if said == ():
-        raise ValueError(f"{NAME} must be stated: {_lost(X)}")
+        raise ValueError(f"{NAME} must be specified: {_lost(X)}")
     return said or (n_features,)
 
 
 def _lost(X: Any) -> str:
     if isinstance(X, Signals):
         return (
-            "X was made from signals, but does not say on which grid any more, for "
+            "X was computed from signals, but the shape of their grid was lost, for "
             "instance because columns were joined, left out or mixed."
         )
     return (
-        "the column names of X look like those of signals, name0_at_0 and so on, but "
-        "are not those of whole channels in order. If they are no signals, "
-        f"{NAME}={X.shape[1]} takes a row for one channel on a line."
+        "the column names of X look like those of signals (name0_at_0 etc.), but are "
+        "not those of complete channels in order. If the columns are not signals, "
+        f"{NAME}={X.shape[1]} treats each row as one channel on a one-dimensional grid."
     )
 
 
 def check_grid(X: Any, shape: Shape) -> None:
-    """Refuse rows that say another grid than that of the training rows."""
-    _agree(_said(X), shape, f"the training rows had {NAME}={shape}")
+    """Raise an error if the mark differs from the grid of the training data."""
+    _agree(_said(X), shape, f"the training data had {NAME}={shape}")
 
 
 def refuse_stacks(X: Any, name: str = NAME) -> None:
-    """Refuse arrays of more than two dimensions, with a hint."""
+    """Raise an error with a hint for arrays of more than two dimensions."""
     shape: Any = ()
     with suppress(TypeError, ValueError):  # ragged
         shape = X.shape if hasattr(X, "shape") else np.asarray(X).shape
     if len(shape) > 2:
         raise ValueError(
-            f"X must have one row for each signal, found an array of shape "
-            f"{tuple(shape)}. Reshape it, X.reshape(len(X), -1), and state the grid: "
+            f"X must have one row per signal, found an array of shape {tuple(shape)}. "
+            f"Reshape it with X.reshape(len(X), -1), and pass the shape of the grid, "
             f"{name}=(height, width) for images."
         )
 
@@ -219,14 +222,14 @@ def _agree(said: Shape | None, shape: Shape, other: str) -> None:
 
     if said and sides(said) != sides(shape):
         raise ValueError(
-            f"Bad {NAME}: X was made as signals on a grid of shape {said}, but "
-            f"{other}. State the shape of the grid at the first step that makes or "
-            "takes signals. To take rows for others on purpose, pass np.asarray(X)."
+            f"Bad {NAME}: X contains signals on a grid of shape {said}, but {other}. "
+            "Specify the shape of the grid in the first step that returns or accepts "
+            "signals. To ignore the grid of X on purpose, pass np.asarray(X)."
         )
 
 
 def _said(X: Any) -> Shape | None:
-    """Shape that rows say: () if they do not any more, None if they never did."""
+    """Return the shape that marks X, () if it was lost, None without a mark."""
     if isinstance(X, Signals):
         return X.signal_shape or ()
     names = getattr(X, "columns", None)
