@@ -61,13 +61,13 @@ def make_expressions(n_genes, seed):
 # --------------------------------------
 # A direction of a group costs about :math:`d/2` times its bits. In ten thousand
 # dimensions, a dozen samples never save that much: for the genes themselves, the
-# cheapest description has no groups. This can be found out with little memory, because
-# all computations take place in the span of the samples; a single array of size genes
-# by genes would take 800 MB.
+# cheapest description has no groups. Even this computation needs little memory, because
+# it takes place in the span of the samples; a single array of size genes by genes would
+# take 800 MB.
 
 X, y = make_expressions(10_000, seed=0)
 n, d = X.shape
-epsilon = NOISE * d**0.5  # the noise in a row
+epsilon = NOISE * d**0.5  # the noise of a sample
 
 tracemalloc.start()
 start = time.perf_counter()

@@ -119,7 +119,7 @@ for name, result in results.items():
 # %%
 # Losses during the search
 # ------------------------
-# The first panel shows the loss inside the searches, averaged over the three of them.
+# The first panel shows the loss during the searches, averaged over the three folds.
 
 searches = results["ReduNet, grid search"]["estimator"]
 inside = -np.mean([s.cv_results_["mean_test_score"] for s in searches], axis=0)

@@ -139,7 +139,7 @@ axis.set(xlabel="adjusted Rand index of the inliers, five draws", xlim=(-0.1, 1.
 axis.grid(axis="x", color="0.9")
 axis.set_axisbelow(True)
 axis.spines[["top", "right"]].set_visible(False)
-axis.set_title("Three subspaces in eight dimensions, one sample in five is an outlier")
+axis.set_title("Three subspaces in eight dimensions, with one outlier in five samples")
 
 if plt.get_backend().lower() != "agg":
     plt.show()
