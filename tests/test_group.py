@@ -237,6 +237,22 @@ def test_constant_features_cost_no_product_and_change_nothing():
         assert_allclose(found, expected, rtol=1e-10)
 
 
+@pytest.mark.parametrize("centred", [True, False])
+@pytest.mark.parametrize("epsilon", [0.05, 1.0, 50.0])
+def test_matrices_code_rows_like_eigenvectors(epsilon, centred):
+    X, w, new = data(60, 6, "fractions")
+    scatter = Scatter.from_rows(X, w, assume_centered=not centred)
+    blocks = vector_blocks(6, X)
+    dense = group_of_scatter(scatter, blocks, epsilon)
+    group = group_of_scatter(scatter, blocks)
+    assert isinstance(dense, DenseGroup)
+    found, expected = (g.extra(features(new), epsilon) for g in (dense, group))
+    assert_allclose(found, expected, rtol=1e-10)
+    path = np.array([epsilon])
+    assert_allclose(dense.length(path), group.length(path), rtol=1e-12)
+    assert isinstance(group_of_scatter(scatter, blocks, 1e-6), Group)
+
+
 @pytest.mark.parametrize("epsilon", [1e-2, 1e-4])
 def test_few_rows_in_single_precision_keep_the_bits_of_rows_in_their_span(epsilon):
     """A difference of squares, before a large factor, would lose ten bits of 350."""

@@ -10,12 +10,12 @@ from sklearn.metrics.pairwise import pairwise_kernels
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
 from skredu import MICLClassifier
-from skredu.classification._kernel_micl import KernelCoder, Products
-from skredu.classification._linear_micl import LinearCoder
-from skredu.classification._local_micl import LocalCoder
-from skredu.classification._training import Training
-from skredu.coding._old_group import spectral_group, triangular_group
-from skredu.coding._scatter import Scatter
+from skredu.classification._kernel import KernelClasses, Products
+from skredu.classification._local import LocalClasses
+from skredu.coding._blocks import vector_blocks
+from skredu.coding._classes import Classes
+from skredu.coding._factoring import group_of_scatter
+from skredu.coding._rows import Rows
 from skredu.rates import coding_length
 
 WEIGHTINGS = ["none", "copies", "fractions"]
@@ -208,18 +208,27 @@ def test_all_neighbours_are_the_class():
 # -- leave-one-out --------------------------------------------------------------------
 
 
-def linear_coder(rows, assume_centered):
-    scatters = rows.scatters([None] * len(rows.sizes), assume_centered, None)
-    return LinearCoder.from_scatters(scatters)
+def left_out(classes, rows, chosen, epsilon):
+    """Bits of some training rows in every class, in their own without them."""
+    training = getattr(classes, "training", lambda i: classes.features(rows.take(i)))
+    nats = classes.left_out(rows, np.array(chosen), training, np.array([epsilon]))
+    return nats[:, :, 0] / math.log(2)
 
 
-def kernel_coder(rows, assume_centered):
+def linear_classes(rows, assume_centered):
+    blocks = vector_blocks(rows.X.shape[1], rows.X)
+    scatters = rows.scatters(None, assume_centered)
+    pairs = zip(scatters, rows.shares(), strict=True)
+    return Classes([group_of_scatter(s, blocks, None, share) for s, share in pairs])
+
+
+def kernel_classes(rows, assume_centered):
     products = Products("rbf", {"gamma": 0.2}, rows.X)
-    return KernelCoder.fit(rows, products, assume_centered)
+    return KernelClasses.fit(rows, products, assume_centered)
 
 
-def local_coder(rows, assume_centered):
-    return LocalCoder.fit(rows, 4, assume_centered, None)
+def local_classes(rows, assume_centered):
+    return LocalClasses.fit(rows, 4, assume_centered)
 
 
 def linear_features(X):
@@ -251,28 +260,25 @@ def left_out_by_refitting(Z, d, y, weights, epsilon, assume_centered, n_neighbor
 @pytest.mark.parametrize("weighting", WEIGHTINGS)
 @pytest.mark.parametrize("assume_centered", [False, True])
 @pytest.mark.parametrize(
-    ("coder", "features", "n_neighbors"),
+    ("made", "features", "n_neighbors"),
     [
-        (linear_coder, linear_features, None),
-        (kernel_coder, kernel_features, None),
-        (local_coder, linear_features, 4),
+        (linear_classes, linear_features, None),
+        (kernel_classes, kernel_features, None),
+        (local_classes, linear_features, 4),
     ],
     ids=["linear", "kernel", "local"],
 )
 @pytest.mark.parametrize("shape", [(24, 3), (14, 20), (12, 4)])
 def test_left_out_row_costs_what_refitting_without_it_says(
-    shape, coder, features, n_neighbors, assume_centered, weighting, epsilon
+    shape, made, features, n_neighbors, assume_centered, weighting, epsilon
 ):
     X, y, weights, _ = problem(*shape, weighting=weighting, seed=3)
-    rows = Training.of(X, y, weights)
-    nats = coder(rows, assume_centered).left_out(
-        rows, np.arange(len(X)), np.array([epsilon])
-    )
+    rows = Rows.of(X, y, weights)
+    bits = left_out(made(rows, assume_centered), rows, range(len(X)), epsilon)
     Z, d = features(X)
     expected = left_out_by_refitting(
         Z, d, y, ones(X, weights), epsilon, assume_centered, n_neighbors
     )
-    bits = nats[:, :, 0] / math.log(2)
     assert_allclose(bits, expected, rtol=1e-8, atol=1e-8)
 
 
@@ -281,19 +287,19 @@ def test_left_out_rows_keep_their_digits_in_directions_of_their_own():
     # distortion a plain downdate would lose half the digits or more.
     X, y, _, new = problem(12, 30)
     X[6] = new[0]  # in place of the duplicate
-    rows, epsilon = Training.of(X, y, None), 1e-5
-    nats = linear_coder(rows, False).left_out(rows, np.arange(12), np.array([epsilon]))
+    rows, epsilon = Rows.of(X, y, None), 1e-5
+    bits = left_out(linear_classes(rows, False), rows, range(12), epsilon)
     expected = left_out_by_refitting(X, 30, y, np.ones(12), epsilon, False)
-    assert_allclose(nats[:, :, 0] / math.log(2), expected, rtol=1e-9)
+    assert_allclose(bits, expected, rtol=1e-9)
 
 
 def test_a_class_of_one_row_cannot_code_it_when_left_out():
     X, y, _, _ = problem()
     y = np.where(np.arange(40) == 7, 5, y)
-    rows = Training.of(X, y, None)
-    nats = linear_coder(rows, False).left_out(rows, np.array([39]), np.array([1.0]))
-    assert np.isposinf(nats[0, -1, 0])
-    assert np.isfinite(nats[0, :-1]).all()
+    rows = Rows.of(X, y, None)
+    bits = left_out(linear_classes(rows, False), rows, [39], 1.0)
+    assert np.isposinf(bits[0, -1])
+    assert np.isfinite(bits[0, :-1]).all()
 
 
 @pytest.mark.parametrize("kernel", ["linear", "rbf"])
@@ -301,7 +307,7 @@ def test_blocks_of_rows_change_nothing(kernel, monkeypatch):
     X, y, weights, new = problem(weighting="copies")
     model = MICLClassifier(kernel=kernel)
     whole = model.fit(X, y, weights).decision_function(new)
-    monkeypatch.setattr("skredu.classification._coders.BLOCK", 40)
+    monkeypatch.setattr("skredu.coding._linalg.BLOCK", 40)
     blocks = model.fit(X, y, weights).decision_function(new)
     assert_allclose(blocks, whole, rtol=1e-10, atol=1e-10)
 
@@ -455,34 +461,12 @@ def test_partial_fit_names_what_is_wrong_with_labels():
         model.partial_fit(X, np.full(40, 9))
 
 
-# -- forms of a group -----------------------------------------------------------------
-
-
-@pytest.mark.parametrize("assume_centered", [False, True])
-@pytest.mark.parametrize("epsilon", [0.05, 1.0, 50.0])
-def test_triangular_form_equals_spectral_form(epsilon, assume_centered):
-    X, _, weights, new = problem(60, 6, weighting="fractions")
-    scatter = Scatter.from_rows(X, weights, assume_centered=assume_centered)
-    epsilons = np.array([epsilon])
-    triangular = triangular_group(scatter, epsilon)
-    assert triangular.triangular
-    spectral, _ = spectral_group(scatter)
-    assert_allclose(
-        triangular.joined_extra(new, epsilons),
-        spectral.joined_extra(new, epsilons),
-        rtol=1e-10,
-        atol=1e-10,
-    )
-    assert_allclose(
-        triangular.code.length(epsilons), spectral.code.length(epsilons), rtol=1e-12
-    )
+# -- digits ---------------------------------------------------------------------------
 
 
 def test_tiny_distortion_keeps_its_digits_on_rank_deficient_rows():
     X, y, weights, new = problem(60, 6, weighting="copies")
     X[:, 5] = X[:, 0] + X[:, 1]
-    scatter = Scatter.from_rows(X)
-    assert triangular_group(scatter, 1e-6) is None
     expected = oracle.scores(X, y, weights, new, 1e-6)
     model = MICLClassifier(1e-6, priors=None).fit(X, y, weights)
     bits = oracle.decision(expected, model.temperature_)

@@ -6,13 +6,14 @@ import math
 from abc import abstractmethod
 from typing import Any, ClassVar
 
+import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skredu._base import SkreduEstimator
 from skredu._checks import check_rows
 from skredu._compat import at_least, check_same_namespace, namespace
-from skredu.classification._training import take_labels
+from skredu.coding._linalg import log_softmax
 
 
 class ScoringClassifier(ClassifierMixin, SkreduEstimator):
@@ -139,7 +140,7 @@ class CodingClassifier(ScoringClassifier):
 
     def _log_proba(self, X: Any, method: str) -> Any:
         scores = self._checked_scores(X, method)
-        return self._relative(scores * (math.log(2.0) / self.temperature_))
+        return log_softmax(scores * (math.log(2.0) / self.temperature_))
 
     def _comparable(self, scores: Any) -> Any:
         """Bits relative to those of all classes together.
@@ -148,11 +149,12 @@ class CodingClassifier(ScoringClassifier):
         about its class.
         """
         nat = math.log(2.0) / self.temperature_
-        return self._relative(scores * nat) / nat
+        return log_softmax(scores * nat) / nat
 
-    @staticmethod
-    def _relative(scores: Any) -> Any:
-        """Logarithms of probabilities, from those of any multiple."""
-        xp = namespace(scores)
-        scores = scores - xp.max(scores, axis=1, keepdims=True)
-        return scores - xp.log(xp.sum(xp.exp(scores), axis=1, keepdims=True))
+
+def take_labels(classes: Any, best: Any) -> Any:
+    """Labels of classes chosen by index: numbers where ``best`` lives, else NumPy."""
+    xp = namespace(best)
+    if xp is np or classes.dtype.kind not in "biuf":
+        return classes[np.asarray(best)]
+    return xp.take(xp.asarray(classes, device=best.device), best)

@@ -5,33 +5,43 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
+import numpy as np
 from sklearn.utils.metaestimators import available_if
 
 from skredu._base import StreamEstimator, all_or_nothing
 from skredu._checks import check_training
-from skredu._compat import ARRAY_API_SUPPORT, Interval, StrOptions, namespace
+from skredu._compat import (
+    ARRAY_API_SUPPORT,
+    CallbackSupportMixin,
+    Interval,
+    StrOptions,
+    namespace,
+)
+from skredu._progress import Progress, watched
 from skredu.classification._base import CodingClassifier
-from skredu.classification._coders import Coder
-from skredu.classification._kernel_micl import KernelCoder, products_of
-from skredu.classification._linear_micl import LinearCoder
-from skredu.classification._local_micl import LocalCoder
-from skredu.classification._selection import Codes, check_priors, choose_codes
-from skredu.classification._stream import are_many, merged, scatters_of, stream_of, wait
-from skredu.classification._training import (
-    Training,
+from skredu.classification._kernel import KernelClasses, products_of
+from skredu.classification._local import LocalClasses
+from skredu.coding._blocks import vector_blocks
+from skredu.coding._choose import Choice, check_priors, choose
+from skredu.coding._classes import Classes
+from skredu.coding._factoring import group_of_scatter
+from skredu.coding._rows import (
+    Rows,
+    Summary,
     check_reach,
-    check_stream,
     classes_of_stream,
+    codes_of,
     in_reach,
     in_unit,
     in_units,
     unit_of,
 )
-from skredu.classification._weights import weights_to_add, weights_to_fit
 from skredu.coding._scatter import Scatter
+from skredu.coding._weights import weights_to_add, weights_to_fit
 
 # Defaults of parameters, and the kernels that use them.
 USED: dict[str, tuple[Any, tuple[str, ...]]] = {
@@ -46,7 +56,7 @@ def _is_linear(estimator: MICLClassifier) -> bool:
     return estimator.kernel == "linear" and estimator.n_neighbors is None
 
 
-class MICLClassifier(CodingClassifier, StreamEstimator):
+class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
     r"""Classifier by minimum incremental coding length.
 
     A row goes to the class in which it costs the fewest extra bits,
@@ -284,18 +294,23 @@ class MICLClassifier(CodingClassifier, StreamEstimator):
                 "X must be a square matrix of products with kernel='precomputed', "
                 f"found shape {X.shape}."
             )
-        weights = weights_to_fit(X, y, weights, self.class_weight, frames=2)
-        rows = Training.of(X, y, weights).merged()
+        weights = weights_to_fit(X, y, weights, self.class_weight)
+        rows = Rows.of(X, y, weights).merged()
         self._forget()
-        self.classes_, self._unit = rows.classes, self._unit_of(rows)
-        rows = rows.scaled(self._unit)
-        if _is_linear(self):
-            scatters = scatters_of(rows, self)
-            codes, fitted = self._fit_linear(scatters, rows)
+        self.classes_, self._unit = rows.classes, self._unit_of(rows.some)
+        rows = replace(rows, source=in_unit(rows.source, self._unit))
+        with watched(self, X=X, y=y) as progress:
+            if not _is_linear(self):
+                self._fit_rows(rows, progress)
+                return self
+            epsilon = self._given_epsilon()
+            scatters = rows.scatters(None, self.assume_centered, epsilon)
+            with progress.task("choose"):
+                choice, fitted = self._fit_linear(scatters, rows, rows.shares())
             self.__dict__.update(fitted)
-            self._keep_stream(stream_of(scatters, codes, len(scatters)))
-        else:
-            self._fit_rows(rows)
+            known = {**choice._asdict(), "log_priors": None}
+            parameters = deepcopy(self.get_params(deep=False))
+            self._keep(Summary(scatters, len(rows.index)), known, parameters)
         return self
 
     @available_if(_is_linear)
@@ -334,46 +349,88 @@ class MICLClassifier(CodingClassifier, StreamEstimator):
             needs all rows at once. With ``calibrate``, ``epsilon`` and ``priors``
             must stay as they were in `fit`.
         """
-        self._check_parameters()
-        before = vars(self).get("_stream")
-        known = classes_of_stream(classes, None if before is None else self.classes_)
-        X, y, weights = check_training(self, X, y, sample_weight, reset=before is None)
+        stream: dict[str, Any] = vars(self).get("_stream", {})
+        parameters = stream.get("parameters")
+        if parameters is None or any(
+            getattr(self, name) is not value for name, value in parameters.items()
+        ):
+            self._check_parameters()
+            self._check_goes_on(stream)
+            parameters = deepcopy(self.get_params(deep=False))
+        known = classes_of_stream(classes, self.classes_ if stream else None)
+        X, y, weights = check_training(self, X, y, sample_weight, reset=not stream)
         weights = weights_to_add(X, y, weights, self.class_weight, known)
-        rows = Training.of(X, y, weights, known)
-        check_priors(self.priors, known)
-        if before is None:
-            self._unit = self._unit_of(rows)
-            before = stream_of(None, None, len(known))
+        codes = codes_of(y, known)
+        if stream:
+            check_reach(X, self._unit, 1.0)
         else:
-            check_stream(rows, before, self)
+            check_priors(self.priors, known)
+            self._unit = self._unit_of(X)
+            stream = {**Summary().to_state(), "choice": None}
         self._forget()
         self.classes_ = known
-        stream = {**before, "waiting": wait(before["waiting"], rows)}
-        if are_many(stream["waiting"]):
-            stream = merged(stream, self)
-        self._keep_stream(stream)
+        summary = Summary.of_state(stream).add(X, codes, weights)
+        if summary.full:
+            summary = self._settled(summary, stream["choice"])
+        self._keep(summary, stream["choice"], parameters)
         return self
 
-    def _keep_stream(self, stream: dict[str, Any]) -> None:
-        """Keep all rows so far, with the parameters that are set now."""
-        parameters = deepcopy(self.get_params(deep=False))
-        self._stream = {**stream, "parameters": parameters, "found": None}
+    def _keep(
+        self, summary: Summary, choice: dict[str, Any] | None, parameters: Any
+    ) -> None:
+        """Keep what is known of all rows so far, and the parameters of now."""
+        rest = {"choice": choice, "parameters": parameters, "found": None}
+        self._stream = {**summary.to_state(), **rest}
+
+    def _settled(self, summary: Summary, choice: Any) -> Summary:
+        """Summary whose rows that wait are in the scatters."""
+        epsilon, unit = self._given_epsilon(), self._unit
+        keep = choice is None and (self.epsilon == "auto" or self.calibrate)
+
+        def scatters_of(rows: Rows, before: list[Scatter] | None) -> list[Scatter]:
+            rows = replace(rows, source=in_unit(rows.source, unit))
+            return rows.scatters(before, self.assume_centered, epsilon)
+
+        return summary.settled(self.classes_, scatters_of, keep=keep)
+
+    def _check_goes_on(self, stream: dict[str, Any]) -> None:
+        """Check which parameters must be those of the calls before."""
+        if not stream:
+            return
+        before = stream["parameters"]
+        centered, auto = before["assume_centered"], before["epsilon"] == "auto"
+        found = {
+            "assume_centered": (self.assume_centered, centered),
+            "epsilon == 'auto'": (self.epsilon == "auto", auto),
+            "calibrate": (bool(self.calibrate), bool(before["calibrate"])),
+        }
+        if stream["choice"] is not None and self.calibrate:
+            for name in ("epsilon", "priors"):  # `fit` calibrated by them
+                found[name] = getattr(self, name), before[name]
+        for name, (now, then) in found.items():
+            if not np.array_equal(now, then):
+                raise ValueError(
+                    f"{name} is {now} and was {then} before: between calls of "
+                    "partial_fit it must stay; call fit to start again."
+                )
 
     def _follow(self, stream: dict[str, Any]) -> dict[str, Any]:
         """Fit a twin with the parameters that were set when the rows came."""
         twin = type(self)(**stream["parameters"])
         twin.classes_, twin._unit = self.classes_, self._unit
-        if stream["waiting"]:
-            stream = merged(stream, twin)
-        scatters = [Scatter(**scatter) for scatter in stream["scatters"]]
-        stay = None if stream["stay"] is None else Codes(**stream["stay"])
-        rows, kept, complete = None, stream["kept"], False
-        if kept is not None:
-            rows = Training.of_kept(kept, self.classes_).merged().scaled(self._unit)
-            complete = kept["stride"] == 1
-        if rows is not None and complete:  # the model of `fit`, to the last bit
-            scatters = scatters_of(rows, twin)
-        return twin._fit_linear(scatters, rows, stay, in_order=complete)[1]
+        choice = None if stream["choice"] is None else Choice(**stream["choice"])
+        summary = twin._settled(Summary.of_state(stream), choice)
+        assert summary.scatters is not None
+        if summary.kept is None:
+            return twin._fit_linear(summary.scatters, None, None, choice)[1]
+        rows = Rows.of_kept(summary.kept, self.classes_).merged()
+        rows = replace(rows, source=in_unit(rows.source, self._unit))
+        if summary.kept["stride"] > 1:
+            return twin._fit_linear(summary.scatters, rows, None)[1]
+        # all rows are kept: the model of `fit`, to the last bit
+        centered, epsilon = twin.assume_centered, twin._given_epsilon()
+        scatters = rows.scatters(None, centered, epsilon)
+        return twin._fit_linear(scatters, rows, rows.shares())[1]
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "classes_")
@@ -402,65 +459,97 @@ class MICLClassifier(CodingClassifier, StreamEstimator):
     def _fit_linear(
         self,
         scatters: list[Scatter],
-        rows: Training | None,
-        stay: Codes | None = None,
-        *,
-        in_order: bool = True,
-    ) -> tuple[Codes, dict[str, Any]]:
-        """Codes, chosen by rows or those before, and the attributes that follow.
+        rows: Rows | None,
+        shares: list[Any] | None,
+        before: Choice | None = None,
+    ) -> tuple[Choice, dict[str, Any]]:
+        """Choose by rows or stay with a choice; return the attributes that follow.
 
-        ``in_order``: the scatters were made from these very rows.
+        ``shares`` are those of the rows, if the scatters were made from these.
         """
-        epsilon = self._given_epsilon()
-        coder = LinearCoder.from_scatters(scatters, None if self.calibrate else epsilon)
-        if not in_order:
-            coder.leverages = [None] * len(scatters)
-        codes = self._choose(coder, rows, stay)
-        if epsilon is not None:
-            coder = coder.at(scatters, epsilon)
-        return codes, self._fitted(coder, codes, scatters[0].mean)
+        epsilon, like = self._given_epsilon(), scatters[0].mean
+        blocks = vector_blocks(like.shape[0], like)
+        shares = shares or [None] * len(scatters)
+        wanted = epsilon if rows is None or not self.calibrate else None
+        classes = Classes(
+            [
+                group_of_scatter(scatter, blocks, wanted, share)
+                for scatter, share in zip(scatters, shares, strict=True)
+            ]
+        )
+        choice = self._choose(classes, rows, before=before)
+        if epsilon is not None and wanted is None:  # half the operations per row
+            for j, scatter in enumerate(scatters):
+                if scatter.matrix is not None:
+                    classes.groups[j] = group_of_scatter(scatter, blocks, epsilon)
+        return choice, self._fitted(classes, choice, like)
 
-    def _fit_rows(self, rows: Training) -> None:
+    def _fit_rows(self, rows: Rows, progress: Progress) -> None:
         """Keep the rows of the classes, for products or for neighbours."""
-        centered = self.assume_centered
+        candidates: list[tuple[Choice, Classes]] = []
         if self.n_neighbors is not None:
-            local = LocalCoder.fit(rows, self.n_neighbors, centered, self.n_jobs)
-            codes = self._choose(local, rows)
-            self.__dict__.update(self._fitted(local, codes, rows.source))
-            return
-        candidates = []
-        for products in products_of(rows, self, self._unit):
-            coder = KernelCoder.fit(rows, products, centered)
-            candidates.append((self._choose(coder, rows), coder, products))
-            coder.gram = None  # its rows have been left out
-        codes, coder, products = min(candidates, key=lambda fitted: fitted[0].loss)
-        self.__dict__.update(self._fitted(coder, codes, rows.source))
-        if "gamma" in products.parameters and not callable(self.kernel):
-            self.gamma_ = products.parameters["gamma"] / self._unit / self._unit
+            with progress.task("factor classes", 1) as task:
+                local = LocalClasses.fit(
+                    rows, self.n_neighbors, self.assume_centered, self.n_jobs, task
+                )
+            candidates.append((self._choose(local, rows), local))
+        else:
+            centered = self.assume_centered
+            for products in products_of(rows, self, self._unit):
+                with progress.task("factor classes", 2) as task:
+                    known = KernelClasses.fit(rows, products, centered, task)
+                choice = self._choose(known, rows, known.training, known.spread)
+                known.gram = None  # its rows have been left out
+                candidates.append((choice, known))
+        choice, classes = min(candidates, key=lambda fitted: fitted[0].loss)
+        self.__dict__.update(self._fitted(classes, choice, rows.source))
+        if self.kernel in ("rbf", "poly"):
+            gamma = self._model["products"]["parameters"]["gamma"]
+            self.gamma_ = gamma / self._unit / self._unit
 
     def _choose(
-        self, coder: Coder, rows: Training | None, stay: Codes | None = None
-    ) -> Codes:
-        epsilon, calibrate = self._given_epsilon(), self.calibrate
-        return choose_codes(
-            coder, rows, epsilon, self.priors, self.classes_, stay, calibrate=calibrate
+        self,
+        classes: Classes,
+        rows: Rows | None,
+        training: Callable[[Any], Any] | None = None,
+        spread: float | None = None,
+        before: Choice | None = None,
+    ) -> Choice:
+        """Choose by rows left out; ``training`` gives their features by position."""
+        epsilon = self._given_epsilon()
+        if rows is not None and training is None:
+            training = lambda index: classes.features(rows.take(index))  # noqa: E731
+        if rows is not None and spread is None and epsilon is None:
+            spread = rows.spread(self.assume_centered)
+        return choose(
+            classes,
+            rows,
+            training,
+            labels=self.classes_,
+            epsilon=epsilon,
+            spread=spread,
+            priors=self.priors,
+            calibrate=self.calibrate,
+            before=before,
         )
 
-    def _fitted(self, coder: Coder, codes: Codes, like: Any) -> dict[str, Any]:
+    def _fitted(self, classes: Classes, choice: Choice, like: Any) -> dict[str, Any]:
         """Attributes of the fitted estimator, where another array lives."""
-        chosen = isinstance(self.epsilon, str)
-        epsilon = in_units(codes.epsilon, self._length_unit) if chosen else self.epsilon
+        unit = self._unit if self.kernel == "linear" else 1.0
+        epsilon = self.epsilon
+        if isinstance(epsilon, str):
+            epsilon = in_units(choice.epsilon, unit)
         xp = namespace(like)
         place = {"dtype": xp.float64, "device": like.device}
-        log_priors = xp.asarray(codes.log_priors, **place)
-        lengths = coder.lengths(xp.asarray([codes.epsilon], **place))
+        log_priors = xp.asarray(choice.log_priors, **place)
+        lengths = classes.length(xp.asarray([choice.epsilon], **place))
         return {
-            "_model": coder.plain(),
-            "_epsilon": codes.epsilon,
+            "_model": classes.to_state(),
+            "_epsilon": choice.epsilon,
             "_log_priors": log_priors,
             "epsilon_": float(epsilon),
             "priors_": xp.exp(log_priors),
-            "temperature_": codes.temperature,
+            "temperature_": choice.temperature,
             "class_coding_length_": lengths[:, 0] / math.log(2.0),
         }
 
@@ -470,27 +559,27 @@ class MICLClassifier(CodingClassifier, StreamEstimator):
             return None
         return in_reach(float(self.epsilon), self._length_unit)
 
-    def _unit_of(self, rows: Training) -> float:
-        """Return a unit of length for rows where scaling them is without effect."""
-        if self.kernel not in ("linear", "rbf", "poly", "cosine"):
-            return 1.0
-        given = self.kernel == "linear" and not isinstance(self.epsilon, str)
-        return unit_of(rows.some, float(self.epsilon) if given else None)
-
-    def _scores(self, X: Any) -> Any:
-        """Minus the extra bits of rows in every class, label included, (n, k)."""
-        if "products" not in self._model:
-            check_reach(X, self._unit, min(self._epsilon, 1.0))
-        rows = in_unit(X, self._unit)
-        return self._coder().scores(rows, self._epsilon, self._log_priors)
-
     @property
     def _length_unit(self) -> float:
         """Unit of epsilon: that of the rows, unless a kernel replaces them."""
         return self._unit if self.kernel == "linear" else 1.0
 
-    def _coder(self) -> Coder:
-        for kind, mark in ((LocalCoder, "searches"), (KernelCoder, "products")):
-            if mark in self._model:
-                return kind.of_plain(self._model)
-        return LinearCoder.of_plain(self._model)
+    def _unit_of(self, X: Any) -> float:
+        """Return a unit of length for rows if scaling them is without effect."""
+        if self.kernel not in ("linear", "rbf", "poly", "cosine"):
+            return 1.0
+        given = self.kernel == "linear" and not isinstance(self.epsilon, str)
+        return unit_of(X, float(self.epsilon) if given else None)
+
+    def _scores(self, X: Any) -> Any:
+        """Minus the extra bits of rows in every class, label included, (n, k)."""
+        model: dict[str, Any] = self._model
+        if "products" not in model:
+            check_reach(X, self._unit, min(self._epsilon, 1.0))
+        kind: type[Classes] = Classes
+        if "products" in model:
+            kind = KernelClasses
+        elif "search" in model["groups"][0]:
+            kind = LocalClasses
+        rows = in_unit(X, self._unit)
+        return kind.of_state(model).scores(rows, self._epsilon, self._log_priors)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -18,9 +19,10 @@ from skredu._compat import (
     to_numpy,
 )
 from skredu.classification._base import ScoringClassifier
-from skredu.classification._training import Training, unit_of
-from skredu.coding._linalg import largest
-from skredu.coding._old_group import spectrum
+from skredu.coding._blocks import vector_blocks
+from skredu.coding._factoring import factored
+from skredu.coding._linalg import largest, spread_columns
+from skredu.coding._rows import Rows, in_unit, unit_of
 from skredu.coding._scatter import Scatter
 
 
@@ -136,10 +138,10 @@ class NearestSubspaceClassifier(ScoringClassifier):
         """
         self._validate_params()
         X, y, weights = check_training(self, X, y, sample_weight)
-        rows = Training.of(X, y, check_range(weights))
+        rows = Rows.of(X, y, check_range(weights))
         unit = unit_of(rows.some)
-        rows = rows.scaled(unit)
-        scatters = rows.scatters([None] * len(rows.sizes), self.assume_centered, None)
+        rows = replace(rows, source=in_unit(rows.source, unit))
+        scatters = rows.scatters(None, self.assume_centered)
         components = [self._leading(scatter) for scatter in scatters]
         means = [scatter.mean * unit for scatter in scatters]
         self.classes_, self.components_ = rows.classes, components
@@ -151,12 +153,12 @@ class NearestSubspaceClassifier(ScoringClassifier):
 
     def _leading(self, scatter: Scatter) -> Any:
         """Orthonormal rows that hold enough of the sum of squares of a class."""
-        xp = namespace(scatter.mean)
-        eigenvalues, V, _ = spectrum(scatter)
-        order = xp.argsort(-eigenvalues, stable=True)
-        eigenvalues = xp.take(eigenvalues, order)
+        xp, mean = namespace(scatter.mean), scatter.mean
+        group = factored(scatter, vector_blocks(mean.shape[0], mean))
+        order = xp.argsort(-group.eigenvalues[0, :], stable=True)
+        eigenvalues = xp.take(group.eigenvalues[0, :], order)
         top = eigenvalues[0] if eigenvalues.shape[0] else 0.0
-        floor = max(V.shape) * float(xp.finfo(scatter.mean.dtype).eps)
+        floor = mean.shape[0] * float(xp.finfo(mean.dtype).eps)
         rank = count(eigenvalues > floor * top)
         if self.n_components >= 1:
             rank = min(rank, int(self.n_components))
@@ -164,8 +166,10 @@ class NearestSubspaceClassifier(ScoringClassifier):
             energy = np.cumsum(to_numpy(eigenvalues))
             missing = energy < self.n_components * energy[-1]
             rank = min(rank, int(missing.sum()) + 1)
-        components = xp.take(V, order[:rank], axis=1).T
-        return xp.astype(components, scatter.mean.dtype)
+        components = xp.take(group.basis[0, ...].T, order[:rank], axis=0)
+        if group.varying is None:
+            return components
+        return spread_columns(components, group.varying, group.constant)
 
     def _scores(self, X: Any) -> Any:
         """Minus the residual norms of rows, of shape (n, k)."""

@@ -18,8 +18,8 @@ from scipy.special import logsumexp
 from skredu._checks import naming
 from skredu._compat import namespace, to_numpy
 from skredu.classification._coders import Coder
-from skredu.classification._label_code import CAUTION, Labelled, fit_label_code
 from skredu.classification._training import Training
+from skredu.coding._label_code import CAUTION, Labelled, fit_label_code
 
 Floats = NDArray[np.float64]
 

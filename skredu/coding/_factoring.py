@@ -100,30 +100,45 @@ def group_of_scatter(
 ) -> Group | DenseGroup:
     """Code a group of vectors of which the scatter is known.
 
-    Dense for a given distortion, if the scatter is a matrix and not too steep for one.
+    Dense for a given distortion, if the scatter is a matrix and not too steep for one;
+    otherwise `factored`.
+    """
+    S = scatter.matrix
+    if epsilon is None or S is None or too_steep(scatter, epsilon):
+        return factored(scatter, blocks, shares)
+    mean = None if scatter.assume_centered else scatter.mean
+    S, varying, constant = _varying_part(S)
+    return DenseGroup(
+        scatter.count,
+        blocks,
+        epsilon,
+        widen(S)[None, ...],
+        S.dtype,
+        steepness=_steepness(scatter, epsilon),
+        mean=mean,
+        varying=varying,
+        constant=constant,
+    )
+
+
+def factored(scatter: Scatter, blocks: Blocks, shares: Any = None) -> Group:
+    """Code a group of vectors for every distortion by its scatter.
+
     ``shares`` (m,) are those of the rows that made the scatter, in their order, in its
     weight: if these stand in its root, they can be left out without a loss of digits.
     """
-    mean = None if scatter.assume_centered else scatter.mean
+    n, mean = scatter.count, None if scatter.assume_centered else scatter.mean
     if scatter.matrix is None:
-        root, n = scatter.root.T[None, ...], scatter.count
         made = shares is not None and not scatter.precise
-        shares = shares if made else 0.0
+        root, shares = scatter.root.T[None, ...], shares if made else 0.0
         group = _factored_group(root, n, blocks, mean, shares, None, math.inf)
         return group if made else replace(group, leverages=None, rests=None)
     xp = namespace(scatter.matrix)
     S, varying, constant = _varying_part(scatter.matrix)
-    place = {"mean": mean, "varying": varying, "constant": constant}
-    if epsilon is not None and not too_steep(scatter, epsilon):
-        steepness = _steepness(scatter, epsilon)
-        wide = widen(S)[None, ...]
-        return DenseGroup(
-            scatter.count, blocks, epsilon, wide, S.dtype, steepness=steepness, **place
-        )
     eigenvalues, V = xp.linalg.eigh(widen(S))
     eigenvalues = at_least(eigenvalues, 0.0)[None, :]
     V = xp.astype(V, S.dtype, copy=False)[None, ...]
-    return Group(scatter.count, blocks, eigenvalues, V, **place)
+    return Group(n, blocks, eigenvalues, V, mean, varying, constant)
 
 
 def too_steep(scatter: Scatter, epsilon: float) -> bool:

@@ -65,6 +65,11 @@ class Coded(ABC):
     varying: Any
     constant: Any
 
+    def width(self, n_epsilons: int) -> int:
+        """Numbers that one row takes while it is coded."""
+        F, C = self.blocks.counts.shape[0], int(self.blocks.dim)
+        return F * (3 * C * (1 if F == 1 else 2) + 3 * n_epsilons)
+
     @abstractmethod
     def _scales(self, epsilons: Any, change: Any) -> tuple[Any, Any]:
         """Factors ``c`` (F, e, m) and log-determinants (e, m) at changed weights."""
@@ -79,9 +84,7 @@ class Coded(ABC):
         if self.n == 0.0:
             return xp.zeros_like(epsilons)
         zero = xp.zeros_like(epsilons[:1])
-        mean_square = zero
-        if self.mean is not None:
-            mean_square = zero + xp.sum(widen(self.mean) ** 2)
+        mean_square = zero if self.mean is None else zero + self._mean_square()
         volumes = self._scales(epsilons, zero)[1]
         return self._length(volumes, mean_square, epsilons, zero)[:, 0]
 
@@ -143,15 +146,18 @@ class Coded(ABC):
         """Squared norms of the mean when the weight of each row has changed, (b,)."""
         if self.mean is None:
             return namespace(change).zeros_like(change[:1])
-        mean_square, dots, squares = self._mean_products(Z)
+        dots, squares = self._mean_products(Z)
         old, new = self.n / (self.n + change), change / (self.n + change)
-        total = old * old * mean_square + 2.0 * old * new * dots + new * new * squares
-        return at_least(total, 0.0)
+        total = old * old * self._mean_square() + 2.0 * old * new * dots
+        return at_least(total + new * new * squares, 0.0)
 
-    def _mean_products(self, Z: Any) -> tuple[Any, Any, Any]:
-        """Squared norm of the mean, its products with rows, their squared norms."""
-        mean_square = namespace(Z).sum(widen(self.mean) ** 2)
-        return mean_square, widen(self.mean @ Z[0, ...]), squared_norms(Z)[0, :]
+    def _mean_square(self) -> Any:
+        """Squared norm of the mean."""
+        return namespace(self.mean).sum(widen(self.mean) ** 2)
+
+    def _mean_products(self, Z: Any) -> tuple[Any, Any]:
+        """Products of rows with the mean, and their squared norms."""
+        return widen(self.mean @ Z[0, ...]), squared_norms(Z)[0, :]
 
     def _centred(self, Z: Any) -> tuple[Any, Any]:
         """Varying coordinates of rows less the mean, and what the others add to m.
@@ -367,12 +373,16 @@ class Group(Coded):
         return xp.take(c, places, axis=2), xp.take(volumes, places, axis=1)
 
     def _forms(self, Z: Any, c: Any) -> Any:
+        inside, outside = self._resolved(Z, c)
+        forms = widen(_shrunk(inside, self.eigenvalues, c))
+        return forms + outside[:, None, :] if hasattr(outside, "ndim") else forms
+
+    def _resolved(self, Z: Any, c: Any) -> tuple[Any, Any]:
+        """Squared coordinates of centred rows (F, r, b), and what is outside (F, b)."""
         Z, constant = self._centred(Z)
         along = coordinates(self.basis, Z)
         inside = squares(along)
-        outside = self._outside(Z, along, inside, c) + constant
-        forms = widen(_shrunk(inside, self.eigenvalues, c))
-        return forms + outside[:, None, :] if hasattr(outside, "ndim") else forms
+        return inside, self._outside(Z, along, inside, c) + constant
 
     def _outside(self, Z: Any, along: Any, inside: Any, c: Any) -> Any:
         """Squared norms of rows outside of the span of the eigenvectors, (F, b)."""

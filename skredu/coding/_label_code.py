@@ -14,6 +14,7 @@ Arrays have classes first, (k, n): sums over few classes are then sums of long r
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,6 +68,18 @@ class Labelled:
     weights: Floats
     count: float
     caution: float = 0.0
+
+    @classmethod
+    def of(
+        cls, scores: Any, y: Any, weights: Any, caution: float = 0.0
+    ) -> tuple[Labelled, float]:
+        """Rows with scores (n, k) in a unit in which their mean size is one."""
+        columns = np.ascontiguousarray(scores.T)
+        columns -= columns.max(axis=0)
+        weights = weights / weights.sum()
+        unit = max(-float(weights @ columns.mean(axis=0)), np.finfo(float).tiny)
+        count = 1.0 / float(weights @ weights)  # of rows of the same weight
+        return cls(columns / unit, y, weights, count, caution), unit
 
     @property
     def penalty(self) -> float:

@@ -1,0 +1,406 @@
+r"""MICL in the span of the training rows: everything from products, never features.
+
+A class is factored by the eigenvectors of its centred Gram matrix; a row then needs
+its products with the rows of the class and with itself. What of a row lies outside
+the span of the class is the rest of its squared norm, so nothing is approximated.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import lapack, solve_triangular
+from sklearn.metrics.pairwise import pairwise_kernels
+
+from skredu._base import warn
+from skredu._progress import UNWATCHED, Progress
+from skredu.coding._blocks import Blocks, vector_blocks
+from skredu.coding._classes import Classes
+from skredu.coding._group import Group
+from skredu.coding._linalg import batches
+from skredu.coding._rows import Rows, root_spread
+
+Floats = NDArray[np.float64]
+
+EPS = float(np.finfo(np.float64).eps)
+# Rows whose products with each other are computed for the diagonal alone.
+NORM_BLOCK = 32
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class KernelGroup(Group):
+    """A coded class in feature space.
+
+    Features of rows are their products with all training rows and, last, with
+    themselves, of shape (1, n + 1, b). The eigenvectors in ``basis`` are combinations
+    of the rows of the class, and ``mean`` holds the shares of these in the mean.
+
+    Parameters
+    ----------
+    start : int, default=0
+        Position of the first row of the class among the training rows.
+    products : array of shape (n_j,)
+        Products of the rows of the class with their mean.
+    mean_square : float, default=0.0
+        Squared norm of the mean.
+    """
+
+    start: int = 0
+    products: Any = None
+    mean_square: float = 0.0
+
+    def to_state(self) -> dict[str, Any]:
+        """Return what predictions need as arrays, numbers and dicts."""
+        names = ("start", "products", "mean_square")
+        return {**super().to_state(), **{name: getattr(self, name) for name in names}}
+
+    def width(self, n_epsilons: int) -> int:
+        """Numbers that one row takes while it is coded."""
+        return 3 * (self.start + len(self.products) + n_epsilons)
+
+    def _mean_square(self) -> float:
+        return self.mean_square
+
+    def _mean_products(self, Z: Any) -> tuple[Any, Any]:
+        return self.mean @ self._own(Z), Z[0, -1]
+
+    def _own(self, Z: Any) -> Any:
+        """Products of rows with those of the class, (n_j, b)."""
+        return Z[0, self.start : self.start + len(self.products)]
+
+    def _resolved(self, Z: Any, c: Any) -> tuple[Any, Any]:
+        K, total = self._own(Z), Z[0, -1]
+        if self.mean is not None:
+            dots = self.mean @ K
+            K = K - self.products[:, None] + (self.mean_square - dots)
+            total = total - 2.0 * dots + self.mean_square
+        inside = (self.basis[0].T @ K) ** 2
+        outside = np.maximum(total - inside.sum(axis=0), 0.0)
+        return inside[None], outside[None]
+
+
+def kernel_group(
+    K: Floats,
+    weights: Floats,
+    blocks: Blocks,
+    assume_centered: bool,
+    eps: float = EPS,
+    start: int = 0,
+) -> KernelGroup:
+    """Factor a class from its Gram matrix (n_j, n_j) and weights (n_j,).
+
+    ``eps`` is the relative rounding error of the products.
+    """
+    n = float(weights.sum())
+    # centring leaves rounding of the products behind
+    floor = len(K) * eps * float((weights * np.abs(K.diagonal())).max())
+    shares, roots = weights / n, np.sqrt(weights)
+    products, mean_square = np.zeros(len(K)), 0.0
+    if not assume_centered:
+        products = K @ shares
+        mean_square = max(float(products @ shares), 0.0)
+        K = K - products - products[:, None] + mean_square
+    eigenvalues, V = np.linalg.eigh(K * roots * roots[:, None])
+    top = float(np.abs(eigenvalues).max())
+    if eigenvalues[0] < -max(floor, 1e-6 * top):
+        warn(
+            "The kernel is not positive semi-definite on the training rows: found an "
+            f"eigenvalue {eigenvalues[0]:.3g} beside a largest one of {top:.3g}; "
+            "negative eigenvalues are taken as 0."
+        )
+    keep = eigenvalues > max(floor, len(K) * eps * top)
+    eigenvalues, V = eigenvalues[keep], V[:, keep]
+    leverages, rests = V.T**2, None
+    if len(eigenvalues) < len(K) - (not assume_centered):
+        constant = 0.0 if assume_centered else shares
+        rests = np.maximum(1.0 - constant - leverages.sum(axis=0), 0.0)[None]
+    return KernelGroup(
+        n,
+        blocks,
+        eigenvalues[None],
+        (roots[:, None] * V / np.sqrt(eigenvalues))[None],
+        None if assume_centered else shares,
+        leverages=leverages[None],
+        rests=rests,
+        start=start,
+        products=products,
+        mean_square=mean_square,
+    )
+
+
+def span(K: Floats, eps: float = EPS) -> tuple[NDArray[np.intp], Floats]:
+    """Rows that span all, by their Gram matrix (n, n), and the factor of their own.
+
+    The number of rows is the rank; the factor is lower-triangular.
+    """
+    top = float(K.diagonal().max(initial=0.0))
+    if top <= 0.0:
+        return np.zeros(0, dtype=np.intp), np.zeros((0, 0))
+    factor, pivots, rank, _ = lapack.dpstrf(K, lower=1, tol=len(K) * eps * top)
+    chosen = np.asarray(pivots[:rank] - 1, dtype=np.intp)
+    return chosen, np.tril(factor[:rank, :rank])
+
+
+class Products:
+    """Products of rows with the training rows and with themselves.
+
+    Parameters
+    ----------
+    kernel : str or callable
+    parameters : dict
+        Keyword arguments of the kernel.
+    X : array of shape (n, d) or None
+        The training rows, less the origin; None if products are precomputed.
+    origin : array of shape (d,), default=0.0
+        What is subtracted from rows first: distances far from zero keep their digits.
+    by_pairs : bool, default=False
+        The kernel is a function of two rows, not of two matrices.
+    index : array of shape (n,), default=None
+        Columns of the sorted training rows in products that are precomputed.
+    norms : float or tuple of arrays, default=None
+        From which their squared norms follow: the one that all training rows have, or
+        the span of these, see `span`.
+    """
+
+    def __init__(
+        self,
+        kernel: str | Callable[..., Any],
+        parameters: dict[str, Any],
+        X: Any,
+        origin: Any = 0.0,
+        by_pairs: bool = False,
+        index: Any = None,
+        norms: Any = None,
+    ) -> None:
+        self.kernel, self.parameters, self.X = kernel, parameters, X
+        self.origin, self.by_pairs = origin, by_pairs
+        self.index, self.norms = index, norms
+
+    def __call__(self, X: Any) -> Floats:
+        """Features (1, n + 1, b): products with the training rows and themselves."""
+        if self.kernel == "precomputed":
+            K = np.asarray(X[:, self.index], dtype=np.float64)
+            if isinstance(self.norms, float):
+                return as_features(K, self.norms)
+            pivots, factor = self.norms
+            solved = solve_triangular(
+                factor, K[:, pivots].T, lower=True, check_finite=False
+            )
+            return as_features(K, np.einsum("ij,ij->j", solved, solved))
+        # rounding in single precision would pass for further dimensions
+        X = X.astype(np.float64, copy=False) - self.origin
+        size = 1 if self.by_pairs else NORM_BLOCK
+        norms = [
+            np.diagonal(self._kernel(X[part], X[part]))
+            for part in batches(len(X), size)
+        ]
+        return as_features(self._kernel(X, self.X), np.concatenate(norms))
+
+    def gram(self, progress: Progress = UNWATCHED) -> Floats:
+        """Products of the training rows with each other."""
+        X = self.X.astype(np.float64)
+        return self._kernel(X, X)
+
+    def _kernel(self, X: Any, Y: Any) -> Floats:
+        Y = Y.astype(np.float64, copy=False)
+        if callable(self.kernel):
+            return self._called(X, Y)
+        if self.kernel == "cosine":  # rows of any size have an angle
+            X, Y = _of_size_one(X), _of_size_one(Y)
+        with np.errstate(over="ignore", invalid="ignore"):
+            K = pairwise_kernels(X, Y, metric=self.kernel, **self.parameters)
+        return self._checked(np.asarray(K, dtype=np.float64))
+
+    def _called(self, X: Any, Y: Any) -> Floats:
+        """Products by a callable; half of those of equal rows, which are symmetric."""
+        shape = (len(X), len(Y))
+        if not self.by_pairs:
+            return self._checked(self._numbers(self.kernel, X, Y, shape))
+        K = np.empty(shape)
+        for i, x in enumerate(X):
+            others = Y[i:] if Y is X else Y
+            K[i, len(Y) - len(others) :] = self._numbers(
+                self._with_each, x, others, (len(others),)
+            )
+        if Y is X:
+            lower = np.tril_indices(len(K), -1)
+            K[lower] = K.T[lower]
+        return self._checked(K)
+
+    def _with_each(self, x: Any, Y: Any, **parameters: Any) -> Any:
+        assert callable(self.kernel)
+        return np.array([self.kernel(x, y, **parameters) for y in Y])
+
+    def _numbers(self, function: Any, X: Any, Y: Any, shape: tuple[int, ...]) -> Floats:
+        """Values of a function, which must be real numbers of a shape."""
+        try:
+            with np.errstate(all="ignore"):
+                values = np.asarray(function(X, Y, **self.parameters))
+        except Exception as error:
+            raise ValueError(f"{self._asked} It raised {error!r}.") from error
+        if values.shape != shape or values.dtype.kind not in "biuf":
+            raise ValueError(
+                f"{self._asked} Found an array of shape {values.shape} and type "
+                f"{values.dtype}, for one of shape {shape}."
+            )
+        return values.astype(np.float64)
+
+    @property
+    def _asked(self) -> str:
+        return (
+            f"kernel={self.kernel!r} must give a real number for two rows, or a matrix "
+            "of shape (n, m) for arrays of n and m rows."
+        )
+
+    def _checked(self, K: Floats) -> Floats:
+        if not np.isfinite(K).all():
+            raise ValueError(
+                f"kernel={self.kernel!r} gives products that are not finite: scale "
+                "the rows, or choose other kernel parameters."
+            )
+        return K
+
+
+def gives_matrices(kernel: Any, parameters: dict[str, Any], X: Any) -> bool:
+    """Whether a function gives a matrix for two arrays of rows.
+
+    It is tried on two numbers of rows that differ from each other and from the number
+    of features: a function of two rows fails then, or gives something else.
+    """
+    n, m = (2, 3) if X.shape[1] not in (2, 3) else (4, 5)
+    rows = np.resize(X, (m, X.shape[1]))
+    try:
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return bool(np.shape(kernel(rows[:n], rows, **parameters)) == (n, m))
+    except Exception:  # noqa: BLE001 - functions of rows fail in their own ways
+        return False
+
+
+def _of_size_one(X: Any) -> Any:
+    """Rows whose largest entry is one; rows of zeros stay."""
+    X = np.asarray(X, dtype=np.float64)
+    sizes = np.abs(X).max(axis=1, keepdims=True)
+    return X / np.where(sizes > 0.0, sizes, 1.0)
+
+
+def as_features(K: Floats, norms: Any) -> Floats:
+    """Put products (b, n) and squared norms (b,) together, of shape (1, n + 1, b)."""
+    rows = np.empty((len(K), K.shape[1] + 1))
+    rows[:, :-1], rows[:, -1] = K, norms
+    return rows.T[None]
+
+
+def products_of(rows: Rows, estimator: Any, unit: float) -> list[Products]:
+    """Products for the kernel parameters of an estimator; several to choose from.
+
+    ``rows`` are in units of ``unit``, and so is the ``gamma`` of the products.
+    """
+    kernel, gamma, X = estimator.kernel, estimator.gamma, rows.X
+    if callable(kernel):
+        parameters = estimator.kernel_params or {}
+        by_pairs = not gives_matrices(kernel, parameters, X.astype(np.float64))
+        return [Products(kernel, parameters, X, by_pairs=by_pairs)]
+    if kernel not in ("rbf", "poly"):
+        return [Products(kernel, {}, None if kernel == "precomputed" else X)]
+    if gamma is not None:
+        gammas = [min(gamma * unit * unit, np.finfo(np.float64).max)]
+    elif kernel == "poly":
+        gammas = [1.0 / rows.spread(assume_centered=True) ** 2]
+    else:
+        # the mean squared distance of two rows is twice that to the mean
+        gammas = [0.5 / rows.spread(assume_centered=False) ** 2]
+        if estimator.epsilon == "auto":
+            gammas.append(gammas[0] / 8.0)
+    if kernel == "poly":
+        more = {"degree": estimator.degree, "coef0": estimator.coef0}
+        return [Products(kernel, {"gamma": value, **more}, X) for value in gammas]
+    # a kernel of distances does not change when all rows move
+    origin = X.mean(axis=0, dtype=np.float64)
+    X = X - origin
+    return [Products(kernel, {"gamma": gamma}, X, origin) for gamma in gammas]
+
+
+class KernelClasses(Classes):
+    """Classes by the products of their rows.
+
+    Parameters
+    ----------
+    groups : list of KernelGroup
+        The training rows are sorted by class.
+    products : Products
+        Makes features of rows.
+    """
+
+    def __init__(self, groups: list[KernelGroup], products: Products) -> None:
+        super().__init__(groups)
+        self.products = products
+        self.spread = 1.0
+        self.gram: Any = None  # only leave-one-out needs it
+
+    @classmethod
+    def fit(
+        cls,
+        rows: Rows,
+        products: Products,
+        assume_centered: bool,
+        progress: Progress = UNWATCHED,
+    ) -> KernelClasses:
+        """Factor every class from the products of the training rows."""
+        eps = EPS
+        with progress.task("products"):
+            if products.kernel == "precomputed":
+                K = np.asarray(rows.X[:, rows.index], dtype=np.float64)
+                eps = float(np.finfo(rows.X.dtype).eps)
+            else:
+                K = products.gram()
+        pivots, factor = span(K, eps)
+        if products.kernel == "precomputed":
+            norms = K.diagonal()
+            same = np.allclose(norms, norms[0], rtol=1e-7, atol=0.0)
+            products.index = rows.index
+            products.norms = float(norms[0]) if same else (pivots, factor)
+        weights = np.ones(len(K)) if rows.weights is None else rows.weights_at(...)
+        blocks = vector_blocks(max(len(pivots), 1), K)
+        parts = progress.follow("class", rows.slices, len(rows.slices))
+        classes = cls(
+            [
+                kernel_group(K[p, p], weights[p], blocks, assume_centered, eps, p.start)
+                for p in parts
+            ],
+            products,
+        )
+        classes.gram = K
+        shares = weights / weights.sum()
+        norm = float(shares @ K.diagonal())
+        spread = norm if assume_centered else norm - float(shares @ K @ shares)
+        classes.spread = root_spread(spread, norm, math.sqrt(EPS) / 4.0)
+        return classes
+
+    def features(self, X: Any) -> Any:
+        """Features of rows (b, d): products with the training rows and themselves."""
+        return self.products(X)
+
+    def training(self, index: Any) -> Floats:
+        """Features of some training rows, which are known."""
+        return as_features(self.gram[index], self.gram.diagonal()[index])
+
+    def to_state(self) -> dict[str, Any]:
+        """Return what predictions need as arrays, numbers and containers."""
+        groups = [group.to_state() for group in self.groups]
+        return {"groups": groups, "products": vars(self.products)}
+
+    @classmethod
+    def of_state(cls, state: dict[str, Any]) -> KernelClasses:
+        """Restore the classes from what `to_state` returned."""
+        groups = [
+            KernelGroup(**{**group, "blocks": Blocks(**group["blocks"])})
+            for group in state["groups"]
+        ]
+        return cls(groups, Products(**state["products"]))

@@ -1,0 +1,153 @@
+r"""Local MICL: a class is what lies nearest to the row (Wright et al. 2007, section 3).
+
+Each class is replaced by the ``n_neighbors`` rows of it nearest to the row, counted
+with their weights, and their length with and without the row is compared.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.neighbors import NearestNeighbors
+
+from skredu._progress import UNWATCHED, Progress
+from skredu.coding._classes import Classes
+from skredu.coding._rows import Rows
+
+Floats = NDArray[np.float64]
+
+
+class LocalGroup:
+    """A class by its rows nearest to the row that is coded.
+
+    Parameters
+    ----------
+    X : array of shape (n_j, d)
+        The rows of the class, less ``shift``.
+    weights : array of shape (n_j,)
+    search : NearestNeighbors
+        Finds the nearest of the rows.
+    n_neighbors : int
+        Weight of the neighbours that stand for the class.
+    shift : array of shape (d,), or None
+        Where the rows are counted from, so that far from the origin distances keep
+        their digits; None to code linear subspaces through the origin.
+    """
+
+    def __init__(
+        self,
+        X: Any,
+        weights: Floats,
+        search: NearestNeighbors,
+        n_neighbors: int,
+        shift: Any,
+    ) -> None:
+        self.X, self.weights, self.search = X, weights, search
+        self.n_neighbors, self.shift = n_neighbors, shift
+        self.n = float(weights.sum())
+        # rows that weigh n_neighbors whichever they are, and one to leave out
+        sums = np.cumsum(np.sort(weights))
+        self.enough = min(int(np.searchsorted(sums, n_neighbors)) + 2, len(sums))
+
+    def to_state(self) -> dict[str, Any]:
+        """Return what predictions need as arrays, numbers and containers."""
+        names = ("X", "weights", "search", "n_neighbors", "shift")
+        return {name: getattr(self, name) for name in names}
+
+    def width(self, n_epsilons: int) -> int:
+        """Numbers that one row takes: its neighbours of the class, four times."""
+        return 4 * (self.enough + 1) * self.X.shape[1]
+
+    def length(self, epsilons: Any) -> Any:
+        """Nats of the class itself, all of its rows, of shape (e,)."""
+        return _nats(self.X[None], self.weights[None], epsilons, self.shift)[0]
+
+    def extra(self, Z: Any, epsilons: Any) -> Any:
+        """Extra nats (b, e) of rows that are not in the class."""
+        return self._extra(Z, epsilons, None)
+
+    def without(self, Z: Any, epsilons: Any, weights: Any, part: Any) -> Any:
+        """Extra nats (b, e) of rows at positions ``part`` of the class, left out."""
+        return self._extra(Z, epsilons, part)
+
+    def _extra(self, Z: Any, epsilons: Floats, own: Any) -> Floats:
+        X = Z[0].T if self.shift is None else Z[0].T - self.shift
+        near = self.search.kneighbors(X, n_neighbors=self.enough, return_distance=False)
+        weights = self.weights[near]
+        if own is not None:
+            weights = np.where(near == own[:, None], 0.0, weights)
+        before = np.cumsum(weights, axis=1) - weights
+        weights = np.clip(self.n_neighbors - before, 0.0, weights)
+        rows = self.X[near].astype(np.float64)
+        less = _nats(rows, weights, epsilons, self.shift)
+        rows = np.concatenate([rows, X[:, None, :]], axis=1)
+        weights = np.concatenate([weights, np.ones((len(X), 1))], axis=1)
+        return _nats(rows, weights, epsilons, self.shift) - less
+
+
+class LocalClasses(Classes):
+    """Classes by their rows nearest to the row that is coded."""
+
+    @classmethod
+    def fit(
+        cls,
+        rows: Rows,
+        n_neighbors: int,
+        assume_centered: bool,
+        n_jobs: int | None = None,
+        progress: Progress = UNWATCHED,
+    ) -> LocalClasses:
+        """Index the rows of every class."""
+        shift = None if assume_centered else rows.X.mean(axis=0)
+        X = rows.X if shift is None else rows.X - shift
+        weights = np.ones(len(X)) if rows.weights is None else rows.weights_at(...)
+        groups = []
+        for part in progress.follow("class", rows.slices, len(rows.slices)):
+            search = NearestNeighbors(n_jobs=n_jobs).fit(X[part])
+            groups.append(
+                LocalGroup(X[part], weights[part], search, n_neighbors, shift)
+            )
+        return cls(groups)
+
+    @property
+    def dim(self) -> float:
+        """Dimension that coding lengths count."""
+        return float(self.groups[0].X.shape[1])
+
+    @classmethod
+    def of_state(cls, state: dict[str, Any]) -> LocalClasses:
+        """Restore the classes from what `to_state` returned."""
+        return cls([LocalGroup(**group) for group in state["groups"]])
+
+
+def _nats(
+    rows: Floats, weights: Floats, epsilons: Floats, shift: Floats | None
+) -> Floats:
+    """Coding lengths (b, e) of weighted groups of rows of shape (b, m, d).
+
+    The rows are relative to ``shift``; None for subspaces through the origin.
+    """
+    d = rows.shape[2]
+    counts = weights.sum(axis=1)
+    safe = np.where(counts > 0.0, counts, 1.0)
+    mean_squares = np.zeros(len(rows))
+    if shift is not None:
+        means = np.matmul(weights[:, None, :], rows)[:, 0, :] / safe[:, None]
+        rows = rows - means[:, None, :]
+        means += shift
+        mean_squares = np.where(counts > 0.0, np.einsum("bi,bi->b", means, means), 0.0)
+    rows = np.sqrt(weights)[:, :, None] * rows
+    turned = rows.transpose(0, 2, 1)
+    small = rows @ turned if rows.shape[1] < d else turned @ rows
+    eigenvalues = np.linalg.eigvalsh(small)
+    # what rounding leaves of null directions is no dimension
+    floor = small.shape[1] * np.finfo(np.float64).eps * eigenvalues[:, -1:]
+    eigenvalues = np.where(eigenvalues > floor, eigenvalues, 0.0)
+    scale = d / safe[:, None] / epsilons**2
+    volumes = np.log1p(scale[:, :, None] * eigenvalues[:, None, :]).sum(axis=2)
+    nats = (counts[:, None] + d) / 2.0 * volumes
+    if shift is not None:
+        nats += d / 2.0 * np.log1p(mean_squares[:, None] / epsilons**2)
+    return nats

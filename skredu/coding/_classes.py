@@ -1,0 +1,117 @@
+"""The coded groups of all classes, and what rows cost in them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from skredu._compat import namespace
+from skredu.coding._dense import group_of_state
+from skredu.coding._linalg import blocks_of_rows
+from skredu.coding._rows import Rows
+
+
+class Classes:
+    """Groups of all classes.
+
+    Parameters
+    ----------
+    groups : sequence of groups
+        One per class, in their order: `Group`, `DenseGroup`, or anything else with
+        ``n``, ``blocks``, ``width``, ``length``, ``extra`` and ``without``.
+    """
+
+    def __init__(self, groups: Sequence[Any]) -> None:
+        self.groups = list(groups)
+
+    def features(self, X: Any) -> Any:
+        """Features of rows (b, d)."""
+        return X.T[None, ...]
+
+    @property
+    def dim(self) -> float:
+        """Dimension that coding lengths count."""
+        return float(self.groups[0].blocks.dim)
+
+    @property
+    def counts(self) -> list[float]:
+        """Weight of the rows of each class."""
+        return [group.n for group in self.groups]
+
+    def length(self, epsilons: Any) -> Any:
+        """Nats of each class itself, of shape (k, e)."""
+        lengths = [group.length(epsilons) for group in self.groups]
+        return namespace(epsilons).stack(lengths)
+
+    def scores(self, X: Any, epsilon: float, log_priors: Any) -> Any:
+        """Minus the extra bits of rows in every class, label included, (n, k).
+
+        Parameters
+        ----------
+        X : array of shape (n, ...)
+            The rows, see `features`.
+        epsilon : float
+        log_priors : array of shape (k,)
+            Natural logarithms of the probabilities of the labels.
+        """
+        xp, parts = namespace(log_priors), []
+        epsilons = xp.full_like(log_priors[:1], epsilon)
+        for block in self._blocks(X.shape[0], 1):
+            Z = self.features(X[block, ...])
+            nats = [group.extra(Z, epsilons)[:, 0] for group in self.groups]
+            parts.append((log_priors - xp.stack(nats, axis=1)) / math.log(2.0))
+        return xp.concat(parts)
+
+    def left_out(
+        self, rows: Rows, chosen: Any, features: Callable[[Any], Any], epsilons: Any
+    ) -> Any:
+        """Extra nats of training rows in every class, in their own without them.
+
+        Parameters
+        ----------
+        rows : Rows
+            The rows that the groups were made from, or some of them.
+        chosen : ndarray of shape (m,)
+            Which of the sorted rows to code, in ascending order.
+        features : callable
+            Returns the features (F, C, b) of some of the sorted rows, given as an
+            ndarray of positions.
+        epsilons : array of shape (e,)
+
+        Returns
+        -------
+        nats : array of shape (m, k, e)
+        """
+        xp, parts = namespace(epsilons), []
+        for block in self._blocks(len(chosen), epsilons.shape[0]):
+            index = chosen[block]
+            Z, nats = features(index), []
+            for group, part in zip(self.groups, rows.slices, strict=True):
+                start, stop = (int((index < i).sum()) for i in (part.start, part.stop))
+                own = xp.asarray(index[start:stop], device=epsilons.device)
+                pieces = [Z[:, :, :start], Z[:, :, start:stop], Z[:, :, stop:]]
+                found = [
+                    group.without(
+                        piece, epsilons, rows.weights_at(own), own - part.start
+                    )
+                    if i == 1
+                    else group.extra(piece, epsilons)
+                    for i, piece in enumerate(pieces)
+                    if piece.shape[2]
+                ]
+                nats.append(found[0] if len(found) == 1 else xp.concat(found))
+            parts.append(xp.stack(nats, axis=1))
+        return parts[0] if len(parts) == 1 else xp.concat(parts)
+
+    def to_state(self) -> dict[str, Any]:
+        """Return what predictions need as arrays, numbers and containers."""
+        return {"groups": [group.to_state() for group in self.groups]}
+
+    @classmethod
+    def of_state(cls, state: dict[str, Any]) -> Classes:
+        """Restore the classes from what `to_state` returned."""
+        return cls([group_of_state(part) for part in state["groups"]])
+
+    def _blocks(self, n: int, n_epsilons: int) -> list[slice]:
+        return blocks_of_rows(n, max(group.width(n_epsilons) for group in self.groups))

@@ -1,0 +1,449 @@
+"""Training rows sorted by class, their unit of length, and what they add up to.
+
+Sorted rows make every class a slice without a copy. `Summary` is what is kept of rows
+that come in parts: scatters and counts of the classes, and some of the rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from skredu._compat import namespace, to_numpy
+from skredu.coding._factoring import too_steep
+from skredu.coding._linalg import blocks_of_rows, largest, widen
+from skredu.coding._scatter import Scatter
+
+# Columns that distinguish most rows.
+FEW_COLUMNS = 24
+# In the unit of the rows: with a larger distortion all lengths are zero to rounding.
+LARGEST_EPSILON = 1e150
+SMALLEST_GIVEN = 1e-153
+# Most rows that are kept of a stream to choose by.
+MAX_ROWS = 5_000
+# Entries of rows that wait for a stream to need them: 8 MB in double precision.
+MOST_WAITING = 2**20
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Rows:
+    """Rows of positive weight, in the order of their classes.
+
+    Parameters
+    ----------
+    source : array of shape (m, ...)
+        The rows in the order in which they came.
+    y : ndarray of shape (n,)
+        Classes of the sorted rows as integers.
+    weights : array of shape (n,) or None
+        Weights of the sorted rows, beside the source.
+    classes : ndarray of shape (k,)
+        Labels of the classes.
+    index : ndarray of shape (n,)
+        Positions of the sorted rows in the source.
+    """
+
+    source: Any
+    y: Any
+    weights: Any
+    classes: Any
+    index: Any
+
+    @classmethod
+    def of(cls, X: Any, y: Any, weights: Any, classes: Any = None) -> Rows:
+        """Sort rows by their labels ``y``, an ndarray; drop those of weight zero."""
+        xp, index = namespace(X), np.arange(len(y))
+        if weights is not None:
+            index = index[to_numpy(weights) > 0]
+        if classes is None:
+            classes = np.unique(y[index])
+        codes = codes_of(y[index], classes)
+        order = np.argsort(codes, kind="stable")
+        index = index[order]
+        if weights is not None:
+            weights = xp.take(weights, xp.asarray(index, device=X.device))
+        return cls(X, codes[order], weights, classes, index)
+
+    @classmethod
+    def of_kept(cls, kept: dict[str, Any], classes: Any) -> Rows:
+        """Sort rows that a stream keeps."""
+        weights = kept["weights"]
+        if namespace(weights).all(weights == 1.0):
+            weights = None  # as `fit` without weights
+        return cls.of(kept["X"], classes[kept["codes"]], weights, classes)
+
+    def merged(self) -> Rows:
+        """Return the rows with equal ones of a class as one of the weight of all.
+
+        Rows are left out together with those that are equal to them: a copy of a row
+        tells nothing new.
+        """
+        first = first_of_equal(to_numpy(self.source), self.y, self.index)
+        if first is None:
+            return self
+        xp = namespace(self.source)
+        keep = np.flatnonzero(first == np.arange(len(first)))
+        weights = np.ones(len(first))
+        if self.weights is not None:
+            weights = to_numpy(self.weights).astype(np.float64)
+        total = np.bincount(first, weights, minlength=len(first))[keep]
+        return replace(
+            self,
+            y=self.y[keep],
+            weights=xp.asarray(total, dtype=xp.float64, device=self.source.device),
+            index=self.index[keep],
+        )
+
+    @cached_property
+    def X(self) -> Any:  # noqa: N802
+        """The sorted rows, each class a slice."""
+        return self.take(slice(None))
+
+    def take(self, part: Any) -> Any:
+        """Return some of the sorted rows, by a slice or an index."""
+        xp = namespace(self.source)
+        if "X" in vars(self) and isinstance(part, slice):
+            return self.X[part, ...]
+        index = xp.asarray(self.index[part], device=self.source.device)
+        return xp.take(self.source, index, axis=0)
+
+    @property
+    def some(self) -> Any:
+        """The rows in any order: as they came, if none was dropped."""
+        return self.source if len(self.index) == self.source.shape[0] else self.X
+
+    @cached_property
+    def sizes(self) -> list[int]:
+        """Number of rows of each class, zero for one that has not come yet."""
+        return np.bincount(self.y, minlength=len(self.classes)).tolist()
+
+    @cached_property
+    def slices(self) -> list[slice]:
+        """Where each class stands."""
+        stops = np.cumsum(self.sizes).tolist()
+        return [
+            slice(stop - size, stop)
+            for size, stop in zip(self.sizes, stops, strict=True)
+        ]
+
+    def weights_at(self, part: Any) -> Any:
+        """Weights of some sorted rows in double precision, None if all are one."""
+        if self.weights is None:
+            return None
+        return widen(self.weights[part])
+
+    @property
+    def counts(self) -> list[float]:
+        """Weight of the rows of each class."""
+        if self.weights is None:
+            return [float(size) for size in self.sizes]
+        return [float(np.sum(to_numpy(self.weights_at(p)))) for p in self.slices]
+
+    def shares(self) -> list[Any]:
+        """Share of each row in the weight of its class, as a number or an array."""
+        if self.weights is None:
+            return [1.0 / max(size, 1) for size in self.sizes]
+        parts = zip(self.slices, self.counts, strict=True)
+        return [self.weights_at(part) / (count or 1.0) for part, count in parts]
+
+    def scatters(
+        self,
+        before: list[Scatter] | None,
+        assume_centered: bool,
+        epsilon: float | None = None,
+    ) -> list[Scatter]:
+        """Scatter of each class, merged with those before.
+
+        If a given distortion is so small that a ``d x d`` matrix would lose the null
+        directions, the rows are kept as a triangular root instead.
+        """
+        found = []
+        for j, part in enumerate(self.slices):
+            rows = self.take(part), None if self.weights is None else self.weights[part]
+            old = None if before is None else before[j]
+            for precise in (False, True):
+                scatter = Scatter.from_rows(
+                    *rows, assume_centered=assume_centered, precise=precise
+                )
+                if old is not None:
+                    old = replace(old, precise=precise or old.precise)
+                    scatter = old.merge(scatter)
+                if epsilon is None or not too_steep(scatter, epsilon):
+                    break
+            found.append(scatter)
+        return found
+
+    def spread(self, assume_centered: bool) -> float:
+        """Root mean square distance of rows to their mean, or norm about the origin.
+
+        Rows that are equal up to rounding have no spread; then it is their norm, and
+        one for rows of zeros, so that it is always a length to measure by.
+        """
+        X, n = self.X, len(self.index)
+        xp = namespace(X)
+        weights = xp.ones(n, dtype=X.dtype, device=X.device)
+        if self.weights is not None:
+            weights = xp.astype(self.weights, X.dtype, copy=False)
+        shares = weights / xp.sum(weights)
+        mean = shares @ X
+        spread = norm = 0.0
+        for block in blocks_of_rows(n, X.shape[1]):
+            part = shares[block]
+            spread += float(part @ xp.sum((X[block, :] - mean) ** 2, axis=1))
+            norm += float(part @ xp.sum(X[block, :] ** 2, axis=1))
+        eps = float(xp.finfo(X.dtype).eps)
+        return root_spread(norm if assume_centered else spread, norm, eps)
+
+    def as_they_came(self) -> tuple[Any, Any, Any]:
+        """Rows, their classes as integers, and their weights in double precision."""
+        xp, order = namespace(self.source), np.argsort(self.index)
+        weights = self.weights
+        if weights is None:
+            place = {"dtype": xp.float64, "device": self.source.device}
+            weights = xp.ones(len(order), **place)
+        there = xp.asarray(order, device=self.source.device)
+        return self.take(order), self.y[order], widen(xp.take(weights, there))
+
+    def fingerprint(self) -> str:
+        """Return a hash of the rows in their order, of their classes and weights."""
+        found = hashlib.sha256(repr(self.classes.tolist()).encode())
+        weights = np.ones(1) if self.weights is None else to_numpy(self.weights)
+        if (weights == 1.0).all():
+            weights = np.ones(1)
+        for array in (to_numpy(self.source), self.index, self.y, weights):
+            found.update(f"{array.dtype} {array.shape}".encode())
+            found.update(np.ascontiguousarray(array).data)
+        return found.hexdigest()
+
+
+def codes_of(y: Any, classes: Any) -> Any:
+    """Positions of labels among the sorted labels of the classes."""
+    codes = np.searchsorted(classes, y)
+    known = classes[np.minimum(codes, len(classes) - 1)] == y
+    if not known.all():
+        raise ValueError(
+            f"y holds labels {np.unique(y[~known])!r} that are not in "
+            f"classes={classes!r}."
+        )
+    return codes
+
+
+def first_of_equal(X: Any, codes: Any, index: Any) -> Any:
+    """For rows ``X[index]``, the first that is equal and has the same code.
+
+    None if all differ. A few columns rule out most rows before all are compared.
+    """
+    d = X.shape[1]
+    first, some = np.arange(len(index)), np.arange(len(index))
+    for columns in (np.unique(np.linspace(0, d - 1, FEW_COLUMNS, dtype=int)), slice(d)):
+        rows = X[index[some]][:, columns]
+        order = np.lexsort((*rows.T[::-1], codes[some]))
+        rows, some = rows[order], some[order]
+        same = (rows[1:] == rows[:-1]).all(axis=1)
+        same &= codes[some[1:]] == codes[some[:-1]]
+        if not same.any():
+            return None
+        near = np.append(same, False) | np.append(False, same)
+        starts = np.flatnonzero(~np.append(False, same))
+        runs = np.repeat(some[starts], np.diff(np.append(starts, len(some))))
+        first[some], some = runs, np.sort(some[near])
+    return first
+
+
+def root_spread(squared_spread: float, squared_norm: float, eps: float) -> float:
+    """Length to measure rows by, from their mean square distance and norm."""
+    if squared_spread <= (4.0 * eps) ** 2 * squared_norm:
+        squared_spread = squared_norm
+    return math.sqrt(squared_spread) if squared_spread > 0.0 else 1.0
+
+
+# -- rows that come in parts ----------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Summary:
+    """What is known of rows that come in parts, which merges exactly.
+
+    Parameters
+    ----------
+    scatters : list of Scatter or None
+        Of the rows of each class that do not wait; None before there are any.
+    seen : int, default=0
+        Number of rows, those that wait included.
+    kept : dict, default=None
+        Rows, evenly over those that do not wait, to choose by.
+    waiting : tuple of dict, default=()
+        Rows that are not in the scatters yet: many small parts cost as much as one.
+    """
+
+    scatters: list[Scatter] | None = None
+    seen: int = 0
+    kept: dict[str, Any] | None = None
+    waiting: tuple[dict[str, Any], ...] = ()
+
+    def to_state(self) -> dict[str, Any]:
+        """Return the summary as arrays, numbers and containers."""
+        scatters = None
+        if self.scatters is not None:
+            scatters = [vars(scatter) for scatter in self.scatters]
+        return {**vars(self), "scatters": scatters}
+
+    @classmethod
+    def of_state(cls, state: dict[str, Any]) -> Summary:
+        """Restore the summary from an estimator's state, which may hold more."""
+        scatters = state["scatters"]
+        if scatters is not None:
+            scatters = [Scatter(**scatter) for scatter in scatters]
+        return cls(scatters, state["seen"], state["kept"], state["waiting"])
+
+    def add(self, X: Any, codes: Any, weights: Any) -> Summary:
+        """Return the summary with copies of rows that wait until they are needed."""
+        xp = namespace(X)
+        if weights is None:
+            weights = xp.ones(X.shape[0], dtype=xp.float64, device=X.device)
+        X = xp.asarray(X, copy=True)
+        part = {"X": X, "codes": codes, "weights": widen(weights)}
+        return replace(self, seen=self.seen + X.shape[0], waiting=(*self.waiting, part))
+
+    @property
+    def full(self) -> bool:
+        """Whether the rows that wait take so much memory that they should merge."""
+        return sum(math.prod(p["X"].shape) for p in self.waiting) >= MOST_WAITING
+
+    def settled(
+        self,
+        classes: Any,
+        scatters_of: Callable[[Rows, list[Scatter] | None], list[Scatter]],
+        *,
+        keep: bool,
+    ) -> Summary:
+        """Return the summary with no rows that wait.
+
+        Parameters
+        ----------
+        classes : ndarray of shape (k,)
+            Labels of the classes.
+        scatters_of : callable
+            Makes scatters of rows, and merges them with those before.
+        keep : bool
+            Keep rows to choose by.
+        """
+        if not self.waiting:
+            return self
+        xp = namespace(self.waiting[0]["X"])
+        joins = {"X": xp.concat, "codes": np.concatenate, "weights": xp.concat}
+        joined = {name: f([p[name] for p in self.waiting]) for name, f in joins.items()}
+        rows = Rows.of_kept(joined, classes)
+        return replace(
+            self,
+            scatters=scatters_of(rows, self.scatters),
+            kept=keep_evenly(self.kept, rows, MAX_ROWS) if keep else self.kept,
+            waiting=(),
+        )
+
+
+def keep_evenly(kept: dict[str, Any] | None, rows: Rows, most: int) -> dict[str, Any]:
+    """Add rows to those kept of a stream: at most ``most``, evenly over all so far.
+
+    Every row is kept until there are too many, then every second of them, and so on.
+    """
+    X, codes, weights = rows.as_they_came()
+    xp = namespace(X)
+    seen, stride = (0, 1) if kept is None else (kept["seen"], kept["stride"])
+    start = -seen % stride
+    parts = [X[start::stride, :], codes[start::stride], weights[start::stride]]
+    if kept is not None:
+        join = (xp.concat, np.concatenate, xp.concat)
+        old = kept["X"], kept["codes"], kept["weights"]
+        parts = [f([a, b]) for f, a, b in zip(join, old, parts, strict=True)]
+    while parts[0].shape[0] > most:
+        parts, stride = [a[::2, ...] for a in parts], 2 * stride
+    names = ("X", "codes", "weights")
+    return dict(zip(names, parts, strict=True), seen=seen + X.shape[0], stride=stride)
+
+
+def classes_of_stream(classes: Any, known: Any) -> Any:
+    """Labels of a stream, from those given and those of its first call or None."""
+    if classes is None:
+        if known is None:
+            raise ValueError("classes must be given in the first partial_fit call.")
+        return known
+    found = np.unique(classes)
+    if known is not None and not np.array_equal(found, known):
+        raise ValueError(
+            f"classes={classes!r} differ from those of the first call, {known!r}."
+        )
+    return found
+
+
+# -- the unit of length ---------------------------------------------------------------
+
+
+def reach_of(X: Any) -> float:
+    """How often one length may go into another so that their squares stay in range."""
+    return float(namespace(X).finfo(X.dtype).max) ** 0.49
+
+
+def unit_of(X: Any, epsilon: float | None = None) -> float:
+    """Power of two in which squares of rows and distortion neither vanish nor overflow.
+
+    One if they do not anyhow.
+    """
+    limit = reach_of(X) ** 0.5
+    lengths = [size for size in (largest(X), epsilon) if size]
+    if all(1.0 / limit < length < limit for length in lengths):
+        return 1.0
+    if epsilon is not None and lengths[0] > reach_of(X) * epsilon:
+        raise ValueError(
+            f"epsilon={epsilon} is too small beside rows with entries of "
+            f"{lengths[0]:.3g}: it must be more than {lengths[0] / reach_of(X):.3g}."
+        )
+    return math.ldexp(1.0, math.frexp(lengths[0])[1] - 1)
+
+
+def in_unit(X: Any, unit: float) -> Any:
+    """Rows in a unit of length, in double precision if single cannot hold it."""
+    if unit == 1.0:
+        return X
+    limits = namespace(X).finfo(X.dtype)
+    if not float(limits.smallest_normal) < unit < float(limits.max):
+        X = widen(X)
+    if largest(X) / unit > float(namespace(X).finfo(X.dtype).max):
+        raise ValueError(
+            f"X holds an entry of {largest(X):.3g}, too large beside training rows of "
+            f"about {unit:.3g}: scale the rows."
+        )
+    return X / unit
+
+
+def in_reach(epsilon: float, unit: float) -> float:
+    """Return a given distortion in a unit of length."""
+    if epsilon / unit < SMALLEST_GIVEN:
+        raise ValueError(
+            f"epsilon={epsilon} is too small beside the rows: its square must not "
+            "vanish."
+        )
+    return min(epsilon / unit, LARGEST_EPSILON)
+
+
+def in_units(epsilon: float, unit: float) -> float:
+    """Return a distortion in the units of the caller, positive and finite."""
+    return min(max(epsilon * unit, math.ulp(0.0)), sys.float_info.max)
+
+
+def check_reach(X: Any, unit: float, length: float) -> None:
+    """Refuse rows with an entry whose square in a length (in the unit) overflows."""
+    size = largest(X)
+    most = 10.0 * reach_of(X) * length
+    if size / unit > most:
+        raise ValueError(
+            f"X holds an entry of {size:.3g}, too large beside the training rows: "
+            f"allowed are entries of up to {most * unit:.3g}."
+        )

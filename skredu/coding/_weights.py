@@ -1,0 +1,120 @@
+"""Weights of rows: numbers of copies, times those of their classes, in a good range."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from skredu._base import warn
+from skredu._checks import check_range, naming
+from skredu._compat import namespace, to_numpy
+
+# Beyond this total weight, more copies change bits by less than a millionth, while
+# coding lengths lose the digits of a single row.
+MOST_COPIES = 1e9
+# Smallest weight relative to the largest; smaller ones are raised to it, so that no
+# class vanishes.
+LEAST_SHARE = 1e-30
+
+TOO_LITTLE = (
+    "The weights (sample_weight times class_weight) sum to less than the number of "
+    "classes or a tenth of the number of rows. Weights are numbers of copies, so that "
+    "there would be hardly any rows: they are multiplied to have mean one. Pass "
+    "sample_weight * n / sample_weight.sum(), with the number n of rows of positive "
+    "weight, to have no warning."
+)
+
+
+def weights_to_fit(X: Any, y: Any, weights: Any, class_weight: Any = None) -> Any:
+    """Weights of all rows of a fit, or None.
+
+    Parameters
+    ----------
+    X : array of shape (n, d)
+        Rows.
+    y : ndarray of shape (n,)
+        Labels.
+    weights : array of shape (n,) or None
+        The sample weights.
+    class_weight : dict, "balanced" or None
+        Factor of the weights of each class; ``"balanced"``: such that all classes have
+        the same weight in all.
+    """
+    w = _products(y, weights, class_weight, np.unique(y))
+    if w is None:
+        return None
+    w = _in_range(w, y)
+    return namespace(X).asarray(w, dtype=X.dtype, device=X.device)
+
+
+def weights_to_add(X: Any, y: Any, weights: Any, class_weight: Any, known: Any) -> Any:
+    """Weights of more rows of a stream, or None; their unit cannot change any more.
+
+    ``known`` are all classes that will ever come.
+    """
+    if class_weight == "balanced":
+        raise ValueError(
+            "class_weight='balanced' needs all rows at once: give partial_fit a dict "
+            "or sample_weight."
+        )
+    w = _products(y, weights, class_weight, known)
+    if w is None:
+        return None
+    w = check_range(w, LEAST_SHARE, MOST_COPIES, where=" in partial_fit")
+    return namespace(X).asarray(w, dtype=X.dtype, device=X.device)
+
+
+def _products(y: Any, weights: Any, class_weight: Any, known: Any) -> Any:
+    """Weights times those of the classes in double precision, None where neither is."""
+    if weights is None and class_weight is None:
+        return None
+    w = np.ones(len(y)) if weights is None else to_numpy(weights).astype(np.float64)
+    if class_weight is None:
+        return w
+    classes, codes = np.unique(y, return_inverse=True)
+    if isinstance(class_weight, str):
+        shares = np.bincount(codes, w / w.max())
+        present = shares > 0.0
+        factors = shares.sum() / present.sum() / np.where(present, shares, 1.0)
+    else:
+        _check_class_weight(class_weight, known)
+        factors = np.array([class_weight.get(c, 1.0) for c in classes], np.float64)
+    return w * factors[codes]
+
+
+def _check_class_weight(class_weight: dict[Any, Any], known: Any) -> None:
+    """Check that factors are weights, and that labels are known if a class has none."""
+    with naming("class_weight"):
+        factors = np.array(list(class_weight.values()), np.float64)
+        if not (np.isfinite(factors) & (factors >= 0.0)).all():
+            raise ValueError(
+                f"must be finite and 0 or more for every class, found {class_weight}."
+            )
+        labels = set(known)
+        if not (labels <= set(class_weight) or set(class_weight) <= labels):
+            raise ValueError(
+                f"must have keys among the classes {known.tolist()}, found "
+                f"{list(class_weight)}."
+            )
+
+
+def _in_range(weights: Any, y: Any) -> Any:
+    """Scale weights so that a single row still counts beside all others."""
+    largest = weights.max()
+    if largest == 0.0:
+        raise ValueError(
+            "All weights are zero: class_weight times sample_weight must be positive "
+            "for at least one row."
+        )
+    present, shares = weights > 0, weights / largest
+    sums, n = float(shares.sum()), int(present.sum())
+    total = sums * float(largest)
+    if total < max(len(np.unique(y[present])), n / 10.0):
+        warn(TOO_LITTLE)
+        unit = n / sums
+    elif total > MOST_COPIES:
+        unit = MOST_COPIES / sums
+    else:
+        unit = float(largest)
+    return np.where(present, np.maximum(shares, LEAST_SHARE) * unit, 0.0)
