@@ -1,13 +1,13 @@
-"""Displays: fitted models, features and groups as pictures, and as numbers.
+"""Displays of fitted models, features and clusterings.
 
-They work like the displays of scikit-learn: ``from_estimator`` and
-``from_predictions`` compute and draw, ``plot(ax=None)`` draws again, and ``ax_`` and
-``figure_`` are what was drawn on. ``frame()`` returns the numbers as a
-`pandas.DataFrame`. In a pipeline the last step is shown, with the rows that reach it.
+They work like the displays of scikit-learn: ``from_estimator`` and ``from_predictions``
+compute and draw, ``plot(ax=None)`` draws again, and ``ax_`` and ``figure_`` are the
+axes and the figure. ``frame()`` returns the displayed numbers as a `pandas.DataFrame`.
+For a pipeline, the last step is shown with the data that reach it.
 
-matplotlib is imported when something is drawn (``pip install "skredu[plot]"``), and
-pandas when a frame is asked for. Up to six classes have colours of their own that
-colour-blind people can tell apart; more classes go along one scale.
+matplotlib is imported when a display is drawn (``pip install "skredu[plot]"``), and
+pandas when ``frame`` is called. Up to six classes have colours that colour-blind people
+can distinguish; for more classes, the colours are taken from one colour map.
 """
 
 from __future__ import annotations

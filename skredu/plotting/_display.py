@@ -1,4 +1,4 @@
-"""Display: what all displays share, in code and in docstrings."""
+"""Base classes of the displays, and the parts that their docstrings share."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ else:  # matplotlib is imported on use
 
 __all__ = ["Axes", "Display", "FeatureDisplay", "check_labelled", "names_of"]
 
-# In the docstrings of displays, a line {name} stands for the text of that name.
+# In the docstrings of displays, a line {name} is replaced by the text of that name.
 TEXTS = {
     "axes": """\
 ax_ : matplotlib Axes
-    The axes of the picture.
+    The axes of the plot.
 figure_ : matplotlib Figure
     The figure with the axes.""",
     "X": """\
@@ -44,7 +44,7 @@ y : array-like of shape (n_samples,)
     Class labels, or the labels of clusters.""",
     "display_labels": """\
 display_labels : array-like of shape (n_classes,), default=None
-    Names of the classes, which are sorted. None shows the class labels.""",
+    Names of the classes, in sorted order. None shows the class labels.""",
     "image_shape": """\
 image_shape : tuple, default=None
     (height, width) or (height, width, 3) of images whose pixels are the features.
@@ -60,25 +60,25 @@ ax : matplotlib Axes, default=None
     Axes to draw on. None makes a new figure.""",
     "lines": """\
 **kwargs : dict
-    Properties of the lines, as matplotlib names them.""",
+    Properties of the lines, passed to matplotlib.""",
     "image": """\
 **kwargs : dict
-    Properties of the image, such as ``cmap``.""",
+    Properties of the image, such as ``cmap``, passed to matplotlib.""",
     "options": """\
 **kwargs : dict
-    Passed on to `plot`.""",
+    Keyword arguments passed to `plot`.""",
     "returns": """\
 Returns
 -------
 display : Display
-    An instance of this class, which has been drawn.""",
+    The display, which has been drawn.""",
     "chan_2022": """\
 Chan, Yu, You, Qi, Wright and Ma, "ReduNet: a white-box deep network from the
-principle of maximizing rate reduction", JMLR 23, 2022, has figures of this kind.""",
+principle of maximizing rate reduction", JMLR 23, 2022, contains such figures.""",
     "yu_2020": """\
 Yu, Chan, You, Song and Ma, "Learning diverse and discriminative representations
-via the principle of maximal coding rate reduction", NeurIPS 2020, has figures of
-this kind.""",
+via the principle of maximal coding rate reduction", NeurIPS 2020, contains such
+figures.""",
 }
 TEXTS["returns_or_raises"] = f"""\
 {TEXTS["returns"]}
@@ -87,16 +87,16 @@ Raises
 ------
 ValueError
     If an argument has a wrong shape or is out of range, or if the estimator is
-    not fitted or has nothing to show."""
+    not fitted or has nothing to display."""
 
 
 class Display:
-    """Axes and figure of a display, and access to estimators and optional packages.
+    """Base class of all displays.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        The axes of the picture.
+        The axes of the plot.
     figure_ : matplotlib Figure
         The figure with the axes.
     """
@@ -107,9 +107,9 @@ class Display:
     def __init_subclass__(cls) -> None:
         """Write the shared texts into the docstrings of a display."""
         for member in (cls, *vars(cls).values()):
-            owner = getattr(member, "__func__", member)  # of a class method
+            owner = getattr(member, "__func__", member)  # for class methods
             doc = getattr(owner, "__doc__", None)
-            if doc and (owner is cls or callable(owner)):  # python -OO has no docs
+            if doc and (owner is cls or callable(owner)):  # not with python -OO
                 owner.__doc__ = re.sub(
                     r"^( *)\{(\w+)\}$",
                     lambda line: indent(TEXTS[line[2]], line[1]),
@@ -165,17 +165,17 @@ class Display:
 
     @classmethod
     def _require(cls, estimator: Any, names: Sequence[str], what: str) -> None:
-        """Refuse an estimator that lacks an attribute with what a display shows."""
+        """Raise an error if the estimator lacks an attribute that a display shows."""
         missing = [name for name in names if not hasattr(estimator, name)]
         if missing:
             raise ValueError(
                 f"{cls.__name__}.from_estimator shows {what}; "
-                f"{type(estimator).__name__} has no {missing[0]}."
+                f"{type(estimator).__name__} has no attribute {missing[0]}."
             )
 
 
 class FeatureDisplay(Display):
-    """A display of features, which are given or which an estimator computes."""
+    """Base class of displays of features."""
 
     from_predictions: ClassVar[Callable[..., Any]]
 
@@ -183,7 +183,7 @@ class FeatureDisplay(Display):
     def from_estimator(cls, estimator: Any, X: Any, y: Any, **kwargs: Any) -> Self:
         """Draw the features that an estimator computes.
 
-        A nearest subspace classifier is shown by the data relative to the means.
+        For a nearest subspace classifier, the class means are subtracted from the data.
 
         Parameters
         ----------
@@ -193,7 +193,7 @@ class FeatureDisplay(Display):
         {X}
         {y}
         **kwargs : dict
-            Passed on to `from_predictions`.
+            Keyword arguments passed to `from_predictions`.
 
         {returns_or_raises}
         """
@@ -208,7 +208,7 @@ class FeatureDisplay(Display):
 
     @classmethod
     def _features(cls, estimator: Any, X: Any, y: Any) -> Any:
-        """Return features; a nearest subspace classifier has data minus the means."""
+        """Return features; for a nearest subspace classifier, data minus the means."""
         if hasattr(estimator, "transform"):
             return estimator.transform(X)
         cls._require(estimator, ["means_", "components_"], "features or subspaces")
@@ -216,8 +216,7 @@ class FeatureDisplay(Display):
         unknown = np.setdiff1d(classes, estimator.classes_)
         if len(unknown):
             raise ValueError(
-                f"Bad y: class {unknown[0]} was not there when the estimator was "
-                "fitted."
+                f"Bad y: class {unknown[0]} was not seen when the estimator was fitted."
             )
         means = to_numpy(estimator.means_)
         return X - means[np.searchsorted(estimator.classes_, classes)[codes]]
@@ -241,7 +240,7 @@ def names_of(classes: Any, display_labels: Any) -> Any:
     names = np.asarray(display_labels)
     if names.shape != np.shape(classes):
         raise ValueError(
-            f"Bad display_labels: must be {len(classes)} names, one for each class, "
+            f"Bad display_labels: must be {len(classes)} names, one per class, "
             f"found an array of shape {names.shape}."
         )
     return names

@@ -1,4 +1,4 @@
-"""EpsilonPathDisplay: clusters and bits over the distortion."""
+"""EpsilonPathDisplay: clusters and bits as functions of the distortion."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from skredu.plotting._display import Axes, Display
 
 COLUMNS = ("epsilon", "n_clusters", "coding_length", "description_length")
 BITS = {"description_length": "description length", "coding_length": "bits"}
-# Numbers of clusters that differ by more than this factor have a logarithmic axis.
+# The axis is logarithmic if the numbers of clusters differ by more than this factor.
 LOG_AXIS_FACTOR = 20.0
 
 
 class EpsilonPathDisplay(Display):
-    r"""Number of clusters and bits over the distortion.
+    r"""Number of clusters and bits as functions of the distortion.
 
-    A number of clusters that stays the same over decades of :math:`\epsilon` is that of
-    the data. The coding length falls as :math:`\epsilon` grows, because details are
-    given up. The description length of the clusters does not depend on
-    :math:`\epsilon`; it is what ``epsilon="auto"`` minimizes.
+    A number of clusters that stays the same over decades of :math:`\epsilon` is a
+    property of the data. The coding length decreases as :math:`\epsilon` grows, because
+    details are discarded. The description length of the clusters does not depend on
+    :math:`\epsilon`; ``epsilon="auto"`` minimises it.
 
     Parameters
     ----------
     epsilon : array-like of shape (n_epsilons,)
         Distortions.
     n_clusters : array-like of shape (n_epsilons,)
-        Numbers of clusters.
+        Number of clusters for each distortion.
     coding_length : array-like of shape (n_epsilons,)
-        Bits of the partitions.
+        Coding length of each partition in bits.
     description_length : array-like of shape (n_epsilons,)
-        Bits in which the clusters are described as Gaussians, up to a constant.
+        Length of a description of the clusters as Gaussians, in bits up to a constant.
     chosen : float, default=None
-        A distortion to mark.
+        A distortion to mark, usually the chosen one.
 
     Attributes
     ----------
@@ -47,7 +47,7 @@ class EpsilonPathDisplay(Display):
     ax_ : matplotlib Axes
         The axes of the numbers of clusters.
     bits_ax_ : matplotlib Axes
-        The axes of the bits, on the right.
+        The axes of the bits, with ticks on the right.
     figure_ : matplotlib Figure
         The figure with the axes.
 
@@ -58,7 +58,7 @@ class EpsilonPathDisplay(Display):
     References
     ----------
     Ma, Derksen, Hong and Wright, "Segmentation of multivariate mixed data via lossy
-    data coding and compression", IEEE TPAMI 29(9), 2007, has figures of this kind.
+    data coding and compression", IEEE TPAMI 29(9), 2007, contains such figures.
 
     Examples
     --------
@@ -106,7 +106,7 @@ class EpsilonPathDisplay(Display):
         ax: Axes | None = None,
         **kwargs: Any,
     ) -> EpsilonPathDisplay:
-        """Cluster data with every distortion, and draw.
+        """Cluster data with every distortion, and draw the results.
 
         Parameters
         ----------
@@ -133,7 +133,7 @@ class EpsilonPathDisplay(Display):
     def plot(
         self, ax: Axes | None = None, *, bits: str = "description_length", **kwargs: Any
     ) -> EpsilonPathDisplay:
-        """Draw.
+        """Draw the display.
 
         Parameters
         ----------
@@ -172,7 +172,7 @@ class EpsilonPathDisplay(Display):
         return self
 
     def frame(self) -> Any:
-        """Return the numbers.
+        """Return the displayed numbers as a data frame.
 
         Returns
         -------

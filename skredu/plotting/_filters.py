@@ -1,4 +1,4 @@
-"""FilterDisplay: operators of a layer, or the filters of a lifting, as pictures."""
+"""FilterDisplay: operators of a layer, or filters of a lifting, as images."""
 
 from __future__ import annotations
 
@@ -12,46 +12,45 @@ from skredu._compat import to_numpy
 from skredu.plotting import _looks
 from skredu.plotting._display import Axes, Display, names_of
 
-# Eigenvalues of an operator are equal if they differ by less than this share. In the
-# directions of equal ones the operator does the same.
+# Relative difference below which two eigenvalues of an operator are considered equal.
+# The operator does not distinguish the directions of equal eigenvalues.
 EQUAL = 1e-6
 
 
 class FilterDisplay(Display):
-    r"""Operators of a layer of a network, or filters, as pictures.
+    r"""Operators of a layer of a network, or filters of a lifting, as images.
 
     A layer of a ReduNet is shown by its expansion operator :math:`E` and its
-    compression operators :math:`C_j` or, with ``image_shape``, by the directions in
-    which each of them is smallest: for :math:`C_j` those that span class j, which it
-    leaves as it is, for :math:`E` those of all samples. A layer of a network for
-    signals is shown by the filters that make one channel, with the origin in the
-    middle.
+    compression operators :math:`C_j`. With ``image_shape``, the directions are shown in
+    which each operator is smallest: for :math:`C_j`, these directions span class j, and
+    for :math:`E`, they span all samples. A layer of a network for signals is shown by
+    the filters that compute one channel, with the origin in the centre.
 
     Parameters
     ----------
     filters : array-like of shape (n_lines, n_columns, height, width)
-        The pictures, in lines; NaN if there is none.
+        The images, in lines; NaN if there is no image.
     names : array-like of shape (n_lines,), default=None
         Names of the lines.
     titles : array-like of shape (n_lines, n_columns), default=None
-        Titles above the pictures; None if there is no picture.
+        Titles above the images; None if there is no image.
     sizes : array-like of shape (n_lines, n_columns), default=None
-        Value of each picture that has the strongest colour. None means the largest
+        Value of each image that gets the strongest colour. None means the largest
         absolute value.
 
     Attributes
     ----------
     im_ : matplotlib AxesImage
-        All pictures in one. Operators are relative to their largest absolute value off
-        the diagonal, filters of networks to that off the origin, which would hide all
-        others.
+        All images in one. Operators are shown relative to their largest absolute value
+        off the diagonal, and filters of networks relative to that off the origin,
+        because the values there would hide all others.
     texts_ : list of matplotlib Text
         The titles.
     {axes}
 
     See Also
     --------
-    skredu.ReduNetTransformer : Its ``layers_`` have the operators.
+    skredu.ReduNetTransformer : Its ``layers_`` contain the operators.
 
     References
     ----------
@@ -109,8 +108,8 @@ class FilterDisplay(Display):
             show directions. None shows operators. A constant that was appended to the
             features is left out.
         channel : int, default=0
-            For a network for signals, the channel that the filters make, one from every
-            channel.
+            For a network for signals, the channel that the filters compute, with one
+            filter per input channel.
         n_columns : int, default=8
             Largest number of directions of an operator, or of filters per line.
         {display_labels}
@@ -144,7 +143,7 @@ class FilterDisplay(Display):
         return cls(filters, titles=titles, sizes=sizes).plot(ax, **kwargs)
 
     def plot(self, ax: Axes | None = None, **kwargs: Any) -> FilterDisplay:
-        """Draw.
+        """Draw the display.
 
         Parameters
         ----------
@@ -169,12 +168,12 @@ class FilterDisplay(Display):
         return self
 
     def frame(self) -> Any:
-        """Return the numbers.
+        """Return the displayed numbers as a data frame.
 
         Returns
         -------
         frame : pandas.DataFrame of shape (n_pictures, height * width)
-            The values of each picture. The index is its title, or the name of its line
+            The values of each image. The index is its title, or the name of its line
             and its column.
         """
         filters = np.asarray(self.filters)
@@ -190,7 +189,7 @@ class FilterDisplay(Display):
         return frame.dropna(how="all")
 
     def _write_titles(self, ax: Any, x: Any, y: Any) -> list[Any]:
-        """Write the titles above the pictures, cut to the room that there is."""
+        """Write the titles above the images, shortened to the available space."""
         titles = np.asarray(self.titles)
         height = np.shape(self.filters)[2]
         room = ax.get_window_extent().width / ax.figure.dpi * 72 / len(x)
@@ -209,7 +208,7 @@ class FilterDisplay(Display):
 
 
 def _bank_in_lines(filters: Any, n_columns: int) -> Any:
-    """Lay out filters of shape (m, channels, [height,] width) in lines of pictures."""
+    """Arrange filters of shape (m, channels, [height,] width) in lines of images."""
     if filters.ndim == 3:
         return filters[:, :, None, :]
     if filters.ndim != 4:
@@ -223,7 +222,7 @@ def _bank_in_lines(filters: Any, n_columns: int) -> Any:
 
 
 def _in_lines(items: Any, n_columns: int, missing: Any) -> Any:
-    """Put items in lines; the last line is filled with ``missing``."""
+    """Arrange items in lines; the last line is filled up with ``missing``."""
     n_columns = min(n_columns, len(items))
     n_lines = -(-len(items) // n_columns)
     shape = n_lines * n_columns, *items.shape[1:]
@@ -233,7 +232,7 @@ def _in_lines(items: Any, n_columns: int, missing: Any) -> Any:
 
 
 def _largest_without(pictures: Any, *left_out: Any) -> Any:
-    """Return the largest absolute value of each picture, some places left out."""
+    """Return the largest absolute value of each image, with some places left out."""
     sizes = np.abs(np.nan_to_num(pictures))
     if left_out:
         sizes[:, :, *left_out] = 0.0
@@ -279,8 +278,8 @@ def _operators(network: Any, number: int) -> Any:
 def _directions(operators: Any, shape: tuple[int, ...], n_columns: int) -> Any:
     """Return directions in which operators are smallest, as images (k + 1, m, h, w).
 
-    A constant after the pixels is left out. Outside of the span of its samples an
-    operator is the same in all directions, and there are no images to show.
+    A constant after the pixels is left out. Outside of the span of its samples, an
+    operator is the same in all directions, so no images are shown for these.
     """
     n_pixels = math.prod(shape)
     values, vectors = np.linalg.eigh(operators[:, :n_pixels, :n_pixels])

@@ -1,4 +1,4 @@
-"""Colours, names on axes, legends, and many small pictures in one."""
+"""Colours, names on axes, legends, and mosaics of small images."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ import numpy as np
 
 from skredu._checks import is_integer
 
-# The colours of Okabe and Ito, which colour-blind people can distinguish, on light and
-# on dark paper; without yellow and black, which vanish on one of them.
+# The colours of Okabe and Ito, which colour-blind people can distinguish. Yellow and
+# black are omitted because they are invisible on a light or on a dark background.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-# Colour map of more classes than that, and of positive values. Its ends are left out
-# for lines, which would be hard to see on dark or on light paper.
+# Colour map for more classes, and for positive values. For lines, its ends are left out
+# because they are hard to see on a light or on a dark background.
 COLORMAP, COLORMAP_ENDS = "viridis", (0.2, 0.92)
-# Colour map of values of both signs.
+# Colour map for values of both signs.
 SIGNED_COLORMAP = "RdBu_r"
 # Largest number of characters of a name on an axis, and in a legend.
 MAX_NAME, MAX_NAME_IN_LEGEND = 18, 32
-# A character is about this much of the font size wide.
+# Approximate width of a character relative to the font size.
 CHARACTER = 0.65
-# In inches: a pixel and a page at most, a line of pictures at least, the highest page,
-# and the room for titles between lines of pictures.
+# In inches: largest size of a pixel and of a page, smallest height of a line of images,
+# largest height of a page, and the space for titles between lines of images.
 PIXEL, PAGE, LINE, HIGHEST, TITLE = 0.25, 9.0, 0.22, 40.0, 0.2
 
 
 def style_of(defaults: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-    """Return properties of lines or images: those given replace ours by any alias."""
+    """Return properties of lines or images; those given replace ours by any alias."""
     from matplotlib.cbook import normalize_kwargs
     from matplotlib.lines import Line2D
 
@@ -38,7 +38,7 @@ def style_of(defaults: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
 
 
 def text_color(ax: Any) -> Any:
-    """Return the colour of text on axes: black on light, white on dark paper."""
+    """Return the colour of text on axes: black on light, white on dark background."""
     return ax.xaxis.label.get_color()
 
 
@@ -65,7 +65,7 @@ def label_axis(
     fold: bool = False,
     longest: int = MAX_NAME,
 ) -> None:
-    """Put names at positions of an axis, as many as there is room for.
+    """Put names at positions of an axis, as many as fit.
 
     Names that are too long for a horizontal axis are rotated. With ``fold``, if the
     other axis has the same names, they are left out instead.
@@ -112,7 +112,7 @@ def use_integer_ticks(axis: Any) -> None:
 
 
 def hide_frame(ax: Any) -> None:
-    """Remove the frame of axes that hold pictures."""
+    """Remove the frame of axes that contain images."""
     ax.spines[:].set_visible(False)
     ax.tick_params(length=0)
 
@@ -132,8 +132,8 @@ def check_image_shape(
         raise ValueError(f"Bad image_shape: must be {wanted}, found {image_shape!r}.")
     if math.prod(shape) != n_features:
         raise ValueError(
-            f"Bad image_shape: {image_shape!r} has {math.prod(shape)} values, the rows "
-            f"have {n_features}."
+            f"Bad image_shape: {image_shape!r} has {math.prod(shape)} values, but "
+            f"the samples have {n_features}."
         )
     return shape
 
@@ -141,25 +141,25 @@ def check_image_shape(
 def mosaic(
     pictures: Any, group: int = 0, *, titled: bool = False
 ) -> tuple[Any, Any, Any]:
-    """Put a grid of pictures into one, so that a display needs one axes only.
+    """Put a grid of images into one, so that a display needs only one axes object.
 
     Parameters
     ----------
     pictures : array of shape (rows, columns, height, width) or (..., 3)
-        Pictures; NaN is left empty.
+        Images; NaN is left empty.
     group : int, default=0
-        Number of columns after which a gap is wider; 0 if none is.
+        Number of columns after which a gap is wider; 0 if all gaps are equal.
     titled : bool, default=False
-        Leave room for titles above the pictures.
+        Whether to leave space for titles above the images.
 
     Returns
     -------
     image : array of shape (H, W) or (H, W, 4)
-        The picture, which is NaN or transparent in the gaps.
+        The mosaic, which is NaN or transparent in the gaps.
     y : array of shape (rows,)
-        Middle of each row of pictures.
+        Middle of each row of images.
     x : array of shape (columns,)
-        Middle of each column of pictures.
+        Middle of each column of images.
     """
     rows, columns, height, width = pictures.shape[:4]
     gap = max(1, min(width, height if height > 1 else width) // 6)
@@ -185,7 +185,7 @@ def mosaic(
 def mosaic_size(image: Any, n_lines: int) -> tuple[float, float]:
     """Return the size in inches of a figure for a mosaic, with room for labels.
 
-    Many lines make a high figure, in which every picture is large enough to see.
+    With many lines, the figure is high enough for every image to be visible.
     """
     height, width = image.shape[:2]
     unit = min(PIXEL, PAGE / max(height, width))

@@ -11,28 +11,27 @@ from skredu._checks import check_integer, naming
 from skredu.plotting import _looks
 from skredu.plotting._display import Axes, Display, names_of
 
-# Number of leaves, unless there are more groups, and largest number for which there is
-# room.
+# Default number of leaves, and the largest number that fits into a figure.
 N_LEAVES, MAX_LEAVES = 30, 200
 
 
 class MergeTreeDisplay(Display):
     """Dendrogram of greedy merging, with bits as heights.
 
-    The height of a merge is the number of bits that all merges up to it have saved or
-    added, in sum of absolute values. A dotted line separates the merges into groups
-    from those of groups with each other. Links below it have the colours of their
-    groups, in turn.
+    The height of a merge is the number of bits that all merges up to this one have
+    saved or added, as a sum of absolute values. A dotted line separates the merges
+    within groups from the merges of groups. The links below it have the colours of
+    their groups.
 
     Parameters
     ----------
     linkage : array-like of shape (n - 1, 4)
         Linkage matrix of SciPy.
     costs : array-like of shape (n - 1,), default=None
-        Bits that each merge adds; negative ones save bits. None means the differences
-        of the heights, without their sign.
+        Bits that each merge adds; negative costs save bits. None means the differences
+        of the heights, which lack the sign.
     n_groups : int, default=1
-        Number of subtrees that have colours.
+        Number of subtrees that are coloured.
     labels : array-like of shape (n,), default=None
         Names of the samples. None means 0, 1, ...
 
@@ -41,7 +40,7 @@ class MergeTreeDisplay(Display):
     links_ : list of matplotlib Line2D
         The links, each with its four corners.
     cut_line_ : matplotlib Line2D or None
-        The line between the merges into groups and the others.
+        The line between the merges within groups and the others.
     {axes}
 
     See Also
@@ -51,7 +50,7 @@ class MergeTreeDisplay(Display):
 
     Notes
     -----
-    With ``refine=True`` samples move to other groups after greedy merging, so that the
+    With ``refine=True``, samples move to other groups after greedy merging, so the
     groups of the tree and those of ``labels_`` can differ.
 
     Examples
@@ -98,7 +97,7 @@ class MergeTreeDisplay(Display):
         estimator : estimator instance
             Fitted `skredu.CompressionClustering`, or a pipeline that ends with it.
         n_groups : int, default=None
-            Number of subtrees that have colours. None means the number that takes the
+            Number of subtrees that are coloured. None means the number that takes the
             fewest bits.
         display_labels : array-like of shape (n_samples,), default=None
             Names of the samples.
@@ -122,15 +121,15 @@ class MergeTreeDisplay(Display):
     def plot(
         self, ax: Axes | None = None, *, max_leaves: int = N_LEAVES, **kwargs: Any
     ) -> MergeTreeDisplay:
-        """Draw.
+        """Draw the display.
 
         Parameters
         ----------
         {ax}
         max_leaves : int, default=30
-            Number of leaves, or of groups if there are more, up to 200. If there are
-            more samples, only the last merges are shown, and a leaf that stands for
-            several samples has their number in brackets.
+            Number of leaves, or of groups if there are more groups, up to 200. If there
+            are more samples, only the last merges are shown, and the label of a leaf
+            that represents several samples is their number in parentheses.
         {lines}
 
         {returns_or_raises}
@@ -150,7 +149,7 @@ class MergeTreeDisplay(Display):
             self.links_ += ax.plot(x, y, **_looks.style_of(ours, kwargs))
         self.cut_line_ = None
         if self.n_groups > 1:
-            # between the last merge into groups and the first of groups
+            # between the last merge within groups and the first merge of groups
             heights = np.concatenate([[0.0], linkage[:, 2], linkage[-1:, 2]])
             cut = np.mean(heights[-self.n_groups - 1 :][:2])
             self.cut_line_ = ax.axhline(cut, color=color, ls=":", lw=1)
@@ -166,13 +165,13 @@ class MergeTreeDisplay(Display):
         return self
 
     def frame(self) -> Any:
-        """Return the numbers.
+        """Return the displayed numbers as a data frame.
 
         Returns
         -------
         frame : pandas.DataFrame of shape (n - 1, 5)
-            A line per merge: ``left`` and ``right`` (samples below n, merge i makes
-            the node n + i), ``cost`` in bits, ``height`` and ``size``.
+            One row per merge: ``left`` and ``right`` (numbers below n are samples, and
+            merge i forms the node n + i), ``cost`` in bits, ``height`` and ``size``.
         """
         left, right, height, size = np.asarray(self.linkage, dtype=float).T
         costs = np.diff(height, prepend=0.0) if self.costs is None else self.costs
@@ -214,7 +213,7 @@ def _groups_of_merges(linkage: Any, n_groups: int) -> Any:
 
 
 def _link_colors(tree: Any, neutral: Any) -> list[Any]:
-    """Return colours of links: neighbouring groups differ; no group is neutral."""
+    """Return colours of links: neutral for merges of groups, else those of groups."""
     middles = [x[0] + x[-1] for x in tree["icoord"]]
     colors: dict[str, Any] = {"-1": neutral}
     for i in np.argsort(middles, kind="stable"):

@@ -1,4 +1,4 @@
-"""PrincipalSamplesDisplay: the samples along the principal directions of each class."""
+"""PrincipalSamplesDisplay: samples along the principal directions of each class."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from skredu.redunet._sphere import on_sphere
 class PrincipalSamplesDisplay(FeatureDisplay):
     r"""Samples along the principal components of each class.
 
-    The features of a class, on the unit sphere, have the right singular vectors
-    :math:`u_1, u_2, \dots`; shown are the samples whose features have the largest
-    :math:`|z^T u_l|`. The papers call them principal images. With a pipeline, samples
-    are shown as they were before its steps.
+    The features of a class, projected to the unit sphere, have the right singular
+    vectors :math:`u_1, u_2, \dots`. The display shows the samples whose features have
+    the largest :math:`|z^T u_l|`, which the papers call principal images. For a
+    pipeline, the samples are shown as they were before its first step.
 
     Parameters
     ----------
     samples : array-like of shape (m, n_features)
         The samples.
     places : array-like of shape (m, 3)
-        Index of the class of each sample, of the component, and place among the samples
-        of the component, all from 0.
+        For each sample, the index of the class, of the component, and the place among
+        the samples of the component, all counted from 0.
     cosines : array-like of shape (m,)
         Absolute cosine between the features of each sample and its component.
     rows : array-like of shape (m,)
         Index of each sample in the data.
     labels : array-like of shape (n_classes,)
-        Classes, or their names.
+        Class labels, or their names.
     {image_shape}
     feature_names : array-like of shape (n_features,), default=None
         Names of the features.
@@ -40,12 +40,12 @@ class PrincipalSamplesDisplay(FeatureDisplay):
     Attributes
     ----------
     im_ : matplotlib AxesImage
-        All images in one: a line for each class, a column for each component.
+        All images in one, with a line per class and a column per component.
     {axes}
 
     See Also
     --------
-    SubspaceSpectrumDisplay : How large the features are along the components.
+    SubspaceSpectrumDisplay : Displays the size of the features along the components.
 
     References
     ----------
@@ -148,7 +148,7 @@ class PrincipalSamplesDisplay(FeatureDisplay):
         return {"X": X}
 
     def plot(self, ax: Axes | None = None, **kwargs: Any) -> PrincipalSamplesDisplay:
-        """Draw.
+        """Draw the display.
 
         Parameters
         ----------
@@ -177,13 +177,13 @@ class PrincipalSamplesDisplay(FeatureDisplay):
         return self
 
     def frame(self) -> Any:
-        """Return the numbers.
+        """Return the displayed numbers as a data frame.
 
         Returns
         -------
         frame : pandas.DataFrame of shape (m, 5)
-            ``class``, ``component`` and ``place`` (both from 1), ``row`` (the index of
-            the sample in the data) and ``cosine``.
+            ``class``, ``component`` and ``place`` (both counted from 1), ``row`` (the
+            index of the sample in the data) and ``cosine``.
         """
         codes, component, place = np.asarray(self.places).T
         return self._frame(
@@ -197,7 +197,7 @@ class PrincipalSamplesDisplay(FeatureDisplay):
         )
 
     def _plot_lines(self, ax: Any, kwargs: Any) -> PrincipalSamplesDisplay:
-        """Draw samples that are no images as lines, each feature on its own scale."""
+        """Draw samples that are not images as lines, and scale each feature."""
         samples, places = np.asarray(self.samples), np.asarray(self.places)
         low, high = samples.min(axis=0), samples.max(axis=0)
         values = (samples - low) / np.where(high > low, high - low, 1.0)
@@ -217,7 +217,7 @@ class PrincipalSamplesDisplay(FeatureDisplay):
         for edge in np.flatnonzero(np.diff(places[:, 0])) + 0.5:
             ax.axhline(edge, color="white", lw=min(1.5, 90 / len(lines)))
         bar = self.figure_.colorbar(self.im_, ax=ax, ticks=[0, 1])
-        bar.ax.set_yticklabels(["least", "largest"])
+        bar.ax.set_yticklabels(["smallest", "largest"])
         _looks.hide_frame(ax)
         return self
 

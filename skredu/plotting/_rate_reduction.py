@@ -11,7 +11,7 @@ from skredu.plotting import _looks
 from skredu.plotting._display import Axes, Display
 from skredu.rates import class_coding_rate, coding_rate
 
-# Label and marker of each line; the markers are for those who cannot see the colours.
+# Label and marker of each line; the markers help readers who cannot see the colours.
 LINES = {"R": ("$R$", "o"), "Rc": ("$R_c$", "s"), "delta_R": (r"$\Delta R$", "^")}
 # Largest number of points that have markers.
 MAX_MARKERS = 40
@@ -25,7 +25,7 @@ class RateReductionDisplay(Display):
     R : array-like of shape (n_layers + 1,)
         Coding rate of all samples in nats, before the first layer and after each.
     Rc : array-like of shape (n_layers + 1,)
-        Coding rate class by class.
+        Mean coding rate of the classes in nats.
     delta_R : array-like of shape (n_layers + 1,)
         Rate reduction :math:`\Delta R = R - R_c`.
     name : str, default=None
@@ -39,8 +39,8 @@ class RateReductionDisplay(Display):
 
     See Also
     --------
-    skredu.ReduNetTransformer : The network; its ``rates_`` are shown.
-    skredu.rates.rate_reduction : The formula.
+    skredu.ReduNetTransformer : Network whose ``rates_`` are shown.
+    skredu.rates.rate_reduction : Compute the rate reduction.
 
     References
     ----------
@@ -48,7 +48,7 @@ class RateReductionDisplay(Display):
 
     Examples
     --------
-    Training data, and new data in the same axes.
+    Draw the rates of training data and of new data in the same axes:
 
     >>> from skredu import ReduNetTransformer
     >>> from skredu.datasets import make_gaussians_on_sphere
@@ -93,9 +93,9 @@ class RateReductionDisplay(Display):
         estimator : estimator instance
             Fitted network with ``rates_``, or a pipeline that ends with one.
         X : array-like of shape (n_samples, n_features), default=None
-            Data whose features are shown. None shows the rates of the training data
-            that the network has recorded, which is all that networks for signals can
-            show.
+            Data whose rates are shown. None shows the rates of the training data that
+            the network has recorded. For networks for signals, only these are
+            available.
         y : array-like of shape (n_samples,), default=None
             Class labels of ``X``.
         {ax}
@@ -111,9 +111,9 @@ class RateReductionDisplay(Display):
         cls._require(network, ["staged_transform"], "features along layers")
         if hasattr(network, "signal_shape_"):
             raise ValueError(
-                f"{cls.__name__}.from_estimator shows rates of X for networks of plain "
-                f"vectors; those of {type(network).__name__} are of all shifts of the "
-                "rows. Leave X out for those of the training rows."
+                f"{cls.__name__}.from_estimator shows rates of X for networks for "
+                f"vectors only; those of {type(network).__name__} are of all shifts of the "
+                "samples. Leave X out to show the rates of the training data."
             )
         stages, epsilon = network.staged_transform(X), network.epsilon_
         return cls.from_predictions(
@@ -140,8 +140,8 @@ class RateReductionDisplay(Display):
             yields them.
         {y}
         epsilon : float
-            Distortion, a length in the units of the features (published code passes
-            its square).
+            Distortion, a length in the units of the features. Published code uses its
+            square.
         {ax}
         {name}
         {lines}
@@ -158,13 +158,13 @@ class RateReductionDisplay(Display):
     def plot(
         self, ax: Axes | None = None, *, name: str | None = None, **kwargs: Any
     ) -> RateReductionDisplay:
-        """Draw.
+        """Draw the display.
 
         Parameters
         ----------
         {ax}
         name : str, default=None
-            Name of the data in the legend. None takes the name of the display.
+            Name of the data in the legend. None means the name of the display.
         {lines}
 
         {returns}
@@ -193,7 +193,7 @@ class RateReductionDisplay(Display):
         return self
 
     def frame(self) -> Any:
-        """Return the numbers.
+        """Return the displayed numbers as a data frame.
 
         Returns
         -------

@@ -16,17 +16,18 @@ MAX_SEPARATED = 25
 
 
 class SimilarityDisplay(FeatureDisplay):
-    """Heat map of the cosines between samples, sorted by class.
+    """Heat map of the absolute cosines between samples, sorted by class.
 
-    Samples along one direction have the absolute cosine 1, orthogonal ones 0: features
-    of classes in orthogonal subspaces show bright blocks on a dark ground.
+    The absolute cosine of samples along one direction is 1, that of orthogonal samples
+    is 0. So features of classes in orthogonal subspaces appear as bright blocks on a
+    dark background.
 
     Parameters
     ----------
     similarity : array-like of shape (n, n)
-        Absolute cosines between samples, those of a class next to each other.
+        Absolute cosines between samples, sorted by class.
     labels : array-like of shape (n,)
-        Class of each sample, or its name.
+        Class of each sample, or the name of the class.
     rows : array-like of shape (n,), default=None
         Index of each sample in the data. None means 0, 1, ...
 
@@ -38,7 +39,7 @@ class SimilarityDisplay(FeatureDisplay):
 
     See Also
     --------
-    skredu.metrics.class_similarity : The mean of each block.
+    skredu.metrics.class_similarity : Compute the mean of each block.
 
     References
     ----------
@@ -102,13 +103,13 @@ class SimilarityDisplay(FeatureDisplay):
     def plot(
         self, ax: Axes | None = None, *, colorbar: bool = True, **kwargs: Any
     ) -> SimilarityDisplay:
-        """Draw.
+        """Draw the display.
 
         Parameters
         ----------
         {ax}
         colorbar : bool, default=True
-            Add a colour bar.
+            Whether to add a colour bar.
         {image}
 
         {returns}
@@ -132,7 +133,7 @@ class SimilarityDisplay(FeatureDisplay):
         return self
 
     def frame(self) -> Any:
-        """Return the numbers.
+        """Return the displayed numbers as a data frame.
 
         Returns
         -------
@@ -150,7 +151,7 @@ class SimilarityDisplay(FeatureDisplay):
 
 
 def _evenly_spaced(codes: Any, n_samples: int) -> Any:
-    """Choose samples sorted by class, the first of every class among them."""
+    """Choose samples sorted by class, including the first one of every class."""
     order = np.argsort(codes, kind="stable")
     if len(order) <= n_samples:
         return order

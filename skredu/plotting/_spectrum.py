@@ -1,4 +1,4 @@
-"""SubspaceSpectrumDisplay: in how many directions each class extends."""
+"""SubspaceSpectrumDisplay: singular values of each class."""
 
 from __future__ import annotations
 
@@ -16,22 +16,23 @@ MARKERS = ("o", "s", "^", "D", "v", "P")
 class SubspaceSpectrumDisplay(FeatureDisplay):
     r"""Singular values of each class, before and after a transformation.
 
-    The singular values :math:`\sigma_i` of the samples of a class, relative to
-    :math:`(\sum_i \sigma_i^2)^{1/2}`: their squares are shares of the sum of squares.
-    A class on a subspace of dimension r has r of them above the noise.
+    The display shows the singular values :math:`\sigma_i` of the samples of each class,
+    divided by :math:`(\sum_i \sigma_i^2)^{1/2}`, so their squares are shares of the sum
+    of squares. If a class lies on a subspace of dimension r, r of them are above the
+    noise.
 
-    Features of a network are compared with the samples on the sphere that enter its
-    first layer, those of another transformer with the data it gets. For a
-    `skredu.NearestSubspaceClassifier` the dimensions of its subspaces are marked.
+    The features of a network are compared with the samples on the sphere that enter its
+    first layer, and those of another transformer with its input. For a
+    `skredu.NearestSubspaceClassifier`, the dimensions of its subspaces are marked.
 
     Parameters
     ----------
     singular_values : sequence of n_classes arrays
-        Relative singular values of each class, falling.
+        Relative singular values of each class, in decreasing order.
     before : sequence of n_classes arrays, default=None
-        Those of the samples before they were transformed.
+        Relative singular values of the samples before the transformation.
     labels : array-like of shape (n_classes,), default=None
-        Class, or its name. None means 0, 1, ...
+        Class labels, or their names. None means 0, 1, ...
     dimensions : array-like of shape (n_classes,), default=None
         Dimension of the subspace of each class, marked on its line.
 
@@ -40,14 +41,14 @@ class SubspaceSpectrumDisplay(FeatureDisplay):
     lines_ : list of n_classes matplotlib Line2D
         The line of each class.
     before_lines_ : list of matplotlib Line2D
-        The lines before the transformation, empty if there are none.
+        The lines of the singular values before the transformation, if there are any.
     marks_ : matplotlib PathCollection or None
         The marks of the dimensions.
     {axes}
 
     See Also
     --------
-    skredu.NearestSubspaceClassifier : Cuts the spectra at a share of the sum of
+    skredu.NearestSubspaceClassifier : Truncates the spectra at a share of the sum of
         squares, or at a dimension.
 
     References
@@ -127,7 +128,7 @@ class SubspaceSpectrumDisplay(FeatureDisplay):
 
     @classmethod
     def _known(cls, model: Any, X: Any, entered: Any, y: Any) -> dict[str, Any]:
-        """Return what was before the features, or the dimensions of subspaces."""
+        """Return the input of the transformation, or the dimensions of subspaces."""
         if hasattr(model, "staged_transform"):
             return {"before": next(model.staged_transform(entered))}
         if hasattr(model, "transform"):
@@ -137,7 +138,7 @@ class SubspaceSpectrumDisplay(FeatureDisplay):
         return {"dimensions": dimensions[kept]}
 
     def plot(self, ax: Axes | None = None, **kwargs: Any) -> SubspaceSpectrumDisplay:
-        """Draw.
+        """Draw the display.
 
         Parameters
         ----------
@@ -169,13 +170,13 @@ class SubspaceSpectrumDisplay(FeatureDisplay):
         return self
 
     def frame(self) -> Any:
-        """Return the numbers.
+        """Return the displayed numbers as a data frame.
 
         Returns
         -------
         frame : pandas.DataFrame
-            A line per singular value: ``stage`` (``"before"`` or ``"after"``),
-            ``class``, ``component`` (from 1) and ``value``.
+            One row per singular value: ``stage`` (``"before"`` or ``"after"``),
+            ``class``, ``component`` (counted from 1) and ``value``.
         """
         stages = [("before", self.before or ()), ("after", self.singular_values)]
         columns = ["stage", "class", "component", "value"]
@@ -199,13 +200,13 @@ class SubspaceSpectrumDisplay(FeatureDisplay):
             return None
         x = np.asarray(self.dimensions)
         spectra = zip(self.singular_values, x, strict=True)
-        # a class of zeros has no direction
+        # the subspace of a class of zeros has dimension 0
         y = [values[r - 1] if r else 0.0 for values, r in spectra]
         style = {"s": 70, "facecolors": "none", "edgecolors": colors, "zorder": 3}
         return ax.scatter(x, y, label="dimension", **style)
 
     def _add_legend(self, ax: Any, names: Any, few: bool) -> None:
-        """Explain the lines: a few classes in a legend, many by a colour bar."""
+        """Explain the lines by a legend or, for many classes, by a colour bar."""
         from matplotlib.lines import Line2D
 
         handles, color = list(self.lines_) if few else [], _looks.text_color(ax)
@@ -224,7 +225,7 @@ class SubspaceSpectrumDisplay(FeatureDisplay):
 
 
 def _line(ax: Any, values: Any, **style: Any) -> list[Any]:
-    """Draw one spectrum over the number of the component, from 1."""
+    """Draw one spectrum as a function of the number of the component, from 1."""
     return ax.plot(np.arange(1, len(values) + 1), np.asarray(values), **style)
 
 

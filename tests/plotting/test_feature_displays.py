@@ -44,7 +44,7 @@ def test_rates_of_other_rows_are_those_of_their_features(net, wine):
         expected = [f(Z, y, epsilon=0.5) for f in (class_coding_rate, rate_reduction)]
         assert_allclose(frame.loc[i, ["Rc", "delta_R"]], expected)
         assert frame.loc[i, "R"] == pytest.approx(coding_rate(Z, epsilon=0.5))
-    with pytest.raises(ValueError, match="Stranger has no staged_transform"):
+    with pytest.raises(ValueError, match="Stranger has no attribute staged_tr"):
         RateReductionDisplay.from_estimator(Stranger({"R": []}).fit(None), X, y)
 
 
@@ -190,7 +190,7 @@ def test_dimensions_of_nearest_subspaces_are_marked_on_their_spectra(
         assert height == line.get_ydata()[int(x) - 1]
         assert squares[: int(x)].sum() >= 0.8 > squares[: int(x) - 1].sum()
     assert legend(drawn) == ["1", "2", "dimension"]
-    with pytest.raises(ValueError, match="Bad y: class 7 was not there"):
+    with pytest.raises(ValueError, match="Bad y: class 7 was not seen"):
         SubspaceSpectrumDisplay.from_estimator(model, X, np.where(some, y, 7))
 
 

@@ -338,7 +338,7 @@ def test_rows_of_a_table_become_lines_with_the_names_of_features(net, wine):
         ((8, 8, 2), "must be"),
         ((8.0, 8), "must be"),
         ((-8, -8), "must be"),
-        ((8, 9), "72 values, the rows have 64"),
+        ((8, 9), "72 values, but the samples have 64"),
     ],
 )
 def test_shape_of_pictures_has_to_fit(digits, shape, message):
