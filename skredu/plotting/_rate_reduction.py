@@ -112,8 +112,8 @@ class RateReductionDisplay(Display):
         if hasattr(network, "signal_shape_"):
             raise ValueError(
                 f"{cls.__name__}.from_estimator shows rates of X for networks for "
-                f"vectors only; those of {type(network).__name__} are of all shifts of the "
-                "samples. Leave X out to show the rates of the training data."
+                f"vectors only; those of {type(network).__name__} are of all shifts of "
+                "the samples. Leave X out to show the rates of the training data."
             )
         stages, epsilon = network.staged_transform(X), network.epsilon_
         return cls.from_predictions(
