@@ -17,7 +17,7 @@ from skredu.coding._linalg import log_softmax
 
 
 class ScoringClassifier(ClassifierMixin, SkreduEstimator):
-    """A classifier with one score for each class; the greatest wins."""
+    """Base class of classifiers with one score per class; the highest score wins."""
 
     classes_: Any
     _reference: ClassVar[str]  # a fitted array, in the namespace of the rows
@@ -27,25 +27,27 @@ class ScoringClassifier(ClassifierMixin, SkreduEstimator):
         """Scores of checked rows in every class, of shape (n, k)."""
 
     def decision_function(self, X: Any) -> Any:
-        """Score of rows in every class.
+        """Compute the score of each sample in every class.
 
-        In bits, or in the units of the rows for `NearestSubspaceClassifier`; see the
-        notes of the class.
+        The scores are in bits, or in the units of the samples for
+        `NearestSubspaceClassifier`; see the notes of the class.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows; products with the training rows if the kernel is precomputed.
+            The input samples, or their inner products with the training samples if the
+            kernel is precomputed.
 
         Returns
         -------
         scores : ndarray of shape (n_samples, n_classes) or (n_samples,)
-            Greater is better; for two classes the second less the first.
+            The scores; higher is better. For two classes, the score of the second class
+            minus that of the first.
 
         Raises
         ------
         ValueError
-            If ``X`` does not fit the training rows.
+            If ``X`` is inconsistent with the training data.
         """
         scores = self._checked_scores(X, "decision_function")
         if scores.shape[1] == 2:
@@ -57,22 +59,23 @@ class ScoringClassifier(ClassifierMixin, SkreduEstimator):
         return scores
 
     def predict(self, X: Any) -> Any:
-        """Class with the best score for each row.
+        """Predict the class with the highest score for each sample.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows; products with the training rows if the kernel is precomputed.
+            The input samples, or their inner products with the training samples if the
+            kernel is precomputed.
 
         Returns
         -------
         y : ndarray of shape (n_samples,)
-            Class labels.
+            The predicted class labels.
 
         Raises
         ------
         ValueError
-            If ``X`` does not fit the training rows.
+            If ``X`` is inconsistent with the training data.
         """
         scores = self._checked_scores(X, "predict")
         best = namespace(scores).argmax(scores, axis=1)
@@ -86,49 +89,52 @@ class ScoringClassifier(ClassifierMixin, SkreduEstimator):
 
 
 class CodingClassifier(ScoringClassifier):
-    """A classifier whose scores are minus bits, and so logarithms of probabilities."""
+    """Base class of classifiers whose scores are numbers of bits with a minus sign."""
 
     temperature_: float
 
     def predict_log_proba(self, X: Any) -> Any:
-        """Logarithm of the probabilities of `predict_proba`.
+        """Compute the natural logarithms of the class probabilities.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows; products with the training rows if the kernel is precomputed.
+            The input samples, or their inner products with the training samples if the
+            kernel is precomputed.
 
         Returns
         -------
         log_proba : ndarray of shape (n_samples, n_classes)
-            Natural logarithms of probabilities.
+            The natural logarithms of the probabilities.
 
         Raises
         ------
         ValueError
-            If ``X`` does not fit the training rows.
+            If ``X`` is inconsistent with the training data.
         """
         return self._log_proba(X, "predict_log_proba")
 
     def predict_proba(self, X: Any) -> Any:
-        """Probability of each class: two to the minus extra bits, normalised.
+        """Compute the class probabilities.
 
-        The bits are first divided by ``temperature_``.
+        The probability of a class is two to the power of minus its extra bits, divided
+        by ``temperature_`` and then normalised.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows; products with the training rows if the kernel is precomputed.
+            The input samples, or their inner products with the training samples if the
+            kernel is precomputed.
 
         Returns
         -------
         proba : ndarray of shape (n_samples, n_classes)
-            Probabilities, rows sum to one.
+            The probabilities; each row sums to one.
 
         Raises
         ------
         ValueError
-            If ``X`` does not fit the training rows.
+            If ``X`` is inconsistent with the training data.
         """
         log_proba = self._log_proba(X, "predict_proba")
         xp = namespace(log_proba)

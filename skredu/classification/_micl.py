@@ -57,41 +57,45 @@ def _is_linear(estimator: MICLClassifier) -> bool:
 
 
 class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
-    r"""Classifier by minimum incremental coding length.
+    r"""Classifier based on minimum incremental coding length.
 
-    A row goes to the class in which it costs the fewest extra bits,
+    A sample is assigned to the class in which it costs the fewest extra bits,
 
     .. math:: \arg\min_j \; L(X_j \cup \{x\}) - L(X_j) - \log_2 \pi_j,
 
-    with the coding length ``L`` of `skredu.rates.coding_length`: classes are Gaussians
-    or subspaces of any rank, and the distortion ``epsilon`` is all the regularisation
-    they need. For many rows this is quadratic discriminant analysis with covariances
-    :math:`\Sigma_j + (\epsilon^2/d) I` and a bonus of half the effective dimension for
-    classes that spread.
+    where ``L`` is the coding length of `skredu.rates.coding_length`. The classes are
+    Gaussians or subspaces of any rank, and the distortion ``epsilon`` is the only
+    regularisation. In the limit of many samples, the rule is quadratic discriminant
+    analysis with the covariances :math:`\Sigma_j + (\epsilon^2/d) I` and a bonus of
+    half the effective dimension for classes that spread in many directions.
 
     Parameters
     ----------
     epsilon : float or "auto", default="auto"
-        Distortion, a length in the units of the rows (of feature space with a kernel);
-        published code passes its square. ``"auto"`` takes the best of 20 values by
-        leave-one-out, in closed form: no model is fitted again. The path is relative
-        to the spread of the rows, so scaling them scales ``epsilon_``. At most 5 000
-        rows, evenly over each class, are left out.
+        Distortion, a length in the units of the samples (or of the feature space of a
+        kernel). Published code uses its square. ``"auto"`` takes the best of 20 values
+        by leave-one-out in closed form, so no model is refitted. These values are
+        relative to the spread of the samples, so ``epsilon_`` scales with the data. At
+        most 5 000 samples, evenly distributed over the classes, are left out.
     kernel : {"linear", "rbf", "poly", "cosine", "precomputed"} or callable, \
             default="linear"
-        Products of rows. Anything but ``"linear"`` works in the span of the training
-        rows, whose rank takes the place of ``d``; what of a row lies outside is counted
-        exactly. ``"precomputed"``: ``X`` holds products, and a row has the squared norm
-        of the training rows where all have the same, else the smallest one allowed.
-        A callable is symmetric, and gives real numbers: ``kernel(x, y)`` one for two
-        rows of shape (d,), or ``kernel(X, Y)`` those of shape (n, m) for rows of shapes
-        (n, d) and (m, d), which is much faster and the way of the functions in
-        ``sklearn.metrics.pairwise``.
+        Kernel. All kernels except ``"linear"`` work in the span of the training
+        samples, whose rank replaces ``d``; the component of a sample outside of this
+        span is taken into account exactly.
+
+        - ``"precomputed"``: ``X`` contains inner products. The squared norm of a sample
+          is that of the training samples if these all have the same norm, and otherwise
+          the smallest value that is possible.
+        - A callable has to be symmetric and real. ``kernel(x, y)`` returns a number for
+          two samples of shape (d,), or ``kernel(X, Y)`` returns an array of shape (n,
+          m) for samples of shapes (n, d) and (m, d). The latter is much faster, and
+          used by the functions in ``sklearn.metrics.pairwise``.
     gamma : float, default=None
-        Coefficient of ``"rbf"`` and ``"poly"``. None: for rbf one over the mean squared
-        distance between two training rows or, with ``epsilon="auto"``, an eighth of it
-        where leave-one-out prefers that; for poly one over the mean squared norm. This
-        and the three that follow are refused with a kernel that does not use them.
+        Coefficient of ``"rbf"`` and ``"poly"``. None means, for rbf, one over the mean
+        squared distance between two training samples or, with ``epsilon="auto"``, an
+        eighth of it if leave-one-out prefers that; for poly, one over the mean squared
+        norm. Setting this parameter, or one of the next three, raises an error if the
+        kernel does not use it.
     degree : float, default=3
         Degree of ``"poly"``.
     coef0 : float, default=1
@@ -99,47 +103,54 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
     kernel_params : dict, default=None
         Keyword arguments of a callable kernel.
     n_neighbors : int, default=None
-        Local variant: a class is replaced by its rows nearest to the row that is
-        coded, that many of them (in weight). Only with ``kernel="linear"``.
+        If not None, use the local variant: each class is replaced by its
+        ``n_neighbors`` samples (in weight) that are nearest to the sample to predict.
+        Only with ``kernel="linear"``.
     assume_centered : bool, default=False
-        Code linear subspaces through the origin instead of affine ones.
+        Whether to code linear subspaces through the origin instead of affine ones.
     priors : array-like of shape (n_classes,), dict, "balanced" or "auto", \
             default="auto"
-        Probabilities of the classes: :math:`-\log_2 \pi_j` bits code a label. A dict
-        has them by label; ``"balanced"``: all the same. Rows that are left out count as
-        often as such rows will come: in proportion to the prior of their class, not to
-        its frequency.
-        ``"auto"``: the class frequencies. With ``calibrate``, the label code starts
-        from them and is corrected by leave-one-out, which balances classes that their
-        lengths favour or put at a disadvantage. None: the frequencies as they are.
+        Probabilities of the classes, such that a label costs :math:`-\log_2 \pi_j`
+        bits. In leave-one-out, samples count in proportion to the prior of their class
+        instead of its frequency.
+
+        - A dict contains the priors by label.
+        - ``"balanced"``: all classes have the same prior.
+        - ``"auto"``: the class frequencies. With ``calibrate``, the label code starts
+          from them and is corrected by leave-one-out, which compensates for classes
+          that are favoured or disadvantaged by their lengths.
+        - None: the class frequencies without correction.
     calibrate : bool, default=True
-        Fit the label code (unless ``priors=None``) and ``temperature_`` by
-        leave-one-out, so that probabilities tell how often a class is right. It takes
-        about as long as predicting the rows that are left out. False: the label code
-        is that of ``priors``, and the temperature is 1.
+        Whether to fit the label code (unless ``priors=None``) and ``temperature_`` by
+        leave-one-out, so that probabilities reflect how often a class is correct. This
+        takes about as long as predicting the samples that are left out. If False, the
+        label code is that of ``priors``, and the temperature is 1.
     class_weight : dict or "balanced", default=None
-        Factor of the weights of the rows of each class, by label; ``"balanced"``: such
-        that all classes weigh the same, and rare ones are found as often as others.
+        Factors by which the weights of the samples of each class are multiplied, by
+        label. ``"balanced"`` gives all classes the same total weight, so that rare
+        classes are predicted as often as others.
     n_jobs : int, default=None
-        Jobs for the search of neighbours.
+        Number of jobs for the search of neighbours.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
         The class labels.
     priors_ : ndarray of shape (n_classes,)
-        Probabilities of the label code, corrected with ``calibrate``. Extreme where
-        ``temperature_`` is high: bits that say little are outweighed by the label.
+        Probabilities of the label code, which are corrected if ``calibrate=True``. They
+        are extreme if ``temperature_`` is high, because the label then outweighs bits
+        that are not informative.
     epsilon_ : float
-        The distortion used.
+        The distortion that is used.
     temperature_ : float
-        Bits are divided by it before they become probabilities, which are too sure of
-        themselves otherwise or, below 1, not sure enough. Fitted by leave-one-out with
-        ``calibrate``, otherwise 1. It changes no prediction.
+        Number by which bits are divided before they become probabilities. Without it,
+        probabilities would be overconfident or, if it is below 1, underconfident. It is
+        fitted by leave-one-out if ``calibrate=True``, and 1 otherwise. It changes no
+        prediction.
     gamma_ : float
-        The kernel coefficient used; only with ``"rbf"`` and ``"poly"``.
+        The kernel coefficient that is used; only for ``"rbf"`` and ``"poly"``.
     class_coding_length_ : ndarray of shape (n_classes,)
-        Bits of the training rows of each class.
+        Coding length in bits of the training samples of each class.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -147,34 +158,37 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
 
     See Also
     --------
-    NearestSubspaceClassifier : Reads out subspaces by the smallest residual.
+    NearestSubspaceClassifier : Classifies by the smallest residual.
     sklearn.discriminant_analysis.QuadraticDiscriminantAnalysis : Gaussian classes
         without a distortion.
 
     Notes
     -----
-    A class is factored once on its cheaper side. With ``n`` rows, ``d`` features,
-    ``k`` classes and ``r_j <= min(n_j, d)``: fit costs :math:`O(\sum_j n_j d r_j)`, a
-    row :math:`O(d \sum_j r_j)`; the model holds about :math:`2 d \sum_j r_j` numbers,
-    and no ``d x d`` array where :math:`n_j \le d`. A kernel costs
-    :math:`O(n^2 d + n^3/3 + \sum_j n_j^3)` and a few times :math:`n^2` numbers in fit,
-    twice that where two values of ``gamma`` are tried, and :math:`O(nd + \sum_j n_j^2)`
-    a row; the local variant with ``m`` neighbours :math:`O(nd + k m d \min(m, d))` a
-    row. With given ``epsilon`` a large class needs one Cholesky factor, no
-    eigenvectors. Array-API input is supported with ``kernel="linear"`` and
-    ``n_neighbors=None``.
+    Each class is factored once, on its cheaper side. With ``n`` samples, ``d``
+    features, ``k`` classes and ``r_j <= min(n_j, d)``, ``fit`` takes
+    :math:`O(\sum_j n_j d r_j)` operations, and the prediction of a sample takes
+    :math:`O(d \sum_j r_j)`. The model contains about :math:`2 d \sum_j r_j` numbers,
+    and no ``d x d`` array if :math:`n_j \le d`. With a kernel, ``fit`` takes
+    :math:`O(n^2 d + n^3/3 + \sum_j n_j^3)` operations and a few times :math:`n^2`
+    numbers, twice that if two values of ``gamma`` are tried, and a sample takes
+    :math:`O(nd + \sum_j n_j^2)`. In the local variant with ``m`` neighbours, a sample
+    takes :math:`O(nd + k m d \min(m, d))`. If ``epsilon`` is given, a large class needs
+    one Cholesky factorisation and no eigenvectors. Array API input is supported with
+    ``kernel="linear"`` and ``n_neighbors=None``.
 
-    `decision_function` gives minus the extra bits, relative to those of all classes
-    together, ``temperature_`` times the binary logarithm of the probabilities; for two
-    classes the bits that the second one saves.
+    `decision_function` returns the negative of the extra bits, relative to those of all
+    classes together, which is ``temperature_`` times the binary logarithm of the
+    probabilities. For two classes, it returns the number of bits that the second one
+    saves.
 
-    `partial_fit` only adds rows; to choose ``epsilon`` and to calibrate it keeps up to
-    5 000 of them, evenly over all that came. After `fit` the choice of `fit` stays.
-    Classes are factored, and choices made, when a prediction or an attribute first
-    needs them, with the parameters of the last call: many calls cost little more than
-    one `fit`, but predictions between them cost a choice each. Threads may predict at
-    the same time, as what follows from the rows does not depend on who comes first.
-    After `fit`, ``predict`` never writes to the estimator.
+    `partial_fit` only adds samples. To choose ``epsilon`` and to calibrate, it keeps up
+    to 5 000 of them, evenly distributed over all samples so far. After `fit`, the
+    choice of `fit` is kept. Classes are factored, and parameters are chosen, when a
+    prediction or an attribute first needs them, with the parameters of the last call.
+    So many calls cost little more than one `fit`, but predictions between them need a
+    choice of parameters each. Several threads may predict at the same time, because the
+    result does not depend on which of them computes it first. After `fit`, ``predict``
+    never modifies the estimator.
 
     References
     ----------
@@ -263,19 +277,19 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
 
     @all_or_nothing
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> MICLClassifier:
-        """Code the rows of every class.
+        """Fit the classifier.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Training rows; their products with each other, of shape (n_samples,
-            n_samples), if the kernel is precomputed.
+            The training data. If the kernel is precomputed, their inner products, of
+            shape (n_samples, n_samples).
         y : array-like of shape (n_samples,)
             Class labels.
         sample_weight : array-like of shape (n_samples,), default=None
-            Number of copies of each row; fractions are allowed, zero means absent.
-            Weights that sum to less than the number of classes or a tenth of that of
-            the rows are multiplied to have mean one, with a warning.
+            Number of copies of each sample; fractions are allowed, and zero means
+            absent. If the weights sum to less than the number of classes or a tenth of
+            the number of samples, they are rescaled to have mean one, with a warning.
 
         Returns
         -------
@@ -285,7 +299,7 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
         Raises
         ------
         ValueError
-            If a parameter or an array is out of range.
+            If a parameter or an array is invalid.
         """
         self._check_parameters()
         X, y, weights = check_training(self, X, y, sample_weight)
@@ -318,23 +332,24 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
     def partial_fit(
         self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
     ) -> MICLClassifier:
-        """Add rows; the model is that of `fit` on all rows so far.
+        """Add samples; the model is that of `fit` on all samples so far.
 
-        Of more than 5 000 rows, or after `fit`, an automatic ``epsilon`` may differ:
-        see the notes of the class, also for when the model is made. Only with
-        ``kernel="linear"`` and without ``n_neighbors``.
+        For more than 5 000 samples, or after `fit`, an automatic ``epsilon`` may differ
+        from that of a single `fit`. The notes of the class explain this and when the
+        model is computed. Only available with ``kernel="linear"`` and without
+        ``n_neighbors``.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Training rows.
+            The training data.
         y : array-like of shape (n_samples,)
             Class labels.
         classes : array-like of shape (n_classes,), default=None
-            All labels that will ever come; needed in the first call.
+            All class labels that occur in any call. Required in the first call.
         sample_weight : array-like of shape (n_samples,), default=None
-            Number of copies of each row. Times ``class_weight`` it is 0 or from 1e-30
-            to 1e9, as nothing is multiplied here.
+            Number of copies of each sample. Multiplied by ``class_weight``, it has to
+            be 0 or between 1e-30 and 1e9, since weights are not rescaled here.
 
         Returns
         -------
@@ -344,10 +359,10 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
         Raises
         ------
         ValueError
-            If a parameter or an array is out of range, ``classes`` is missing in the
-            first call, a label is not among them, or ``class_weight="balanced"``, which
-            needs all rows at once. With ``calibrate``, ``epsilon`` and ``priors``
-            must stay as they were in `fit`.
+            If a parameter or an array is invalid, if ``classes`` is missing in the
+            first call, if a label is not among them, or if ``class_weight="balanced"``,
+            which needs all samples at once. With ``calibrate``, ``epsilon`` and
+            ``priors`` must not change after `fit`.
         """
         stream: dict[str, Any] = vars(self).get("_stream", {})
         parameters = stream.get("parameters")

@@ -27,34 +27,35 @@ from skredu.coding._scatter import Scatter
 
 
 class NearestSubspaceClassifier(ScoringClassifier):
-    r"""Classifier by the distance to a subspace for each class.
+    r"""Classifier based on the distances to one subspace per class.
 
-    The leading singular vectors :math:`U_j` of the rows of each class span its
-    subspace, and a row goes to the class with the smallest residual,
+    The leading singular vectors :math:`U_j` of the samples of each class span its
+    subspace, and a sample is assigned to the class with the smallest residual,
 
     .. math:: \arg\min_j \; \| (I - U_j U_j^T)(x - \mu_j) \|.
 
-    It reads out features whose classes lie on subspaces, as those of rate reduction
-    do.
+    The classifier is suitable for features whose classes lie on subspaces, such as
+    those that maximise the rate reduction.
 
     Parameters
     ----------
     n_components : int or float, default=0.95
-        Dimension of the subspaces, or the share of the sum of squares of each class
-        that its subspace holds at least. A class with fewer directions keeps what it
-        has. Choose it well below the number of features: subspaces that fill the space
-        leave no residual, and nothing to tell the classes apart by.
+        Dimension of the subspaces, or the smallest share of the sum of squares of each
+        class that its subspace has to contain. A class with fewer directions keeps all
+        of them. The dimension should be well below the number of features: subspaces
+        that fill the space leave no residual, so they cannot separate the classes.
     assume_centered : bool, default=True
-        Subspaces through the origin. False: through the mean of each class.
+        Whether the subspaces contain the origin. If False, they contain the mean of
+        each class.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
         The class labels.
     components_ : list of n_classes arrays of shape (n_components, n_features)
-        Orthonormal rows that span the subspace of each class.
+        Orthonormal vectors, one per row, that span the subspace of each class.
     means_ : ndarray of shape (n_classes, n_features)
-        Points that the subspaces go through, zero if centred rows are assumed.
+        Points that the subspaces contain; zero if ``assume_centered=True``.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -62,13 +63,14 @@ class NearestSubspaceClassifier(ScoringClassifier):
 
     See Also
     --------
-    MICLClassifier : Weighs all directions by their coding length.
+    MICLClassifier : Weights all directions by their coding length.
 
     Notes
     -----
-    Fit costs :math:`O(\sum_j n_j d \min(n_j, d))`, a row :math:`O(d \sum_j r_j)`; the
-    model holds :math:`d \sum_j (r_j + 1)` numbers, and no ``d x d`` array is made where
-    :math:`n_j \le d`. Array-API input is supported.
+    ``fit`` takes :math:`O(\sum_j n_j d \min(n_j, d))` operations, and the prediction of
+    a sample takes :math:`O(d \sum_j r_j)`. The model contains
+    :math:`d \sum_j (r_j + 1)` numbers, and no ``d x d`` array is formed if
+    :math:`n_j \le d`. Array API input is supported.
 
     References
     ----------
@@ -115,16 +117,17 @@ class NearestSubspaceClassifier(ScoringClassifier):
     def fit(
         self, X: Any, y: Any, sample_weight: Any = None
     ) -> NearestSubspaceClassifier:
-        """Find the subspace of every class.
+        """Fit the classifier.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Training rows.
+            The training data.
         y : array-like of shape (n_samples,)
             Class labels.
         sample_weight : array-like of shape (n_samples,), default=None
-            Number of copies of each row; fractions are allowed, zero means absent.
+            Number of copies of each sample; fractions are allowed, and zero means
+            absent.
 
         Returns
         -------
@@ -134,7 +137,7 @@ class NearestSubspaceClassifier(ScoringClassifier):
         Raises
         ------
         ValueError
-            If a parameter or an array is out of range.
+            If a parameter or an array is invalid.
         """
         self._validate_params()
         X, y, weights = check_training(self, X, y, sample_weight)
