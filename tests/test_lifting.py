@@ -6,13 +6,13 @@ import tracemalloc
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from settings import limit
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from skredu import ConvolutionalLifting
 from skredu.datasets import make_shifted_signals
-from skredu.lifting import _correlate, _filters
 
 GRIDS = {  # grid, channels, kernel
     "line": ((7,), 1, (3,)),
@@ -62,28 +62,41 @@ def slow_patches(X, kernel):
 # -- responses ------------------------------------------------------------------------
 
 
+def responses(filters, grid):
+    """Lifting that returns the responses to given filters."""
+    return ConvolutionalLifting(
+        signal_shape=grid, filters=filters, activation=None, pooling=None
+    )
+
+
 @pytest.mark.parametrize("name", GRIDS)
-def test_products_and_fourier_transforms_are_the_sums_of_the_definition(name):
+def test_responses_are_the_sums_of_the_definition(name):
     X, kernel = signals(name), GRIDS[name][2]
     filters = np.random.default_rng(1).normal(size=(3, X.shape[1], *kernel))
-    expected = slow(X, filters)
-    assert_allclose(_correlate.by_products(X, filters), expected, atol=1e-13)
-    spectra = _correlate.spectra_of(filters, X.shape[2:])
-    assert_allclose(_correlate.by_fourier(X, spectra), expected, atol=1e-13)
+    found = responses(filters, X.shape[2:]).fit_transform(flat(X))
+    assert_allclose(found, flat(slow(X, filters)), atol=1e-13)
 
 
-def test_large_filters_go_through_fourier_transforms_and_small_ones_do_not():
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("size", [(3,), (290,), (17, 1), (16, 16)])
+def test_small_and_large_filters_have_the_same_responses(size, channels):
+    # products of matrices are taken for small filters, transforms for large ones
+    grid = (300,) if len(size) == 1 else (17, 16)
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(2, 1, 300))
-    for size, way in ((3, "by_products"), (300, "by_fourier")):
-        filters = rng.normal(size=(4, 1, size))
-        respond, _ = _correlate.correlator(filters, (300,))
-        assert way in respond.__code__.co_names
-        assert_allclose(respond(X), slow(X, filters), atol=1e-11)
-    # patches of one row would not fit into the memory that is promised
-    filters = rng.normal(size=(1, 16, 4, 4, 4))
-    respond, _ = _correlate.correlator(filters, (32, 32, 16))
-    assert "by_fourier" in respond.__code__.co_names
+    X = rng.normal(size=(2, channels, *grid))
+    filters = rng.normal(size=(4, channels, *size))
+    found = responses(filters, grid).fit_transform(flat(X))
+    assert_allclose(found, flat(slow(X, filters)), atol=1e-11)
+
+
+def test_memory_of_a_single_row_is_bounded():
+    # patches of this row would take 1.3 GB
+    X = np.random.default_rng(0).normal(size=(1, 16 * 32 * 32 * 16))
+    model = responses(np.ones((1, 16, 4, 4, 4)), (32, 32, 16)).fit(X)
+    tracemalloc.start()
+    model.transform(X)
+    assert tracemalloc.get_traced_memory()[1] < 2**27
+    tracemalloc.stop()
 
 
 ACTIVATIONS = {
@@ -155,7 +168,7 @@ def test_shifts_go_through_and_so_do_lengths(name, activation):
 
 
 def test_rows_alone_give_what_they_give_in_company(monkeypatch):
-    monkeypatch.setattr("skredu.lifting._grid.BLOCK", 2**10)
+    limit(monkeypatch, BLOCK=2**10)
     X = flat(signals("image", n=30))
     for kernel in (2, (5, 4)):
         model = ConvolutionalLifting(3, kernel, signal_shape=(5, 4), random_state=0)
@@ -204,13 +217,17 @@ def test_filters_have_norm_one_and_no_more_taps_than_the_grid(name, filters):
 def test_principal_filters_are_those_of_all_patches(name):
     X, kernel = signals(name, n=10), GRIDS[name][2]
     expected = np.linalg.svd(slow_patches(X, kernel), full_matrices=False)[2][:2]
-    found = flat(_filters.pca(X, 2, kernel))
+    model = ConvolutionalLifting(
+        2, kernel, signal_shape=X.shape[2:], filters="pca"
+    ).fit(flat(X))
+    found = flat(model.filters_)
     assert_allclose(np.abs(np.sum(found * expected, axis=1)), 1, rtol=1e-10)
     assert np.all(np.max(found, axis=1) == np.max(np.abs(found), axis=1))
 
 
 def test_cosines_are_orthogonal_and_begin_with_a_constant():
-    bank = flat(_filters.dct(24, (2, 3, 4)))
+    model = ConvolutionalLifting(24, (3, 4), signal_shape=(3, 4), filters="dct")
+    bank = flat(model.fit(np.zeros((1, 24))).filters_)
     assert_allclose(bank @ bank.T, np.eye(24), atol=1e-14)
     assert_allclose(bank[0], 24**-0.5)
     slopes = np.abs(np.diff(bank.reshape(24, 2, 3, 4), axis=3)).sum(axis=(1, 2, 3))
@@ -218,15 +235,15 @@ def test_cosines_are_orthogonal_and_begin_with_a_constant():
 
 
 def test_patches_to_cluster_are_patches_scaled_to_norm_one():
-    X = signals("image", n=3)
-    rng = np.random.RandomState(0)
-    rows = slow_patches(X, (3, 2))
-    rows -= rows.mean(axis=1, keepdims=True)
+    # impulses: a patch has one or none, which is flat
+    X = np.zeros((40, 2 * 5 * 4))
+    X[range(40), range(40)] = np.linspace(1.0, 9.0, 40)
+    rows = np.eye(12) - 1 / 12
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    assert_allclose(_filters.some_patches(X, (3, 2), len(rows), rng), rows)
-    some = _filters.some_patches(X, (3, 2), 10, rng)
-    assert len(some) == 10
-    assert_allclose(np.max(some @ rows.T, axis=1), 1)
+    model = ConvolutionalLifting(
+        24, (3, 2), signal_shape=(5, 4), filters="kmeans", random_state=0
+    ).fit(X)
+    assert_allclose(np.max(flat(model.filters_) @ rows.T, axis=0), 1)
 
 
 def test_clustered_filters_find_the_shapes_that_signals_are_made_of():

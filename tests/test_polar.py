@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy.ndimage import map_coordinates
+from settings import limit
 
 from skredu import PolarTransformer
 
@@ -97,7 +98,7 @@ def test_any_turn_of_a_smooth_image_is_a_shift(interpolation, most):
 
 
 def test_channels_come_first_and_rows_in_blocks(monkeypatch):
-    monkeypatch.setattr("skredu.lifting._grid.BLOCK", 2**10)
+    limit(monkeypatch, BLOCK=2**10)
     X = np.random.default_rng(0).normal(size=(9, 3 * 20))
     model = PolarTransformer((4, 5), 2, 6).fit(X)
     single = PolarTransformer((4, 5), 2, 6).fit(X[:, :20])

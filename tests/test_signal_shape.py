@@ -209,6 +209,30 @@ def test_rows_whose_columns_moved_demand_the_grid(change):
         ConvolutionalLifting(2, 3).fit(stored)
 
 
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda Z: Z.__setitem__(..., Z[:, ORDER]),
+        lambda Z: Z.__setitem__((slice(None), [0, 1]), np.asarray(Z)[:, [1, 0]]),
+        lambda Z: Z.__setitem__(3, Z[3, ORDER]),
+    ],
+)
+def test_rows_into_which_others_were_written_demand_the_grid(write):
+    Z = lifting().fit_transform(X)
+    write(Z)
+    with pytest.raises(ValueError, match=LOST):
+        classifier().fit(Z, Y)
+
+
+def test_numbers_may_be_written_and_rows_be_changed_entry_by_entry():
+    Z = lifting().fit_transform(X)
+    Z[Z > 1.0] = 1.0
+    Z[:, 5] = np.float64(0.0)
+    Z *= 2.0
+    Z -= Z.mean(axis=0)
+    assert classifier().fit(Z, Y).signal_shape_ == GRID
+
+
 def test_columns_that_are_named_like_signals_by_chance_are_told_so():
     pd = pytest.importorskip("pandas")
     frame = pd.DataFrame(X, columns=[f"sensor{i}_at_10" for i in range(12)])

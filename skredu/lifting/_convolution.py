@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import TransformerMixin
-from sklearn.utils import check_array, check_random_state, gen_batches
+from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from skredu._base import SkreduEstimator, all_or_nothing
@@ -18,15 +17,15 @@ from skredu._checks import check_numbers, check_rows, naming
 from skredu._compat import CallbackSupportMixin, Interval, StrOptions
 from skredu._progress import Progress, watched
 from skredu.lifting import _filters
-from skredu.lifting._correlate import correlator
 from skredu.lifting._grid import (
+    Shape,
     as_signals,
     channels_of,
-    refuse_too_many,
-    rows_at_a_time,
+    check_size,
     shape_of,
+    small_blocks,
 )
-from skredu.lifting._responses import Nonlinearity, exponents
+from skredu.lifting._responses import correlator, moderate, nonlinear
 from skredu.lifting._signals import (
     NAME,
     SignalsOutMixin,
@@ -34,8 +33,6 @@ from skredu.lifting._signals import (
     grid_of,
     refuse_stacks,
 )
-
-FLOATS = [np.float64, np.float32]
 
 
 class ConvolutionalLifting(
@@ -234,7 +231,10 @@ class ConvolutionalLifting(
         signals = as_signals(rows, channels_of(grid, rows.shape[1], NAME), grid)
         with watched(self, X=X) as progress:
             filters = self._bank(signals, progress)
-            self._describe(filters, grid)
+            n_channels = len(filters) * (2 if self.activation == "split" else 1)
+            check_size(n_channels * math.prod(grid), "n_filters", "features")
+            self.signal_shape_, self.n_channels_ = grid, n_channels
+            self.filters_, self._nonlinearity = filters, self._options(filters.shape)
         return self
 
     def transform(self, X: Any) -> Any:
@@ -269,61 +269,36 @@ class ConvolutionalLifting(
 
         Rows and filters are scaled by powers of two to avoid overflow and underflow.
         """
-        grid, nonlinearity = self.signal_shape_, Nonlinearity(**self._nonlinearity)
+        grid = self.signal_shape_
         filters = _as_type(self.filters_, X.dtype)
-        powers, power = exponents(X), exponents(np.reshape(filters, (1, -1)))
-        if power is not None:
-            filters = np.ldexp(filters, -power.item())
-        if powers is not None or power is not None:
-            powers = np.zeros((len(X), 1), int) if powers is None else powers
+        flat, power = moderate(np.reshape(filters, (1, -1)))
+        filters = np.reshape(flat, filters.shape)
         respond, width = correlator(filters, grid)
-        for block in gen_batches(len(X), rows_at_a_time(width)):
-            rows = X[block] if powers is None else np.ldexp(X[block], -powers[block])
+        for block in small_blocks(len(X), width):
+            rows, powers = moderate(X[block])
             Y = respond(as_signals(rows, filters.shape[1], grid))
             Y = np.reshape(Y, (len(Y), len(filters), -1))
-            nonlinearity.apply(Y, grid, out=Z[block])
-            if powers is not None:
-                scale = powers[block, :, None] + (0 if power is None else power.item())
-                _scale_back(Z[block], scale)
+            nonlinear(Y, grid, **self._nonlinearity, out=Z[block])
+            _scale_back(Z[block], powers + power)
 
     @property
     def _n_features_out(self) -> int:
         return self.n_channels_ * math.prod(self.signal_shape_)
 
-    def _describe(self, filters: Any, grid: tuple[int, ...]) -> None:
-        """Store the filters and the nonlinearity."""
-        nonlinearity = self._nonlinearity_for(filters)
-        n_channels = nonlinearity.channels(len(filters))
-        refuse_too_many(n_channels * math.prod(grid), "n_filters", "features")
-        self.signal_shape_, self.filters_ = grid, filters
-        self.n_channels_, self._nonlinearity = n_channels, asdict(nonlinearity)
-
     def _bank(self, X: Any, progress: Progress) -> Any:
         """Make the filters for signals of shape (n, channels, *grid)."""
-        channels, grid = X.shape[1], X.shape[2:]
+        n_channels, grid = X.shape[1], X.shape[2:]
         if not isinstance(self.filters, str):
-            return _as_type(_given(self.filters, channels, grid), X.dtype)
-        shape = (channels, *self._kernel(grid))
-        refuse_too_many(int(self.n_filters) * math.prod(shape), "n_filters", "numbers")
-        return self._made(_near_one(X), shape, progress).astype(X.dtype)
+            return _as_type(_check_filters(self.filters, n_channels, grid), X.dtype)
+        shape = (n_channels, *self._kernel(grid))
+        check_size(int(self.n_filters) * math.prod(shape), "n_filters", "numbers")
+        signals = np.reshape(moderate(np.reshape(X, (1, -1)))[0], X.shape)
+        filters = _filters.make_filters(
+            self.filters, signals, self.n_filters, shape, self.random_state, progress
+        )
+        return filters.astype(X.dtype)
 
-    def _made(self, X: Any, shape: tuple[int, ...], progress: Progress) -> Any:
-        """Make filters of shape (channels, *kernel) of the kind ``self.filters``."""
-        if self.filters == "pca":
-            return _filters.pca(X, self.n_filters, shape[1:], progress)
-        if self.filters == "dct":
-            return _filters.dct(self.n_filters, shape)
-        rng = check_random_state(self.random_state)
-        if self.filters != "gaussian":
-            most = _filters.enough_patches(self.n_filters, shape)
-            with progress.task("draw patches"):
-                patches = _filters.some_patches(X, shape[1:], most, rng)
-            if self.filters == "kmeans" or len(patches) >= self.n_filters:
-                with progress.task("cluster patches"):
-                    return _filters.kmeans(patches, self.n_filters, shape, rng)
-        return _filters.gaussian(rng, self.n_filters, shape)
-
-    def _kernel(self, grid: tuple[int, ...]) -> tuple[int, ...]:
+    def _kernel(self, grid: Shape) -> Shape:
         """Return the size of the filters along each axis of a grid."""
         if isinstance(self.kernel_size, str):
             sizes = tuple(min(17, max(3, round(0.375 * side))) for side in grid)
@@ -337,19 +312,22 @@ class ConvolutionalLifting(
         sizes = sizes * len(grid) if len(sizes) == 1 else sizes
         return tuple(map(min, sizes, grid))
 
-    def _nonlinearity_for(self, filters: Any) -> Nonlinearity:
-        """Return the nonlinearity after these filters, in points of the grid."""
+    def _options(self, bank: Shape) -> dict[str, Any]:
+        """Return the options of `nonlinear` for a bank of this shape."""
         share = 0.0 if self.pooling is None else float(self.pooling)
-        widths = tuple(share * size for size in filters.shape[2:])
-        root = self.pooling is not None
-        return Nonlinearity(self.activation, float(self.threshold), root, widths)
+        return {
+            "activation": self.activation,
+            "threshold": float(self.threshold),
+            "root": self.pooling is not None,
+            "widths": tuple(share * size for size in bank[2:]),
+        }
 
 
-def _given(filters: Any, n_channels: int, grid: tuple[int, ...]) -> Any:
+def _check_filters(filters: Any, n_channels: int, grid: Shape) -> Any:
     """Validate filters that were passed; an axis for a single channel is optional."""
     with naming("filters"):
         check_numbers(filters, "filters")
-        filters = check_array(filters, dtype=FLOATS, allow_nd=True)
+        filters = check_array(filters, dtype=[np.float64, np.float32], allow_nd=True)
     if filters.ndim == 1 + len(grid):
         filters = filters[:, None]
     kernel = filters.shape[2:]
@@ -374,15 +352,12 @@ def _as_type(filters: Any, dtype: Any) -> Any:
     return converted
 
 
-def _near_one(X: Any) -> Any:
-    """Divide signals by a power of two if they are very large or very small."""
-    power = exponents(np.reshape(X, (1, -1)))
-    return X if power is None else np.ldexp(X, -power.item())
-
-
-def _scale_back(Z: Any, powers: Any) -> None:
+def _scale_back(Z: Any, exponents: Any) -> None:
+    """Multiply the channels of each row by a power of two, in place."""
+    if not np.any(exponents):
+        return
     with np.errstate(over="ignore"):
-        np.ldexp(Z, powers, out=Z)
+        np.ldexp(Z, exponents[:, :, None], out=Z)
     if not np.all(np.isfinite(Z)):
         raise ValueError(
             f"X contains values so large that responses overflow in {Z.dtype}: scale "

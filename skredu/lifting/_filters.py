@@ -13,29 +13,48 @@ import numpy as np
 from scipy import fft
 from scipy.linalg import eigh
 from sklearn.cluster import MiniBatchKMeans
-from sklearn.utils import gen_batches
+from sklearn.utils import check_random_state
 
-from skredu._progress import UNWATCHED, Progress
-from skredu.lifting._grid import rows_at_a_time
-
-Shape = tuple[int, ...]
+from skredu._progress import Progress
+from skredu.lifting._grid import Shape, small_blocks
 
 NAMES = ("gaussian", "pca", "kmeans", "dct")
 # Largest number of patches to cluster, and of their entries; at least ten patches per
 # filter are always allowed.
-MOST_PATCHES, MOST_NUMBERS = 50_000, 2**23
+MAX_PATCHES, MAX_ENTRIES = 50_000, 2**23
 # A patch is flat if its norm is less than this share of the largest norm.
 FLAT = 1e-3
 
 
-def gaussian(rng: np.random.RandomState, n_filters: int, shape: Shape) -> Any:
-    """Draw random directions; a smaller bank is the beginning of a larger one."""
-    return unit(rng.standard_normal((n_filters, *shape)))
+def make_filters(
+    name: str, X: Any, n_filters: int, shape: Shape, seed: Any, progress: Progress
+) -> Any:
+    """Make a bank for signals X (n, channels, *grid); see `ConvolutionalLifting`.
+
+    ``shape`` is that of a filter, (channels, *kernel).
+    """
+    if name in ("pca", "dct") and n_filters > math.prod(shape):
+        raise ValueError(
+            f"Bad n_filters: filters={name!r} has {math.prod(shape)} orthogonal "
+            f"filters of shape {shape} (channels first), found n_filters={n_filters}."
+        )
+    if name == "pca":
+        return _principal(X, n_filters, shape, progress)
+    if name == "dct":
+        return _cosines(n_filters, shape)
+    rng = check_random_state(seed)
+    if name != "gaussian":
+        with progress.task("draw patches"):
+            patches = _random_patches(X, n_filters, shape, rng)
+        if name == "kmeans" or len(patches) >= n_filters:
+            with progress.task("cluster patches"):
+                return _cluster_directions(patches, n_filters, shape, rng)
+    # drawn filter by filter, so that fewer are the first of more
+    return _of_norm_one(rng.standard_normal((n_filters, *shape)))
 
 
-def dct(n_filters: int, shape: Shape) -> Any:
+def _cosines(n_filters: int, shape: Shape) -> Any:
     """Return cosines, beginning with the smoothest."""
-    _enough(n_filters, shape, "dct")
     frequencies = np.indices(shape).reshape(len(shape), -1)
     roughness = np.sum((frequencies / np.array(shape)[:, None]) ** 2, axis=0)
     order = np.argsort(roughness, kind="stable")[:n_filters]
@@ -43,32 +62,30 @@ def dct(n_filters: int, shape: Shape) -> Any:
     return fft.idctn(spectra, axes=range(1, spectra.ndim), norm="ortho")
 
 
-def pca(X: Any, n_filters: int, kernel: Shape, progress: Progress = UNWATCHED) -> Any:
-    """Return principal directions, about the origin, of all patches of the signals.
+def _principal(X: Any, n_filters: int, shape: Shape, progress: Progress) -> Any:
+    """Return principal directions of all patches of the signals, about the origin.
 
-    The second moments of all patches of a cyclic signal are its autocorrelation, so the
-    patches are never formed.
+    The second moments of all patches of a cyclic signal are its autocorrelation, so
+    that no patch is made.
     """
-    n_channels, grid = X.shape[1], X.shape[2:]
-    _enough(n_filters, (n_channels, *kernel), "pca")
+    kernel, grid, size = shape[1:], X.shape[2:], math.prod(shape)
     lags = np.indices(kernel).reshape(len(kernel), -1)
     differences = (lags[:, None, :] - lags[:, :, None]) % np.array(grid)[:, None, None]
-    moments = autocorrelation(X, progress)[(slice(None), slice(None), *differences)]
-    size = n_channels * math.prod(kernel)
+    moments = _autocorrelation(X, progress)[(slice(None), slice(None), *differences)]
     moments = np.reshape(np.moveaxis(moments, 1, 2), (size, size))
-    first = [size - n_filters, size - 1]
-    V = eigh(moments, subset_by_index=first)[1][:, ::-1].T
+    V = eigh(moments, subset_by_index=[size - n_filters, size - 1])[1][:, ::-1].T
+    # The sign of a direction has no meaning: the largest value is made positive.
     largest = np.take_along_axis(V, np.argmax(np.abs(V), axis=1)[:, None], axis=1)
-    return np.reshape(V * np.sign(largest), (n_filters, n_channels, *kernel))
+    return np.reshape(V * np.sign(largest), (n_filters, *shape))
 
 
-def autocorrelation(X: Any, progress: Progress = UNWATCHED) -> Any:
-    """Sum x_c[t] x_c'[t + lag] over rows and points, (channels, channels, *grid)."""
+def _autocorrelation(X: Any, progress: Progress) -> Any:
+    """Return sums of x_c[t] x_c'[t + lag] over rows and points, (C, C, *grid)."""
     n_channels, grid = X.shape[1], X.shape[2:]
     axes = tuple(range(2, X.ndim))
     half = (*grid[:-1], grid[-1] // 2 + 1)
     power = np.zeros((math.prod(half), n_channels, n_channels), dtype=complex)
-    blocks = [*gen_batches(len(X), rows_at_a_time(2 * X[0].size))]
+    blocks = small_blocks(len(X), 2 * X[0].size)
     for block in progress.follow("add up patches", blocks, len(blocks)):
         spectra = fft.rfftn(X[block].astype(float), axes=axes)
         columns = np.moveaxis(np.reshape(spectra, (*spectra.shape[:2], -1)), -1, 0)
@@ -77,29 +94,12 @@ def autocorrelation(X: Any, progress: Progress = UNWATCHED) -> Any:
     return fft.irfftn(power, s=grid, axes=axes)
 
 
-def kmeans(rows: Any, n_filters: int, shape: Shape, rng: np.random.RandomState) -> Any:
-    """Return the directions of cluster centres of patches; see `some_patches`."""
-    if len(rows) < n_filters:
-        raise ValueError(
-            "Bad n_filters: filters='kmeans' needs at least as many patches that are "
-            f"not flat as filters, found {len(rows)} for n_filters={n_filters}."
-        )
-    model = MiniBatchKMeans(n_filters, n_init=3, random_state=rng)
-    centres = model.fit(rows).cluster_centers_
-    # If the patches of a cluster cancel each other, use a single patch instead.
-    nothing = np.linalg.norm(centres, axis=1) < FLAT
-    centres[nothing] = rows[: np.sum(nothing)]
-    return np.reshape(unit(centres), (n_filters, *shape))
-
-
-def enough_patches(n_filters: int, shape: Shape) -> int:
-    """Return how many patches to cluster for filters of shape (channels, *kernel)."""
-    return max(10 * n_filters, min(MOST_PATCHES, MOST_NUMBERS // math.prod(shape)))
-
-
-def some_patches(X: Any, kernel: Shape, most: int, rng: np.random.RandomState) -> Any:
+def _random_patches(
+    X: Any, n_filters: int, shape: Shape, rng: np.random.RandomState
+) -> Any:
     """Return centred patches of norm one at random points, without flat ones."""
-    grid = X.shape[2:]
+    kernel, grid = shape[1:], X.shape[2:]
+    most = max(10 * n_filters, min(MAX_PATCHES, MAX_ENTRIES // math.prod(shape)))
     n = len(X) * math.prod(grid)
     places = rng.randint(0, n, most) if n > most else np.arange(n)
     row, *start = np.unravel_index(places, (len(X), *grid))
@@ -108,28 +108,35 @@ def some_patches(X: Any, kernel: Shape, most: int, rng: np.random.RandomState) -
         (s[:, None] + tap) % size
         for s, tap, size in zip(start, taps, grid, strict=True)
     ]
-    found = X[(row[:, None], slice(None), *index)]  # (patches, taps, channels)
-    found = np.reshape(np.swapaxes(found, 1, 2), (len(places), -1)).astype(float)
-    largest = np.max(np.linalg.norm(found, axis=1))
-    if found.shape[1] > 1:
-        found -= np.mean(found, axis=1, keepdims=True)
-    norms = np.linalg.norm(found, axis=1)
+    patches = X[(row[:, None], slice(None), *index)]  # (patches, taps, channels)
+    patches = np.reshape(np.swapaxes(patches, 1, 2), (len(places), -1)).astype(float)
+    largest = np.max(np.linalg.norm(patches, axis=1))
+    if patches.shape[1] > 1:
+        patches -= np.mean(patches, axis=1, keepdims=True)
+    norms = np.linalg.norm(patches, axis=1)
     kept = norms > FLAT * largest
-    return found[kept] / norms[kept, None]
+    return patches[kept] / norms[kept, None]
 
 
-def unit(filters: Any) -> Any:
+def _cluster_directions(
+    patches: Any, n_filters: int, shape: Shape, rng: np.random.RandomState
+) -> Any:
+    """Return the directions of cluster centres of patches."""
+    if len(patches) < n_filters:
+        raise ValueError(
+            "Bad n_filters: filters='kmeans' needs at least as many patches that are "
+            f"not flat as filters, found {len(patches)} for n_filters={n_filters}."
+        )
+    model = MiniBatchKMeans(n_filters, n_init=3, random_state=rng)
+    centres = model.fit(patches).cluster_centers_
+    # Patches that cancel each other have no direction in common: take one of them.
+    nothing = np.linalg.norm(centres, axis=1) < FLAT
+    centres[nothing] = patches[: np.sum(nothing)]
+    return np.reshape(_of_norm_one(centres), (n_filters, *shape))
+
+
+def _of_norm_one(filters: Any) -> Any:
     """Scale filters to norm one."""
     flat = np.reshape(filters, (len(filters), -1))
     norms = np.linalg.norm(flat, axis=1, keepdims=True)
     return np.reshape(flat / norms, filters.shape)
-
-
-def _enough(n_filters: int, shape: Shape, name: str) -> None:
-    """Raise an error if there are fewer orthogonal filters than ``n_filters``."""
-    most = math.prod(shape)
-    if n_filters > most:
-        raise ValueError(
-            f"Bad n_filters: filters={name!r} has {most} orthogonal filters of shape "
-            f"{shape} (channels first), found n_filters={n_filters}."
-        )

@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 
 from skredu._checks import is_integer
-from skredu.coding._linalg import BLOCK
+from skredu.coding._linalg import blocks_of_rows
+
+Shape = tuple[int, ...]
 
 # Largest number of entries of a row or of a bank of filters.
-MOST = 10**8
+MAX_VALUES = 10**8
 
 
-def shape_of(value: Any, name: str) -> tuple[int, ...]:
+def shape_of(value: Any, name: str) -> Shape:
     """Return one or several positive integers as a tuple."""
     sizes = [value] if isinstance(value, Integral) else list(value)
     if not sizes or not all(is_integer(size) and int(size) > 0 for size in sizes):
@@ -25,7 +27,7 @@ def shape_of(value: Any, name: str) -> tuple[int, ...]:
     return tuple(int(size) for size in sizes)
 
 
-def channels_of(grid: tuple[int, ...], n_features: int, name: str) -> int:
+def channels_of(grid: Shape, n_features: int, name: str) -> int:
     """Return the number of channels of rows on a grid."""
     n_channels, rest = divmod(n_features, math.prod(grid))
     if rest or not n_channels:
@@ -36,19 +38,19 @@ def channels_of(grid: tuple[int, ...], n_features: int, name: str) -> int:
     return n_channels
 
 
-def refuse_too_many(found: int, name: str, what: str) -> None:
+def check_size(found: int, name: str, what: str) -> None:
     """Raise an error for a size that needs too much memory."""
-    if found > MOST:
+    if found > MAX_VALUES:
         raise ValueError(
-            f"Bad {name}: must lead to at most {MOST} {what}, found {found}."
+            f"Bad {name}: must lead to at most {MAX_VALUES} {what}, found {found}."
         )
 
 
-def rows_at_a_time(width: int) -> int:
-    """Return the number of rows in a block if each needs ``width`` numbers."""
-    return max(1, BLOCK // (8 * width))
+def small_blocks(n: int, width: int) -> list[slice]:
+    """Slices of rows whose temporaries, of ``width`` values per row, take 4 MiB."""
+    return blocks_of_rows(n, 8 * width)
 
 
-def as_signals(X: Any, n_channels: int, grid: tuple[int, ...]) -> Any:
+def as_signals(X: Any, n_channels: int, grid: Shape) -> Any:
     """Reshape rows (n, channels * points) to signals (n, channels, *grid)."""
     return np.reshape(X, (X.shape[0], n_channels, *grid))

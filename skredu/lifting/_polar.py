@@ -10,18 +10,12 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy import sparse
 from sklearn.base import TransformerMixin
-from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from skredu._base import SkreduEstimator, all_or_nothing
 from skredu._checks import check_rows
 from skredu._compat import Interval, StrOptions
-from skredu.lifting._grid import (
-    channels_of,
-    refuse_too_many,
-    rows_at_a_time,
-    shape_of,
-)
+from skredu.lifting._grid import channels_of, check_size, shape_of, small_blocks
 from skredu.lifting._signals import SignalsOutMixin, refuse_stacks
 
 
@@ -166,7 +160,7 @@ class PolarTransformer(SignalsOutMixin, TransformerMixin, SkreduEstimator):
         shape = _image_shape(self.image_shape, d)
         n_channels = channels_of(shape, d, "image_shape") * int(self.n_radii)
         n_features = n_channels * int(self.n_angles)
-        refuse_too_many(n_features, "n_radii or n_angles", "features")
+        check_size(n_features, "n_radii or n_angles", "features")
         outermost = (min(shape) - 1) / 2
         radii = (np.arange(self.n_radii) + 0.5) * (outermost / self.n_radii)
         angles = np.arange(self.n_angles) * (2 * np.pi / self.n_angles)
@@ -201,8 +195,7 @@ class PolarTransformer(SignalsOutMixin, TransformerMixin, SkreduEstimator):
         entries = (weights.astype(X.dtype, copy=False), *places)
         operator = sparse.csr_array(entries, shape=(len(places[1]) - 1, pixels))
         Z = np.empty((len(X), self._n_features_out), dtype=X.dtype)
-        width = X.shape[1] + Z.shape[1]
-        for block in gen_batches(len(X), rows_at_a_time(width)):
+        for block in small_blocks(len(X), X.shape[1] + Z.shape[1]):
             images = np.reshape(X[block], (-1, pixels))
             Z[block] = np.reshape((operator @ images.T).T, Z[block].shape)
             if not np.all(np.isfinite(Z[block])):

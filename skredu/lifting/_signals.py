@@ -18,9 +18,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
 
-from skredu.lifting._grid import shape_of
-
-Shape = tuple[int, ...]
+from skredu.lifting._grid import Shape, shape_of
 
 NAME = "signal_shape"
 # "lifting2_at_0_5": channel 2 at the point (0, 5), numbers from 0
@@ -37,7 +35,8 @@ class Signals(np.ndarray):
 
     The shape is kept if rows are selected, copied or stacked, and by operations that
     work entry by entry. After all other operations it is None, because columns may have
-    moved.
+    moved. It is None, too, once an array is assigned to entries; changes through other
+    views of the memory are not noticed.
     """
 
     # the name in pickles, and in what pipelines cache
@@ -57,6 +56,11 @@ class Signals(np.ndarray):
         if rows and all(map(_is_all, columns)):
             return _marked_like(part, [self])
         return _marked_like(part, [])
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        super().__setitem__(key, value)
+        if np.ndim(value) > 0:  # columns may have moved
+            self.signal_shape = None
 
     def copy(self, order: Any = "C") -> Any:
         return _marked_like(super().copy(order), [self])
@@ -97,6 +101,7 @@ class Signals(np.ndarray):
 
 
 def _is_all(index: Any) -> bool:
+    """Whether an index selects all columns in order."""
     return index is Ellipsis or (isinstance(index, slice) and index == slice(None))
 
 
@@ -162,6 +167,7 @@ class SignalsOutMixin(ClassNamePrefixFeaturesOutMixin):
 
 
 def _names(prefix: str, n_channels: int, shape: Shape) -> list[str]:
+    """Return the names of the features on a grid."""
     places = ["_".join(map(str, place)) for place in np.ndindex(shape)]
     return [f"{prefix}{c}_at_{place}" for c in range(n_channels) for place in places]
 
@@ -178,7 +184,7 @@ def grid_of(X: Any, given: Any, n_features: int) -> Shape:
     said = _said(X)
     if given is not None:
         shape = shape_of(given, NAME)
-        _agree(said, shape, f"{NAME}={given!r} was given")
+        _check_agreement(said, shape, f"{NAME}={given!r} was given")
         return shape
     if said == ():
         raise ValueError(f"{NAME} must be specified: {_lost(X)}")
@@ -186,6 +192,7 @@ def grid_of(X: Any, given: Any, n_features: int) -> Shape:
 
 
 def _lost(X: Any) -> str:
+    """Explain why the shape of the grid was lost."""
     if isinstance(X, Signals):
         return (
             "X was computed from signals, but the shape of their grid was lost, for "
@@ -200,7 +207,7 @@ def _lost(X: Any) -> str:
 
 def check_grid(X: Any, shape: Shape) -> None:
     """Raise an error if the mark differs from the grid of the training data."""
-    _agree(_said(X), shape, f"the training data had {NAME}={shape}")
+    _check_agreement(_said(X), shape, f"the training data had {NAME}={shape}")
 
 
 def refuse_stacks(X: Any, name: str = NAME) -> None:
@@ -216,11 +223,10 @@ def refuse_stacks(X: Any, name: str = NAME) -> None:
         )
 
 
-def _agree(said: Shape | None, shape: Shape, other: str) -> None:
-    def sides(grid: Shape) -> list[int]:
-        return [size for size in grid if size > 1]
-
-    if said and sides(said) != sides(shape):
+def _check_agreement(said: Shape | None, shape: Shape, other: str) -> None:
+    """Raise an error if grids differ in more than axes of one point."""
+    sides = [[size for size in grid if size > 1] for grid in (said or shape, shape)]
+    if sides[0] != sides[1]:
         raise ValueError(
             f"Bad {NAME}: X contains signals on a grid of shape {said}, but {other}. "
             "Specify the shape of the grid in the first step that returns or accepts "
@@ -237,6 +243,7 @@ def _said(X: Any) -> Shape | None:
 
 
 def _said_by(names: Sequence[str]) -> Shape | None:
+    """Return the shape that is in the names of columns, as `_said` does."""
     found = [FEATURE.fullmatch(name) for name in names]
     if not any(found):
         return None
