@@ -72,8 +72,7 @@ class ConvolutionalLifting(
         - ``"auto"``: ``"kmeans"``, or ``"gaussian"`` if there are fewer patches than
           filters.
         - ``"gaussian"``: random directions. With a fixed ``random_state``, a smaller
-        bank
-          consists of the first filters of a larger one.
+          bank consists of the first filters of a larger one.
         - ``"pca"``: principal directions, about the origin, of all patches of the
           training samples.
         - ``"kmeans"``: cluster centres of patches at random points, scaled to norm one.

@@ -49,7 +49,7 @@ def make_filters(
         if name == "kmeans" or len(patches) >= n_filters:
             with progress.task("cluster patches"):
                 return _cluster_directions(patches, n_filters, shape, rng)
-    # drawn filter by filter, so that fewer are the first of more
+    # drawn filter by filter, so that a smaller bank is the beginning of a larger one
     return _of_norm_one(rng.standard_normal((n_filters, *shape)))
 
 
@@ -66,7 +66,7 @@ def _principal(X: Any, n_filters: int, shape: Shape, progress: Progress) -> Any:
     """Return principal directions of all patches of the signals, about the origin.
 
     The second moments of all patches of a cyclic signal are its autocorrelation, so
-    that no patch is made.
+    the patches are never formed.
     """
     kernel, grid, size = shape[1:], X.shape[2:], math.prod(shape)
     lags = np.indices(kernel).reshape(len(kernel), -1)
@@ -74,7 +74,7 @@ def _principal(X: Any, n_filters: int, shape: Shape, progress: Progress) -> Any:
     moments = _autocorrelation(X, progress)[(slice(None), slice(None), *differences)]
     moments = np.reshape(np.moveaxis(moments, 1, 2), (size, size))
     V = eigh(moments, subset_by_index=[size - n_filters, size - 1])[1][:, ::-1].T
-    # The sign of a direction has no meaning: the largest value is made positive.
+    # The sign of a direction is arbitrary: make the largest entry positive.
     largest = np.take_along_axis(V, np.argmax(np.abs(V), axis=1)[:, None], axis=1)
     return np.reshape(V * np.sign(largest), (n_filters, *shape))
 
@@ -129,7 +129,7 @@ def _cluster_directions(
         )
     model = MiniBatchKMeans(n_filters, n_init=3, random_state=rng)
     centres = model.fit(patches).cluster_centers_
-    # Patches that cancel each other have no direction in common: take one of them.
+    # If the patches of a cluster cancel each other, use a single patch instead.
     nothing = np.linalg.norm(centres, axis=1) < FLAT
     centres[nothing] = patches[: np.sum(nothing)]
     return np.reshape(_of_norm_one(centres), (n_filters, *shape))

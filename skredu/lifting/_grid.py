@@ -47,7 +47,7 @@ def check_size(found: int, name: str, what: str) -> None:
 
 
 def small_blocks(n: int, width: int) -> list[slice]:
-    """Slices of rows whose temporaries, of ``width`` values per row, take 4 MiB."""
+    """Return slices of rows whose temporaries, ``width`` values per row, take 4 MiB."""
     return blocks_of_rows(n, 8 * width)
 
 

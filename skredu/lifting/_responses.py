@@ -1,4 +1,4 @@
-r"""Responses of signals to a bank of filters, and what follows them.
+r"""Responses of signals to a bank of filters, and the nonlinearity after them.
 
 Responses are cyclic cross-correlations,
 
@@ -30,7 +30,7 @@ MAX_PATCHES = 2**22
 
 
 def correlator(filters: Any, grid: Shape) -> tuple[Callable[[Any], Any], int]:
-    """Return the faster function for a bank, and the values it holds per row."""
+    """Return the faster function for a bank, and how many values it needs per row."""
     n_filters, n_channels, *kernel = filters.shape
     points, taps = math.prod(grid), n_channels * math.prod(kernel)
     products = taps * (COPY_COST + n_filters)
@@ -100,7 +100,7 @@ def nonlinear(
     size = np.zeros((len(Y), 1, 1), dtype=Y.dtype)
     if threshold > 0 or root:
         np.sqrt(np.mean(Y * Y, axis=(1, 2), keepdims=True), out=size)
-    # No response exceeds the root of their number; a level may not overflow.
+    # No response exceeds the square root of their number; larger levels may overflow.
     largest = 2.0 * math.sqrt(math.prod(Y.shape[1:]))
     _activate(Y, activation, size.dtype.type(min(threshold, largest)) * size, out)
     if root:
@@ -111,7 +111,7 @@ def nonlinear(
 
 
 def _activate(Y: Any, activation: str | None, level: Any, out: Any) -> None:
-    """Write into ``out`` by how much responses exceed a level."""
+    """Write the amounts by which responses exceed a level into ``out``."""
     if activation is None:
         out[...] = Y
     elif activation == "soft":
@@ -124,9 +124,10 @@ def _activate(Y: Any, activation: str | None, level: Any, out: Any) -> None:
 
 
 def moderate(X: Any) -> tuple[Any, Any]:
-    """Divide rows by powers of two if squares of their values would be lost.
+    """Divide rows by powers of two if the squares of their values are out of range.
 
-    Returns the rows (n, d) and the exponents (n, 1), which are zero for nearly all.
+    Returns the rows (n, d) and the exponents (n, 1), which are zero for almost all
+    rows.
     """
     largest = np.maximum(np.max(X, axis=1), -np.min(X, axis=1))
     exponents = np.frexp(largest)[1]

@@ -35,7 +35,7 @@ class Signals(np.ndarray):
 
     The shape is kept if rows are selected, copied or stacked, and by operations that
     work entry by entry. After all other operations it is None, because columns may have
-    moved. It is None, too, once an array is assigned to entries; changes through other
+    moved. It is also None after an array was assigned to entries; changes through other
     views of the memory are not noticed.
     """
 
@@ -101,7 +101,7 @@ class Signals(np.ndarray):
 
 
 def _is_all(index: Any) -> bool:
-    """Whether an index selects all columns in order."""
+    """Return whether an index selects all columns in order."""
     return index is Ellipsis or (isinstance(index, slice) and index == slice(None))
 
 
@@ -243,7 +243,7 @@ def _said(X: Any) -> Shape | None:
 
 
 def _said_by(names: Sequence[str]) -> Shape | None:
-    """Return the shape that is in the names of columns, as `_said` does."""
+    """Return the shape that marks the names of columns, as `_said` does."""
     found = [FEATURE.fullmatch(name) for name in names]
     if not any(found):
         return None
