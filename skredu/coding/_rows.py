@@ -188,9 +188,9 @@ class Rows:
         """
         X, n = self.X, len(self.index)
         xp = namespace(X)
-        weights = xp.ones(n, dtype=X.dtype, device=X.device)
-        if self.weights is not None:
-            weights = xp.astype(self.weights, X.dtype, copy=False)
+        weights = self.weights
+        if weights is None:
+            weights = xp.ones(n, dtype=X.dtype, device=X.device)
         shares = weights / xp.sum(weights)
         mean = shares @ X
         spread = norm = 0.0
