@@ -90,7 +90,7 @@ def coding_length(
     392.14
     """
     X, weights = rows_and_weights(X, weights)
-    return _length(X, distortion(epsilon), assume_centered, weights)
+    return float(_length(X, distortion(epsilon), assume_centered, weights))
 
 
 def partition_coding_length(
@@ -145,12 +145,12 @@ def partition_coding_length(
     """
     X, weights = rows_and_weights(X, weights)
     epsilon, n = distortion(epsilon), _count(X, weights)
-    total = 0.0
+    total: Any = 0.0
     for _, rows, share, n_j in _groups(X, y, weights):
         if n_j > 0.0:
             total += _length(rows, epsilon, assume_centered, share)
             total += n_j * (math.log2(n) - math.log2(n_j))
-    return total
+    return float(total)
 
 
 def coding_rate(Z: Any, *, epsilon: float, weights: Any = None) -> float:
@@ -190,7 +190,7 @@ def coding_rate(Z: Any, *, epsilon: float, weights: Any = None) -> float:
     2.3979
     """
     Z, weights = rows_and_weights(Z, weights, "Z")
-    return _rate(Z, distortion(epsilon), weights)
+    return float(_rate(Z, distortion(epsilon), weights))
 
 
 def class_coding_rate(Z: Any, y: Any, *, epsilon: float, weights: Any = None) -> float:
@@ -230,7 +230,7 @@ def class_coding_rate(Z: Any, y: Any, *, epsilon: float, weights: Any = None) ->
     1.5223
     """
     Z, weights = rows_and_weights(Z, weights, "Z")
-    return _class_rate(Z, y, distortion(epsilon), weights)
+    return float(_class_rate(Z, y, distortion(epsilon), weights))
 
 
 def rate_reduction(Z: Any, y: Any, *, epsilon: float, weights: Any = None) -> float:
@@ -275,7 +275,7 @@ def rate_reduction(Z: Any, y: Any, *, epsilon: float, weights: Any = None) -> fl
     """
     Z, weights = rows_and_weights(Z, weights, "Z")
     epsilon = distortion(epsilon)
-    return _rate(Z, epsilon, weights) - _class_rate(Z, y, epsilon, weights)
+    return float(_rate(Z, epsilon, weights) - _class_rate(Z, y, epsilon, weights))
 
 
 def rate_reduction_gradient(
@@ -350,7 +350,7 @@ def _gradient(Z: Any, y: Any, epsilon: float, weights: Any) -> Any:
     return _rate_gradient(Z, epsilon, weights) - within
 
 
-def _length(X: Any, epsilon: float, assume_centered: bool, weights: Any) -> float:
+def _length(X: Any, epsilon: float, assume_centered: bool, weights: Any) -> Any:
     """Compute the coding length in bits of valid samples."""
     d, size = X.shape[1], power_of_two(X)
     n, mean, rows = centre(widen(X) / size, weights, assume_centered=assume_centered)
@@ -362,13 +362,13 @@ def _length(X: Any, epsilon: float, assume_centered: bool, weights: Any) -> floa
     return nats / math.log(2.0)
 
 
-def _rate(Z: Any, epsilon: float, weights: Any) -> float:
+def _rate(Z: Any, epsilon: float, weights: Any) -> Any:
     """Compute the coding rate in nats of valid samples."""
     rows, n = _shared(Z, weights)
     return 0.5 * log_volume(rows, log_scale=_log_scale(n, Z.shape[1], epsilon))
 
 
-def _class_rate(Z: Any, y: Any, epsilon: float, weights: Any) -> float:
+def _class_rate(Z: Any, y: Any, epsilon: float, weights: Any) -> Any:
     n = _count(Z, weights)
     return sum(
         n_j / n * _rate(rows, epsilon, share)

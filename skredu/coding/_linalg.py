@@ -78,10 +78,10 @@ def factor_of(M: Any) -> Any:
     return U.T
 
 
-def log_det_of(L: Any) -> float:
+def log_det_of(L: Any) -> Any:
     """Log-determinant of ``L L^T``, in nats."""
     xp = namespace(L)
-    return 2.0 * float(xp.sum(xp.log(xp.linalg.diagonal(L))))
+    return 2.0 * xp.sum(xp.log(xp.linalg.diagonal(L)))
 
 
 def inverse_of(L: Any) -> Any:
@@ -162,12 +162,15 @@ def rank_of(sigma: Any, shape: tuple[int, ...]) -> int:
     return int(xp.sum(xp.astype(sigma > floor, xp.int64)))
 
 
-def log_volume(W: Any, *, log_scale: float = 0.0) -> float:
-    r"""Natural logarithm of :math:`\det(I + e^{2s} W^T W)`, ``s = log_scale``."""
+def log_volume(W: Any, *, log_scale: float = 0.0) -> Any:
+    r"""Natural logarithm of :math:`\det(I + e^{2s} W^T W)`, ``s = log_scale``.
+
+    It is an array of no dimension, through which gradients can be taken.
+    """
     xp = namespace(W)
     size = largest(W)
     if size == 0.0:
-        return 0.0
+        return xp.sum(widen(W) ** 2)
     W = widen(W) / size
     log_size = log_scale + math.log(size)
     if log_size < MAX_LOG_ENTRY:
@@ -176,10 +179,10 @@ def log_volume(W: Any, *, log_scale: float = 0.0) -> float:
             return volume
     sigma = _singular_values(W)
     logs = 2.0 * (xp.log(sigma[: rank_of(sigma, W.shape)]) + log_size)
-    return float(xp.sum(xp.logaddexp(logs, xp.zeros_like(logs))))
+    return xp.sum(xp.logaddexp(logs, xp.zeros_like(logs)))
 
 
-def _gram_log_volume(W: Any) -> float | None:
+def _gram_log_volume(W: Any) -> Any:
     """Log-determinant of the smaller side, None where that loses digits."""
     xp = namespace(W)
     G = gram(W)
@@ -187,14 +190,14 @@ def _gram_log_volume(W: Any) -> float | None:
     diagonal = xp.linalg.diagonal(G)
     if float(xp.sum(diagonal)) < 1.0:  # log(1 + x) must keep the digits of x
         eigenvalues = xp.linalg.eigvalsh(G)
-        return float(xp.sum(xp.log1p(at_least(eigenvalues, 0.0))))
+        return xp.sum(xp.log1p(at_least(eigenvalues, 0.0)))
     top = 1.0 + float(xp.max(diagonal))
     if top > MAX_CONDITION**2:
         return None  # the unit matrix may drown, and Cholesky break down
     pivots = xp.linalg.diagonal(xp.linalg.cholesky(G + eye))
-    volume = 2.0 * float(xp.sum(xp.log(pivots)))
+    volume = 2.0 * xp.sum(xp.log(pivots))
     condition = top / float(xp.min(pivots)) ** 2
-    return None if G.shape[0] * condition > MAX_LOSS * volume else volume
+    return None if G.shape[0] * condition > MAX_LOSS * float(volume) else volume
 
 
 def _singular_values(W: Any) -> Any:
