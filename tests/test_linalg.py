@@ -153,9 +153,7 @@ def test_every_namespace_and_precision_agrees_with_numpy(xp, dtype, shape, log_s
     ours = xp.asarray(W, dtype=dtype)
     volume = log_volume(ours, log_scale=log_scale)
     assert volume.shape == ()
-    assert_allclose(
-        float(volume), log_volume(W, log_scale=log_scale), rtol=1e-13
-    )
+    assert_allclose(float(volume), log_volume(W, log_scale=log_scale), rtol=1e-13)
     gradient = volume_gradient(ours, log_scale=log_scale)
     assert gradient.dtype == xp.float64
     assert_allclose(
