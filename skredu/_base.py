@@ -16,6 +16,9 @@ from skredu._checks import check_number
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
+# Raised whenever fitted attributes change so that pickles of before cannot be used.
+LAYOUT = 2
+
 
 def all_or_nothing(method: Method) -> Method:
     """Make a method leave its estimator as before the call if it does not return.
@@ -65,17 +68,31 @@ class SkreduEstimator(BaseEstimator):
                 check_number(value, f"{name} of {type(self).__name__}")
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the state, stamped with the version that writes it."""
+        """Return the state with the version and the layout that it was written in."""
         from skredu import __version__
 
-        return {**super().__getstate__(), "_skredu_version": __version__}
+        written = {"_skredu_version": __version__, "_skredu_layout": LAYOUT}
+        return {**super().__getstate__(), **written}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore the state; warn where another version wrote it."""
+        """Restore the state; warn if another version wrote it.
+
+        Raises
+        ------
+        ValueError
+            If its fitted attributes are those of another layout.
+        """
         from skredu import __version__
 
         state = dict(state)
         written_by = state.pop("_skredu_version", "unknown")
+        layout = state.pop("_skredu_layout", 1)
+        if layout != LAYOUT and "n_features_in_" in state:
+            raise ValueError(
+                f"This {type(self).__name__} was pickled by skredu {written_by} with "
+                f"fitted attributes of layout {layout}, which this version, "
+                f"{__version__}, cannot use (it uses {LAYOUT}): fit it again."
+            )
         if written_by != __version__:
             warnings.warn(
                 InconsistentVersionWarning(

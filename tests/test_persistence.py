@@ -173,6 +173,20 @@ def test_pickle_of_an_unknown_version_warns():
         MICLClassifier().__setstate__(state)
 
 
+@pytest.mark.parametrize("layout", [1, 99])
+def test_pickle_with_fitted_attributes_of_another_layout_is_refused(layout):
+    X, y = problem(MICLClassifier())
+    state = {**MICLClassifier().fit(X, y).__getstate__(), "_skredu_layout": layout}
+    if layout == 1:  # before layouts had numbers
+        del state["_skredu_layout"]
+    with pytest.raises(ValueError, match=f"layout {layout}.*: fit it again"):
+        MICLClassifier().__setstate__(state)
+    parameters = {**MICLClassifier(0.5).__getstate__(), "_skredu_layout": layout}
+    model = MICLClassifier()
+    model.__setstate__(parameters)
+    assert model.epsilon == 0.5
+
+
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_pickle_of_this_version_does_not_warn(name):
     X, y = problem(ESTIMATORS[name])
@@ -180,7 +194,7 @@ def test_pickle_of_this_version_does_not_warn(name):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model = pickle.loads(data)
-    assert "_skredu_version" not in vars(model)
+    assert not any(key.startswith("_skredu") for key in vars(model))
 
 
 @pytest.mark.parametrize("name", [*ESTIMATORS, *OTHERS])
