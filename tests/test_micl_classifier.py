@@ -12,9 +12,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from skredu import MICLClassifier
 from skredu.classification._kernel import KernelClasses, Products
 from skredu.classification._local import LocalClasses
-from skredu.coding._blocks import vector_blocks
 from skredu.coding._classes import Classes
-from skredu.coding._factoring import group_of_scatter
 from skredu.coding._rows import Rows
 from skredu.rates import coding_length
 
@@ -216,10 +214,8 @@ def left_out(classes, rows, chosen, epsilon):
 
 
 def linear_classes(rows, assume_centered):
-    blocks = vector_blocks(rows.X.shape[1], rows.X)
     scatters = rows.scatters(None, assume_centered)
-    pairs = zip(scatters, rows.shares(), strict=True)
-    return Classes([group_of_scatter(s, blocks, None, share) for s, share in pairs])
+    return Classes.of_scatters(scatters, shares=rows.shares())
 
 
 def kernel_classes(rows, assume_centered):

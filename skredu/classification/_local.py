@@ -45,7 +45,7 @@ class LocalGroup:
         shift: Any,
     ) -> None:
         self.X, self.weights, self.search = X, weights, search
-        self.n_neighbors, self.shift = n_neighbors, shift
+        self.n_neighbors, self.mean = n_neighbors, shift
         self.n = float(weights.sum())
         # rows that weigh n_neighbors whichever they are, and one to leave out
         sums = np.cumsum(np.sort(weights))
@@ -53,8 +53,8 @@ class LocalGroup:
 
     def to_state(self) -> dict[str, Any]:
         """Return what predictions need as arrays, numbers and containers."""
-        names = ("X", "weights", "search", "n_neighbors", "shift")
-        return {name: getattr(self, name) for name in names}
+        names = ("X", "weights", "search", "n_neighbors")
+        return {**{name: getattr(self, name) for name in names}, "shift": self.mean}
 
     def width(self, n_epsilons: int) -> int:
         """Numbers that one row takes: its neighbours of the class, four times."""
@@ -62,7 +62,7 @@ class LocalGroup:
 
     def length(self, epsilons: Any) -> Any:
         """Nats of the class itself, all of its rows, of shape (e,)."""
-        return _nats(self.X[None], self.weights[None], epsilons, self.shift)[0]
+        return _nats(self.X[None], self.weights[None], epsilons, self.mean)[0]
 
     def extra(self, Z: Any, epsilons: Any) -> Any:
         """Extra nats (b, e) of rows that are not in the class."""
@@ -73,7 +73,7 @@ class LocalGroup:
         return self._extra(Z, epsilons, part)
 
     def _extra(self, Z: Any, epsilons: Floats, own: Any) -> Floats:
-        X = Z[0].T if self.shift is None else Z[0].T - self.shift
+        X = Z[0].T if self.mean is None else Z[0].T - self.mean
         near = self.search.kneighbors(X, n_neighbors=self.enough, return_distance=False)
         weights = self.weights[near]
         if own is not None:
@@ -81,10 +81,10 @@ class LocalGroup:
         before = np.cumsum(weights, axis=1) - weights
         weights = np.clip(self.n_neighbors - before, 0.0, weights)
         rows = self.X[near].astype(np.float64)
-        less = _nats(rows, weights, epsilons, self.shift)
+        less = _nats(rows, weights, epsilons, self.mean)
         rows = np.concatenate([rows, X[:, None, :]], axis=1)
         weights = np.concatenate([weights, np.ones((len(X), 1))], axis=1)
-        return _nats(rows, weights, epsilons, self.shift) - less
+        return _nats(rows, weights, epsilons, self.mean) - less
 
 
 class LocalClasses(Classes):
@@ -111,6 +111,10 @@ class LocalClasses(Classes):
             )
         return cls(groups)
 
+    def to_state(self) -> dict[str, Any]:
+        """Return what predictions need as arrays, numbers and containers."""
+        return {"neighbours": [group.to_state() for group in self.groups]}
+
     @property
     def dim(self) -> float:
         """Dimension that coding lengths count."""
@@ -119,7 +123,7 @@ class LocalClasses(Classes):
     @classmethod
     def of_state(cls, state: dict[str, Any]) -> LocalClasses:
         """Restore the classes from what `to_state` returned."""
-        return cls([LocalGroup(**group) for group in state["groups"]])
+        return cls([LocalGroup(**group) for group in state["neighbours"]])
 
 
 def _nats(

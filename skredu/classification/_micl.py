@@ -23,12 +23,10 @@ from skredu._compat import (
 )
 from skredu._progress import Progress, watched
 from skredu.classification._base import CodingClassifier
-from skredu.classification._kernel import KernelClasses, products_of
+from skredu.classification._kernel import KernelClasses, check_used, products_of
 from skredu.classification._local import LocalClasses
-from skredu.coding._blocks import vector_blocks
 from skredu.coding._choose import Choice, check_priors, choose
 from skredu.coding._classes import Classes
-from skredu.coding._factoring import group_of_scatter
 from skredu.coding._rows import (
     Rows,
     Summary,
@@ -42,14 +40,6 @@ from skredu.coding._rows import (
 )
 from skredu.coding._scatter import Scatter
 from skredu.coding._weights import weights_to_add, weights_to_fit
-
-# Defaults of parameters, and the kernels that use them.
-USED: dict[str, tuple[Any, tuple[str, ...]]] = {
-    "gamma": (None, ("rbf", "poly")),
-    "degree": (3, ("poly",)),
-    "coef0": (1, ("poly",)),
-    "kernel_params": (None, ("a callable",)),
-}
 
 
 def _is_linear(estimator: MICLClassifier) -> bool:
@@ -314,17 +304,18 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
         self.classes_, self._unit = rows.classes, self._unit_of(rows.some)
         rows = replace(rows, source=in_unit(rows.source, self._unit))
         with watched(self, X=X, y=y) as progress:
-            if not _is_linear(self):
+            if _is_linear(self):
+                scatters = rows.scatters(
+                    None, self.assume_centered, self._given_epsilon()
+                )
+                with progress.task("choose"):
+                    choice, fitted = self._fit_linear(scatters, rows, rows.shares())
+                self.__dict__.update(fitted)
+                known = {**choice._asdict(), "log_priors": None}
+                parameters = deepcopy(self.get_params(deep=False))
+                self._keep(Summary(scatters, len(rows.index)), known, parameters)
+            else:
                 self._fit_rows(rows, progress)
-                return self
-            epsilon = self._given_epsilon()
-            scatters = rows.scatters(None, self.assume_centered, epsilon)
-            with progress.task("choose"):
-                choice, fitted = self._fit_linear(scatters, rows, rows.shares())
-            self.__dict__.update(fitted)
-            known = {**choice._asdict(), "log_priors": None}
-            parameters = deepcopy(self.get_params(deep=False))
-            self._keep(Summary(scatters, len(rows.index)), known, parameters)
         return self
 
     @available_if(_is_linear)
@@ -412,17 +403,14 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
         """Check which parameters must be those of the calls before."""
         if not stream:
             return
-        before = stream["parameters"]
-        centered, auto = before["assume_centered"], before["epsilon"] == "auto"
-        found = {
-            "assume_centered": (self.assume_centered, centered),
-            "epsilon == 'auto'": (self.epsilon == "auto", auto),
-            "calibrate": (bool(self.calibrate), bool(before["calibrate"])),
-        }
+        names = ["assume_centered", "calibrate"]
         if stream["choice"] is not None and self.calibrate:
-            for name in ("epsilon", "priors"):  # `fit` calibrated by them
-                found[name] = getattr(self, name), before[name]
-        for name, (now, then) in found.items():
+            names += ["epsilon", "priors"]  # `fit` calibrated by them
+        before = stream["parameters"]
+        now, then = self.epsilon == "auto", before["epsilon"] == "auto"
+        found = [("epsilon == 'auto'", now, then)]
+        found += [(name, getattr(self, name), before[name]) for name in names]
+        for name, now, then in found:
             if not np.array_equal(now, then):
                 raise ValueError(
                     f"{name} is {now} and was {then} before: between calls of "
@@ -433,19 +421,17 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
         """Fit a twin with the parameters that were set when the rows came."""
         twin = type(self)(**stream["parameters"])
         twin.classes_, twin._unit = self.classes_, self._unit
-        choice = None if stream["choice"] is None else Choice(**stream["choice"])
-        summary = twin._settled(Summary.of_state(stream), choice)
-        assert summary.scatters is not None
-        if summary.kept is None:
-            return twin._fit_linear(summary.scatters, None, None, choice)[1]
-        rows = Rows.of_kept(summary.kept, self.classes_).merged()
-        rows = replace(rows, source=in_unit(rows.source, self._unit))
-        if summary.kept["stride"] > 1:
-            return twin._fit_linear(summary.scatters, rows, None)[1]
-        # all rows are kept: the model of `fit`, to the last bit
-        centered, epsilon = twin.assume_centered, twin._given_epsilon()
-        scatters = rows.scatters(None, centered, epsilon)
-        return twin._fit_linear(scatters, rows, rows.shares())[1]
+        summary = twin._settled(Summary.of_state(stream), stream["choice"])
+        before = None if stream["choice"] is None else Choice(**stream["choice"])
+        scatters, rows, shares = summary.scatters, None, None
+        assert scatters is not None
+        if summary.kept is not None:
+            rows = Rows.of_kept(summary.kept, self.classes_).merged()
+            rows = replace(rows, source=in_unit(rows.source, self._unit))
+            if summary.kept["stride"] == 1:  # all: the model of `fit`, to the last bit
+                given, shares = twin._given_epsilon(), rows.shares()
+                scatters = rows.scatters(None, twin.assume_centered, given)
+        return twin._fit_linear(scatters, rows, shares, before)[1]
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "classes_")
@@ -462,14 +448,7 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
                 f"n_neighbors={self.n_neighbors} needs kernel='linear', found "
                 f"kernel={self.kernel!r}."
             )
-        kind = "a callable" if callable(self.kernel) else self.kernel
-        for name, (unused, kernels) in USED.items():
-            value = getattr(self, name)
-            if kind not in kernels and value not in (unused, {}):
-                raise ValueError(
-                    f"{name}={value!r} is only used by kernel="
-                    f"{' or '.join(map(repr, kernels))}, found kernel={self.kernel!r}."
-                )
+        check_used(self)
 
     def _fit_linear(
         self,
@@ -483,37 +462,29 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
         ``shares`` are those of the rows, if the scatters were made from these.
         """
         epsilon, like = self._given_epsilon(), scatters[0].mean
-        blocks = vector_blocks(like.shape[0], like)
-        shares = shares or [None] * len(scatters)
-        wanted = epsilon if rows is None or not self.calibrate else None
-        classes = Classes(
-            [
-                group_of_scatter(scatter, blocks, wanted, share)
-                for scatter, share in zip(scatters, shares, strict=True)
-            ]
-        )
+        chosen = rows is not None and self.calibrate
+        classes = Classes.of_scatters(scatters, None if chosen else epsilon, shares)
         choice = self._choose(classes, rows, before=before)
-        if epsilon is not None and wanted is None:  # half the operations per row
-            for j, scatter in enumerate(scatters):
-                if scatter.matrix is not None:
-                    classes.groups[j] = group_of_scatter(scatter, blocks, epsilon)
+        if chosen and epsilon is not None:
+            classes = classes.at(scatters, epsilon)
         return choice, self._fitted(classes, choice, like)
 
     def _fit_rows(self, rows: Rows, progress: Progress) -> None:
         """Keep the rows of the classes, for products or for neighbours."""
-        candidates: list[tuple[Choice, Classes]] = []
+        centered, candidates = self.assume_centered, list[tuple[Choice, Classes]]()
         if self.n_neighbors is not None:
             with progress.task("factor classes", 1) as task:
-                local = LocalClasses.fit(
-                    rows, self.n_neighbors, self.assume_centered, self.n_jobs, task
+                near = LocalClasses.fit(
+                    rows, self.n_neighbors, centered, self.n_jobs, task
                 )
-            candidates.append((self._choose(local, rows), local))
+            candidates.append((self._choose(near, rows), near))
         else:
-            centered = self.assume_centered
             for products in products_of(rows, self, self._unit):
                 with progress.task("factor classes", 2) as task:
                     known = KernelClasses.fit(rows, products, centered, task)
-                choice = self._choose(known, rows, known.training, known.spread)
+                choice = self._choose(
+                    known, rows, training=known.training, spread=known.spread
+                )
                 known.gram = None  # its rows have been left out
                 candidates.append((choice, known))
         choice, classes = min(candidates, key=lambda fitted: fitted[0].loss)
@@ -522,38 +493,22 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
             gamma = self._model["products"]["parameters"]["gamma"]
             self.gamma_ = gamma / self._unit / self._unit
 
-    def _choose(
-        self,
-        classes: Classes,
-        rows: Rows | None,
-        training: Callable[[Any], Any] | None = None,
-        spread: float | None = None,
-        before: Choice | None = None,
-    ) -> Choice:
-        """Choose by rows left out; ``training`` gives their features by position."""
-        epsilon = self._given_epsilon()
-        if rows is not None and training is None:
-            training = lambda index: classes.features(rows.take(index))  # noqa: E731
-        if rows is not None and spread is None and epsilon is None:
-            spread = rows.spread(self.assume_centered)
+    def _choose(self, classes: Classes, rows: Rows | None, **known: Any) -> Choice:
         return choose(
             classes,
             rows,
-            training,
             labels=self.classes_,
-            epsilon=epsilon,
-            spread=spread,
+            epsilon=self._given_epsilon(),
             priors=self.priors,
             calibrate=self.calibrate,
-            before=before,
+            **known,
         )
 
     def _fitted(self, classes: Classes, choice: Choice, like: Any) -> dict[str, Any]:
         """Attributes of the fitted estimator, where another array lives."""
-        unit = self._unit if self.kernel == "linear" else 1.0
         epsilon = self.epsilon
         if isinstance(epsilon, str):
-            epsilon = in_units(choice.epsilon, unit)
+            epsilon = in_units(choice.epsilon, self._length_unit)
         xp = namespace(like)
         place = {"dtype": xp.float64, "device": like.device}
         log_priors = xp.asarray(choice.log_priors, **place)
@@ -592,9 +547,7 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
         if "products" not in model:
             check_reach(X, self._unit, min(self._epsilon, 1.0))
         kind: type[Classes] = Classes
-        if "products" in model:
-            kind = KernelClasses
-        elif "search" in model["groups"][0]:
-            kind = LocalClasses
+        if "products" in model or "neighbours" in model:
+            kind = KernelClasses if "products" in model else LocalClasses
         rows = in_unit(X, self._unit)
         return kind.of_state(model).scores(rows, self._epsilon, self._log_priors)

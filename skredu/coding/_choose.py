@@ -61,7 +61,7 @@ class Choice(NamedTuple):
 def choose(
     classes: Classes,
     rows: Rows | None,
-    features: Callable[[Any], Any] | None,
+    training: Callable[[Any], Any] | None = None,
     *,
     labels: Any,
     epsilon: float | None = None,
@@ -77,15 +77,16 @@ def choose(
     classes : Classes
     rows : Rows or None
         Rows that the classes know; None if nothing is chosen by rows.
-    features : callable or None
-        Returns the features of some of them, see `Classes.left_out`.
+    training : callable, default=None
+        Returns the features of some of them, see `Classes.left_out`; None if
+        `Classes.features` makes them from the rows.
     labels : ndarray of shape (k,)
         Labels of the classes.
     epsilon : float, default=None
         A given distortion; None to choose one.
     spread : float, default=None
-        Root mean square distance of rows to their mean, from which distortions to
-        choose from are derived.
+        Root mean square distance of rows to their mean, which the distortions to
+        choose from are relative to; None: it is measured.
     priors : array-like of shape (k,), dict, "balanced", "auto" or None
         See `MICLClassifier`.
     calibrate : bool, default=True
@@ -105,10 +106,15 @@ def choose(
         epsilon = before.epsilon if epsilon is None else epsilon
         return before._replace(epsilon=epsilon, log_priors=log_priors)
     assert rows is not None
-    assert features is not None
+    if training is None:
+
+        def training(index: Any) -> Any:
+            return classes.features(rows.take(index))
+
     path = np.asarray([epsilon])
     if epsilon is None:
-        assert spread is not None
+        if spread is None:
+            spread = rows.spread(classes.groups[0].mean is None)
         path = epsilon_path(spread, classes.dim)
     chosen, weights = _evenly(rows.sizes)
     y = rows.y[chosen]
@@ -117,7 +123,7 @@ def choose(
         w = to_numpy(rows.weights)[chosen].astype(np.float64)
     xp = namespace(rows.source)
     epsilons = xp.asarray(path, dtype=xp.float64, device=rows.source.device)
-    scores = to_numpy(classes.left_out(rows, chosen, features, epsilons))
+    scores = to_numpy(classes.left_out(rows, chosen, training, epsilons))
     np.subtract(log_priors[None, :, None], scores, out=scores)
     weights *= w
     if priors is None or (isinstance(priors, str) and priors == "auto"):

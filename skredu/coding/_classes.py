@@ -7,9 +7,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from skredu._compat import namespace
+from skredu.coding._blocks import vector_blocks
 from skredu.coding._dense import group_of_state
+from skredu.coding._factoring import group_of_scatter
 from skredu.coding._linalg import blocks_of_rows
 from skredu.coding._rows import Rows
+from skredu.coding._scatter import Scatter
 
 
 class Classes:
@@ -24,6 +27,32 @@ class Classes:
 
     def __init__(self, groups: Sequence[Any]) -> None:
         self.groups = list(groups)
+
+    @classmethod
+    def of_scatters(
+        cls,
+        scatters: list[Scatter],
+        epsilon: float | None = None,
+        shares: list[Any] | None = None,
+    ) -> Classes:
+        """Code classes of vectors of which the scatters are known.
+
+        ``shares`` are those of the rows in each class, see `group_of_scatter`.
+        """
+        like = scatters[0].mean
+        blocks = vector_blocks(like.shape[0], like)
+        pairs = zip(scatters, shares or [None] * len(scatters), strict=True)
+        return cls([group_of_scatter(s, blocks, epsilon, share) for s, share in pairs])
+
+    def at(self, scatters: list[Scatter], epsilon: float) -> Classes:
+        """Return the classes for one distortion: matrices take half of the products."""
+        pairs = zip(scatters, self.groups, strict=True)
+        return Classes(
+            [
+                g if s.matrix is None else group_of_scatter(s, g.blocks, epsilon)
+                for s, g in pairs
+            ]
+        )
 
     def features(self, X: Any) -> Any:
         """Features of rows (b, d)."""
