@@ -23,11 +23,11 @@ from typing import Any
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
-from sklearn.utils import assert_all_finite, column_or_1d, gen_batches
+from sklearn.utils import assert_all_finite, column_or_1d
 
 from skredu._checks import check_weights, naming, rows_and_weights
 from skredu._compat import move_to, namespace
-from skredu.coding._linalg import BLOCK, widen
+from skredu.coding._linalg import blocks_of_rows, widen
 from skredu.rates import coding_length, partition_coding_length, rate_reduction
 
 __all__ = [
@@ -305,7 +305,7 @@ def class_similarity(X: Any, labels: Any, *, sample_weight: Any = None) -> Any:
     totals = xp.sum(members, axis=0)
     shares = members / xp.where(totals > 0.0, totals, xp.ones_like(totals))
     similarity: Any = 0.0
-    for rows in gen_batches(n, max(1, BLOCK // n)):
+    for rows in blocks_of_rows(n, n):
         cosines = xp.abs(Z[rows, :] @ Z.T)
         similarity = similarity + shares[rows, :].T @ (cosines @ shares)
     return xp.clip(0.5 * (similarity + similarity.T), 0.0, 1.0)
