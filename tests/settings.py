@@ -1,8 +1,124 @@
-"""What several files of tests share: settings of estimators, and small limits."""
+"""What several files of tests share: settings of estimators, their answers, limits."""
 
+import inspect
 import sys
 
 import numpy as np
+
+from skredu import (
+    CompressionClustering,
+    ConvolutionalLifting,
+    InvariantReduNetClassifier,
+    InvariantReduNetTransformer,
+    MCR2Transformer,
+    MICLClassifier,
+    NearestSubspaceClassifier,
+    PolarTransformer,
+    ReduNetClassifier,
+    ReduNetTransformer,
+)
+
+
+def laplacian(x, y):
+    """Kernel of two rows."""
+    return float(np.exp(-np.abs(x - y).sum() / 10))
+
+
+MICL = {
+    "MICL": MICLClassifier(),
+    "MICL given": MICLClassifier(0.5),
+    "MICL origin": MICLClassifier(assume_centered=True),
+    "MICL frequencies": MICLClassifier(priors=None),
+    "MICL priors": MICLClassifier(0.5, priors=[0.2, 0.3, 0.5], assume_centered=True),
+    "MICL rbf": MICLClassifier(kernel="rbf"),
+    "MICL poly": MICLClassifier(kernel="poly", degree=2),
+    "MICL cosine": MICLClassifier(kernel="cosine"),
+    "MICL callable": MICLClassifier(kernel=laplacian),
+    "MICL precomputed": MICLClassifier(kernel="precomputed"),
+    "MICL local": MICLClassifier(n_neighbors=4),
+    "MICL local given": MICLClassifier(0.5, n_neighbors=3, assume_centered=True),
+}
+SUBSPACES = {
+    "subspace": NearestSubspaceClassifier(2),
+    "subspace affine": NearestSubspaceClassifier(2, assume_centered=False),
+    "subspace share": NearestSubspaceClassifier(0.7, assume_centered=False),
+}
+NETS = {
+    "net": ReduNetTransformer(2, 0.5),
+    "net of spans": ReduNetTransformer(
+        2, 0.5, fit_intercept=False, membership="residual", construction="estimated"
+    ),
+    "net that decides": ReduNetClassifier(2, n_iter_no_change=None),
+    "signal net": InvariantReduNetTransformer(1, 0.5, signal_shape=2),
+    "invariant net": InvariantReduNetTransformer(
+        1, 0.5, signal_shape=2, output="invariant", construction="labels"
+    ),
+    "signal net that decides": InvariantReduNetClassifier(
+        1, signal_shape=2, n_iter_no_change=None
+    ),
+    "no layers": InvariantReduNetClassifier(0),
+}
+MAPS = {
+    "MCR2": MCR2Transformer(2, max_iter=5, tol=0.5),
+    "MCR2 deep": MCR2Transformer(
+        2, n_layers=2, activation="relu", init="lda", max_iter=5, tol=0.5
+    ),
+}
+CLUSTERINGS = {
+    "clustering": CompressionClustering(),
+    "clustering given": CompressionClustering(0.5, min_cluster_size=2),
+    "clustering origin": CompressionClustering(0.5, assume_centered=True, refine=False),
+    "clustering number": CompressionClustering(0.5, n_clusters=3),
+    "clustering graph": CompressionClustering(1.0, connectivity=4),
+}
+LIFTINGS = {
+    "lifting": ConvolutionalLifting(2, 2, random_state=0),
+    "lifting by rows": ConvolutionalLifting(
+        2, 2, filters="kmeans", activation="split", threshold=0.1, random_state=0
+    ),
+    "polar": PolarTransformer((2, 3), n_radii=2, n_angles=6),
+}
+CLASSIFIERS = (
+    MICL | SUBSPACES | {n: e for n, e in NETS.items() if hasattr(e, "predict")}
+)
+SUPERVISED = MICL | SUBSPACES | NETS | MAPS
+ESTIMATORS = SUPERVISED | CLUSTERINGS | LIFTINGS
+
+METHODS = ("decision_function", "predict_proba", "predict", "transform")
+FITTED = ("epsilon_", "temperature_", "priors_", "labels_", "class_count_", "rates_")
+
+
+def problem(n=36, d=6, k=3, seed=0):
+    """Rows of classes that overlap a little, and labels."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % k
+    return rng.normal(size=(n, d)) + 2.0 * rng.normal(size=(k, d))[y], y
+
+
+def rows_for(name, A, B=None):
+    """What an estimator takes: rows, or products with the training rows."""
+    if name != "MICL precomputed":
+        return A
+    A, B = (np.asarray(rows, dtype=float) for rows in (A, A if B is None else B))
+    return A @ B.T
+
+
+def answers(model, X):
+    """All that a fitted model says of rows, and what it has chosen, by name."""
+    said = {m: getattr(model, m)(X) for m in METHODS if hasattr(model, m)}
+    for name in FITTED:
+        if hasattr(model, name):
+            value = getattr(model, name)
+            for key, part in (
+                value.items() if isinstance(value, dict) else [("", value)]
+            ):
+                said[name + key] = part
+    return said
+
+
+def parameters(kind):
+    """Names of the parameters of a class."""
+    return [name for name in inspect.signature(kind).parameters if name != "self"]
 
 
 def limit(monkeypatch, **limits):
