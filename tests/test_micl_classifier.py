@@ -1,5 +1,6 @@
 """MICLClassifier against the definition, row by row, and what must not change it."""
 
+import itertools
 import math
 
 import numpy as np
@@ -73,74 +74,67 @@ def kernel_of(name):
 # -- the definition -------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("epsilon", [0.1, 1.0, 30.0])
-@pytest.mark.parametrize("weighting", WEIGHTINGS)
 @pytest.mark.parametrize("assume_centered", [False, True])
 @pytest.mark.parametrize("shape", [(40, 5), (14, 20), (18, 5), (40, 1)])
-def test_decision_is_the_definition(shape, assume_centered, weighting, epsilon):
-    X, y, weights, new = problem(*shape, weighting=weighting)
-    model = MICLClassifier(epsilon, assume_centered=assume_centered, priors=None)
-    expected = oracle.scores(
-        X, y, ones(X, weights), new, epsilon, assume_centered=assume_centered
-    )
-    model.fit(X, y, weights)
-    bits = oracle.decision(expected, model.temperature_)
-    assert_allclose(model.decision_function(new), bits, rtol=1e-9, atol=1e-9)
-    assert_array_equal(model.predict(new), expected.argmax(axis=1))
+def test_decision_is_the_definition(shape, assume_centered):
+    for epsilon, weighting in itertools.product([0.1, 1.0, 30.0], WEIGHTINGS):
+        X, y, weights, new = problem(*shape, weighting=weighting)
+        model = MICLClassifier(epsilon, assume_centered=assume_centered, priors=None)
+        expected = oracle.scores(
+            X, y, ones(X, weights), new, epsilon, assume_centered=assume_centered
+        )
+        model.fit(X, y, weights)
+        bits = oracle.decision(expected, model.temperature_)
+        assert_allclose(model.decision_function(new), bits, rtol=1e-9, atol=1e-9)
+        assert_array_equal(model.predict(new), expected.argmax(axis=1))
 
 
-@pytest.mark.parametrize("epsilon", [0.1, 2.0])
-@pytest.mark.parametrize("weighting", WEIGHTINGS)
 @pytest.mark.parametrize("assume_centered", [False, True])
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("shape", [(24, 4), (12, 15)])
-def test_kernel_decision_is_the_definition(
-    kernel, shape, assume_centered, weighting, epsilon
-):
-    X, y, weights, new = problem(*shape, weighting=weighting)
-    model = MICLClassifier(
-        epsilon, assume_centered=assume_centered, priors=None, **KERNELS[kernel][0]
-    )
-    model.fit(X, y, weights)
-    expected = oracle.kernel_scores(
-        kernel_of(kernel),
-        X,
-        y,
-        ones(X, weights),
-        new,
-        epsilon,
-        assume_centered=assume_centered,
-    )
-    bits = oracle.decision(expected, model.temperature_)
-    assert_allclose(model.decision_function(new), bits, rtol=1e-9, atol=1e-9)
+def test_kernel_decision_is_the_definition(kernel, shape, assume_centered):
+    for epsilon, weighting in itertools.product([0.1, 2.0], WEIGHTINGS):
+        X, y, weights, new = problem(*shape, weighting=weighting)
+        model = MICLClassifier(
+            epsilon, assume_centered=assume_centered, priors=None, **KERNELS[kernel][0]
+        )
+        model.fit(X, y, weights)
+        expected = oracle.kernel_scores(
+            kernel_of(kernel),
+            X,
+            y,
+            ones(X, weights),
+            new,
+            epsilon,
+            assume_centered=assume_centered,
+        )
+        bits = oracle.decision(expected, model.temperature_)
+        assert_allclose(model.decision_function(new), bits, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("epsilon", [0.1, 2.0])
-@pytest.mark.parametrize("weighting", WEIGHTINGS)
 @pytest.mark.parametrize("assume_centered", [False, True])
 @pytest.mark.parametrize("n_neighbors", [1, 4, 100])
 @pytest.mark.parametrize("d", [3, 12])
-def test_local_decision_is_the_definition(
-    d, n_neighbors, assume_centered, weighting, epsilon
-):
-    X, y, weights, new = problem(30, d, weighting=weighting)
-    model = MICLClassifier(
-        epsilon,
-        n_neighbors=n_neighbors,
-        assume_centered=assume_centered,
-        priors=None,
-    ).fit(X, y, weights)
-    expected = oracle.local_scores(
-        X,
-        y,
-        ones(X, weights),
-        new,
-        epsilon,
-        n_neighbors,
-        assume_centered=assume_centered,
-    )
-    bits = oracle.decision(expected, model.temperature_)
-    assert_allclose(model.decision_function(new), bits, rtol=1e-9, atol=1e-9)
+def test_local_decision_is_the_definition(d, n_neighbors, assume_centered):
+    for epsilon, weighting in itertools.product([0.1, 2.0], WEIGHTINGS):
+        X, y, weights, new = problem(30, d, weighting=weighting)
+        model = MICLClassifier(
+            epsilon,
+            n_neighbors=n_neighbors,
+            assume_centered=assume_centered,
+            priors=None,
+        ).fit(X, y, weights)
+        expected = oracle.local_scores(
+            X,
+            y,
+            ones(X, weights),
+            new,
+            epsilon,
+            n_neighbors,
+            assume_centered=assume_centered,
+        )
+        bits = oracle.decision(expected, model.temperature_)
+        assert_allclose(model.decision_function(new), bits, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("assume_centered", [False, True])
@@ -311,31 +305,32 @@ def test_blocks_of_rows_change_nothing(kernel, monkeypatch):
 # -- partial_fit ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("epsilon", [0.4, 1e-6])
-@pytest.mark.parametrize("weighting", WEIGHTINGS)
 @pytest.mark.parametrize("assume_centered", [False, True])
 @pytest.mark.parametrize("chunk", [1, 3, 17, 40])
 @pytest.mark.parametrize("d", [4, 25])
-def test_partial_fit_in_chunks_equals_fit(
-    d, chunk, assume_centered, weighting, epsilon
-):
-    X, y, weights, new = problem(40, d, weighting=weighting)  # classes come in order
-    options = {"assume_centered": assume_centered, "calibrate": False}
-    options["epsilon"] = epsilon
-    whole = MICLClassifier(**options).fit(X, y, weights)
-    parts = MICLClassifier(**options)
-    for start in range(0, 40, chunk):
-        part = slice(start, start + chunk)
-        w = None if weights is None else weights[part]
-        parts.partial_fit(X[part], y[part], classes=[0, 1, 2], sample_weight=w)
-    assert_allclose(
-        parts.decision_function(new),
-        whole.decision_function(new),
-        rtol=1e-10,
-        atol=1e-10,
-    )
-    assert_allclose(parts.priors_, whole.priors_, rtol=1e-12)
-    assert_allclose(parts.class_coding_length_, whole.class_coding_length_, rtol=1e-10)
+def test_partial_fit_in_chunks_equals_fit(d, chunk, assume_centered):
+    for epsilon, weighting in itertools.product([0.4, 1e-6], WEIGHTINGS):
+        X, y, weights, new = problem(
+            40, d, weighting=weighting
+        )  # classes come in order
+        options = {"assume_centered": assume_centered, "calibrate": False}
+        options["epsilon"] = epsilon
+        whole = MICLClassifier(**options).fit(X, y, weights)
+        parts = MICLClassifier(**options)
+        for start in range(0, 40, chunk):
+            part = slice(start, start + chunk)
+            w = None if weights is None else weights[part]
+            parts.partial_fit(X[part], y[part], classes=[0, 1, 2], sample_weight=w)
+        assert_allclose(
+            parts.decision_function(new),
+            whole.decision_function(new),
+            rtol=1e-10,
+            atol=1e-10,
+        )
+        assert_allclose(parts.priors_, whole.priors_, rtol=1e-12)
+        assert_allclose(
+            parts.class_coding_length_, whole.class_coding_length_, rtol=1e-10
+        )
 
 
 def test_partial_fit_on_all_rows_chooses_as_fit():

@@ -1,5 +1,6 @@
 """Count, mean and scatter are exact to rounding, however they were put together."""
 
+import itertools
 from fractions import Fraction
 from functools import reduce
 from itertools import pairwise
@@ -44,70 +45,70 @@ def chunks(X, weights, cuts):
 
 
 @pytest.mark.parametrize("assume_centered", [False, True])
-@pytest.mark.parametrize("precise", [False, True])
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("offset", OFFSETS)
 @pytest.mark.parametrize("shape", [(1, 3), (2, 5), (4, 4), (40, 3), (60, 6)])
-def test_scatter_of_rows_is_exact(shape, offset, weighted, precise, assume_centered):
-    X = rows(*shape, offset=offset)
-    weights = weights_of(shape[0]) + (shape[0] == 1) if weighted else None
-    scatter = Scatter.from_rows(
-        X, weights, assume_centered=assume_centered, precise=precise
-    )
-    assert_exact(scatter, X, weights)
+def test_scatter_of_rows_is_exact(shape, assume_centered):
+    for precise, weighted, offset in itertools.product(
+        [False, True], [False, True], OFFSETS
+    ):
+        X = rows(*shape, offset=offset)
+        weights = weights_of(shape[0]) + (shape[0] == 1) if weighted else None
+        scatter = Scatter.from_rows(
+            X, weights, assume_centered=assume_centered, precise=precise
+        )
+        assert_exact(scatter, X, weights)
 
 
 @pytest.mark.parametrize("assume_centered", [False, True])
-@pytest.mark.parametrize("precise", [False, True])
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("offset", OFFSETS)
 @pytest.mark.parametrize("cuts", [[1], [20], [1, 2, 3, 4], [5, 10, 30], range(1, 40)])
-def test_adding_chunks_is_exact(cuts, offset, weighted, precise, assume_centered):
-    X = rows(40, 6, offset=offset)
-    weights = weights_of(40) if weighted else None
-    scatter = Scatter.empty(X[0], assume_centered=assume_centered, precise=precise)
-    for part, share in chunks(X, weights, cuts):
-        scatter = scatter.add(part, share)
-    assert_exact(scatter, X, weights, rounding=20.0)
+def test_adding_chunks_is_exact(cuts, assume_centered):
+    for precise, weighted, offset in itertools.product(
+        [False, True], [False, True], OFFSETS
+    ):
+        X = rows(40, 6, offset=offset)
+        weights = weights_of(40) if weighted else None
+        scatter = Scatter.empty(X[0], assume_centered=assume_centered, precise=precise)
+        for part, share in chunks(X, weights, cuts):
+            scatter = scatter.add(part, share)
+        assert_exact(scatter, X, weights, rounding=20.0)
 
 
-@pytest.mark.parametrize("precise", [False, True])
 @pytest.mark.parametrize("offset", OFFSETS)
-@pytest.mark.parametrize("seed", range(3))
-def test_merging_in_any_order_is_exact(seed, offset, precise):
-    rng = np.random.default_rng(seed)
-    X = rows(30, 5, offset=offset) + 3.0 * rng.integers(0, 4, (30, 1))
-    cuts = np.sort(rng.choice(np.arange(1, 30), 6, replace=False))
-    parts = [
-        Scatter.from_rows(part, precise=precise) for part, _ in chunks(X, None, cuts)
-    ]
-    while len(parts) > 1:
-        rng.shuffle(parts)
-        parts.append(parts.pop().merge(parts.pop()))
-    assert_exact(parts[0], X, rounding=20.0)
+def test_merging_in_any_order_is_exact(offset):
+    for precise, seed in itertools.product([False, True], range(3)):
+        rng = np.random.default_rng(seed)
+        X = rows(30, 5, offset=offset) + 3.0 * rng.integers(0, 4, (30, 1))
+        cuts = np.sort(rng.choice(np.arange(1, 30), 6, replace=False))
+        parts = [
+            Scatter.from_rows(part, precise=precise)
+            for part, _ in chunks(X, None, cuts)
+        ]
+        while len(parts) > 1:
+            rng.shuffle(parts)
+            parts.append(parts.pop().merge(parts.pop()))
+        assert_exact(parts[0], X, rounding=20.0)
 
 
 @pytest.mark.parametrize("assume_centered", [False, True])
-@pytest.mark.parametrize("precise", [False, True])
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("offset", OFFSETS)
 @pytest.mark.parametrize("shape", [(30, 4), (9, 12), (14, 12)])
-def test_removing_rows_undoes_adding_them(
-    shape, offset, weighted, precise, assume_centered
-):
-    n = shape[0]
-    X = rows(*shape, offset=offset)
-    weights = weights_of(n) if weighted else None
-    scatter = Scatter.from_rows(
-        X, weights, assume_centered=assume_centered, precise=precise
-    )
-    order = np.random.default_rng(1).permutation(n)
-    gone, left = order[: n // 3], order[n // 3 :]
-    for index in np.array_split(gone, 2):
-        scatter = scatter.remove(X[index], None if weights is None else weights[index])
-    share = None if weights is None else weights[left]
-    assert_exact(scatter, X[left], share, rounding=60.0)
-    assert scatter.precise == precise
+def test_removing_rows_undoes_adding_them(shape, assume_centered):
+    for precise, weighted, offset in itertools.product(
+        [False, True], [False, True], OFFSETS
+    ):
+        n = shape[0]
+        X = rows(*shape, offset=offset)
+        weights = weights_of(n) if weighted else None
+        scatter = Scatter.from_rows(
+            X, weights, assume_centered=assume_centered, precise=precise
+        )
+        order = np.random.default_rng(1).permutation(n)
+        gone, left = order[: n // 3], order[n // 3 :]
+        for index in np.array_split(gone, 2):
+            scatter = scatter.remove(
+                X[index], None if weights is None else weights[index]
+            )
+        share = None if weights is None else weights[left]
+        assert_exact(scatter, X[left], share, rounding=60.0)
+        assert scatter.precise == precise
 
 
 @pytest.mark.parametrize("offset", OFFSETS)
@@ -129,21 +130,20 @@ def test_removing_a_part_of_a_weight():
     assert_exact(scatter, X, weights, rounding=30.0)
 
 
-@pytest.mark.parametrize("assume_centered", [False, True])
-@pytest.mark.parametrize("precise", [False, True])
 @pytest.mark.parametrize("shape", [(1, 3), (5, 9), (20, 3)])
-def test_removing_everything_leaves_the_empty_scatter(shape, precise, assume_centered):
-    X = rows(*shape)
-    weights = np.random.default_rng(0).uniform(0.1, 0.3, shape[0])
-    options = {"assume_centered": assume_centered, "precise": precise}
-    scatter = Scatter.from_rows(X, weights, **options)
-    for row, weight in zip(X, weights, strict=True):
-        scatter = scatter.remove(row[None, :], np.array([weight]))
-    assert scatter.count == 0.0
-    assert scatter.root.shape == (0, shape[1])
-    assert (scatter.assume_centered, scatter.precise) == (assume_centered, precise)
-    assert scatter.trace == 0.0
-    assert_array_equal(scatter.dense(), np.zeros((shape[1], shape[1])))
+def test_removing_everything_leaves_the_empty_scatter(shape):
+    for precise, assume_centered in itertools.product([False, True], [False, True]):
+        X = rows(*shape)
+        weights = np.random.default_rng(0).uniform(0.1, 0.3, shape[0])
+        options = {"assume_centered": assume_centered, "precise": precise}
+        scatter = Scatter.from_rows(X, weights, **options)
+        for row, weight in zip(X, weights, strict=True):
+            scatter = scatter.remove(row[None, :], np.array([weight]))
+        assert scatter.count == 0.0
+        assert scatter.root.shape == (0, shape[1])
+        assert (scatter.assume_centered, scatter.precise) == (assume_centered, precise)
+        assert scatter.trace == 0.0
+        assert_array_equal(scatter.dense(), np.zeros((shape[1], shape[1])))
 
 
 def test_the_empty_scatter_is_neutral():
@@ -289,35 +289,32 @@ def test_merging_both_forms():
     assert_exact(tall.remove(X[4:6]), X[6:], rounding=60.0)
 
 
-@pytest.mark.parametrize("assume_centered", [False, True])
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("shape", [(9, 4), (5, 12)])
-def test_every_namespace_and_precision_agrees(
-    xp, dtype, shape, weighted, assume_centered
-):
-    X = np.round(rows(*shape) * 8.0)
-    weights = np.arange(1.0, shape[0] + 1.0) if weighted else None
+def test_every_namespace_and_precision_agrees(xp, dtype):
+    for origin, weighted, shape in itertools.product(
+        [False, True], [False, True], [(9, 4), (5, 12)]
+    ):
+        X = np.round(rows(*shape) * 8.0)
+        weights = np.arange(1.0, shape[0] + 1.0) if weighted else None
+        ours = built(X, weights, origin, lambda part: xp.asarray(part, dtype=dtype))
+        expected = built(X, weights, origin, np.asarray)
+        tolerance = 200 * float(np.finfo(dtype).eps)
+        for scatter, reference in zip(ours, expected, strict=True):
+            assert scatter.count == reference.count
+            assert scatter.mean.dtype == scatter.dense().dtype == getattr(xp, dtype)
+            mean, S = xp.to_numpy(scatter.mean), xp.to_numpy(scatter.dense())
+            assert_allclose(mean, reference.mean, atol=tolerance * 8)
+            assert_allclose(S, reference.dense(), atol=tolerance * reference.trace)
 
-    def build(asarray):
-        W = (
-            [None] * 3
-            if weights is None
-            else [*map(asarray, np.split(weights, [2, 4]))]
-        )
-        parts = [asarray(part) for part in np.split(X, [2, 4])]
-        scatter = Scatter.from_rows(parts[0], W[0], assume_centered=assume_centered)
-        scatter = scatter.add(parts[1], W[1]).add(parts[2], W[2])
-        return scatter, scatter.remove(parts[0], W[0])
 
-    ours = build(lambda part: xp.asarray(part, dtype=dtype))
-    expected = build(lambda part: part)
-    tolerance = 200 * float(np.finfo(dtype).eps)
-    for scatter, reference in zip(ours, expected, strict=True):
-        assert scatter.count == reference.count
-        assert scatter.mean.dtype == scatter.dense().dtype == getattr(xp, dtype)
-        mean, S = xp.to_numpy(scatter.mean), xp.to_numpy(scatter.dense())
-        assert_allclose(mean, reference.mean, atol=tolerance * 8)
-        assert_allclose(S, reference.dense(), atol=tolerance * reference.trace)
+def built(X, weights, assume_centered, asarray):
+    """Scatter of three parts of rows, and without the first."""
+    W = [None] * 3
+    if weights is not None:
+        W = [*map(asarray, np.split(weights, [2, 4]))]
+    parts = [asarray(part) for part in np.split(X, [2, 4])]
+    scatter = Scatter.from_rows(parts[0], W[0], assume_centered=assume_centered)
+    scatter = scatter.add(parts[1], W[1]).add(parts[2], W[2])
+    return scatter, scatter.remove(parts[0], W[0])
 
 
 def test_arguments_are_not_changed():
