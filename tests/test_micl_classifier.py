@@ -246,8 +246,6 @@ def left_out_by_refitting(Z, d, y, weights, epsilon, assume_centered, n_neighbor
     return bits
 
 
-@pytest.mark.parametrize("epsilon", [0.1, 2.0])
-@pytest.mark.parametrize("weighting", WEIGHTINGS)
 @pytest.mark.parametrize("assume_centered", [False, True])
 @pytest.mark.parametrize(
     ("made", "features", "n_neighbors"),
@@ -260,16 +258,17 @@ def left_out_by_refitting(Z, d, y, weights, epsilon, assume_centered, n_neighbor
 )
 @pytest.mark.parametrize("shape", [(24, 3), (14, 20), (12, 4)])
 def test_left_out_row_costs_what_refitting_without_it_says(
-    shape, made, features, n_neighbors, assume_centered, weighting, epsilon
+    shape, made, features, n_neighbors, assume_centered
 ):
-    X, y, weights, _ = problem(*shape, weighting=weighting, seed=3)
-    rows = Rows.of(X, y, weights)
-    bits = left_out(made(rows, assume_centered), rows, range(len(X)), epsilon)
-    Z, d = features(X)
-    expected = left_out_by_refitting(
-        Z, d, y, ones(X, weights), epsilon, assume_centered, n_neighbors
-    )
-    assert_allclose(bits, expected, rtol=1e-8, atol=1e-8)
+    for epsilon, weighting in itertools.product([0.1, 2.0], WEIGHTINGS):
+        X, y, weights, _ = problem(*shape, weighting=weighting, seed=3)
+        rows = Rows.of(X, y, weights)
+        bits = left_out(made(rows, assume_centered), rows, range(len(X)), epsilon)
+        Z, d = features(X)
+        expected = left_out_by_refitting(
+            Z, d, y, ones(X, weights), epsilon, assume_centered, n_neighbors
+        )
+        assert_allclose(bits, expected, rtol=1e-8, atol=1e-8)
 
 
 def test_left_out_rows_keep_their_digits_in_directions_of_their_own():
