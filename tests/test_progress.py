@@ -5,7 +5,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.datasets import make_blobs
 
-from skredu import CompressionClustering, ConvolutionalLifting
+from skredu import CompressionClustering, ConvolutionalLifting, MICLClassifier
 from skredu._progress import MAX_TASKS, UNWATCHED, watched
 
 callback = pytest.importorskip("sklearn.callback", reason="scikit-learn 1.9 or newer")
@@ -115,6 +115,26 @@ def test_liftings_report_how_filters_are_made(filters, expected):
 
 
 # -- the protocol ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, ["choose epsilon"]),
+        ({"n_neighbors": 3}, ["factor classes", "choose epsilon"]),
+        ({"kernel": "cosine"}, ["products", "factor classes", "choose epsilon"]),
+        ({"kernel": "rbf"}, ["products", "factor classes", "choose epsilon"] * 2),
+    ],
+)
+def test_micl_reports_products_and_choices(X, settings, expected):
+    watcher, y = Watcher(), np.arange(90) % 3
+    model = MICLClassifier(**settings).set_callbacks(watcher).fit(X, y)
+    found = [name for name in watcher.ended if name != "steps"]
+    assert found == [*expected, "fit", "teardown"]
+    plain = MICLClassifier(**settings).fit(X, y)
+    np.testing.assert_array_equal(
+        model.decision_function(X), plain.decision_function(X)
+    )
 
 
 class Family:

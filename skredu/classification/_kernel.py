@@ -224,7 +224,7 @@ class Products:
         ]
         return as_features(self._kernel(X, self.X), np.concatenate(norms))
 
-    def gram(self, progress: Progress = UNWATCHED) -> Floats:
+    def gram(self) -> Floats:
         """Products of the training rows with each other."""
         X = self.X.astype(np.float64)
         return self._kernel(X, X)
@@ -390,7 +390,7 @@ class KernelClasses(Classes):
             products.norms = float(norms[0]) if same else (pivots, factor)
         weights = np.ones(len(K)) if rows.weights is None else rows.weights_at(...)
         blocks = vector_blocks(max(len(pivots), 1), K)
-        parts = progress.follow("class", rows.slices, len(rows.slices))
+        parts = progress.follow("factor classes", rows.slices, len(rows.slices))
         classes = cls(
             [
                 kernel_group(K[p, p], weights[p], blocks, assume_centered, eps, p.start)

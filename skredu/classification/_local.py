@@ -104,7 +104,7 @@ class LocalClasses(Classes):
         X = rows.X if shift is None else rows.X - shift
         weights = np.ones(len(X)) if rows.weights is None else rows.weights_at(...)
         groups = []
-        for part in progress.follow("class", rows.slices, len(rows.slices)):
+        for part in progress.follow("factor classes", rows.slices, len(rows.slices)):
             search = NearestNeighbors(n_jobs=n_jobs).fit(X[part])
             groups.append(
                 LocalGroup(X[part], weights[part], search, n_neighbors, shift)

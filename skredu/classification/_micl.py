@@ -308,7 +308,7 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
                 scatters = rows.scatters(
                     None, self.assume_centered, self._given_epsilon()
                 )
-                with progress.task("choose"):
+                with progress.task("choose epsilon"):
                     choice, fitted = self._fit_linear(scatters, rows, rows.shares())
                 self.__dict__.update(fitted)
                 known = {**choice._asdict(), "log_priors": None}
@@ -473,18 +473,18 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
         """Keep the rows of the classes, for products or for neighbours."""
         centered, candidates = self.assume_centered, list[tuple[Choice, Classes]]()
         if self.n_neighbors is not None:
-            with progress.task("factor classes", 1) as task:
-                near = LocalClasses.fit(
-                    rows, self.n_neighbors, centered, self.n_jobs, task
-                )
-            candidates.append((self._choose(near, rows), near))
+            near = LocalClasses.fit(
+                rows, self.n_neighbors, centered, self.n_jobs, progress
+            )
+            with progress.task("choose epsilon"):
+                candidates.append((self._choose(near, rows), near))
         else:
             for products in products_of(rows, self, self._unit):
-                with progress.task("factor classes", 2) as task:
-                    known = KernelClasses.fit(rows, products, centered, task)
-                choice = self._choose(
-                    known, rows, training=known.training, spread=known.spread
-                )
+                known = KernelClasses.fit(rows, products, centered, progress)
+                with progress.task("choose epsilon"):
+                    choice = self._choose(
+                        known, rows, training=known.training, spread=known.spread
+                    )
                 known.gram = None  # its rows have been left out
                 candidates.append((choice, known))
         choice, classes = min(candidates, key=lambda fitted: fitted[0].loss)
