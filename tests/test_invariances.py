@@ -272,23 +272,6 @@ def test_merging_parts_is_taking_all_rows_at_once(problem):
     assert_same_scatter(merged, Scatter.from_rows(rows, weights, **options))
 
 
-@given(groups(3))
-def test_what_was_added_can_be_removed_in_any_order(problem):
-    parts, options = problem
-    full = reduce(
-        lambda scatter, part: scatter.add(*part),
-        parts,
-        Scatter.empty(parts[0][0].sum(axis=0), **options),
-    )
-    left = full.remove(*parts[0]).remove(*parts[1])
-    right = full.remove(*parts[1]).remove(*parts[0])
-    expected = Scatter.from_rows(*parts[2], **options)
-    bound = 1e-11 * (1.0 + full.trace) * max(1.0, full.count / (expected.count or 1.0))
-    for scatter in (left, right):
-        assert_allclose(scatter.count, expected.count, rtol=1e-12, atol=1e-13)
-        assert_allclose(scatter.dense(), expected.dense(), atol=bound)
-
-
 @given(groups(1))
 def test_a_scatter_counts_copies(problem):
     ((rows, weights),), options = problem

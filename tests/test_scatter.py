@@ -44,6 +44,13 @@ def chunks(X, weights, cuts):
         yield X[start:stop], None if weights is None else weights[start:stop]
 
 
+def merged(parts, **options):
+    """Scatter of parts of rows and weights, one after the other."""
+    return reduce(
+        Scatter.merge, (Scatter.from_rows(*part, **options) for part in parts)
+    )
+
+
 @pytest.mark.parametrize("assume_centered", [False, True])
 @pytest.mark.parametrize("shape", [(1, 3), (2, 5), (4, 4), (40, 3), (60, 6)])
 def test_scatter_of_rows_is_exact(shape, assume_centered):
@@ -66,9 +73,8 @@ def test_adding_chunks_is_exact(cuts, assume_centered):
     ):
         X = rows(40, 6, offset=offset)
         weights = weights_of(40) if weighted else None
-        scatter = Scatter.empty(X[0], assume_centered=assume_centered, precise=precise)
-        for part, share in chunks(X, weights, cuts):
-            scatter = scatter.add(part, share)
+        options = {"assume_centered": assume_centered, "precise": precise}
+        scatter = merged(chunks(X, weights, cuts), **options)
         assert_exact(scatter, X, weights, rounding=20.0)
 
 
@@ -88,76 +94,16 @@ def test_merging_in_any_order_is_exact(offset):
         assert_exact(parts[0], X, rounding=20.0)
 
 
-@pytest.mark.parametrize("assume_centered", [False, True])
-@pytest.mark.parametrize("shape", [(30, 4), (9, 12), (14, 12)])
-def test_removing_rows_undoes_adding_them(shape, assume_centered):
-    for precise, weighted, offset in itertools.product(
-        [False, True], [False, True], OFFSETS
-    ):
-        n = shape[0]
-        X = rows(*shape, offset=offset)
-        weights = weights_of(n) if weighted else None
-        scatter = Scatter.from_rows(
-            X, weights, assume_centered=assume_centered, precise=precise
-        )
-        order = np.random.default_rng(1).permutation(n)
-        gone, left = order[: n // 3], order[n // 3 :]
-        for index in np.array_split(gone, 2):
-            scatter = scatter.remove(
-                X[index], None if weights is None else weights[index]
-            )
-        share = None if weights is None else weights[left]
-        assert_exact(scatter, X[left], share, rounding=60.0)
-        assert scatter.precise == precise
-
-
-@pytest.mark.parametrize("offset", OFFSETS)
-@pytest.mark.parametrize("d", [3, 50])
-def test_adding_and_removing_in_turns_does_not_drift(offset, d):
-    rng = np.random.default_rng(0)
-    X = rows(20, d, offset=offset)
-    scatter = Scatter.from_rows(X)
-    for _ in range(50):
-        extra = rows(2, d, offset=offset, seed=int(rng.integers(1000)))
-        scatter = scatter.add(extra).remove(extra)
-    assert_exact(scatter, X, rounding=400.0)
-
-
-def test_removing_a_part_of_a_weight():
-    X, weights = rows(12, 3), np.full(12, 2.5)
-    scatter = Scatter.from_rows(X, weights).remove(X[:5], np.full(5, 1.5))
-    weights[:5] = 1.0
-    assert_exact(scatter, X, weights, rounding=30.0)
-
-
-@pytest.mark.parametrize("shape", [(1, 3), (5, 9), (20, 3)])
-def test_removing_everything_leaves_the_empty_scatter(shape):
-    for precise, assume_centered in itertools.product([False, True], [False, True]):
-        X = rows(*shape)
-        weights = np.random.default_rng(0).uniform(0.1, 0.3, shape[0])
-        options = {"assume_centered": assume_centered, "precise": precise}
-        scatter = Scatter.from_rows(X, weights, **options)
-        for row, weight in zip(X, weights, strict=True):
-            scatter = scatter.remove(row[None, :], np.array([weight]))
-        assert scatter.count == 0.0
-        assert scatter.root.shape == (0, shape[1])
-        assert (scatter.assume_centered, scatter.precise) == (assume_centered, precise)
-        assert scatter.trace == 0.0
-        assert_array_equal(scatter.dense(), np.zeros((shape[1], shape[1])))
-
-
 def test_the_empty_scatter_is_neutral():
     scatter = Scatter.from_rows(rows(5, 3))
-    nothing = Scatter.empty(scatter.mean)
-    assert scatter.merge(nothing) is scatter
-    assert nothing.merge(scatter) is scatter
-    assert scatter.remove(rows(4, 3), np.zeros(4)) is scatter
     for empty in (
         Scatter.from_rows(np.empty((0, 3))),
         Scatter.from_rows(rows(4, 3), np.zeros(4)),
     ):
         assert empty.count == 0.0
+        assert empty.root.shape == (0, 3)
         assert scatter.merge(empty) is scatter
+        assert empty.merge(scatter) is scatter
 
 
 def test_equal_rows_have_exactly_no_scatter():
@@ -165,7 +111,7 @@ def test_equal_rows_have_exactly_no_scatter():
     scatter = Scatter.from_rows(X, np.linspace(0.1, 1, 7), precise=True)
     assert scatter.trace == 0.0
     assert_array_equal(scatter.mean, X[0])
-    assert scatter.add(X).trace == 0.0
+    assert scatter.merge(Scatter.from_rows(X)).trace == 0.0
 
 
 def test_a_constant_column_has_exactly_no_scatter():
@@ -174,14 +120,6 @@ def test_a_constant_column_has_exactly_no_scatter():
     S = Scatter.from_rows(X).dense()
     assert not S[2].any()
     assert not S[:, 2].any()
-
-
-def test_removing_from_no_scatter_leaves_no_scatter():
-    X = np.ones((4, 6))
-    scatter = Scatter.from_rows(X).remove(X[:2])
-    assert scatter.count == 2.0
-    assert scatter.trace == 0.0
-    assert_array_equal(scatter.mean, X[0])
 
 
 def test_an_absent_row_may_be_far_away():
@@ -202,8 +140,8 @@ def test_a_lone_outlier_costs_no_digits():
 @pytest.mark.parametrize("scale", [1e-150, 1e-8, 1e8, 1e150])
 def test_scatter_at_extreme_scales(scale):
     X = rows(9, 3)
-    scatter = Scatter.from_rows(X[:5] * scale).add(X[5:] * scale).remove(X[:1] * scale)
-    expected = Scatter.from_rows(X[1:])
+    scatter = merged([(X[:5] * scale,), (X[5:] * scale,)])
+    expected = Scatter.from_rows(X)
     assert_allclose(scatter.mean / scale, expected.mean, rtol=1e-12)
     assert_allclose(scatter.dense() / scale / scale, expected.dense(), rtol=1e-11)
 
@@ -211,10 +149,10 @@ def test_scatter_at_extreme_scales(scale):
 @pytest.mark.parametrize("count", [1e-150, 1e150, 1e300])
 def test_extreme_counts(count):
     X = rows(9, 3)
-    part = Scatter.from_rows(X[:5], np.full(5, count))
-    scatter = part.add(X[5:], np.full(4, count)).remove(X[8:], np.array([count]))
-    expected = Scatter.from_rows(X[:8])
-    assert_allclose(scatter.count / count, 8.0)
+    weights = np.full(9, count)
+    scatter = merged([(X[:5], weights[:5]), (X[5:], weights[5:])])
+    expected = Scatter.from_rows(X)
+    assert_allclose(scatter.count / count, 9.0)
     assert_allclose(scatter.mean, expected.mean, rtol=1e-12)
     assert_allclose(scatter.dense() / count, expected.dense(), rtol=1e-11)
 
@@ -231,19 +169,17 @@ def test_root_of_rows_is_the_centred_weighted_rows_in_their_order():
 
 def test_wide_rows_never_make_a_square_matrix():
     X = rows(6, 20_000)  # the square would take 3.2 GB
-    scatter = Scatter.from_rows(X[:4]).add(X[4:]).remove(X[:1])
+    scatter = merged([(X[:4],), (X[4:],)])
     assert scatter.matrix is None
     assert scatter.root.shape[0] <= 8
     assert scatter.n_features == 20_000
-    assert_allclose(scatter.trace, Scatter.from_rows(X[1:]).trace, rtol=1e-12)
+    assert_allclose(scatter.trace, Scatter.from_rows(X).trace, rtol=1e-12)
 
 
 @pytest.mark.parametrize("precise", [False, True])
 def test_the_held_array_never_exceeds_a_square(precise):
     X = rows(50, 4)
-    scatter = reduce(
-        Scatter.add, np.array_split(X, 25), Scatter.empty(X[0], precise=precise)
-    )
+    scatter = merged([(part,) for part in np.array_split(X, 25)], precise=precise)
     held, other = scatter.matrix, scatter.root
     if precise:
         held, other = other, held
@@ -253,21 +189,9 @@ def test_the_held_array_never_exceeds_a_square(precise):
 
 def test_a_precise_root_keeps_null_directions_null():
     line = np.outer(np.arange(40.0), [1.0, 2.0, 3.0])
-    scatter = Scatter.from_rows(line[:20], precise=True).add(line[20:])
+    scatter = merged([(line[:20],), (line[20:],)], precise=True)
     sigma = np.linalg.svd(scatter.root, compute_uv=False)
     assert sigma[1] < 1e-14 * sigma[0]
-
-
-@pytest.mark.parametrize("assume_centered", [False, True])
-def test_removing_keeps_null_directions_out_of_the_root(assume_centered):
-    rng = np.random.default_rng(0)
-    plane = rng.standard_normal((7, 2)) @ rng.standard_normal((2, 9))
-    scatter = Scatter.from_rows(plane, assume_centered=assume_centered)
-    for row in plane[:3]:
-        scatter = scatter.remove(row[None, :])
-        assert scatter.root.shape[0] == 2
-    scatter = scatter.remove(plane[3:5])
-    assert scatter.root.shape[0] == (2 if assume_centered else 1)
 
 
 def test_two_sum_is_exact_whichever_is_larger():
@@ -286,7 +210,6 @@ def test_merging_both_forms():
     assert tall.root is None
     assert_exact(wide.merge(tall), X, rounding=20.0)
     assert_exact(tall.merge(wide), X, rounding=20.0)
-    assert_exact(tall.remove(X[4:6]), X[6:], rounding=60.0)
 
 
 def test_every_namespace_and_precision_agrees(xp, dtype):
@@ -307,20 +230,19 @@ def test_every_namespace_and_precision_agrees(xp, dtype):
 
 
 def built(X, weights, assume_centered, asarray):
-    """Scatter of three parts of rows, and without the first."""
+    """Scatter of the first of three parts of rows, and of all."""
     W = [None] * 3
     if weights is not None:
         W = [*map(asarray, np.split(weights, [2, 4]))]
-    parts = [asarray(part) for part in np.split(X, [2, 4])]
-    scatter = Scatter.from_rows(parts[0], W[0], assume_centered=assume_centered)
-    scatter = scatter.add(parts[1], W[1]).add(parts[2], W[2])
-    return scatter, scatter.remove(parts[0], W[0])
+    parts = zip([asarray(part) for part in np.split(X, [2, 4])], W, strict=True)
+    parts, options = list(parts), {"assume_centered": assume_centered}
+    return Scatter.from_rows(*parts[0], **options), merged(parts, **options)
 
 
 def test_arguments_are_not_changed():
     X, weights = rows(8, 3), weights_of(8)
     before = X.copy(), weights.copy()
-    scatter = Scatter.from_rows(X, weights).add(X, weights).remove(X[:3], weights[:3])
+    scatter = merged([(X, weights), (X, weights)])
     assert scatter.count > 0.0
     assert_array_equal(X, before[0])
     assert_array_equal(weights, before[1])

@@ -15,9 +15,6 @@ from typing import Any
 from skredu._compat import namespace
 from skredu.coding._linalg import scatter_of, widen
 
-# A share of the count that rounding explains: less than this is left of nothing.
-NOTHING_LEFT = 1e-14
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Scatter:
@@ -64,15 +61,6 @@ class Scatter:
         count, mean, rest, root = _centre(X, weights, assume_centered)
         return _of_root(count, mean, rest, root, assume_centered, precise)
 
-    @classmethod
-    def empty(
-        cls, mean: Any, *, assume_centered: bool = False, precise: bool = False
-    ) -> Scatter:
-        """Scatter of no rows, with the shape, precision and place of ``mean``."""
-        xp = namespace(mean)
-        root = xp.zeros((0, mean.shape[0]), dtype=mean.dtype, device=mean.device)
-        return cls(0.0, xp.zeros_like(mean), root, None, assume_centered, precise)
-
     @property
     def n_features(self) -> int:
         """Number of features."""
@@ -89,13 +77,6 @@ class Scatter:
     def dense(self) -> Any:
         """Return the scatter as an array of shape (d, d)."""
         return self.root.T @ self.root if self.matrix is None else self.matrix
-
-    def add(self, X: Any, weights: Any = None) -> Scatter:
-        """Return the scatter with the rows ``X`` added."""
-        part = Scatter.from_rows(
-            X, weights, assume_centered=self.assume_centered, precise=self.precise
-        )
-        return self.merge(part)
 
     def merge(self, other: Scatter) -> Scatter:
         """Return the scatter of both groups together."""
@@ -116,34 +97,6 @@ class Scatter:
         for row in between:
             matrix = matrix + row.T @ row
         return Scatter(count, mean, None, matrix, self.assume_centered, False, rest)
-
-    def remove(self, X: Any, weights: Any = None) -> Scatter:
-        """Return the scatter without the rows ``X``, which must be part of it.
-
-        The error is that of a subtraction: rounding relative to the scatter before.
-        """
-        xp = namespace(self.mean)
-        gone, mean, rest, lost = _centre(X, weights, self.assume_centered)
-        if gone == 0.0:
-            return self
-        count = self.count - gone
-        if count <= NOTHING_LEFT * self.count:
-            return self.empty(
-                self.mean, assume_centered=self.assume_centered, precise=self.precise
-            )
-        if not self.assume_centered:
-            shift = (mean - self.mean) + (rest - self.rest)
-            mean, rest = _two_sum(self.mean, self.rest - shift * (gone / count))
-            between = shift[None, :] * (gone / count * self.count) ** 0.5
-            lost = xp.concat([lost, between], axis=0)
-        root, matrix = None, None
-        if self.matrix is None:
-            root = _downdate(self.root, lost)
-        else:
-            matrix = self.matrix - lost.T @ lost
-        return Scatter(
-            count, mean, root, matrix, self.assume_centered, self.precise, rest
-        )
 
 
 def centre(
@@ -197,16 +150,3 @@ def _of_root(
         else:
             root, matrix = None, scatter_of(root)
     return Scatter(count, mean, root, matrix, assume_centered, precise, rest)
-
-
-def _downdate(root: Any, lost: Any) -> Any:
-    """Root of ``root.T @ root - lost.T @ lost``, in the span of both."""
-    xp = namespace(root)
-    basis = xp.linalg.qr(xp.concat([root, lost], axis=0).T, mode="reduced")[0]
-    held, lost = root @ basis, lost @ basis
-    eigenvalues, Q = xp.linalg.eigh(held.T @ held - lost.T @ lost)
-    # Rising eigenvalues: leave out those that rounding of the old ones explains.
-    explained = max(root.shape) * float(xp.finfo(root.dtype).eps)
-    floor = explained * float(xp.sum(held * held))
-    start = int(xp.sum(xp.astype(eigenvalues <= floor, xp.int64)))
-    return xp.sqrt(eigenvalues[start:])[:, None] * (basis @ Q[:, start:]).T
