@@ -1,11 +1,9 @@
 """Networks for signals: shifts, the published network, rates, weights, state."""
 
 import itertools
-import pickle
 
 import numpy as np
 import pytest
-import skops.io
 from numpy.testing import assert_allclose, assert_array_equal
 from oracle_redunet import on_sphere
 from oracle_spectral import Family, family, published_network
@@ -291,19 +289,6 @@ def test_shifted_digits():
 # -- weights, company, hard rows ------------------------------------------------------
 
 
-@pytest.mark.parametrize("construction", ["estimated", "left_out"])
-@pytest.mark.parametrize("estimator", ESTIMATORS)
-def test_weights_are_copies(estimator, construction):
-    X, y = signals()
-    weights = np.random.default_rng(0).integers(0, 3, size=len(X))
-    settings = {"construction": construction, "signal_shape": 8}
-    net = every_layer(estimator, 2, **settings).fit(X, y, sample_weight=weights)
-    copies = every_layer(estimator, 2, **settings)
-    copies.fit(np.repeat(X, weights, axis=0), np.repeat(y, weights))
-    assert_allclose(net.transform(X), copies.transform(X), atol=1e-8)
-    assert_allclose(net.rates_["delta_R"], copies.rates_["delta_R"], atol=1e-8)
-
-
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 def test_a_row_alone_gives_what_it_gives_in_company(estimator, monkeypatch):
     X, y = signals()
@@ -385,19 +370,6 @@ def test_callbacks_see_layers_and_may_stop(estimator):
     net = every_layer(estimator, 9, 0.5, signal_shape=8, output="invariant")
     net.set_callbacks(stop).fit(X, y)
     assert net.n_iter_ == len(stop.widths) == 2
-
-
-@pytest.mark.parametrize("estimator", ESTIMATORS)
-def test_fitted_state_is_plain(estimator):
-    X, y = signals()
-    net = estimator(2, signal_shape=8, output="invariant").fit(X, y)
-    again = pickle.loads(pickle.dumps(net))
-    assert_array_equal(again.transform(X), net.transform(X))
-    data = skops.io.dumps(net)
-    untrusted = skops.io.get_untrusted_types(data=data)
-    assert len(untrusted) == 1
-    restored = skops.io.loads(data, trusted=untrusted)
-    assert_array_equal(restored.transform(X), net.transform(X))
 
 
 @pytest.mark.parametrize(("n_channels", "n"), [(2, 24), (9, 24)])

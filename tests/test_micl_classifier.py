@@ -181,22 +181,6 @@ def test_precomputed_row_has_the_smallest_norm_its_products_allow():
     assert_allclose(scores, bits, rtol=1e-8, atol=1e-8)
 
 
-def test_callable_dot_product_equals_the_linear_kernel():
-    X, y, _, new = problem()
-    linear = MICLClassifier(0.5).fit(X, y).decision_function(new)
-    dot = MICLClassifier(0.5, kernel=matmul).fit(X, y).decision_function(new)
-    assert_allclose(dot, linear, rtol=1e-9, atol=1e-9)
-
-
-def test_all_neighbours_are_the_class():
-    X, y, weights, new = problem(weighting="fractions")
-    local = MICLClassifier(0.5, n_neighbors=1000).fit(X, y, weights)
-    whole = MICLClassifier(0.5).fit(X, y, weights)
-    assert_allclose(
-        local.decision_function(new), whole.decision_function(new), rtol=1e-9, atol=1e-9
-    )
-
-
 # -- leave-one-out --------------------------------------------------------------------
 
 
@@ -332,47 +316,6 @@ def test_partial_fit_in_chunks_equals_fit(d, chunk, assume_centered):
         )
 
 
-def test_partial_fit_on_all_rows_chooses_as_fit():
-    X, y, weights, new = problem(weighting="copies")
-    whole = MICLClassifier().fit(X, y, weights)
-    parts = MICLClassifier().partial_fit(X, y, classes=[0, 1, 2], sample_weight=weights)
-    assert parts.epsilon_ == whole.epsilon_
-    # equal rows are one in fit, and here where they are left out
-    assert_allclose(
-        parts.decision_function(new), whole.decision_function(new), rtol=1e-9, atol=1e-9
-    )
-
-
-@pytest.mark.parametrize("order", ["mixed", "by class"])
-def test_partial_fit_chooses_what_fit_chooses(order):
-    X, y, _, new = problem(60)
-    rows = np.random.default_rng(0).permutation(60)
-    if order == "by class":
-        rows = np.argsort(y, kind="stable")
-    X, y = X[rows], y[rows]
-    parts = MICLClassifier()
-    for part in (slice(0, 20), slice(20, 25), slice(25, 60)):
-        parts.partial_fit(X[part], y[part], classes=[0, 1, 2])
-    whole = MICLClassifier().fit(X, y)
-    assert parts.epsilon_ == whole.epsilon_
-    assert_allclose(
-        parts.decision_function(new),
-        whole.decision_function(new),
-        rtol=1e-6,
-        atol=1e-6,
-    )
-
-
-def test_partial_fit_after_fit_stays_with_its_choice():
-    X, y, _, new = problem(60)
-    model = MICLClassifier().fit(X[:50], y[:50])
-    epsilon = model.epsilon_
-    model.partial_fit(X[50:], y[50:])
-    assert model.epsilon_ == epsilon
-    given = MICLClassifier(epsilon, priors=model.priors_, calibrate=False).fit(X, y)
-    assert_same_differences(model.decision_function(new), given.decision_function(new))
-
-
 def test_partial_fit_refuses_another_centring():
     X, y, _, _ = problem()
     model = MICLClassifier(0.5).partial_fit(X, y, classes=[0, 1, 2])
@@ -394,14 +337,6 @@ def test_partial_fit_refuses_rows_out_of_reach_of_the_first():
     model = MICLClassifier(0.5).partial_fit(X, y, classes=[0, 1, 2])
     with pytest.raises(ValueError, match="too large beside the training rows"):
         model.partial_fit(1e160 * X, y)
-
-
-def test_prediction_does_not_mind_parameters_set_after_fit():
-    X, y, _, new = problem()
-    model = MICLClassifier().fit(X, y)
-    before = model.predict(new)
-    model.set_params(kernel="rbf", n_neighbors=3)
-    assert_array_equal(model.predict(new), before)
 
 
 def test_class_that_has_not_come_is_not_predicted():
@@ -466,18 +401,6 @@ def test_tiny_distortion_keeps_its_digits_on_rank_deficient_rows():
 # -- label code and probabilities -----------------------------------------------------
 
 
-@pytest.mark.parametrize("settings", [{}, {"kernel": "rbf"}, {"n_neighbors": 5}])
-def test_probabilities_are_two_to_the_bits(settings):
-    X, y, _, new = problem()
-    model = MICLClassifier(1.0, **settings).fit(X, y)
-    bits = model.decision_function(new) / model.temperature_
-    expected = oracle.probabilities(bits)
-    assert_allclose(model.predict_proba(new), expected, rtol=1e-12)
-    assert_allclose(
-        model.predict_log_proba(new), np.log(expected), rtol=1e-9, atol=1e-14
-    )
-
-
 def test_two_classes_are_decided_by_a_difference():
     X, y, _, new = problem(k=2)
     expected = oracle.scores(X, y, np.ones(40), new, 0.7)
@@ -507,22 +430,6 @@ def test_given_priors_are_the_label_code():
     bits = oracle.decision(expected, model.temperature_)
     assert_allclose(model.decision_function(new), bits, rtol=1e-9, atol=1e-9)
     assert_allclose(model.priors_, priors)
-
-
-def test_frequencies_are_the_label_code_where_no_priors_are_given():
-    X, y, weights, _ = problem(weighting="copies")
-    shares = np.bincount(y, weights) / weights.sum()
-    assert_allclose(MICLClassifier(priors=None).fit(X, y, weights).priors_, shares)
-    given = MICLClassifier(0.7, calibrate=False).fit(X, y, weights)
-    assert_allclose(given.priors_, shares)
-    assert given.temperature_ == 1.0
-
-
-def test_chosen_label_code_is_a_distribution():
-    X, y, weights, _ = problem(weighting="copies")
-    priors = MICLClassifier().fit(X, y, weights).priors_
-    assert priors.sum() == pytest.approx(1.0)
-    assert not np.allclose(priors, np.bincount(y, weights) / weights.sum())
 
 
 def test_class_without_prior_is_not_predicted():
@@ -563,14 +470,6 @@ def test_coding_lengths_of_the_classes_are_public_coding_lengths():
 # -- the choice -----------------------------------------------------------------------
 
 
-def test_chosen_distortion_is_on_the_path_and_used():
-    X, y, _, new = problem(80)
-    chosen = MICLClassifier().fit(X, y)
-    given = MICLClassifier(chosen.epsilon_, priors=chosen.priors_, calibrate=False)
-    given.fit(X, y)
-    assert_same_differences(given.decision_function(new), chosen.decision_function(new))
-
-
 def test_chosen_distortion_is_near_the_best_of_a_grid_search():
     X, y, _, _ = problem(300, 8, seed=5)
     order = np.random.default_rng(0).permutation(300)
@@ -601,16 +500,6 @@ def test_kernel_that_is_not_one_warns_and_still_decides():
     with pytest.warns(UserWarning, match="not positive semi-definite.*-[0-9]"):
         model = MICLClassifier(kernel="precomputed").fit(K, y)
     assert np.isfinite(model.decision_function(K)).all()
-
-
-def test_products_that_are_not_finite_are_named():
-    X, y, _, _ = problem()
-
-    def broken(x, y):
-        return math.inf
-
-    with pytest.raises(ValueError, match="gives products that are not finite"):
-        MICLClassifier(kernel=broken).fit(X, y)
 
 
 def test_precomputed_products_must_be_square():
@@ -718,19 +607,3 @@ def test_epsilon_whose_square_vanishes_is_refused(kernel):
     X, y, _, _ = problem()
     with pytest.raises(ValueError, match="epsilon=1e-160 is too small"):
         MICLClassifier(1e-160, kernel=kernel).fit(X, y)
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [{}, {"kernel": "poly"}, {"n_neighbors": 10, "assume_centered": True}],
-    ids=str,
-)
-def test_a_fitted_model_does_not_see_what_becomes_of_its_rows(settings):
-    rng = np.random.default_rng(0)
-    y = np.sort(np.arange(90) % 3)  # sorted: rows need not be moved
-    X = rng.normal(size=(90, 4)) + y[:, None]
-    new = X[::5].copy()
-    model = MICLClassifier(1.0, **settings).fit(X, y)
-    before = model.predict_proba(new)
-    X[:] = 100.0
-    assert_array_equal(model.predict_proba(new), before)

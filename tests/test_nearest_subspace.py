@@ -93,19 +93,6 @@ def test_two_classes_are_decided_by_a_difference():
     assert_array_equal(model.predict(new), (scores > 0).astype(int))
 
 
-def test_weights_are_copies():
-    X, y, _, new = problem()
-    weights = np.random.default_rng(1).integers(0, 4, len(X))
-    weights[:6] = 1
-    weighted = NearestSubspaceClassifier(0.8, assume_centered=False)
-    weighted.fit(X, y, sample_weight=weights)
-    copied = NearestSubspaceClassifier(0.8, assume_centered=False)
-    copied.fit(np.repeat(X, weights, axis=0), np.repeat(y, weights))
-    assert_allclose(
-        weighted.decision_function(new), copied.decision_function(new), atol=1e-9
-    )
-
-
 def test_class_of_one_row_is_a_line_through_it_or_the_row_itself():
     X = np.array([[2.0, 0.0], [0.0, 1.0], [0.0, 3.0]])
     y = np.array([0, 1, 1])

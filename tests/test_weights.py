@@ -45,16 +45,6 @@ def overlapping(n=90, d=6, seed=0):
 
 
 @pytest.mark.parametrize("kind", CLASSIFIERS)
-def test_integer_weights_equal_repeated_rows_in_what_is_chosen(kind):
-    X, y = overlapping()
-    weights = np.random.default_rng(1).integers(1, 5, len(y))
-    model = CLASSIFIERS[kind]
-    once = model.fit(X, y, weights.astype(float)).predict_proba(X)
-    rows = np.random.default_rng(2).permutation(np.repeat(np.arange(len(y)), weights))
-    assert_allclose(model.fit(X[rows], y[rows]).predict_proba(X), once, atol=1e-6)
-
-
-@pytest.mark.parametrize("kind", CLASSIFIERS)
 def test_rows_that_come_several_times_do_not_know_more(kind):
     train, test = digits()
     model = CLASSIFIERS[kind]
