@@ -205,7 +205,7 @@ def _signals(grid: Any, c: int, n: int, k: int, dtype: str, **settings: Any) -> 
 
     X, y = signals(grid, c, n, k, dtype)
     kind = settings.pop("kind", "Transformer")
-    return _of(f"InvariantReduNet{kind}", signal_shape=grid, **settings), X, y, X
+    return _of(f"InvariantReduNet{kind}", **settings | {"signal_shape": grid}), X, y, X
 
 
 def _rows() -> dict[str, Callable[[], Row]]:
@@ -231,8 +231,8 @@ def _add_micl(rows: dict[str, Callable[[], Row]]) -> None:
     rows["micl 2000 x 784 float32, rbf"] = lambda: _pixels(
         2000, "float32", micl(kernel="rbf"), 1000
     )
-    rows["micl 2000 x 784 float32, local"] = lambda: _pixels(
-        2000, "float32", micl(n_neighbors=20), 500
+    rows["micl 1000 x 784 float32, local"] = lambda: _pixels(
+        1000, "float32", micl(n_neighbors=20), 200
     )
     for name, settings in {
         "auto": {},
@@ -270,8 +270,8 @@ def _add_redunet(rows: dict[str, Callable[[], Row]]) -> None:
             rows[f"redunet 1000 x 784 {dtype}, {name}"] = lambda one=one, dtype=dtype: (
                 _pixels(1000, dtype, net(**one))
             )
-        rows[f"redunet 10000 x 784 float32, {name}"] = lambda one=one: _pixels(
-            10_000, "float32", net(**one | {"n_layers": 1}), 5000
+        rows[f"redunet 5000 x 784 float32, {name}"] = lambda one=one: _pixels(
+            5000, "float32", net(**one | {"n_layers": 1}), 2000
         )
     rows["redunet 1797 x 64, classifier"] = lambda: _digits(net("Classifier"))
     for n, d in ((62, 2000), (102, 12_600)):
