@@ -91,18 +91,59 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> s
 # -- options and machine --------------------------------------------------------------
 
 
-def parser(description: str) -> argparse.ArgumentParser:
-    """Options that every benchmark has."""
-    options = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
-    options.add_argument(
-        "--threads", type=int, help="threads of BLAS and OpenMP; default: as found"
-    )
-    options.add_argument(
-        "--output", type=Path, help="Markdown file to write or fill in"
-    )
-    return options
+class Benchmark(argparse.ArgumentParser):
+    """Options of a benchmark, and the functions that fill its report.
+
+    Parameters
+    ----------
+    name : str
+        Name of the script, and of its place in a file.
+    title : str
+        Title of the report.
+    parts : dict of str to callable
+        Functions of the report and the options. If there are several, ``--parts``
+        chooses some of them.
+    data : str, default=None
+        What the folder of ``--data`` contains; None: there is no such option.
+    required : bool, default=False
+        Whether the benchmark needs the folder.
+    runs : int, default=None
+        Default of ``--runs``; None: there is no such option.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        title: str,
+        parts: Mapping[str, Callable[[Report, argparse.Namespace], None]],
+        *,
+        data: str | None = None,
+        required: bool = False,
+        runs: int | None = None,
+    ) -> None:
+        kind = argparse.ArgumentDefaultsHelpFormatter
+        super().__init__(description=title, formatter_class=kind)
+        self._name, self._title, self._parts = name, title, parts
+        self.set_defaults(parts=[*parts])
+        self.add_argument(
+            "--threads", type=int, help="threads of BLAS and OpenMP; default: as found"
+        )
+        self.add_argument("--output", type=Path, help="Markdown file to write")
+        if data is not None:
+            self.add_argument("--data", type=Path, required=required, help=data)
+        if runs is not None:
+            self.add_argument("--runs", type=int, default=runs, help="of each task")
+        if len(parts) > 1:
+            self.add_argument("--parts", nargs="+", choices=parts, help="of the report")
+
+    def run(self, arguments: Sequence[str] | None) -> None:
+        """Run the parts that are asked for, into one report."""
+        args = self.parse_args(arguments)
+        limit_threads(args.threads)
+        report = Report(self._name, self._title)
+        for part in args.parts:
+            self._parts[part](report, args)
+        report.save(args.output)
 
 
 def limit_threads(threads: int | None) -> None:
@@ -111,20 +152,6 @@ def limit_threads(threads: int | None) -> None:
         for library in ("OMP", "OPENBLAS", "MKL", "BLIS", "VECLIB_MAXIMUM"):
             os.environ[f"{library}_NUM_THREADS"] = str(threads)
         threadpool_limits(threads)
-
-
-def run_parts(
-    name: str,
-    title: str,
-    parts: Mapping[str, Callable[[Report, argparse.Namespace], None]],
-    args: argparse.Namespace,
-) -> None:
-    """Run the parts that are asked for, into one report."""
-    limit_threads(args.threads)
-    report = Report(name, title)
-    for part in args.parts:
-        parts[part](report, args)
-    report.save(args.output)
 
 
 def machine() -> str:

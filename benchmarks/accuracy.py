@@ -10,7 +10,6 @@ import argparse
 import inspect
 import time
 import warnings
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,7 +32,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVC
 
 from benchmarks import _data
-from benchmarks._harness import Report, limit_threads, parser, progress
+from benchmarks._harness import Benchmark, Report, progress
 from skredu import MICLClassifier, NearestSubspaceClassifier, ReduNetClassifier
 
 PROTOCOL = f"""\
@@ -137,11 +136,23 @@ def mean_ranks(scores: Any) -> Any:
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure, and print the table."""
-    args = _arguments(arguments)
-    limit_threads(args.threads)
+    options = Benchmark(
+        "accuracy",
+        "Accuracy on tables",
+        {"tables": _measure},
+        data="folder of CSV files",
+        required=True,
+    )
+    options.add_argument("--tables", nargs="+", help="names of files; default: all")
+    options.add_argument(
+        "--models", nargs="+", choices=list(classifiers()), help="default: all"
+    )
+    options.run(arguments)
+
+
+def _measure(report: Report, args: argparse.Namespace) -> None:
     models = classifiers()
     models = {name: models[name] for name in args.models or models}
-    report = Report("accuracy", "Accuracy on tables")
     report.say(PROTOCOL)
     names = args.tables or _data.tables(args.data)
     scores = np.full((len(names), len(models), len(MEASURES)), np.nan)
@@ -156,7 +167,6 @@ def main(arguments: list[str] | None = None) -> None:
             seconds[j] += time.process_time() - start
             progress(f"{name} ({i + 1}/{len(names)}): {label}: {scores[i, j, 0]:.4f}")
     _report(report, list(models), names, shapes, scores, seconds)
-    report.save(args.output)
 
 
 def _report(
@@ -212,16 +222,6 @@ def _report(
             for name, row in zip(names, losses, strict=True)
         ],
     )
-
-
-def _arguments(arguments: list[str] | None) -> argparse.Namespace:
-    options = parser("Five-fold accuracy on tables.")
-    options.add_argument("--data", type=Path, required=True, help="folder of CSV files")
-    options.add_argument("--tables", nargs="+", help="names of files; default: all")
-    options.add_argument(
-        "--models", nargs="+", choices=list(classifiers()), help="default: all"
-    )
-    return options.parse_args(arguments)
 
 
 if __name__ == "__main__":

@@ -25,12 +25,11 @@ from benchmarks._groups import METHODS, labels_of, problems
 from benchmarks._harness import (
     MEMORY_NOTE,
     MIB,
+    Benchmark,
     Report,
     median_times,
-    parser,
     peak_memory,
     progress,
-    run_parts,
     seconds_of,
 )
 from skredu import CompressionClustering
@@ -45,9 +44,7 @@ EPSILONS = (0.03, 0.1, 0.3)
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the parts that are asked for."""
-    options = parser("CompressionClustering: time, memory, bits.")
-    options.add_argument("--runs", type=int, default=5, help="runs of each task")
-    options.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    options = Benchmark("clustering", "CompressionClustering", PARTS, runs=5)
     options.add_argument("--sizes", type=int, nargs="+", help="rows against Ward")
     options.add_argument(
         "--rows", type=int, nargs="+", help="rows of the table of bits"
@@ -60,8 +57,7 @@ def main(arguments: list[str] | None = None) -> None:
     options.add_argument("--figure", type=Path, help="PNG of the growth with rows")
     options.set_defaults(sizes=[500, 1000, 2000, 5000, 10_000])
     options.set_defaults(rows=[500, 2000, 5000])
-    args = options.parse_args(arguments)
-    run_parts("clustering", "CompressionClustering", PARTS, args)
+    options.run(arguments)
 
 
 def subspaces(n: int, d: int = 10, offset: float = 1.0) -> tuple[Any, Any]:

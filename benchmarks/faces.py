@@ -11,7 +11,6 @@ import argparse
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 from sklearn.mixture import GaussianMixture
 
 from benchmarks import _data
-from benchmarks._harness import Report, limit_threads, parser, progress
+from benchmarks._harness import Benchmark, Report, progress
 from skredu import CompressionClustering
 from skredu.metrics import clustering_accuracy
 
@@ -105,9 +104,18 @@ def scored(model: ClusterMixin, X: Any, y: Any) -> list[str]:
 
 def main(arguments: list[str] | None = None) -> None:
     """Cluster every set in every way, and print a table for each."""
-    args = _arguments(arguments)
-    limit_threads(args.threads)
-    report = Report("faces", "Faces and objects")
+    options = Benchmark(
+        "faces",
+        "Faces and objects",
+        {"all": _measure},
+        data="folder with the two npz files",
+        required=True,
+    )
+    options.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
+    options.run(arguments)
+
+
+def _measure(report: Report, args: argparse.Namespace) -> None:
     report.say(PROTOCOL)
     for name, X, y in sets(args):
         k = len(np.unique(y))
@@ -121,16 +129,6 @@ def main(arguments: list[str] | None = None) -> None:
         header = ["method", "rows", "groups", "accuracy", "NMI", "ARI", "seconds"]
         report.table(header, rows)
     report.say(CONTEXT)
-    report.save(args.output)
-
-
-def _arguments(arguments: list[str] | None) -> argparse.Namespace:
-    options = parser("Clustering of face and object images.")
-    options.add_argument(
-        "--data", type=Path, required=True, help="folder with the two npz files"
-    )
-    options.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
-    return options.parse_args(arguments)
 
 
 if __name__ == "__main__":

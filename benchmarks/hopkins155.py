@@ -11,14 +11,13 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from joblib import Parallel, delayed
 
 from benchmarks import _data
-from benchmarks._harness import Report, limit_threads, parser, progress
+from benchmarks._harness import Benchmark, Report, progress
 from skredu import CompressionClustering
 from skredu.metrics import clustering_accuracy
 
@@ -135,9 +134,24 @@ def mean_and_median(errors: Iterable[float]) -> str:
 
 def main(arguments: list[str] | None = None) -> None:
     """Segment all sequences in all settings, and print the tables."""
-    args = _arguments(arguments)
-    limit_threads(args.threads)
-    report = Report("hopkins155", "Motion segmentation")
+    options = Benchmark(
+        "hopkins155",
+        "Motion segmentation",
+        {"sequences": _measure},
+        data="folder with hopkins155.npz",
+        required=True,
+    )
+    options.add_argument(
+        "--sequences", type=int, help="an even choice of so many; default: all"
+    )
+    options.add_argument(
+        "--settings", nargs="+", choices=SETTINGS, default=list(SETTINGS)
+    )
+    options.add_argument("--n-jobs", type=int, default=1, help="sequences at a time")
+    options.run(arguments)
+
+
+def _measure(report: Report, args: argparse.Namespace) -> None:
     sequences = _data.hopkins155(args.data)
     chosen = first_half(sequences)
     n = min(args.sequences or len(sequences), len(sequences))
@@ -152,22 +166,6 @@ def main(arguments: list[str] | None = None) -> None:
         progress(f"{name}: {errors} %")
     _summary(report, results, chosen)
     _by_category(report, results)
-    report.save(args.output)
-
-
-def _arguments(arguments: list[str] | None) -> argparse.Namespace:
-    options = parser("Misclassified trajectories of the Hopkins 155 sequences.")
-    options.add_argument(
-        "--data", type=Path, required=True, help="folder with hopkins155.npz"
-    )
-    options.add_argument(
-        "--sequences", type=int, help="an even choice of so many; default: all"
-    )
-    options.add_argument(
-        "--settings", nargs="+", choices=SETTINGS, default=list(SETTINGS)
-    )
-    options.add_argument("--n-jobs", type=int, default=1, help="sequences at a time")
-    return options.parse_args(arguments)
 
 
 def _summary(

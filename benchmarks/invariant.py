@@ -18,11 +18,10 @@ import numpy as np
 
 from benchmarks._harness import (
     MEMORY_NOTE,
+    Benchmark,
     Report,
     median_times,
-    parser,
     peak_memory,
-    run_parts,
 )
 from skredu import InvariantReduNetTransformer
 
@@ -42,21 +41,14 @@ GROWTH = {
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the parts that are asked for."""
-    args = _arguments(arguments)
-    run_parts("invariant", "Invariant ReduNet", PARTS, args)
-
-
-def _arguments(arguments: list[str] | None) -> argparse.Namespace:
-    options = parser("Invariant ReduNet: time and memory of a layer.")
-    options.add_argument("--runs", type=int, default=5, help="runs of each task")
+    options = Benchmark("invariant", "Invariant ReduNet", PARTS, runs=5)
     options.add_argument(
         "--layers", type=int, default=3, help="most layers that are timed"
     )
     options.add_argument(
         "--dtypes", nargs="+", choices=DTYPES, default=list(DTYPES), help="of the rows"
     )
-    options.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
-    return options.parse_args(arguments)
+    options.run(arguments)
 
 
 def signals(

@@ -22,7 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
 
 from benchmarks import _data
-from benchmarks._harness import Report, limit_threads, parser, progress, seconds_of
+from benchmarks._harness import Benchmark, Report, progress, seconds_of
 from skredu import (
     MCR2Transformer,
     MICLClassifier,
@@ -76,17 +76,19 @@ def corrupted(y: Any, share: float, seed: int) -> Any:
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure, print, draw."""
-    options = parser("Accuracy with wrong training labels.")
-    options.add_argument("--data", type=Path, help="folder with mnist.npz")
+    options = Benchmark(
+        "label_noise", "Wrong labels", {"labels": _measure}, data="folder of mnist.npz"
+    )
     options.add_argument("--train", type=int, default=5000, help="training rows")
     options.add_argument("--test", type=int, default=10_000, help="test rows")
     options.add_argument("--components", type=int, default=50, help="of the pixels")
     options.add_argument("--seeds", type=int, default=2, help="draws of wrong labels")
     options.add_argument("--models", nargs="+", help="default: all")
     options.add_argument("--figure", type=Path, help="PNG of the table")
-    args = options.parse_args(arguments)
-    limit_threads(args.threads)
-    report = Report("label_noise", "Wrong labels")
+    options.run(arguments)
+
+
+def _measure(report: Report, args: argparse.Namespace) -> None:
     name = "MNIST" if args.data else "Generated rows of the shape of MNIST"
     report.say(
         f"{name}: {args.train} training samples, {args.test} test samples with "
@@ -110,7 +112,6 @@ def main(arguments: list[str] | None = None) -> None:
         cells = [f"{s:.3f}" for s in row]
         lines.append([name, *cells, f"{row[-1] / row[0]:.2f}", "–"])
     report.table([*header, "fit, s"], lines)
-    report.save(args.output)
     if args.figure is not None:
         draw(scores, args.figure)
 

@@ -18,7 +18,7 @@ from sklearn.datasets import load_digits
 from sklearn.pipeline import make_pipeline
 
 from benchmarks import _data
-from benchmarks._harness import Report, limit_threads, parser, progress
+from benchmarks._harness import Benchmark, Report, progress
 from skredu import ConvolutionalLifting, InvariantReduNetClassifier
 from skredu.datasets import make_shifted_signals
 
@@ -108,13 +108,18 @@ def accuracy(
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure, and print the table."""
-    options = parser("Accuracy behind every setting of the lifting.")
-    options.add_argument("--data", type=Path, help="folder of the files")
+    options = Benchmark(
+        "liftings",
+        "Settings of the lifting",
+        {"liftings": _measure},
+        data="folder of the files",
+    )
     options.add_argument("--rows", type=int, default=500, help="images to fit")
     options.add_argument("--liftings", nargs="+", choices=LIFTINGS, default=[*LIFTINGS])
-    args: argparse.Namespace = options.parse_args(arguments)
-    limit_threads(args.threads)
-    report = Report("liftings", "Settings of the lifting")
+    options.run(arguments)
+
+
+def _measure(report: Report, args: argparse.Namespace) -> None:
     report.say(PROTOCOL.format(rows=args.rows))
     found: dict[str, dict[str, list[float]]] = {name: {} for name in args.liftings}
     for column, grid, rows in sets(args.data, args.rows):
@@ -128,7 +133,6 @@ def main(arguments: list[str] | None = None) -> None:
         for name, columns in found.items()
     ]
     report.table(header, cells)
-    report.save(args.output)
 
 
 if __name__ == "__main__":

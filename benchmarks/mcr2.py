@@ -11,7 +11,6 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,11 +27,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from benchmarks import _data
-from benchmarks._harness import Report, limit_threads, parser, progress
+from benchmarks._harness import Benchmark, Report, progress
 from skredu import MCR2Transformer
 
 COMPONENTS = (2, 5, 10, 20)
-PARTS = ("features", "layers", "settings")
 FOLDS, TABLE_FOLDS, TABLE_ROWS = 5, 3, 500
 SETS: dict[str, Callable[..., Any]] = {
     "digits": load_digits,
@@ -118,7 +116,7 @@ def measured(model: Any, rows: list[tuple[Any, Any, Any, Any]]) -> Any:
     return np.mean(results, axis=0)
 
 
-def compare(report: Report, components: list[int]) -> None:
+def compare(report: Report, args: argparse.Namespace) -> None:
     """Accuracies by the number of components."""
     report.say(f"### Comparison with other features\n\n{PROTOCOL}")
     header = ["set", "features", "components", "5-NN", "logistic", "seconds"]
@@ -128,7 +126,7 @@ def compare(report: Report, components: list[int]) -> None:
         k, d = len(np.unique(rows[0][1])), rows[0][0].shape[1]
         raw = measured(FunctionTransformer(), rows)
         table.append([name, "raw", d, *map("{:.3f}".format, raw[:2]), "–"])
-        for m in sorted(m for m in {k - 1, *components} if m <= d):
+        for m in sorted(m for m in {k - 1, *args.components} if m <= d):
             for label, model in features(m, k).items():
                 found = measured(model, rows)
                 cells = [f"{a:.3f}" for a in found]
@@ -137,7 +135,7 @@ def compare(report: Report, components: list[int]) -> None:
     report.table(header, table)
 
 
-def depth(report: Report) -> None:
+def depth(report: Report, _: argparse.Namespace) -> None:
     """What more layers add."""
     report.say(f"### Layers\n\n{DEPTH}")
     header = ["set", "activation", "n_layers", "kept", "train", "held out"]
@@ -213,13 +211,15 @@ def candidates() -> dict[str, Callable[[int, int], Any]]:
     return {**found, "MCR2, 2k, no intercept": origin}
 
 
-def settings(report: Report, folder: Path) -> None:
+def settings(report: Report, args: argparse.Namespace) -> None:
     """Means over tables of many settings."""
-    names = _data.tables(folder)
+    if args.data is None:
+        return
+    names = _data.tables(args.data)
     report.say(f"### Settings\n\n{SETTINGS} {len(names)} tables.")
     scores: dict[str, list[Any]] = {name: [] for name in candidates()}
     for name in names:
-        X, y = _data.table(folder, name, TABLE_ROWS)
+        X, y = _data.table(args.data, name, TABLE_ROWS)
         y = np.unique(y, return_inverse=True)[1]
         rows = list(parts(X, y, _columns(X), TABLE_FOLDS))
         k, d = len(np.unique(y)), rows[0][0].shape[1]
@@ -246,24 +246,18 @@ def _columns(X: Any) -> Any:
 
 def main(arguments: list[str] | None = None) -> None:
     """Print a table for each part."""
-    options = parser("Features of MCR2Transformer beside others.")
-    options.add_argument("--data", type=Path, help="folder with *.csv tables")
+    options = Benchmark(
+        "mcr2", "MCR2Transformer", PARTS, data="folder with *.csv tables"
+    )
     options.add_argument(
         "--components", type=int, nargs="+", default=list(COMPONENTS), metavar="M"
     )
-    options.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
-    args: argparse.Namespace = options.parse_args(arguments)
-    limit_threads(args.threads)
     # searches of other settings than the default may end early; that is in the tables
     warnings.simplefilter("ignore", ConvergenceWarning)
-    report = Report("mcr2", "MCR2Transformer")
-    if "features" in args.parts:
-        compare(report, args.components)
-    if "layers" in args.parts:
-        depth(report)
-    if "settings" in args.parts and args.data is not None:
-        settings(report, args.data)
-    report.save(args.output)
+    options.run(arguments)
+
+
+PARTS = {"features": compare, "layers": depth, "settings": settings}
 
 
 if __name__ == "__main__":

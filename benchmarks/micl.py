@@ -30,12 +30,11 @@ from benchmarks import _data
 from benchmarks._harness import (
     MEMORY_NOTE,
     MIB,
+    Benchmark,
     Report,
     median_times,
-    parser,
     peak_memory,
     progress,
-    run_parts,
     seconds_of,
 )
 from skredu import MICLClassifier, NearestSubspaceClassifier
@@ -48,21 +47,15 @@ DTYPES = ("float64", "float32")
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the parts that are asked for."""
-    args = _arguments(arguments)
-    run_parts("micl", "MICLClassifier", PARTS, args)
-
-
-def _arguments(arguments: list[str] | None) -> argparse.Namespace:
-    options = parser("MICLClassifier: time, test errors, memory.")
-    options.add_argument("--data", type=Path, help="folder with mnist.npz and others")
-    options.add_argument("--runs", type=int, default=5, help="runs of each task")
-    options.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    options = Benchmark(
+        "micl", "MICLClassifier", PARTS, data="folder with mnist.npz and others", runs=5
+    )
     options.add_argument("--train", type=int, default=60_000, help="MNIST rows to fit")
     options.add_argument("--test", type=int, default=10_000, help="MNIST rows to test")
     options.add_argument("--rbf-train", type=int, default=5_000, help="rows for rbf")
     options.add_argument("--local-train", type=int, default=60_000, help="for local")
     options.add_argument("--neighbors", type=int, nargs="+", default=[10, 20, 40])
-    return options.parse_args(arguments)
+    options.run(arguments)
 
 
 def _mnist(args: argparse.Namespace, dtype: str = "float64") -> _data.Split:

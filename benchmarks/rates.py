@@ -5,9 +5,11 @@ Run ``python -m benchmarks.rates``; the data are generated.
 
 from __future__ import annotations
 
+import argparse
+
 import numpy as np
 
-from benchmarks._harness import Report, limit_threads, median_times, parser
+from benchmarks._harness import Benchmark, Report, median_times
 from skredu.rates import coding_rate, rate_reduction, rate_reduction_gradient
 
 EPSILON = 0.5
@@ -44,20 +46,26 @@ def plain_gradient(Z: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def main(arguments: list[str] | None = None) -> None:
     """Time all shapes and print the table."""
-    options = parser("Coding rates against the formula as it is written.")
-    options.add_argument("--runs", type=int, default=5, help="runs of each task")
-    args = options.parse_args(arguments)
-    limit_threads(args.threads)
-    report = Report("rates", "Coding rates")
+    options = Benchmark("rates", "Coding rates", {"all": _measure}, runs=5)
+    options.run(arguments)
+
+
+def _measure(report: Report, args: argparse.Namespace) -> None:
     report.say(
         f"Seconds are medians of {args.runs} runs; *plain* forms the d x d "
         f"matrices (slogdet, inv). The data are {CLASSES} balanced classes on "
         "the sphere."
     )
     rows = [row for shape in SHAPES for row in compare(*shape, args.runs)]
-    header = ["function", "n x d", "plain", "skredu", "ratio", "relative difference"]
+    header = [
+        "function",
+        "n x d",
+        "plain",
+        "skredu",
+        "ratio",
+        "relative difference",
+    ]
     report.table(header, rows)
-    report.save(args.output)
 
 
 def compare(n: int, d: int, runs: int) -> list[list[str]]:

@@ -30,12 +30,11 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from benchmarks import _data
 from benchmarks._harness import (
     MEMORY_NOTE,
+    Benchmark,
     Report,
     median_times,
-    parser,
     peak_memory,
     progress,
-    run_parts,
     seconds_of,
 )
 from benchmarks.accuracy import scores_of
@@ -57,15 +56,9 @@ DEPTHS = (0, 1, 2, 5, 10, 20, 50)
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the parts that are asked for."""
-    args = _arguments(arguments)
-    run_parts("redunet", "ReduNet", PARTS, args)
-
-
-def _arguments(arguments: list[str] | None) -> argparse.Namespace:
-    options = parser("ReduNet: time, memory, steps, depth.")
-    options.add_argument("--data", type=Path, help="folder with mnist.npz and others")
-    options.add_argument("--runs", type=int, default=5, help="runs of each task")
-    options.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    options = Benchmark(
+        "redunet", "ReduNet", PARTS, data="folder with mnist.npz and others", runs=5
+    )
     options.add_argument("--rows", type=int, nargs="+", help="rows of MNIST")
     options.add_argument("--layers", type=int, default=5, help="layers that are timed")
     options.add_argument("--tables", nargs="+", help="tables for steps; default: all")
@@ -73,7 +66,7 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     options.add_argument("--epsilons", type=float, nargs="+", help="distortions, too")
     options.set_defaults(etas=list(ETAS), epsilons=list(EPSILONS))
     options.set_defaults(rows=[1000, 10_000])
-    return options.parse_args(arguments)
+    options.run(arguments)
 
 
 # -- a layer against its plain form ---------------------------------------------------

@@ -27,8 +27,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from benchmarks import _data
-from benchmarks._harness import Report, limit_threads, parser, progress, seconds_of
-from benchmarks._shifting import moved_once, shifted, shifts_of, with_copies
+from benchmarks._harness import Benchmark, Report, progress, seconds_of
 from skredu import (
     ConvolutionalLifting,
     InvariantReduNetClassifier,
@@ -68,6 +67,31 @@ FEATURES = (
     " that are shifted at random. *Changed*: predictions that differ from "
     "those for the unshifted samples, in per mille."
 )
+
+
+def shifted(X: Any, grid: tuple[int, ...], shift: tuple[int, ...]) -> Any:
+    """Rows shifted along the axes of the grid."""
+    signals = X.reshape(len(X), -1, *grid)
+    return np.roll(signals, shift, range(2, signals.ndim)).reshape(X.shape)
+
+
+def shifts_of(grid: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """Every shift, none first."""
+    return itertools.product(*map(range, grid))
+
+
+def moved_once(X: Any, grid: tuple[int, ...], rng: np.random.Generator) -> Any:
+    """Every row by a random shift of its own."""
+    moves = rng.integers(0, grid, (len(X), len(grid)))
+    pairs = zip(X, moves.tolist(), strict=True)
+    return np.concatenate([shifted(x[None], grid, tuple(move)) for x, move in pairs])
+
+
+def with_copies(X: Any, y: Any, grid: tuple[int, ...], copies: int) -> tuple[Any, Any]:
+    """Rows and randomly shifted copies of each."""
+    rng = np.random.default_rng(0)
+    parts = [X, *(moved_once(X, grid, rng) for _ in range(copies))]
+    return np.concatenate(parts), np.tile(y, copies + 1)
 
 
 @dataclass
@@ -272,9 +296,25 @@ def read(
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the experiments that are asked for."""
-    args = _arguments(arguments)
-    limit_threads(args.threads)
-    report = Report("shifts", "Shifts and rotations")
+    options = Benchmark(
+        "shifts",
+        "Shifts and rotations",
+        {"shifts": _measure},
+        data="folder with mnist.npz",
+    )
+    options.add_argument("--experiments", nargs="+", choices=(*EXPERIMENTS, "features"))
+    options.add_argument("--models", nargs="+", help="names as printed; default: all")
+    options.add_argument(
+        "--rows", type=int, default=100, help="test rows of which all shifts are taken"
+    )
+    options.add_argument("--net-rows", type=int, default=20, help="the same for nets")
+    options.add_argument(
+        "--copies", type=int, default=10, help="shifted copies of each training row"
+    )
+    options.run(arguments)
+
+
+def _measure(report: Report, args: argparse.Namespace) -> None:
     name = (
         ""
         if args.data
@@ -286,22 +326,6 @@ def main(arguments: list[str] | None = None) -> None:
             features(report, args.data)
         else:
             run(report, EXPERIMENTS[key], args)
-    report.save(args.output)
-
-
-def _arguments(arguments: list[str] | None) -> argparse.Namespace:
-    options = parser("Accuracy on all shifts of rows.")
-    options.add_argument("--data", type=Path, help="folder with mnist.npz")
-    options.add_argument("--experiments", nargs="+", choices=(*EXPERIMENTS, "features"))
-    options.add_argument("--models", nargs="+", help="names as printed; default: all")
-    options.add_argument(
-        "--rows", type=int, default=100, help="test rows of which all shifts are taken"
-    )
-    options.add_argument("--net-rows", type=int, default=20, help="the same for nets")
-    options.add_argument(
-        "--copies", type=int, default=10, help="shifted copies of each training row"
-    )
-    return options.parse_args(arguments)
 
 
 ROTATIONS, TRANSLATIONS = partial(net, (ANGLES,)), partial(net, (SIDE, SIDE))

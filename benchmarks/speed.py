@@ -29,40 +29,40 @@ from typing import Any
 import numpy as np
 
 from benchmarks import _data, _groups
-from benchmarks._harness import Report, limit_threads, parser, progress
+from benchmarks._harness import Benchmark, Report, progress
 
 METHODS = ("fit", "transform", "predict")
-DOUBTFUL, SLOW = 0.95, 0.9
+DOUBTFUL, SLOW = 0.95, "0.9"
 Times = dict[str, tuple[list[float], list[float]]]
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Compare two checkouts, or be the process of one of them."""
-    options = parser("Speed of two checkouts.")
+def main(arguments: list[str] | None = None) -> None:
+    """Compare two checkouts."""
+    options = Benchmark("speed", "Speed of two checkouts", {"rows": compare})
     options.add_argument("checkouts", type=Path, nargs=2, metavar="CHECKOUT")
-    options.add_argument("--seconds", type=float, default=8.0, help="spent on a row")
+    options.add_argument("--seconds", type=float, default=6.0, help="spent on a row")
     options.add_argument("--only", default="*", help="rows by name, as in 'micl*'")
     options.add_argument("--cpu", action="store_true", help="count processor time")
     options.set_defaults(threads=1)
-    args = options.parse_args(arguments)
-    limit_threads(args.threads)
+    options.run(arguments)
+
+
+def compare(report: Report, args: argparse.Namespace) -> None:
+    """Print the ratios of all rows, their mean, and what is slower."""
+    clock = "processor time" if args.cpu else "time"
+    report.say(
+        f"Medians of {clock} of {args.checkouts[0]} (old) and {args.checkouts[1]} "
+        "(new), which take turns."
+    )
     names = fnmatch.filter(ROWS, args.only)
-    report = Report("speed", "Speed of two checkouts")
-    times = {name: measured(name, args) for name in names}
-    lines = [line for name in names for line in _lines(name, times[name])]
+    lines = [line for name in names for line in _lines(name, measured(name, args))]
     report.table(["row", "method", "old, s", "new, s", "old / new"], lines)
     ratios = [float(line[-1]) for line in lines]
-    slow = [f"{line[0]}: {line[1]} {line[-1]}" for line in lines if _ratio(line) < SLOW]
+    slow = [f"{line[0]}: {line[1]} {line[-1]}" for line in lines if line[-1] < SLOW]
     report.say(
         f"Geometric mean of {len(ratios)} ratios: {geometric_mean(ratios):.3f}. "
         f"Below {SLOW}: {'; '.join(slow) or 'none'}."
     )
-    report.save(args.output)
-    return int(bool(slow))
-
-
-def _ratio(line: list[str]) -> float:
-    return float(line[-1])
 
 
 def _lines(name: str, times: Times) -> list[list[str]]:
@@ -343,4 +343,4 @@ ROWS = _rows()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -11,7 +11,6 @@ import argparse
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,15 +21,13 @@ from sklearn.pipeline import Pipeline
 from benchmarks import _data
 from benchmarks._harness import (
     GIB,
+    Benchmark,
     Report,
-    parser,
     peak_memory,
     peak_size,
     progress,
-    run_parts,
 )
-from benchmarks._shifting import moved_once
-from benchmarks.shifts import ONCE, SIDE, SMOOTHED, TRANSLATIONS
+from benchmarks.shifts import ONCE, SIDE, SMOOTHED, TRANSLATIONS, moved_once
 from skredu import InvariantReduNetClassifier, MICLClassifier
 
 GRID = (SIDE, SIDE)
@@ -39,19 +36,13 @@ PREDICTED = 500  # rows that are lifted at a time to be predicted
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the parts that are asked for."""
-    run_parts("stream", "Many signals", PARTS, _arguments(arguments))
-
-
-def _arguments(arguments: list[str] | None) -> argparse.Namespace:
-    options = parser("Accuracy, time and memory with many signals.")
-    options.add_argument("--data", type=Path, help="folder with mnist.npz")
+    options = Benchmark("stream", "Many signals", PARTS, data="folder with mnist.npz")
     options.add_argument("--train", type=int, default=60_000, help="rows to fit")
     options.add_argument("--test", type=int, default=10_000, help="rows to test")
     options.add_argument("--size", type=int, default=10_000, help="rows of a part")
     options.add_argument("--filters", type=int, default=48, help="k-means filters")
     options.add_argument("--parts-of-100", type=int, default=200, help="small parts")
-    options.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
-    return options.parse_args(arguments)
+    options.run(arguments)
 
 
 def _digits(args: argparse.Namespace) -> _data.Split:

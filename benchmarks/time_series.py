@@ -19,7 +19,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
 
 from benchmarks import _data
-from benchmarks._harness import Report, limit_threads, parser, progress
+from benchmarks._harness import Benchmark, Report, progress
 from benchmarks.accuracy import mean_ranks
 from skredu import (
     ConvolutionalLifting,
@@ -156,15 +156,27 @@ def run(data: Path, name: str, args: argparse.Namespace) -> tuple[str, list[Resu
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure, and print the tables."""
-    args = _arguments(arguments)
-    limit_threads(args.threads)
-    report = Report("time_series", "Time series")
+    options = Benchmark(
+        "time_series",
+        "Time series",
+        {"sets": _measure},
+        data="folder of the file",
+        required=True,
+    )
+    options.add_argument("--sets", nargs="+", help="names of sets; default: all")
+    options.add_argument("--models", nargs="+", help="names as printed; default: all")
+    options.add_argument(
+        "--layers", type=int, default=0, help="most layers of nets in the search"
+    )
+    options.run(arguments)
+
+
+def _measure(report: Report, args: argparse.Namespace) -> None:
     report.say(PROTOCOL.format(layers=args.layers))
     names = args.sets or _data.ucr_sets(args.data)
     found = {name: run(args.data, name, args) for name in names}
     labels = [name for name in models(2, 1) if name in (args.models or [name])]
     _report(report, labels, found)
-    report.save(args.output)
 
 
 def _report(
@@ -191,17 +203,6 @@ def _report(
             for name, (shape, results) in found.items()
         ],
     )
-
-
-def _arguments(arguments: list[str] | None) -> argparse.Namespace:
-    options = parser("Accuracy on time series of the UCR archive.")
-    options.add_argument("--data", type=Path, required=True, help="folder of the file")
-    options.add_argument("--sets", nargs="+", help="names of sets; default: all")
-    options.add_argument("--models", nargs="+", help="names as printed; default: all")
-    options.add_argument(
-        "--layers", type=int, default=0, help="most layers of nets in the search"
-    )
-    return options.parse_args(arguments)
 
 
 if __name__ == "__main__":
