@@ -18,13 +18,13 @@ from skredu.coding._group import Group
 from skredu.coding._linalg import (
     LEAST_STILL,
     adjoint,
-    coordinates,
     one_block,
     real_dtype,
     scatters,
     split,
     squared_norms,
     squares,
+    traces_of,
     widen,
     widen_stack,
 )
@@ -83,7 +83,10 @@ def group_of(
         few = one_block(Z) and Z.shape[2] <= Z.shape[1]
         steepness = math.inf if few else 0.0
     else:
-        traces = xp.sum(squared_norms(root), axis=1)
+        if scatter is None:
+            traces = xp.sum(squared_norms(root), axis=1)
+        else:
+            traces = traces_of(scatter)
         steepness = float(xp.max(blocks.scale(n, epsilon) * traces))
         limit = MAX_GRAM if exact else MAX_STEEP
         differ = left_out and weights is not None and xp.any(weights != weights[0])
@@ -141,6 +144,17 @@ def factored(scatter: Scatter, blocks: Blocks, shares: Any = None) -> Group:
     return Group(n, blocks, eigenvalues, V, mean, varying, constant)
 
 
+def group_of_stack(scatter: Scatter, blocks: Blocks, n_rows: int, dtype: Any) -> Group:
+    """Code a group of which the scatters (F, C, C) around the origin are known.
+
+    ``n_rows`` is the number of rows that made them, ``dtype`` their type.
+    """
+    S = scatter.matrix
+    eigenvalues, V, whitening = _directions(S, max(n_rows, S.shape[1]))
+    V = namespace(S).astype(V, dtype, copy=False)
+    return Group(scatter.count, blocks, eigenvalues, V, whitening=whitening)
+
+
 def too_steep(scatter: Scatter, epsilon: float) -> bool:
     """Whether ``I + c S`` would lose digits of a matrix ``S``."""
     if scatter.matrix is None or scatter.count == 0.0:
@@ -195,14 +209,18 @@ def _factored_group(
 ) -> Group:
     """Make a group from weighted, centred rows with these shares of its weight."""
     xp, (_, _, b) = namespace(root), root.shape
-    eigenvalues, V, leverages = _factored(root, steepness)
+    eigenvalues, V, leverages, whitening = _factored(
+        root, steepness, centred=mean is not None
+    )
     least, c = 0.0, 1.0
     if epsilon is not None:  # what is left out changes no product by more than rounding
         least = float(xp.finfo(root.dtype).eps) / 4.0
         c = blocks.scale(n, epsilon)[:, None]
     index, dropped = split(xp.any(c * eigenvalues > least, axis=0))
     rests = None
-    if leverages.shape[1] == b and mean is None:  # the vectors are a complete basis
+    if leverages is None:
+        pass
+    elif leverages.shape[1] == b and mean is None:  # the vectors are a complete basis
         if dropped.shape[0]:
             rests = xp.sum(xp.take(leverages, dropped, axis=1), axis=1)
     elif index.shape[0] < b - (mean is not None):
@@ -211,13 +229,19 @@ def _factored_group(
         rests = at_least(1.0 - constant - own, 0.0)
     if dropped.shape[0]:
         eigenvalues = xp.take(eigenvalues, index, axis=1)
-        leverages = xp.take(leverages, index, axis=1)
         V = xp.take(V, index, axis=2)
+        if leverages is None:
+            whitening = xp.take(whitening, index, axis=2)
+        else:
+            leverages = xp.take(leverages, index, axis=1)
     V = xp.astype(V, root.dtype, copy=False)
-    return Group(n, blocks, eigenvalues, V, mean, leverages=leverages, rests=rests)
+    known = {"leverages": leverages, "rests": rests, "whitening": whitening}
+    return Group(n, blocks, eigenvalues, V, mean, **known)
 
 
-def _factored(root: Any, steepness: float) -> tuple[Any, Any, Any]:
+def _factored(
+    root: Any, steepness: float, *, centred: bool
+) -> tuple[Any, Any, Any, Any]:
     """Factor scatters of weighted rows (F, C, b) on their cheaper side.
 
     Returns
@@ -226,29 +250,43 @@ def _factored(root: Any, steepness: float) -> tuple[Any, Any, Any]:
         In double precision, zero if rounding explains them.
     V : array of shape (F, C, r)
         Eigenvectors, perhaps zero for eigenvalues of zero.
-    leverages : array of shape (F, r, b)
+    leverages : array of shape (F, r, b) or None
         Squared left singular vectors.
+    whitening : array of shape (F, C, r) or None
+        Eigenvectors over singular values, from which leverages are made, if there are
+        many rows.
     """
     xp, (_, C, b) = namespace(root), root.shape
-    wide = widen_stack(root)
+    # rows in single precision sum to zero in single precision only
+    floor = 4 * min(C, b) * float(xp.finfo(root.dtype).eps)
     if steepness > MAX_GRAM:
-        V, sigma, Uh = xp.linalg.svd(wide, full_matrices=False)
-        # rows in single precision sum to zero in single precision only
-        floor = 4 * min(C, b) * float(xp.finfo(root.dtype).eps) * sigma[:, :1]
-        eigenvalues = xp.where(sigma > floor, sigma * sigma, 0.0 * sigma)
-        return eigenvalues, V, squares(Uh)
-    few = b < C
-    products = adjoint(wide) @ wide if few else scatters(root)
-    eigenvalues, E = xp.linalg.eigh(products)
-    floor = max(b, C) * float(xp.finfo(xp.float64).eps) * eigenvalues[:, -1:]
+        V, sigma, Uh = xp.linalg.svd(widen_stack(root), full_matrices=False)
+        real = sigma > floor * sigma[:, :1]
+        return xp.where(real, sigma * sigma, 0.0 * sigma), V, squares(Uh), None
+    if b >= C:
+        share = floor * floor if centred else 0.0
+        eigenvalues, V, whitening = _directions(scatters(root), b, share)
+        return eigenvalues, V, None, whitening
+    wide = widen_stack(root)
+    eigenvalues, U, scaled = _directions(adjoint(wide) @ wide, C)
+    V = root @ xp.astype(scaled, root.dtype, copy=False)
+    return eigenvalues, V, squares(xp.matrix_transpose(U)), None
+
+
+def _directions(S: Any, longest: int, share: float = 0.0) -> tuple[Any, Any, Any]:
+    """Eigenvalues (F, m) of matrices, eigenvectors, and these over singular values.
+
+    What is less than ``longest`` units of rounding (the larger number of coordinates
+    and of rows) or than a share of the largest eigenvalue is no eigenvalue.
+    """
+    xp = namespace(S)
+    eigenvalues, V = xp.linalg.eigh(S)
+    share = max(share, longest * float(xp.finfo(xp.float64).eps))
+    floor = share * eigenvalues[:, -1:]
     real = eigenvalues > floor
     eigenvalues = xp.where(real, eigenvalues, 0.0 * eigenvalues)
     sigma = xp.sqrt(xp.where(real, eigenvalues, xp.ones_like(eigenvalues)))
-    scaled = E * (xp.astype(real, xp.float64) / sigma)[:, None, :]
-    if few:
-        V = root @ xp.astype(scaled, root.dtype, copy=False)
-        return eigenvalues, V, squares(xp.matrix_transpose(E))
-    return eigenvalues, E, squares(coordinates(scaled, wide))
+    return eigenvalues, V, V * (xp.astype(real, xp.float64) / sigma)[:, None, :]
 
 
 def _varying_part(matrix: Any) -> tuple[Any, Any, Any]:

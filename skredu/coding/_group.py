@@ -38,6 +38,7 @@ from skredu.coding._linalg import (
     squares,
     take_coordinates,
     widen,
+    widen_stack,
 )
 
 # A share of the weight that rounding explains: less than this is left of nothing.
@@ -197,6 +198,9 @@ class Group(Coded):
         With them, what a row leaves behind is a sum of positive terms.
     rests : array of shape (F, m) or None
         Leverage of these rows in no direction; None if there can be none.
+    whitening : array of shape (F, a, r) or None
+        Eigenvectors over singular values, in double precision. With many rows it takes
+        the place of their leverages, which are made from it when they are needed.
     """
 
     n: float
@@ -208,6 +212,7 @@ class Group(Coded):
     constant: Any = None
     leverages: Any = None
     rests: Any = None
+    whitening: Any = None
     _known: dict[float, Any] = field(default_factory=dict, init=False)
 
     def volume(self, epsilon: float) -> float:
@@ -256,11 +261,11 @@ class Group(Coded):
     ) -> Any:
         """Lengths (e, b) when the weights ``w`` of rows of the group change."""
         xp = namespace(epsilons)
-        if self.leverages is None or xp.all(change > 0.0):
+        if not self._has_leverages or xp.all(change > 0.0):
             return self._changed(Z, epsilons, change)
         c, volumes = self._scales(epsilons, change)
         copies = -change
-        left = (w - copies + copies * self._inner(c, part)) / w
+        left = (w - copies + copies * self._inner(Z, w, c, part)) / w
         if self.mean is not None:
             left = self.n / (self.n - copies) * left
         tiny = float(xp.finfo(xp.float64).smallest_normal)
@@ -271,12 +276,23 @@ class Group(Coded):
             return length
         return xp.where(change > 0.0, self._changed(Z, epsilons, change), length)
 
-    def _inner(self, c: Any, part: Any) -> Any:
+    @property
+    def _has_leverages(self) -> bool:
+        return self.leverages is not None or self.whitening is not None
+
+    def _inner(self, Z: Any, w: Any, c: Any, part: Any) -> Any:
         """Share of the determinant that is left when rows leave, (F, e, b)."""
-        inner = _shrunk(_columns(self.leverages, part), self.eigenvalues, c)
-        if self.rests is None:
-            return inner
-        return inner + _columns(self.rests, part)[:, None, :]
+        if self.whitening is None:
+            inner = _shrunk(_columns(self.leverages, part), self.eigenvalues, c)
+            if self.rests is None:
+                return inner
+            return inner + _columns(self.rests, part)[:, None, :]
+        xp = namespace(Z)
+        roots = xp.sqrt(w) * widen_stack(self._centred(Z)[0])
+        leverages = squares(coordinates(self.whitening, roots))
+        constant = 0.0 if self.mean is None else w / self.n
+        rests = at_least(1.0 - constant - xp.sum(leverages, axis=1), 0.0)
+        return _shrunk(leverages, self.eigenvalues, c) + rests[:, None, :]
 
     def left_out(
         self, Z: Any, epsilon: float, weights: Any = None, part: Any = slice(None)
@@ -294,13 +310,13 @@ class Group(Coded):
         c = self.blocks.scale(safe, epsilon)[:, None, :]
         shrink = 1.0 / (1.0 + c * self.eigenvalues[:, :, None])
         dtype, along = real_dtype(Z), coordinates(self.basis, Z)
-        if self.leverages is None:
+        if not self._has_leverages:
             m = _shrunk(squares(along), self.eigenvalues, c)[:, 0, :]
             m = m + self._outside(Z, along, squares(along), c)
             least = float(xp.finfo(dtype).eps) / (1.0 + c[:, 0, :])
             inner = xp.maximum(1.0 - c[:, 0, :] * w * m, least)
         else:
-            inner = self._inner(c, part)[:, 0, :]
+            inner = self._inner(Z, w, c, part)[:, 0, :]
         rest = self.basis @ (xp.astype(shrink, dtype, copy=False) * along)
         if self.leverages is None or self.rests is not None:
             rest = rest + (Z - self.basis @ along)

@@ -303,6 +303,13 @@ def norms(Z: Any) -> Any:
     return xp.sqrt(xp.sum(squared_norms(Z), axis=0))
 
 
+def traces_of(S: Any) -> Any:
+    """Traces (F,) of Hermitian matrices."""
+    xp = namespace(S)
+    diagonals = xp.linalg.diagonal(S)
+    return xp.sum(xp.real(diagonals) if is_complex(S) else diagonals, axis=1)
+
+
 def real_dots(A: Any, B: Any) -> Any:
     """Real parts of the products of the columns of two stacks, (F, b)."""
     xp = namespace(A)

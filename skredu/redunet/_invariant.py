@@ -3,14 +3,118 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any, ClassVar
 
 from sklearn.utils.metaestimators import available_if
 
 from skredu._base import all_or_nothing
-from skredu.redunet._deciding import BaseDecidingNet
-from skredu.redunet._invariant_net import BaseInvariantReduNet
-from skredu.redunet._stream import BaseStreamingNet
+from skredu._compat import Interval, StrOptions
+from skredu.coding._rows import Rows
+from skredu.lifting._grid import channels_of
+from skredu.lifting._signals import (
+    NAME,
+    SignalsOutMixin,
+    check_grid,
+    grid_of,
+    refuse_stacks,
+)
+from skredu.redunet._classifier import BaseNetClassifier
+from skredu.redunet._invariant_features import invariant_features, n_invariant_features
+from skredu.redunet._net import BaseNet
+from skredu.redunet._signals import Grid
+from skredu.redunet._stream import StreamingNet
+
+
+class BaseInvariantReduNet(SignalsOutMixin, BaseNet):
+    """A network for signals."""
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaseNet._parameter_constraints,
+        "signal_shape": [Interval(Integral, 1, None, closed="left"), tuple, list, None],
+        "output": [StrOptions({"equivariant", "invariant"})],
+    }
+    _kind: ClassVar[type[Any]] = Grid
+
+    def __init__(
+        self,
+        n_layers: int = 20,
+        epsilon: float | str = "auto",
+        eta: float = 0.1,
+        *,
+        signal_shape: int | Sequence[int] | None = None,
+        output: str = "equivariant",
+        step: str = "relative",
+        membership: str = "coding",
+        inverse_temperature: float = 500.0,
+        construction: str = "left_out",
+        tol: float = 0.0,
+        warm_start: bool = False,
+    ) -> None:
+        self.n_layers = n_layers
+        self.epsilon = epsilon
+        self.eta = eta
+        self.signal_shape = signal_shape
+        self.output = output
+        self.step = step
+        self.membership = membership
+        self.inverse_temperature = inverse_temperature
+        self.construction = construction
+        self.tol = tol
+        self.warm_start = warm_start
+
+    _invariant: bool
+
+    def _spaces(self, rows: Rows) -> list[Grid]:
+        return [self._grid]
+
+    @property
+    def _n_features_out(self) -> int:
+        grid = self._restored_space()
+        if not self._invariant:
+            return int(grid.n_features_out)
+        return n_invariant_features(grid, len(self.classes_))
+
+    @property
+    def _decides(self) -> bool:
+        return self._invariant
+
+    @property
+    def _gives_signals(self) -> bool:
+        return not self._invariant
+
+    def _training_rows(self, X: Any, y: Any, sample_weight: Any) -> Rows:
+        refuse_stacks(X)
+        rows = super()._training_rows(X, y, sample_weight)
+        if self._continues:
+            check_grid(X, self.signal_shape_)
+        else:
+            self._stand_on(self._grid_for(X, rows.source.shape[1]))
+        return rows
+
+    def _check_rows(self, X: Any, method: str) -> Any:
+        refuse_stacks(X)
+        rows = super()._check_rows(X, method)
+        check_grid(X, self.signal_shape_)
+        return rows
+
+    def _shown(self, Z: Any, outside: Any, space: Any, stage: int = -1) -> Any:
+        if self._invariant:
+            return invariant_features(Z, self._decisions[stage], space)
+        return super()._shown(Z, outside, space)
+
+    def _grid_for(self, X: Any, n_features: int) -> Grid:
+        """Grid of rows that come."""
+        shape = grid_of(X, self.signal_shape, n_features)
+        return Grid(shape, channels_of(shape, n_features, NAME))
+
+    @property
+    def _grid(self) -> Grid:
+        return Grid(self.signal_shape_, self.n_channels_)
+
+    def _stand_on(self, grid: Grid) -> None:
+        self.signal_shape_, self.n_channels_ = grid.shape, grid.n_channels
+        self._invariant = self.output == "invariant"
 
 
 def _has_no_layers(net: InvariantReduNetClassifier) -> bool:
@@ -173,7 +277,7 @@ class InvariantReduNetTransformer(BaseInvariantReduNet):
     __module__ = "skredu"
 
 
-class InvariantReduNetClassifier(BaseStreamingNet):
+class InvariantReduNetClassifier(StreamingNet, BaseNetClassifier, BaseInvariantReduNet):
     r"""Classifier of signals to which all shifts are alike.
 
     The layers are those of `InvariantReduNetTransformer`. Behind each of them the
@@ -286,7 +390,7 @@ class InvariantReduNetClassifier(BaseStreamingNet):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseInvariantReduNet._parameter_constraints,
-        **BaseDecidingNet._parameter_constraints,
+        **BaseNetClassifier._parameter_constraints,
     }
 
     def __init__(

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from skredu._compat import namespace
-from skredu.redunet._memberships import softmax
-from skredu.redunet._spectral_decision import decision_scores
-from skredu.redunet._spectrum import Grid, squares
+from skredu.coding._linalg import softmax, squares
+from skredu.redunet._net import decision_scores
+from skredu.redunet._signals import Grid
 
 # Frequencies of the bispectrum: more lend weight to noise.
 LOWEST = 10
@@ -25,7 +25,7 @@ LOWEST = 10
 def n_invariant_features(grid: Grid, n_classes: int) -> int:
     """How many features there are."""
     n_products = triples(grid)[0].shape[1]
-    return (grid.n_frequencies + 2 * n_products) * grid.n_channels + n_classes
+    return (math.prod(grid.half) + 2 * n_products) * grid.n_channels + n_classes
 
 
 def invariant_features(Z: Any, decision: dict[str, Any], grid: Grid) -> Any:

@@ -1,120 +1,435 @@
-r"""One layer for vectors: a step of gradient ascent on the rate reduction.
+r"""One layer, for vectors and for signals: a step uphill on the rate reduction.
 
 .. math:: z^+ = z + \eta\alpha \Bigl(\sum_j \pi_j(z) P_j z - P z\Bigr)
 
-up to the norm, with the soft projections :math:`P` of all rows and :math:`P_j` of each
-class (see `skredu.redunet._forms`). As :math:`\gamma_j\alpha_j = \alpha` and
-memberships sum to one, this *is* the published step
-:math:`z + \eta(Ez - \sum_j \gamma_j\pi_j C_jz)`: what it adds to a row is a difference
-of two vectors in the span of the training rows, so a row keeps what it has outside.
+up to the norm, with the soft projections :math:`P = I - (I + \alpha S)^{-1}` of all
+rows and :math:`P_j` of each class. As :math:`\gamma_j\alpha_j = \alpha` and memberships
+sum to one, this *is* the published step
+:math:`z + \eta(Ez - \sum_j \gamma_j\pi_j C_jz)`. Features are arrays (F, C, n), see
+`skredu.coding._blocks`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Iterator
+from functools import cached_property
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
 
-from sklearn.utils import gen_batches
+import numpy as np
 
 from skredu._compat import namespace
-from skredu.coding._linalg import BLOCK
-from skredu.redunet._base_layer import BaseLayer
-from skredu.redunet._forms import Dense, Factored, Form, squared_norms
-from skredu.redunet._panels import sharp_scores, worthwhile
-from skredu.redunet._sphere import normalised
+from skredu.coding._choose import label_code
+from skredu.coding._dense import DenseGroup, extras, group_of_state
+from skredu.coding._factoring import group_of
+from skredu.coding._group import Group
+from skredu.coding._linalg import (
+    blocks_of_rows,
+    coordinates,
+    norms,
+    real_dtype,
+    softmax,
+    split,
+    squared_norms,
+    squares,
+)
+from skredu.redunet._memberships import MEMBERSHIPS
 
 
-class Prepared(NamedTuple):
-    """Rows (b, r), the same with features in the order of dense classes, coordinates.
-
-    Coordinates, (b, m), are those along the eigenvectors of a factored class; None for
-    a dense one.
-    """
-
-    Z: Any
-    ordered: Any
-    parts: list[Any]
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Layer(BaseLayer):
-    """Operators of a layer, in the coordinates of a frame; see `BaseLayer`.
+class Layer:
+    """Operators of all rows and of every class, at one distortion.
 
     Parameters
     ----------
-    whole : Factored or Dense
-    classes : sequence of Factored or Dense
-    stack : array of shape (r, m) or None
-    kind : {"coding", "residual", "weighted_residual"}
+    whole : Group or DenseGroup
+        Of all rows.
+    classes : list of Group or DenseGroup
+    epsilon : float
+        Distortion.
+    membership : {"coding", "residual", "weighted_residual"}
+        Rule for memberships.
     temperature : float
-    label_code : list of float or None
+        Inverse temperature of the residual rules.
+    label_code : list of float, default=None
+        Nats to add to the scores of each class, fitted to rows that were left out.
     """
 
-    axis: ClassVar[int] = 0
-    factored: ClassVar[type[Any]] = Factored
-    dense: ClassVar[type[Any]] = Dense
-    normalised = staticmethod(normalised)
-
-    whole: Form
-    classes: Sequence[Form]
-    stack: Any
-    kind: str
-    temperature: float
-    label_code: list[float] | None = None
+    def __init__(
+        self,
+        whole: Any,
+        classes: list[Any],
+        epsilon: float,
+        membership: str,
+        temperature: float,
+        label_code: list[float] | None = None,
+    ) -> None:
+        self.whole, self.classes = whole, classes
+        self.epsilon, self.label_code = epsilon, label_code
+        self.membership, self.temperature = membership, temperature
+        self.rule = MEMBERSHIPS[membership]
 
     @classmethod
-    def of(
-        cls, whole: Form, classes: Sequence[Form], kind: str, temperature: float
+    def build(
+        cls,
+        Z: Any,
+        rows: Any,
+        blocks: Any,
+        epsilon: float,
+        membership: str,
+        temperature: float,
+        *,
+        left_out: bool,
     ) -> Layer:
-        """Put the operators of the groups together."""
-        bases = [form.basis for form in classes if isinstance(form, Factored)]
-        stack = namespace(bases[0]).concat(bases, axis=1) if bases else None
-        return cls(whole, cls.sharing(classes, stack), stack, kind, temperature)
+        """Layer of training features (F, C, n), whose ``rows`` are sorted by class.
 
-    @staticmethod
-    def norms(Z: Any) -> Any:
-        """Norms of rows, in double precision, of shape (b,)."""
-        return namespace(Z).sqrt(squared_norms(Z))
+        With ``left_out`` it can move these rows without themselves.
+        """
+        options = {
+            "epsilon": epsilon,
+            "n_coded": Z.shape[2],
+            "left_out": left_out,
+            "exact": MEMBERSHIPS[membership].measure == "residual",
+        }
+        classes = [
+            group_of(Z[:, :, part], rows.weights_at(part), blocks, **options)
+            for part in rows.slices
+        ]
+        scatters: list[Any] = [getattr(group, "scatter", None) for group in classes]
+        total = None if any(S is None for S in scatters) else sum(scatters)
+        whole = group_of(
+            Z, rows.weights_at(slice(None)), blocks, **options, scatter=total
+        )
+        return cls(whole, classes, epsilon, membership, temperature)
 
-    def prepare(self, Z: Any) -> Prepared:
-        """Return what scores and projections share: one product for all classes."""
-        parts: list[Any] = []
-        start, products, ordered = 0, Z, Z
-        if self.stack is not None:
-            products = Z @ self.stack
-        for form in self.classes:
-            if isinstance(form, Factored):
-                stop = start + form.rank
-                parts.append(products[:, start:stop])
-                start = stop
-            else:
-                if ordered is Z:
-                    ordered = namespace(Z).take(Z, form.order, axis=1)
-                parts.append(None)
-        return Prepared(Z, ordered, parts)
+    def to_state(self) -> dict[str, Any]:
+        """Return the state as arrays, numbers and containers."""
+        names = ("epsilon", "membership", "temperature", "label_code")
+        extra = self.rule.measure == "extra"
+        return {
+            "whole": _state_of(self.whole, scores=False),
+            "classes": [_state_of(group, scores=extra) for group in self.classes],
+            **{name: getattr(self, name) for name in names},
+        }
 
-    def size(self, rows: Prepared, j: int) -> Any:
-        """Extra nats of prepared rows in a class or norms of their residuals, (b,)."""
-        form = self.classes[j]
-        if isinstance(form, Dense):
-            return form.size(form.squares(rows.ordered), self.kind)
-        if self.kind == "coding":
-            return form.extra(rows.Z, rows.parts[j])
-        return form.residual(rows.Z, rows.parts[j])
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Layer:
+        """Restore the layer from its state."""
+        classes = [group_of_state(part) for part in state["classes"]]
+        whole = group_of_state(state["whole"])
+        return cls(**{**state, "whole": whole, "classes": classes})
 
-    def sharp_log_memberships(self, rows: Prepared) -> Any:
-        """`log_memberships`, those below rounding perhaps too large, but below it."""
-        if worthwhile(self, rows):
-            return sharp_scores(self, rows)
-        return self.log_memberships(rows)
+    @property
+    def alpha(self) -> float:
+        r"""Scale :math:`d / (n\epsilon^2)` of the expansion operator."""
+        return float(self.whole.blocks.dim / self.epsilon**2 / self.whole.n)
 
-    def source(self, rows: Prepared, j: int) -> Any:
-        """From what the operator of class ``j`` makes projections of prepared rows."""
-        return rows.Z if rows.parts[j] is None else rows.parts[j]
+    def rates(self) -> tuple[float, float, float]:
+        """Coding rate of all rows, that class by class, and their difference, in nats.
 
-    def blocks(self, n: int) -> list[slice]:
-        """Slices of rows of which one at a time is in work."""
-        columns = 0 if self.stack is None else self.stack.shape[1]
-        width = 4 * self.whole.width + columns + len(self.classes)
-        return list(gen_batches(n, max(1, BLOCK // width)))
+        Of signals they are those of all shifts, per point of the grid.
+        """
+        return rates_of(self.whole, self.classes, self.epsilon)
+
+    def _blocks(self, Z: Any, n: int | None = None) -> list[slice]:
+        """Slices of rows (all of Z, or ``n``) that are processed together."""
+        F, C, b = Z.shape
+        ranks = sum(len(batch.index) * batch.rank for batch in self._batches)
+        width = F * (4 * C + ranks + len(self.classes))
+        return blocks_of_rows(b if n is None else n, width)
+
+    @cached_property
+    def _batches(self) -> list[Batch]:
+        """The factored classes, those of the same rank together."""
+        ranks = sorted(
+            (group.eigenvalues.shape[1], j)
+            for j, group in enumerate(self.classes)
+            if isinstance(group, Group)
+        )
+        return [
+            Batch(self.classes, [j for _, j in pairs], rank, self.epsilon)
+            for rank, pairs in groupby(ranks, key=itemgetter(0))
+        ]
+
+    def measured(self, Z: Any) -> Any:
+        """Extra nats of rows in every class, or norms of their residuals, (b, k)."""
+        xp = namespace(Z)
+        columns: dict[int, Any] = {}
+        for batch in self._batches:
+            values = getattr(batch, self.rule.measure)(Z)
+            columns.update((j, values[i, :]) for i, j in enumerate(batch.index))
+        dense = [j for j in range(len(self.classes)) if j not in columns]
+        groups = [self.classes[j] for j in dense]
+        if self.rule.measure == "residual":
+            found = [group.residual(Z, self.epsilon) for group in groups]
+            columns.update(zip(dense, found, strict=True))
+        elif dense:
+            values = extras(groups, Z, self.epsilon)
+            columns.update((j, values[:, i]) for i, j in enumerate(dense))
+        return xp.stack([columns[j] for j in range(len(columns))], axis=1)
+
+    def _scored(self, measured: Any, j: int | None = None) -> Any:
+        """Scores without label code, of all classes (b, k) or of class ``j``, (b,)."""
+        xp = namespace(measured)
+        counts = [g.n for g in (self.classes if j is None else [self.classes[j]])]
+        counts = xp.asarray(counts, dtype=xp.float64, device=measured.device)
+        factor = self.temperature * self.whole.blocks.dim / self.epsilon**2
+        return self.rule.scores(measured, counts, self.whole.n, factor)
+
+    def scores(self, Z: Any) -> Any:
+        """Logarithms of memberships, not normalised, of shape (b, k)."""
+        return self._corrected(self._scored(self.measured(Z)))
+
+    def _corrected(self, scores: Any) -> Any:
+        if self.label_code is None:
+            return scores
+        place = {"dtype": scores.dtype, "device": scores.device}
+        return scores + namespace(scores).asarray(self.label_code, **place)
+
+    def memberships(self, Z: Any) -> Any:
+        """Memberships of rows, in double precision, of shape (b, k)."""
+        return softmax(self.scores(Z))
+
+    def change(self, Z: Any) -> Any:
+        """Change of rows with a step of ``1 / alpha``, of the shape of the rows."""
+
+        def of(rows: Any) -> Any:
+            Pi = self.memberships(rows)
+            return self._add_projections(
+                -self.whole.project(rows, self.epsilon), rows, Pi
+            )
+
+        blocks = self._blocks(Z)
+        if len(blocks) == 1:
+            return of(Z)
+        change = namespace(Z).empty_like(Z)
+        for block in blocks:
+            change[:, :, block] = of(Z[:, :, block])
+        return change
+
+    def _add_projections(self, total: Any, Z: Any, Pi: Any) -> Any:
+        """Add the projections on the classes times memberships, perhaps in place.
+
+        Memberships are sharp: those below rounding cost no product.
+        """
+        xp, dtype = namespace(Z), real_dtype(Z)
+        members = Pi > float(xp.finfo(dtype).eps)
+        some = xp.any(members, axis=0)
+        for j, group in enumerate(self.classes):
+            if some[j]:
+                index, rest = split(members[:, j])
+                shares = xp.astype(xp.take(Pi[:, j], index), dtype, copy=False)
+                part = group.project(take(Z, index), self.epsilon)
+                total = add_to(total, index, rest, shares * part)
+        return total
+
+    def move(self, Z: Any, step: float) -> Any:
+        """Rows after a step."""
+        return stepped(Z, self.change(Z), step)
+
+    def training_change(self, Z: Any, rows: Any, construction: str) -> Any:
+        """Direction in which training rows move while a network is built.
+
+        Parameters
+        ----------
+        Z : array of shape (F, C, n)
+            Their features, which the layer was made from.
+        rows : Training
+        construction : {"left_out", "estimated", "labels"}
+            By the operators and memberships made from the other rows, as a new row
+            moves; by those of all rows; or by their labels.
+        """
+        if construction == "estimated":
+            return self.change(Z)
+        change = namespace(Z).empty_like(Z)
+        if construction == "left_out":
+            return self._change_left_out(Z, rows, change)
+        for group, part in zip(self.classes, rows.slices, strict=True):
+            for at, _ in self._pieces(Z, part):
+                own = group.project(Z[:, :, at], self.epsilon)
+                change[:, :, at] = own - self.whole.project(Z[:, :, at], self.epsilon)
+        return change
+
+    def _change_left_out(self, Z: Any, rows: Any, own: Any) -> Any:
+        """Move every row by the operators of the others; fit the label code.
+
+        Left out of its own class, and of all rows, it moves as a new row would. ``own``
+        is an array to use: first the projections of rows on their classes, at the end
+        the change.
+        """
+        xp = namespace(Z)
+        scores = self._scores_left_out(Z, rows, own)
+        if self.rule.fits_label_code:
+            self.label_code = label_code(
+                scores, rows.slices, rows.weights_at(slice(None))
+            )
+            scores = self._corrected(scores)
+        Pi = softmax(scores)
+        for block in self._blocks(Z):
+            shares, change = Pi[block, :], self._left_out(self.whole, Z, rows, block)[1]
+            change = -change
+            for j, part in enumerate(rows.slices):
+                at, here = overlap(part, block)
+                if at.start < at.stop:
+                    share = xp.astype(shares[here, j], real_dtype(Z), copy=False)
+                    change[:, :, here] += share * own[:, :, at]
+                    shares[here, j] = xp.zeros_like(share, dtype=shares.dtype)
+            own[:, :, block] = self._add_projections(change, Z[:, :, block], shares)
+        return own
+
+    def _scores_left_out(self, Z: Any, rows: Any, own: Any) -> Any:
+        """Scores (n, k) without label code; writes the projections on own classes."""
+        xp = namespace(Z)
+        scores = [self._scored(self.measured(Z[:, :, b])) for b in self._blocks(Z)]
+        scores = scores[0] if len(scores) == 1 else xp.concat(scores)
+        for j, (group, part) in enumerate(zip(self.classes, rows.slices, strict=True)):
+            for at, here in self._pieces(Z, part):
+                found, projected = self._left_out(group, Z, rows, at, here)
+                own[:, :, at] = projected
+                if self.rule.measure == "residual":
+                    found = norms(Z[:, :, at] - projected)
+                scores[at, j] = self._scored(found, j)
+        return scores
+
+    def _left_out(
+        self, group: Any, Z: Any, rows: Any, at: slice, here: slice | None = None
+    ) -> Any:
+        """Extra nats and projections of rows, each by the others of its group."""
+        weights = rows.weights_at(at)
+        return group.left_out(Z[:, :, at], self.epsilon, weights, here or at)
+
+    def _pieces(self, Z: Any, part: slice) -> Iterator[tuple[slice, slice]]:
+        """Iterate over parts of a class: where in all rows, and where in the class."""
+        for here in self._blocks(Z, part.stop - part.start):
+            yield slice(part.start + here.start, part.start + here.stop), here
+
+
+class Batch:
+    """Factored groups of the same rank, to score rows in all of them at once.
+
+    Parameters
+    ----------
+    groups : list of Group
+        All classes of a layer.
+    index : list of int
+        Those in the batch.
+    rank : int
+        Number of eigenvectors of each.
+    epsilon : float
+    """
+
+    def __init__(
+        self, groups: list[Any], index: list[int], rank: int, epsilon: float
+    ) -> None:
+        some, self.index, self.rank = [groups[j] for j in index], index, rank
+        self.epsilon, self.blocks = epsilon, some[0].blocks
+        xp = namespace(some[0].basis)
+        self.basis = some[0].basis
+        if len(some) > 1:
+            self.basis = xp.concat([g.basis for g in some], axis=2)
+        self.eigenvalues = xp.stack([g.eigenvalues for g in some], axis=1)
+        place = {"dtype": xp.float64, "device": self.eigenvalues.device}
+        self.counts = xp.asarray([g.n for g in some], **place)
+
+    def extra(self, Z: Any) -> Any:
+        """Extra nats of rows that join each group, label not included, (m, b)."""
+        xp, blocks, n = namespace(Z), self.blocks, self.counts
+        before, after = self._scaled(0.0), self._scaled(1.0)
+        c = blocks.scale(n + 1.0, self.epsilon)[:, :, None]
+        joined = xp.log1p(c * self._forms(Z, 1.0 / (1.0 + after)))
+        volumes = blocks.total(xp.sum(xp.log1p(after), axis=2))[:, None]
+        length = (
+            (n[:, None] + 1.0 + blocks.dim) / 2.0 * (volumes + blocks.total(joined))
+        )
+        volumes = blocks.total(xp.sum(xp.log1p(before), axis=2))
+        return length - ((n + blocks.dim) / 2.0 * volumes)[:, None]
+
+    def residual(self, Z: Any) -> Any:
+        """Norms of ``(I + alpha S)^{-1} z`` for each group, (m, b)."""
+        forms = self._forms(Z, 1.0 / (1.0 + self._scaled(0.0)) ** 2)
+        return namespace(forms).sqrt(namespace(forms).sum(forms, axis=0))
+
+    def _scaled(self, change: float) -> Any:
+        """Eigenvalues (F, m, r) times the factor before the scatter."""
+        c = self.blocks.scale(self.counts + change, self.epsilon)
+        return c[:, :, None] * self.eigenvalues
+
+    def _forms(self, Z: Any, shares: Any) -> Any:
+        """Forms (F, m, b) by eigenvalues ``shares`` in each span, and one elsewhere."""
+        xp, (F, _, b) = namespace(Z), Z.shape
+        inside = squares(coordinates(self.basis, Z))
+        shares = xp.astype(shares, inside.dtype, copy=False)
+        inside = xp.reshape(inside, (F, len(self.index), self.rank, b))
+        within = xp.sum(inside, axis=2)
+        rest = squared_norms(Z)[:, None, :] - xp.astype(within, xp.float64, copy=False)
+        inside = (shares[:, :, None, :] @ inside)[:, :, 0, :]
+        return xp.maximum(rest, xp.zeros_like(rest)) + inside
+
+
+def _state_of(group: Any, *, scores: bool) -> dict[str, Any]:
+    if isinstance(group, DenseGroup):
+        return group.to_state(scores=scores)
+    return group.to_state()
+
+
+def rates_of(
+    whole: Any, classes: list[Any], epsilon: float
+) -> tuple[float, float, float]:
+    """Coding rate of all rows, that class by class, and their difference, in nats."""
+    unit = 2.0 * whole.blocks.n_points
+    R = whole.volume(epsilon) / unit
+    Rc = sum(g.n / whole.n * g.volume(epsilon) / unit for g in classes)
+    return R, Rc, R - Rc
+
+
+def overlap(part: slice, block: slice) -> tuple[slice, slice]:
+    """Rows of a class that are in a block: where among all, and in the block."""
+    start, stop = max(part.start, block.start), min(part.stop, block.stop)
+    return slice(start, stop), slice(start - block.start, stop - block.start)
+
+
+def weighted(Z: Any, weights: Any) -> Any:
+    """Rows times the roots of their weights."""
+    if weights is None:
+        return Z
+    xp = namespace(Z)
+    return Z * xp.astype(xp.sqrt(weights), real_dtype(Z), copy=False)
+
+
+def stepped(Z: Any, change: Any, step: float) -> Any:
+    """Rows after a step, of any length: a long one leaves the change alone."""
+    return normalised(Z + step * change if step <= 1.0 else (1.0 / step) * Z + change)
+
+
+def normalised(Z: Any) -> Any:
+    """Features whose rows have norm one; rows of zeros stay."""
+    xp, size = namespace(Z), norms(Z)
+    size = xp.where(size > 0, size, xp.ones_like(size))
+    return Z / xp.astype(size, real_dtype(Z), copy=False)
+
+
+def take(Z: Any, index: Any) -> Any:
+    """Return some rows of features; NumPy copies none that follow each other."""
+    xp, run = namespace(Z), run_of(index)
+    if run is not None:
+        return Z[:, :, run]
+    return Z[:, :, index] if xp is np else xp.take(Z, index, axis=2)
+
+
+def add_to(total: Any, index: Any, rest: Any, part: Any) -> Any:
+    """Add rows to those at ``index`` and none at ``rest``, in place if that works."""
+    xp, run = namespace(total), run_of(index)
+    if run is not None or xp is np:
+        total[:, :, index if run is None else run] += part
+        return total
+    none = xp.zeros(
+        (*part.shape[:2], rest.shape[0]), dtype=part.dtype, device=part.device
+    )
+    order = xp.argsort(xp.concat([index, rest]))
+    return total + xp.take(xp.concat([part, none], axis=2), order, axis=2)
+
+
+def run_of(index: Any) -> slice | None:
+    """Return an ascending index as a slice, None where it has gaps."""
+    first, last = int(index[0]), int(index[-1])
+    return slice(first, last + 1) if last - first + 1 == index.shape[0] else None

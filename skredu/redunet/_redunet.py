@@ -4,8 +4,66 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from skredu.redunet._deciding import BaseDecidingNet
-from skredu.redunet._vector_net import BaseReduNet
+from sklearn.utils.validation import check_is_fitted
+
+from skredu._compat import StrOptions
+from skredu.coding._rows import Rows
+from skredu.coding._sphere import MODERATE
+from skredu.redunet._classifier import BaseNetClassifier
+from skredu.redunet._net import BaseNet
+from skredu.redunet._vectors import Vectors, constant_of
+
+
+class BaseReduNet(BaseNet):
+    """A network for plain vectors."""
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaseNet._parameter_constraints,
+        "fit_intercept": ["boolean", StrOptions({"auto"})],
+        "intercept_scaling": [MODERATE],
+    }
+    _kind: ClassVar[type[Any]] = Vectors
+
+    def __init__(
+        self,
+        n_layers: int = 20,
+        epsilon: float | str = "auto",
+        eta: float = 0.1,
+        *,
+        step: str = "relative",
+        membership: str = "coding",
+        inverse_temperature: float = 500.0,
+        construction: str = "left_out",
+        fit_intercept: bool | str = "auto",
+        intercept_scaling: float = 1.0,
+        tol: float = 0.0,
+        warm_start: bool = False,
+    ) -> None:
+        self.n_layers = n_layers
+        self.epsilon = epsilon
+        self.eta = eta
+        self.step = step
+        self.membership = membership
+        self.inverse_temperature = inverse_temperature
+        self.construction = construction
+        self.fit_intercept = fit_intercept
+        self.intercept_scaling = intercept_scaling
+        self.tol = tol
+        self.warm_start = warm_start
+
+    @property
+    def intercept_(self) -> float:
+        """The constant appended to rows, 0 where there is none."""
+        check_is_fitted(self)
+        return self._space["constant"] or 0.0
+
+    def _spaces(self, rows: Rows) -> list[Vectors]:
+        """With a constant behind the rows, without, or both to choose from."""
+        scaling = float(self.intercept_scaling)
+        constant = constant_of(rows.X, rows.weights, scaling)
+        if self.fit_intercept == "auto":
+            return [Vectors(constant), Vectors()]
+        return [Vectors(constant if self.fit_intercept else None)]
 
 
 class ReduNetTransformer(BaseReduNet):
@@ -139,7 +197,7 @@ class ReduNetTransformer(BaseReduNet):
     __module__ = "skredu"
 
 
-class ReduNetClassifier(BaseDecidingNet, BaseReduNet):
+class ReduNetClassifier(BaseNetClassifier, BaseReduNet):
     r"""Classifier on the features of a network that is built forward.
 
     The layers are those of `ReduNetTransformer`. Behind each of them the classes are
@@ -251,7 +309,7 @@ class ReduNetClassifier(BaseDecidingNet, BaseReduNet):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseReduNet._parameter_constraints,
-        **BaseDecidingNet._parameter_constraints,
+        **BaseNetClassifier._parameter_constraints,
     }
 
     def __init__(

@@ -1,101 +1,143 @@
-"""How layers for signals are built."""
+r"""The space of signals on a cyclic grid: spectra, where all shifts of rows are simple.
+
+Rows are signals with channels first: all grid points of the first channel, then of the
+second, and so on. The set of all shifts of some rows has a block circulant scatter: in
+the orthonormal discrete Fourier transform it is one ``C x C`` Hermitian matrix per
+frequency. Rows are real, so half of the frequencies tell everything: those of the
+interior, along the last axis of the grid, stand for two.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+import math
+from typing import Any, ClassVar
 
-from skredu.redunet._base_layer import BaseLayer
-from skredu.redunet._rule import BaseRule, Built
-from skredu.redunet._spectral_forms import Group, complete, group_of
-from skredu.redunet._spectral_layer import SpectralLayer
-from skredu.redunet._spectral_left_out import left_out
-from skredu.redunet._spectrum import Frequencies, scatters
+import numpy as np
+from scipy import fft
 
-if TYPE_CHECKING:
-    from skredu.redunet._protocols import LeftOut
+from skredu._compat import namespace
+from skredu.coding._blocks import Blocks
+from skredu.coding._linalg import blocks_of_rows
+from skredu.coding._rows import Rows
+from skredu.coding._sphere import on_sphere
 
 
-@dataclass(eq=False, repr=False)
-class SignalRule(BaseRule):
-    r"""Layers for spectra of rows that are sorted by class.
+class Grid:
+    """Signals on a cyclic grid of any dimension as features (F, C, n): their spectra.
+
+    Spectra are multiplied by the square roots of the counts of their frequencies, so
+    that the sum of their squares is that of the row.
 
     Parameters
     ----------
-    slices : list of slice
-        Where the rows of each class stand.
-    weights : array of shape (n,) or None
-        Number of copies of each row.
-    frequencies : Frequencies
-    epsilon : float
-        Distortion.
-    membership : {"coding", "residual", "weighted_residual"}
-        Rule for memberships.
-    temperature : float
-        Inverse temperature of the residual rules.
-    construction : {"left_out", "estimated", "labels"}
-        By which operators and memberships training rows move, see `BaseRule`.
-    form : {"factored", "dense"}, default=None
-        Form of all operators; None: the cheaper one for each.
+    shape : tuple of int
+        Points along each axis.
+    n_channels : int
+        Channels ``C``.
+    counts : array of shape (F,)
+        For how many frequencies of the whole spectrum each stands.
     """
 
-    kind: ClassVar[type[BaseLayer]] = SpectralLayer
+    # A mean over all shifts is at frequency zero only: classes are coded without one.
+    centred: ClassVar[bool] = False
 
-    slices: list[slice]
-    weights: Any
-    frequencies: Frequencies
-    epsilon: float
-    membership: str
-    temperature: float
-    construction: str
-    form: str | None = None
+    def __init__(
+        self, shape: tuple[int, ...], n_channels: int, counts: Any = None
+    ) -> None:
+        self.shape, self.n_channels, self.counts = shape, n_channels, counts
 
-    def build(self, Z: Any) -> Built:
-        """Operators of a layer from training features.
+    @property
+    def n_points(self) -> int:
+        """Points ``T`` of the grid."""
+        return math.prod(self.shape)
 
-        They are complete: sweeps that give the log-determinants invert on the way.
-        """
-        wide = [part for part in self.slices if self._has_scatter(part, Z)]
-        found = iter(scatters(Z, wide, self.weights))
-        classes = [
-            self._group(Z, part, next(found) if self._has_scatter(part, Z) else None)
-            for part in self.slices
-        ]
-        whole = self._group(Z, slice(None), self._whole_scatter(classes, Z))
-        (whole,), _ = complete([whole], None)
-        classes, matrices = complete(classes, self.membership)
-        layer = SpectralLayer.of(
-            whole, classes, matrices, self.membership, self.temperature
-        )
-        return Built(layer, whole, classes)
+    @property
+    def half(self) -> tuple[int, ...]:
+        """Frequencies kept along each axis."""
+        return (*self.shape[:-1], self.shape[-1] // 2 + 1)
 
-    def _has_scatter(self, part: slice, Z: Any) -> bool:
-        """Whether a group is dense, but for one that is too steep."""
-        if self.form is not None:
-            return self.form == "dense"
-        _, C, n = Z.shape
-        return len(range(n)[part]) >= C
+    def on(self, X: Any) -> Grid:
+        """Return the same with the counts where rows live."""
+        last = np.full(self.half[-1], 2.0)
+        last[0] = 1.0
+        if self.shape[-1] % 2 == 0:
+            last[-1] = 1.0
+        counts, xp = np.broadcast_to(last, self.half).reshape(-1), namespace(X)
+        counts = xp.asarray(counts.tolist(), dtype=xp.float64, device=X.device)
+        return Grid(self.shape, self.n_channels, counts)
 
-    def _whole_scatter(self, classes: Sequence[Group], Z: Any) -> Any:
-        if not self._has_scatter(slice(None), Z):
-            return None
-        total = self.total_scatter(classes)
-        if total is None:
-            return scatters(Z, [slice(None)], self.weights)[0]
-        return total
+    def fit(self, rows: Any) -> Any:
+        """Return the features of training rows, a block of them at a time."""
+        self.counts, n = self.on(rows.source).counts, len(rows.index)
+        blocks = blocks_of_rows(n, 4 * self.n_channels * self.n_points)
+        first, _ = self.to_features(rows.take(blocks[0]))
+        if len(blocks) == 1:
+            return first
+        shape = (*first.shape[:2], n)
+        Z = namespace(first).empty(shape, dtype=first.dtype, device=first.device)
+        Z[:, :, blocks[0]] = first
+        for block in blocks[1:]:
+            Z[:, :, block], _ = self.to_features(rows.take(block))
+        return Z
 
-    def _group(self, Z: Any, part: slice, scatter: Any) -> Group:
-        return group_of(
-            Z[:, :, part],
-            None if self.weights is None else self.weights[part],
-            self.frequencies,
-            self.epsilon,
-            scatter,
-            left_out=self.construction == "left_out",
-        )
+    @property
+    def blocks(self) -> Blocks:
+        """How coding lengths count the frequencies."""
+        return Blocks(self.n_channels, self.counts, self.n_points)
 
-    @staticmethod
-    def left_out(groups: Sequence[Group]) -> list[LeftOut]:
-        """Extra nats (b,) and projections (F, C, b) of rows, each by the others."""
-        return left_out(groups)
+    @property
+    def n_features_out(self) -> int:
+        """Number of features of the rows that `from_features` returns."""
+        return self.n_channels * self.n_points
+
+    @property
+    def width(self) -> int:
+        """Number of entries that one row takes on its way."""
+        # half of what there is at a time: predictions of 48 channels on 28 x 28 points
+        # take 4.6 ms per row, 6.3 in blocks of half the rows
+        return 4 * self.n_channels * self.n_points
+
+    def spread(self, Z: Any, rows: Rows, centred: bool) -> float:
+        """Root mean square norm of training rows, which are on the sphere."""
+        return 1.0
+
+    def to_features(self, X: Any) -> tuple[Any, None]:
+        """Spectra (F, C, n) of rows (n, C * T) put on the sphere."""
+        xp = namespace(X)
+        signals = xp.reshape(on_sphere(X), (X.shape[0], self.n_channels, *self.shape))
+        rfftn = fft.rfftn if xp is np else xp.fft.rfftn
+        spectra = rfftn(signals, axes=self._axes, norm="ortho")
+        spectra = xp.reshape(spectra, (X.shape[0], self.n_channels, -1))
+        spectra = _contiguous(xp.permute_dims(spectra, (2, 1, 0)))
+        return spectra * self._roots(X.dtype), None
+
+    def from_features(self, Z: Any, outside: None = None) -> Any:
+        """Rows (n, C * T) from their spectra."""
+        xp, n = namespace(Z), Z.shape[2]
+        dtype = xp.real(Z).dtype
+        spectra = _contiguous(xp.permute_dims(Z / self._roots(dtype), (2, 1, 0)))
+        spectra = xp.reshape(spectra, (n, self.n_channels, *self.half))
+        irfftn = fft.irfftn if xp is np else xp.fft.irfftn
+        signals = irfftn(spectra, s=self.shape, axes=self._axes, norm="ortho")
+        return xp.astype(xp.reshape(signals, (n, -1)), dtype, copy=False)
+
+    def show(self, P: Any, alpha: float) -> Any:
+        """Operator ``alpha (I - P)`` as filters (C, C, *shape): to, from a channel."""
+        xp = namespace(P)
+        eye = xp.eye(P.shape[1], dtype=P.dtype, device=P.device)
+        spectra = xp.permute_dims(alpha * (eye - P), (1, 2, 0))
+        spectra = xp.reshape(spectra, (*P.shape[1:], *self.half))
+        return xp.fft.irfftn(spectra, s=self.shape, axes=self._axes)
+
+    @property
+    def _axes(self) -> tuple[int, ...]:
+        return tuple(range(2, 2 + len(self.shape)))
+
+    def _roots(self, dtype: Any) -> Any:
+        """Square roots of the counts, (F, 1, 1)."""
+        xp = namespace(self.counts)
+        return xp.astype(xp.sqrt(self.counts), dtype)[:, None, None]
+
+
+def _contiguous(Z: Any) -> Any:
+    return np.ascontiguousarray(Z) if namespace(Z) is np else Z

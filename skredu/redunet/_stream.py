@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -10,132 +9,19 @@ import numpy as np
 from skredu._base import StreamEstimator
 from skredu._checks import check_training
 from skredu._compat import check_same_namespace, namespace, to_numpy
-from skredu.classification._selection import MAX_ROWS, Codes, choose_codes
-from skredu.classification._stream import all_waiting, are_many, wait
-from skredu.classification._training import Training, classes_of_stream, keep_evenly
-from skredu.classification._weights import weights_to_add
+from skredu.coding._choose import Choice
+from skredu.coding._factoring import group_of_stack
+from skredu.coding._linalg import adjoint, scatters, widen_stack
+from skredu.coding._rows import Rows, Summary, classes_of_stream, codes_of
+from skredu.coding._scatter import Scatter
+from skredu.coding._weights import weights_to_add
 from skredu.lifting._signals import NAME, refuse_stacks
-from skredu.redunet._base import RATES
-from skredu.redunet._base_layer import rates_of
-from skredu.redunet._deciding import BaseDecidingNet
-from skredu.redunet._decision import state_of
-from skredu.redunet._invariant_net import BaseInvariantReduNet
-from skredu.redunet._spectral_decision import SpectralCoder, rows_of
-from skredu.redunet._spectral_forms import directions
-from skredu.redunet._spectrum import Grid, adjoint, scatters, widen
+from skredu.redunet._layer import rates_of, weighted
+from skredu.redunet._net import RATES, choose_decision
+from skredu.redunet._signals import Grid
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Stream:
-    """What is known of the rows so far.
-
-    Parameters
-    ----------
-    counts : list of float
-        Weight of the rows of each class.
-    scatters : list of arrays of shape (F, C, C)
-        Of the spectra of those that do not wait, in double precision.
-    seen : int
-        Number of rows.
-    like : array of shape (0,)
-        With the precision and place of rows.
-    stay : dict or None
-        A choice of distortion and label code to stay with.
-    kept : dict or None
-        Otherwise rows, evenly over those that do not wait, to choose by.
-    waiting : list of dict
-        Rows that are not in the scatters yet.
-    """
-
-    counts: list[float]
-    scatters: list[Any]
-    seen: int
-    like: Any
-    stay: dict[str, Any] | None = None
-    kept: dict[str, Any] | None = None
-    waiting: list[dict[str, Any]] = field(default_factory=list)
-
-    @classmethod
-    def of_decision(cls, decision: dict[str, Any], n_rows: int, like: Any) -> Stream:
-        """Start with the rows that a decision was fitted to."""
-        counts, found = [], []
-        for part in decision["coder"]["classes"]:
-            V = widen(part["basis"])
-            counts.append(part["count"])
-            found.append((V * part["eigenvalues"][:, None, :]) @ adjoint(V))
-        frequencies = np.asarray(counts) / sum(counts)
-        shift = to_numpy(decision["log_priors"]) - np.log(frequencies)
-        stay = {name: decision[name] for name in ("epsilon", "loss", "temperature")}
-        stay.update(log_priors=None, label_shift=shift)
-        return cls(counts, found, n_rows, like, stay)
-
-    @classmethod
-    def of_plain(cls, state: dict[str, Any]) -> Stream:
-        """Restore what is known from the state of an estimator."""
-        return cls(**{f.name: state[f.name] for f in fields(cls)})
-
-    def add(self, rows: Training, grid: Grid) -> Stream:
-        """Return what is known with more rows."""
-        more = replace(
-            self,
-            counts=[a + b for a, b in zip(self.counts, rows.counts, strict=True)],
-            seen=self.seen + len(rows.index),
-            waiting=wait(self.waiting, rows),
-        )
-        return more.merged(grid, rows.classes) if are_many(more.waiting) else more
-
-    def merged(self, grid: Grid, classes: Any) -> Stream:
-        """Return the same with no rows that wait."""
-        if not self.waiting:
-            return self
-        rows = all_waiting(self.waiting, classes)
-        Z = grid.enter_by_blocks(len(rows.index), rows.take)
-        found = scatters(Z, rows.slices, rows.weights)
-        return replace(
-            self,
-            scatters=[a + b for a, b in zip(self.scatters, found, strict=True)],
-            kept=None if self.stay else keep_evenly(self.kept, rows, MAX_ROWS),
-            waiting=[],
-        )
-
-    def decision(self, grid: Grid, classes: Any) -> dict[str, Any]:
-        """Fit a decision, or stay with the one before; arrays and numbers."""
-        place, xp = self.scatters[0], namespace(self.like)
-        coder = SpectralCoder.of_scatters(
-            self.scatters,
-            self.counts,
-            self.seen,
-            grid.frequencies(place),
-            xp.result_type(self.like.dtype, xp.complex64),
-        )
-        rows, stay = None, None if self.stay is None else Codes(**self.stay)
-        if self.kept is not None:
-            rows = Training.of_kept(self.kept, classes).merged()
-            Z = grid.enter_by_blocks(len(rows.index), rows.take)
-            rows = replace(rows, source=rows_of(Z), index=np.arange(Z.shape[2]))
-        codes = choose_codes(coder, rows, None, "auto", classes, stay)
-        return state_of(coder, codes, place)
-
-    def rates(
-        self, grid: Grid, decision: dict[str, Any], epsilon: float
-    ) -> tuple[float, float, float]:
-        """Coding rate of all rows, that class by class, and their difference."""
-        frequencies, n = grid.frequencies(self.scatters[0]), sum(self.counts)
-        total = sum(self.scatters[1:], self.scatters[0])
-        eigenvalues, *_ = directions(total, max(self.seen, total.shape[1]))
-
-        def volume(eigenvalues: Any, count: float) -> float:
-            return frequencies.volume(eigenvalues, count, epsilon) / grid.n_points
-
-        parts = [
-            (part["count"], volume(part["eigenvalues"], part["count"]))
-            for part in decision["coder"]["classes"]
-            if part["count"] > 0.0
-        ]
-        return rates_of(n, volume(eigenvalues, n), parts)
-
-
-class BaseStreamingNet(BaseDecidingNet, BaseInvariantReduNet, StreamEstimator):
+class StreamingNet(StreamEstimator):
     """A network for signals that decides and, without layers, takes rows in parts."""
 
     _following = ("_decisions", "epsilon_", "rates_", "temperature_")
@@ -149,34 +35,61 @@ class BaseStreamingNet(BaseDecidingNet, BaseInvariantReduNet, StreamEstimator):
         source = X  # says its grid
         X, y, weights = check_training(self, X, y, sample_weight, reset=first)
         weights = weights_to_add(X, y, weights, self.class_weight, known)
-        grid = self._grid_for(source, X.shape[1])
-        rows = Training.of(X, y, weights, known)
-        like = namespace(X).empty(0, dtype=X.dtype, device=X.device)
-        if first:
-            empty = [0.0] * len(known)
-            stream = Stream(empty, empty, 0, like)
-        else:
+        rows = Rows.of(X, y, weights, known)
+        grid = self._grid_for(source, X.shape[1]).on(X)
+        stream: dict[str, Any] = {"choice": None}
+        counts, summary = np.asarray(rows.counts), Summary()
+        if not first:
             self._check_goes_on(X, grid)
-            stream = replace(self._stream_so_far(like), like=like)
-        stream = stream.add(rows, grid)
+            stream = vars(self).get("_stream") or self._stream_of_fit()
+            counts += to_numpy(self.class_count_)
+            summary = Summary.of_state(stream)
+        summary = summary.add(X, codes_of(y, known), weights)
+        if summary.full:
+            summary = settled(summary, grid, known, keep=stream["choice"] is None)
         self._stand_on(grid)
         self._forget()
-        self._begin_anew(rows, stream.counts, stream.seen)
+        self._begin_anew(rows, grid, counts.tolist(), summary.seen)
         self._best = 0
-        self._stream = {**vars(stream), "epsilon": self.epsilon, "found": None}
+        like = namespace(X).empty(0, dtype=X.dtype, device=X.device)
+        now = {"epsilon": self.epsilon, "like": like, "found": None}
+        self._stream = {**summary.to_state(), "choice": stream["choice"], **now}
         return self
 
-    def _stream_so_far(self, like: Any) -> Stream:
-        if "_stream" not in vars(self):
-            return Stream.of_decision(self._decisions[-1], self._n_rows, like)
-        return Stream.of_plain(self._stream)
+    def _stream_of_fit(self) -> dict[str, Any]:
+        """Stream that starts with the rows that the decision of `fit` knows."""
+        decision, found = self._decisions[-1], []
+        for state in decision["groups"]:
+            V = widen_stack(state["basis"])
+            S = (V * state["eigenvalues"][:, None, :]) @ adjoint(V)
+            found.append(Scatter(state["n"], S[0, :, 0] * 0.0, None, S, True))
+        choice = {name: decision[name] for name in Choice._fields}
+        return {**Summary(found, self._n_rows).to_state(), "choice": choice}
 
     def _follow(self, stream: dict[str, Any]) -> dict[str, Any]:
-        grid, epsilon = self._grid, stream["epsilon"]
-        rows = Stream.of_plain(stream).merged(grid, self.classes_)
-        decision = rows.decision(grid, self.classes_)
+        grid, epsilon = self._restored_space(), stream["epsilon"]
+        choice = None if stream["choice"] is None else Choice(**stream["choice"])
+        summary = Summary.of_state(stream)
+        summary = settled(summary, grid, self.classes_, keep=choice is None)
+        assert summary.scatters is not None
+        xp = namespace(grid.counts)
+        dtype = xp.result_type(stream["like"].dtype, xp.complex64)
+
+        def group(scatter: Scatter) -> Any:
+            return group_of_stack(scatter, grid.blocks, summary.seen, dtype)
+
+        groups = [group(scatter) for scatter in summary.scatters]
+        rows, Z = None, None
+        if summary.kept is not None and choice is None:
+            rows = Rows.of_kept(summary.kept, self.classes_).merged()
+            Z = grid.fit(rows)
+        decision = choose_decision(groups, rows, Z, grid, self.classes_, choice)
         epsilon = float(decision["epsilon"] if epsilon == "auto" else epsilon)
-        rates = rows.rates(grid, decision, epsilon)
+        first, *others = summary.scatters
+        for scatter in others:
+            first = first.merge(scatter)
+        some = [g for g in groups if g.n > 0.0]
+        rates = rates_of(group(first), some, epsilon)
         return {
             "_decisions": [decision],
             "epsilon_": epsilon,
@@ -202,3 +115,17 @@ class BaseStreamingNet(BaseDecidingNet, BaseInvariantReduNet, StreamEstimator):
         super()._forget()
         for name in (*self._following, "_stream"):
             self.__dict__.pop(name, None)
+
+
+def settled(summary: Summary, grid: Grid, classes: Any, *, keep: bool) -> Summary:
+    """Summary whose rows that wait are in the scatters, of all of their shifts."""
+
+    def scatters_of(rows: Rows, before: list[Scatter] | None) -> list[Scatter]:
+        Z, found = grid.fit(rows), []
+        for j, (part, n) in enumerate(zip(rows.slices, rows.counts, strict=True)):
+            S = scatters(weighted(Z[:, :, part], rows.weights_at(part)))
+            scatter = Scatter(n, S[0, :, 0] * 0.0, None, S, True)
+            found.append(scatter if before is None else before[j].merge(scatter))
+        return found
+
+    return summary.settled(classes, scatters_of, keep=keep)

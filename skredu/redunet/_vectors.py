@@ -1,94 +1,149 @@
-"""How layers for plain vectors are built."""
+"""The space of plain vectors: the sphere, in coordinates of the training rows."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+import math
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import numpy as np
 
 from skredu._compat import namespace
-from skredu.coding._linalg import widen
-from skredu.redunet._base_layer import BaseLayer
-from skredu.redunet._groups import Group, completed, group_of
-from skredu.redunet._layer import Layer
-from skredu.redunet._rule import BaseRule, Built
-
-if TYPE_CHECKING:
-    from skredu.redunet._protocols import LeftOut
+from skredu.coding._blocks import Blocks
+from skredu.coding._factoring import group_of
+from skredu.coding._linalg import LEAST_STILL, split, spread_columns
+from skredu.coding._rows import Rows
+from skredu.coding._sphere import on_sphere, root_mean_square
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class VectorRule(BaseRule):
-    r"""Layers for rows that are sorted by class.
+class Vectors:
+    """Plain vectors as features (1, C, n), one block.
+
+    Rows are put on the unit sphere, with a constant behind them or not. All motion
+    happens in the span of the training rows: what of a row lies outside keeps its
+    direction. With fewer training rows than features a row is therefore held as its
+    coordinates in an orthonormal basis of that span and, in one more coordinate, the
+    length of the rest. Where many features are zero in all training rows, the
+    coordinates are the other features.
 
     Parameters
     ----------
-    slices : list of slice
-        Where the rows of each class stand.
-    weights : array of shape (n,) or None
-        Number of copies of each row.
+    constant : float or None
+        What is appended to rows.
     n_features : int
-        Dimension that the formulas count.
-    epsilon : float
-        Distortion.
-    membership : {"coding", "residual", "weighted_residual"}
-        Rule for memberships.
-    temperature : float
-        Inverse temperature of the residual rules.
-    construction : {"left_out", "estimated", "labels"}
-        By which operators and memberships training rows move, see `BaseRule`.
-    form : {"factored", "dense"}, default=None
-        Form of all operators; None: the cheaper one for each.
+        Dimension of the space of the sphere, which coding lengths count.
+    counts : array of shape (1,)
+        How often the block counts: once.
+    basis : array of shape (d, r) or None
+        Orthonormal columns that span the training rows.
+    used, unused : arrays of shape (r,) and (d - r,), or None
+        Features that are the coordinates, and those that are zero in training. Without
+        a basis and these, all features are coordinates.
     """
 
-    kind: ClassVar[type[BaseLayer]] = Layer
+    # Classes behind the layers are coded around their means.
+    centred: ClassVar[bool] = True
 
-    slices: list[slice]
-    weights: Any
-    n_features: int
-    epsilon: float
-    membership: str
-    temperature: float
-    construction: str
-    form: str | None = None
+    def __init__(
+        self,
+        constant: float | None = None,
+        n_features: int = 0,
+        counts: Any = None,
+        basis: Any = None,
+        used: Any = None,
+        unused: Any = None,
+    ) -> None:
+        self.constant, self.n_features, self.counts = constant, n_features, counts
+        self.basis, self.used, self.unused = basis, used, unused
 
-    def build(self, Z: Any) -> Built:
-        """Operators of a layer from training features, not completed."""
-        classes = [self._group(Z, part, kind=self._kind) for part in self.slices]
-        total = self.total_scatter(classes)
-        whole = self._group(Z, slice(None), kind=None, scatter=total)
-        forms = [group.form for group in classes]
-        layer = Layer(whole.form, forms, None, self.membership, self.temperature)
-        return Built(layer, whole, classes)
-
-    def completed(self, built: Built, Z: Any) -> Built:
-        """Operators with what moves rows: a layer that is not taken needs none."""
-        xp = namespace(Z)
-        order = xp.argsort(-xp.sum(Z * Z, axis=0))
-        whole = completed(built.whole, None, None)
-        classes = [completed(group, self._kind, order) for group in built.classes]
-        forms = [group.form for group in classes]
-        layer = Layer.of(whole.form, forms, self.membership, self.temperature)
-        return Built(layer, whole, classes)
+    def fit(self, rows: Any) -> Any:
+        """Choose coordinates for training rows; return their features."""
+        Z = on_sphere(rows.X, self.constant)
+        xp, (n, d) = namespace(Z), Z.shape
+        self.n_features = d
+        self.counts = xp.ones(1, dtype=xp.float64, device=Z.device)
+        used, unused = split(xp.any(Z != 0, axis=0))
+        if 0 < used.shape[0] <= n and unused.shape[0] >= LEAST_STILL * d:
+            self.used, self.unused = used, unused
+        elif n < d:
+            group: Any = group_of(Z.T[None, :, :], None, self.blocks)
+            self.basis = group.basis[0, :, :]
+        if not self._everything:  # training rows have nothing outside
+            rest = xp.zeros((n, 1), dtype=Z.dtype, device=Z.device)
+            Z = xp.concat([self._inside(Z), rest], axis=1)
+        return Z.T[None, :, :]
 
     @property
-    def _kind(self) -> str:
-        return "coding" if self.membership == "coding" else "residual"
+    def blocks(self) -> Blocks:
+        """How coding lengths count the block."""
+        return Blocks(self.n_features, self.counts)
 
-    def _group(self, Z: Any, part: slice, **settings: Any) -> Group:
-        weights = None if self.weights is None else widen(self.weights[part])
-        return group_of(
-            Z[part, :],
-            weights,
-            epsilon=self.epsilon,
-            n_features=self.n_features,
-            n_moved=Z.shape[0],
-            left_out=self.construction == "left_out",
-            form=self.form,
-            **settings,
+    @property
+    def n_features_out(self) -> int:
+        """Number of features of the rows that `from_features` returns."""
+        return self.n_features
+
+    @property
+    def width(self) -> int:
+        """Number of entries that one row takes on its way."""
+        return 8 * self.n_features
+
+    def spread(self, Z: Any, rows: Rows, centred: bool) -> float:
+        """Root mean square distance of training features to their mean, or to zero."""
+        index = np.arange(len(rows.index))
+        return replace(rows, source=Z[0, ...].T, index=index).spread(not centred)
+
+    def to_features(self, X: Any) -> tuple[Any, Any]:
+        """Features (1, C, n) of rows, and the directions of what is outside."""
+        Z = on_sphere(X, self.constant)
+        if self._everything:
+            return Z.T[None, :, :], None
+        xp, inside = namespace(Z), self._inside(Z)
+        rest = Z - self._back(inside)
+        length = xp.sqrt(xp.sum(rest * rest, axis=1, keepdims=True))
+        features = xp.concat([inside, length], axis=1).T[None, :, :]
+        return features, rest / xp.where(length > 0, length, xp.ones_like(length))
+
+    def from_features(self, Z: Any, outside: Any) -> Any:
+        """Rows (n, d) from their features and the directions of what is outside."""
+        moved = Z[0, :, :].T
+        if self._everything:
+            return moved
+        return self._back(moved[:, :-1]) + moved[:, -1:] * outside
+
+    def show(self, P: Any, alpha: float) -> Any:
+        """Operator ``alpha (I - P)`` as a dense matrix (d, d)."""
+        xp, P = namespace(P), P[0, :, :]
+        eye = xp.eye(P.shape[0], dtype=P.dtype, device=P.device)
+        if self._everything:
+            return alpha * (eye - P)
+        inside = alpha * P[:-1, :-1]  # outside of the span P is zero
+        eye = xp.eye(self.n_features, dtype=P.dtype, device=P.device)
+        return alpha * eye - self._back(self._back(inside).T).T
+
+    @property
+    def _everything(self) -> bool:
+        return self.basis is None and self.used is None
+
+    def _inside(self, Z: Any) -> Any:
+        """Coordinates (n, r) of the part in the span."""
+        if self.basis is not None:
+            return Z @ self.basis
+        return namespace(Z).take(Z, self.used, axis=1)
+
+    def _back(self, inside: Any) -> Any:
+        """Rows (n, d) from coordinates of their part in the span."""
+        if self.basis is not None:
+            return inside @ self.basis.T
+        return spread_columns(inside, self.used, self.unused)
+
+
+def constant_of(X: Any, weights: Any, scaling: float) -> float:
+    """Constant to append to training rows: a multiple of their size."""
+    constant = scaling * root_mean_square(X, weights)
+    if not 0.0 < constant < math.inf:
+        raise ValueError(
+            f"intercept_scaling={scaling} times the root mean square norm of X must be "
+            f"a positive, finite number, found {constant}: scale the rows."
         )
-
-    @staticmethod
-    def left_out(groups: Sequence[Group]) -> list[LeftOut]:
-        """Extra nats (b,) and projections (b, r) of rows, each by the others."""
-        return [group.left_out() for group in groups]
+    return constant

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from skredu.coding._linalg import power_of_two
-from skredu.redunet._sphere import root_mean_square
+from skredu.coding._sphere import root_mean_square
 
 # Rows have the length of an axis along it, their coordinates this power of it. With 0
 # (no correlation left) L-BFGS takes half as many iterations as with 1, but finds the

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from skredu.redunet._sphere import normalised, on_sphere
+from skredu.coding._sphere import normalised, on_sphere
 from skredu.representation._ascent import ascend
 from skredu.representation._coordinates import Coordinates
 from skredu.representation._objective import Reduction

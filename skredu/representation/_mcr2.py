@@ -20,9 +20,9 @@ from skredu._compat import (
     StrOptions,
     with_callbacks,
 )
-from skredu.classification._training import Training
 from skredu.coding._linalg import BLOCK
-from skredu.redunet._sphere import MODERATE
+from skredu.coding._rows import Rows
+from skredu.coding._sphere import MODERATE
 from skredu.representation._layers import (
     ACTIVATIONS,
     Iterations,
@@ -317,12 +317,12 @@ class MCR2Transformer(
 
     def _training_rows(
         self, X: Any, y: Any, sample_weight: Any, *, reset: bool
-    ) -> Training:
+    ) -> Rows:
         """Rows known to be good, sorted by class."""
         X, y, weights = check_training(self, X, y, sample_weight, reset=reset)
-        return Training.of(X, y, check_range(weights))
+        return Rows.of(X, y, check_range(weights))
 
-    def _search(self, rows: Training) -> Search:
+    def _search(self, rows: Rows) -> Search:
         """Say how maps are looked for."""
         d, more, k = self.n_features_in_, bool(self.fit_intercept), len(rows.classes)
         m = count_components(self.n_components, self.init, d, d + more, k)
@@ -333,7 +333,7 @@ class MCR2Transformer(
         scaling = float(self.intercept_scaling) if self.fit_intercept else None
         return Search(reduction, scaling, self.max_iter, float(self.tol))
 
-    def _grow(self, data: dict[str, Any], rows: Training, before: Layers) -> None:
+    def _grow(self, data: dict[str, Any], rows: Rows, before: Layers) -> None:
         """Add layers, each a task that callbacks see."""
         search = self._search(rows)
         m = search.reduction.n_features
@@ -355,7 +355,7 @@ class MCR2Transformer(
             Z = ACTIVATIONS[self.activation](layer.Z)
         root.call_on_fit_task_end(**data, reconstruction_attributes=self._fitted)
 
-    def _append(self, layer: Layer, rows: Training, reduction: Reduction) -> bool:
+    def _append(self, layer: Layer, rows: Rows, reduction: Reduction) -> bool:
         """Keep a layer if the rate reduction has risen; say whether."""
         rates = reduction.rates(layer.Z)
         if not self.layers_:

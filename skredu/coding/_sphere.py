@@ -1,0 +1,49 @@
+"""Rows on the unit sphere, whatever their size."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Any
+
+from skredu._compat import Interval, namespace
+from skredu.coding._linalg import largest, widen
+
+# Lengths and factors on the unit sphere: squares and products of a few stay in range.
+MODERATE = Interval(Real, 1e-50, 1e50, closed="both")
+
+
+def root_mean_square(X: Any, weights: Any = None) -> float:
+    """Root mean square norm of rows, one where all are zero."""
+    xp = namespace(X)
+    size = largest(X)
+    if size == 0.0:
+        return 1.0
+    squares = xp.sum((X / size) ** 2, axis=1)
+    if weights is None:
+        return size * float(xp.mean(squares)) ** 0.5
+    return size * float(xp.sum(weights / xp.sum(weights) * squares)) ** 0.5
+
+
+def on_sphere(X: Any, constant: float | None = None) -> Any:
+    """Rows, with a constant behind them, divided by their norms.
+
+    Rows of zeros stay where they are.
+    """
+    xp, dtype = namespace(X), X.dtype
+    if constant is not None:
+        limits = xp.finfo(dtype)
+        if not limits.smallest_normal < constant < limits.max:
+            X = widen(X)  # trained on rows in double precision
+        place = {"dtype": X.dtype, "device": X.device}
+        X = xp.concat([X, xp.full((X.shape[0], 1), constant, **place)], axis=1)
+    # Squares of huge or tiny rows would not stay in range.
+    sizes = xp.max(xp.abs(X), axis=1, keepdims=True)
+    X = X / xp.where(sizes > 0, sizes, xp.ones_like(sizes))
+    return xp.astype(normalised(X), dtype, copy=False)
+
+
+def normalised(Z: Any) -> Any:
+    """Rows of moderate size divided by their norms; rows of zeros stay."""
+    xp = namespace(Z)
+    norms = xp.sqrt(xp.sum(Z * Z, axis=1, keepdims=True))
+    return Z / xp.where(norms > 0, norms, xp.ones_like(norms))

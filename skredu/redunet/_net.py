@@ -1,0 +1,586 @@
+"""Networks that are built forward: every layer is a step uphill from the one before.
+
+Nothing here knows what a row is: a space turns rows into features and back, see
+`skredu.redunet._vectors` and `skredu.redunet._signals`.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from skredu._base import SkreduEstimator, all_or_nothing, warn
+from skredu._checks import check_rows, check_training
+from skredu._compat import (
+    ARRAY_API_SUPPORT,
+    CallbackSupportMixin,
+    Interval,
+    StrOptions,
+    check_same_namespace,
+    namespace,
+)
+from skredu._progress import watched
+from skredu.coding._choose import choose
+from skredu.coding._classes import Classes
+from skredu.coding._factoring import group_of
+from skredu.coding._linalg import blocks_of_rows
+from skredu.coding._rows import Rows
+from skredu.coding._sphere import MODERATE
+from skredu.coding._weights import weights_to_fit
+from skredu.redunet._layer import Layer, stepped, take
+from skredu.redunet._memberships import MEMBERSHIPS
+
+RATES = ("R", "Rc", "delta_R")
+# A step is halved so often before no step is left that gains.
+HALVINGS = 10
+
+
+def step_lengths(step: str, eta: float, alpha: float, last: float) -> list[float]:
+    """Return the steps of a layer to try, relative to ``1 / alpha``.
+
+    ``"relative"`` steps are halved until one gains, and recover from that of the
+    ``last`` layer; the ``"published"`` step is taken whatever comes of it.
+    """
+    if step == "published":
+        return [eta * alpha]
+    first = min(eta, 2.0 * last)
+    return [first / 2**halving for halving in range(HALVINGS)]
+
+
+class BaseNet(
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    SkreduEstimator,
+):
+    """A network that is built forward; subclasses say in which spaces rows live."""
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "n_layers": [Interval(Integral, 0, None, closed="left")],
+        "epsilon": [MODERATE, StrOptions({"auto"})],
+        "eta": [MODERATE],
+        "step": [StrOptions({"relative", "published"})],
+        "membership": [StrOptions(set(MEMBERSHIPS))],
+        "inverse_temperature": [MODERATE],
+        "construction": [StrOptions({"left_out", "estimated", "labels"})],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "warm_start": ["boolean"],
+    }
+    _reference: ClassVar[str] = "class_count_"
+    # The kind of space, restored from its plain state.
+    _kind: ClassVar[type[Any]]
+
+    n_layers: int
+    epsilon: float | str
+    eta: float
+    step: str
+    membership: str
+    inverse_temperature: float
+    construction: str
+    tol: float
+    warm_start: bool
+    _layers: list[dict[str, Any]]
+    _decisions: list[dict[str, Any]]
+
+    @abstractmethod
+    def _spaces(self, rows: Rows) -> list[Any]:
+        """Spaces for training rows; of several, the one that tells them apart best."""
+
+    @property
+    def _decides(self) -> bool:
+        """Whether there is a decision behind every layer."""
+        return False
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.array_api_support = ARRAY_API_SUPPORT
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    @all_or_nothing
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
+        """Build layer after layer from the training rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Training rows.
+        y : array-like of shape (n_samples,)
+            Class labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Number of copies of each row; fractions are allowed, zero means absent.
+            Weights that sum to less than the number of classes or a tenth of that of
+            the rows are multiplied to have mean one, with a warning.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or an array is out of range or, with ``warm_start``, if rows,
+            labels, weights or parameters but ``n_layers`` are not those of the last
+            call, or there are more layers already.
+        """
+        rows = self._checked(X, y, sample_weight)
+        missing = self.n_layers - (self.n_iter_ if self._continues else 0)
+        with watched(self, missing, X=X, y=y) as progress:
+            Z = self._features if self._continues else self._begin(rows)
+            layer = self._build(Z, rows)
+            if len(self.rates_["R"]) == 0:  # not where all layers have been dropped
+                self._append(layer.rates(), Z, rows)
+            for _ in range(missing):
+                with progress.task("layer", fitted=self._fitted):
+                    Z, layer, enough = self._grow(Z, layer, rows)
+                if enough or progress.stopped:
+                    break
+            self._finish()
+        return self
+
+    def transform(self, X: Any) -> Any:
+        """Move rows through all layers.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_features_out)
+            Features.
+
+        Raises
+        ------
+        ValueError
+            If ``X`` does not fit the training rows.
+        """
+        X = self._check_rows(X, "transform")
+        xp, n, space = namespace(X), X.shape[0], self._restored_space()
+        layers, shape = self._restored_layers(), (n, self._n_features_out)
+        features = xp.empty(shape, dtype=X.dtype, device=X.device)
+        for block in self._blocks(n):
+            Z, outside = space.to_features(X[block, :])
+            for layer, step in layers:
+                Z = layer.move(Z, step)
+            features[block, :] = self._shown(Z, outside, space)
+        return self._marked(features)
+
+    def staged_transform(self, X: Any) -> Iterator[Any]:
+        """Move rows through the layers, one by one.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Yields
+        ------
+        Z : ndarray of shape (n_samples, n_features_out)
+            Features, before the first layer and after each.
+
+        Raises
+        ------
+        ValueError
+            If ``X`` does not fit the training rows.
+        """
+        X, space = self._check_rows(X, "staged_transform"), self._restored_space()
+        Z, outside = space.to_features(X)
+        for stage, moved in enumerate(self._staged(Z)):
+            yield self._marked(self._shown(moved, outside, space, stage))
+
+    @property
+    def layers_(self) -> list[ReduNetLayer]:
+        """Layers with their operators, one object each."""
+        check_is_fitted(self)
+        space = self._restored_space()
+        return [ReduNetLayer(*pair, space) for pair in self._restored_layers()]
+
+    @property
+    def n_iter_(self) -> int:
+        """Number of layers."""
+        return len(self._layers)
+
+    @property
+    def _n_features_out(self) -> int:
+        return int(self._restored_space().n_features_out)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_layers")
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore the state; refuse that of networks with other layers."""
+        if "_layers" in state and "_space" not in state:
+            raise ValueError(
+                f"This {type(self).__name__} was fitted by skredu "
+                f"{state.get('_skredu_version', '(unknown version)')}, whose layers "
+                "cannot be read any more: fit it again."
+            )
+        super().__setstate__(state)
+
+    # -- rows and features ------------------------------------------------------------
+
+    def _checked(self, X: Any, y: Any, sample_weight: Any) -> Rows:
+        """Check parameters and rows, also against those of the call before."""
+        if not self._continues:
+            self._forget()
+        self._validate_params()
+        rows = self._training_rows(X, y, sample_weight)
+        if self.warm_start:
+            origin = self._origin_of(rows)
+            if self._continues:
+                self._check_continued(origin)
+            self._origin = origin
+        return rows
+
+    def _training_rows(self, X: Any, y: Any, sample_weight: Any) -> Rows:
+        """Rows known to be good, sorted by class."""
+        reset = not self._continues
+        X, y, weights = check_training(self, X, y, sample_weight, reset=reset)
+        class_weight = getattr(self, "class_weight", None)
+        weights = weights_to_fit(X, y, weights, class_weight)
+        return Rows.of(X, y, weights).merged()
+
+    def _check_rows(self, X: Any, method: str) -> Any:
+        check_is_fitted(self)
+        X = check_rows(self, X, reset=False)
+        check_same_namespace(X, self, attribute=self._reference, method=method)
+        return X
+
+    def _blocks(self, n: int) -> list[slice]:
+        """Slices of rows of which one at a time is in work."""
+        return blocks_of_rows(n, self._restored_space().width)
+
+    def _shown(self, Z: Any, outside: Any, space: Any, stage: int = -1) -> Any:
+        """Features (n, n_features_out) of rows behind a layer, the last by default."""
+        return space.from_features(Z, outside)
+
+    def _marked(self, Z: Any) -> Any:
+        """Features as they are returned."""
+        return Z
+
+    def _restored_space(self) -> Any:
+        return self._kind(**self._space)
+
+    def _restored_layers(self) -> list[tuple[Layer, float]]:
+        """Layers and their steps."""
+        return [(Layer.from_state(s["layer"]), s["step"]) for s in self._layers]
+
+    def _staged(self, Z: Any) -> Iterator[Any]:
+        """Features before the first layer, and after each."""
+        yield Z
+        for layer, step in self._restored_layers():
+            Z = layer.move(Z, step)
+            yield Z
+
+    # -- building ---------------------------------------------------------------------
+
+    def _begin(self, rows: Rows) -> Any:
+        """Place the training rows; be a network without layers."""
+        spaces, epsilon = self._spaces(rows), self.epsilon
+        features = [space.fit(rows) for space in spaces]
+        best, self._decisions = 0, []
+        if len(spaces) > 1 or isinstance(epsilon, str):
+            found = [
+                fit_decision(Z, rows, space, centred=False)
+                for Z, space in zip(features, spaces, strict=True)
+            ]
+            best = int(np.argmin([decision["loss"] for decision in found]))
+            epsilon = found[best]["epsilon"] if isinstance(epsilon, str) else epsilon
+            if self._decides and not spaces[best].centred:
+                self._decisions = [found[best]]
+        self.epsilon_ = float(epsilon)
+        self.rates_ = {name: np.empty(0) for name in RATES}
+        self._begin_anew(rows, spaces[best], rows.counts, len(rows.index))
+        return features[best]
+
+    def _begin_anew(
+        self, rows: Rows, space: Any, counts: list[float], n_rows: int
+    ) -> None:
+        """Be a network without layers for rows with these weights of the classes."""
+        xp, device = namespace(rows.source), rows.source.device
+        self.class_count_ = xp.asarray(counts, dtype=xp.float64, device=device)
+        self.classes_, self._n_rows = rows.classes, n_rows
+        self._space, self._layers = dict(vars(space)), []
+
+    def _build(self, Z: Any, rows: Rows) -> Layer:
+        """Layer of training features."""
+        return Layer.build(
+            Z,
+            rows,
+            self._restored_space().blocks,
+            self.epsilon_,
+            self.membership,
+            float(self.inverse_temperature),
+            left_out=self.construction == "left_out",
+        )
+
+    def _grow(self, Z: Any, layer: Layer, rows: Rows) -> tuple[Any, Layer, bool]:
+        """Add a layer: the features behind it, the next one, and if that is enough."""
+        eta = float(self.eta)
+        last = self._layers[-1]["step"] if self._layers else eta
+        found = take_step(
+            Z,
+            layer,
+            step_lengths(self.step, eta, layer.alpha, last),
+            change=lambda: layer.training_change(Z, rows, self.construction),
+            build=lambda moved: self._build(moved, rows),
+            always=self.step == "published",
+        )
+        if found is None:
+            return Z, layer, True
+        length, Z, following = found
+        self._layers = [*self._layers, {"layer": layer.to_state(), "step": length}]
+        rates = following.rates()
+        gain = rates[2] - self.rates_["delta_R"][-1]
+        enough = self._append(rates, Z, rows)
+        return Z, following, enough or gain < self.tol > 0.0
+
+    def _append(self, rates: tuple[float, float, float], Z: Any, rows: Rows) -> bool:
+        """Record the features behind the last layer; say if there are enough layers."""
+        self.rates_ = {
+            name: np.append(self.rates_[name], rate)
+            for name, rate in zip(RATES, rates, strict=True)
+        }
+        if self.warm_start:
+            self._features = Z
+        if self._decides and len(self._decisions) == self.n_iter_:
+            space = self._restored_space()
+            decision = fit_decision(Z, rows, space, centred=space.centred)
+            self._decisions = [*self._decisions, decision]
+        return False
+
+    def _finish(self) -> None:
+        """Tidy up after the last layer; warn where there is none."""
+        if not self._layers and self.n_layers > 0:
+            warn(
+                f"{type(self).__name__} has no layer (n_iter_=0), as no step raises "
+                "the rate reduction of the training rows at "
+                f"epsilon={self.epsilon_:.3g}. "
+                "Try another epsilon; n_layers=0 asks for no layers."
+            )
+
+    def _fitted(self) -> dict[str, Any]:
+        """Return what grows with the layers, for a callback that wants a copy."""
+        grown = ("_layers", "_decisions", "rates_")
+        return {name: vars(self)[name] for name in grown}
+
+    # -- going on with the layers of the call before ----------------------------------
+
+    @property
+    def _continues(self) -> bool:
+        return bool(self.warm_start) and hasattr(self, "_features")
+
+    def _forget(self) -> None:
+        """Be as if never fitted."""
+        for name in ("_layers", "_features", "_origin"):
+            self.__dict__.pop(name, None)
+
+    def _origin_of(self, rows: Rows) -> dict[str, Any]:
+        """Return what layers follow from: rows, where they live, and parameters."""
+        parameters = deepcopy(self.get_params(deep=False))
+        del parameters["n_layers"], parameters["warm_start"]
+        place = f"{namespace(rows.source).__name__} {rows.source.device}"
+        return {"rows": f"{place} {rows.fingerprint()}", "parameters": parameters}
+
+    def _check_continued(self, origin: dict[str, Any]) -> None:
+        """Refuse to go on where layers follow from something else."""
+        if self.n_layers < self.n_iter_:
+            raise ValueError(
+                f"n_layers={self.n_layers} must be at least n_iter_={self.n_iter_} "
+                "when warm_start=True."
+            )
+        anew = "Call set_params(warm_start=False) to start anew."
+        if origin["rows"] != self._origin["rows"]:
+            raise ValueError(
+                "X, y and sample_weight must be the training rows of the last call, in "
+                f"the same order, when warm_start=True. {anew}"
+            )
+        for name, before in self._origin["parameters"].items():
+            if not np.array_equal(origin["parameters"][name], before):
+                raise ValueError(
+                    f"{name}={origin['parameters'][name]!r} was {before!r} in the last "
+                    f"call: only n_layers may change when warm_start=True. {anew}"
+                )
+
+
+def take_step(
+    Z: Any,
+    layer: Layer,
+    lengths: list[float],
+    *,
+    change: Callable[[], Any],
+    build: Callable[[Any], Layer],
+    always: bool,
+) -> tuple[float, Any, Layer] | None:
+    """Move training features by the first step with which the rate reduction gains.
+
+    Parameters
+    ----------
+    Z : array of shape (F, C, n)
+        Training features.
+    layer : Layer
+        Made from them.
+    lengths : list of float
+        Steps to try.
+    change : callable
+        Returns the direction in which the features move, a new array.
+    build : callable
+        Makes a layer from features.
+    always : bool
+        Take the first step whatever comes of it.
+
+    Returns
+    -------
+    length, Z, following : float, array of shape (F, C, n) and Layer
+        The step, the features behind it, and the layer made from these. None where no
+        step gains.
+    """
+    direction = None
+    for length in lengths:
+        if direction is None:  # not yet, or the features moved took its place
+            direction = change()
+        moved, direction = _moved(Z, direction, length)
+        following = build(moved)
+        if always or following.rates()[2] >= layer.rates()[2]:
+            return length, moved, following
+    return None
+
+
+def _moved(Z: Any, change: Any, step: float) -> tuple[Any, Any]:
+    """Training features after a step, and the change, None where they took its place.
+
+    Of many rows, no more than the features and their change are held; of a few the
+    change is kept for a shorter step.
+    """
+    F, C, n = Z.shape
+    blocks = blocks_of_rows(n, F * C)
+    if len(blocks) == 1:
+        return stepped(Z, change, step), change
+    for block in blocks:
+        change[:, :, block] = stepped(Z[:, :, block], change[:, :, block], step)
+    return change, None
+
+
+class FeatureClasses(Classes):
+    """Classes of rows whose features are known, rows first: (n, F, C)."""
+
+    def features(self, X: Any) -> Any:
+        """Features (F, C, b)."""
+        return namespace(X).permute_dims(X, (1, 2, 0))
+
+
+def fit_decision(Z: Any, rows: Rows, space: Any, *, centred: bool) -> dict[str, Any]:
+    """Code the classes of training features, and choose how rows are decided by them.
+
+    Returns the state of the decision as arrays, numbers and containers.
+    """
+    groups = [
+        group_of(Z[:, :, part], rows.weights_at(part), space.blocks, centred=centred)
+        for part in rows.slices
+    ]
+    spread = space.spread(Z, rows, centred)
+    return choose_decision(groups, rows, Z, space, rows.classes, spread=spread)
+
+
+def choose_decision(
+    groups: list[Any],
+    rows: Rows | None,
+    Z: Any,
+    space: Any,
+    labels: Any,
+    before: Any = None,
+    *,
+    spread: float = 1.0,
+) -> dict[str, Any]:
+    """Choose distortion, label code and temperature by rows that are left out.
+
+    They stay those of the choice ``before``, if there is one.
+    """
+    classes, counts = FeatureClasses(groups), space.counts
+    xp, place = namespace(counts), {"device": counts.device}
+    choice = choose(
+        classes,
+        rows,
+        lambda index: take(Z, xp.asarray(index, **place)),
+        labels=labels,
+        spread=spread,
+        before=before,
+    )
+    log_priors = xp.asarray(choice.log_priors, dtype=counts.dtype, **place)
+    return {**classes.to_state(), **choice._asdict(), "log_priors": log_priors}
+
+
+def decision_scores(decision: dict[str, Any], Z: Any) -> Any:
+    """Minus the extra bits of features in every class, label included, (n, k)."""
+    rows = namespace(Z).permute_dims(Z, (2, 0, 1))
+    classes = FeatureClasses.of_state(decision)
+    return classes.scores(rows, decision["epsilon"], decision["log_priors"])
+
+
+class ReduNetLayer:
+    r"""A layer with its operators as users see them, made on demand.
+
+    A row ``z`` becomes :math:`z + \eta (Ez - \sum_j \gamma_j \pi_j(z) C_j z)`, divided
+    by its norm. Operators on vectors are matrices, those on signals are the filters of
+    circular convolutions.
+
+    Parameters
+    ----------
+    layer : Layer
+        Operators on features.
+    step : float
+        Step of the layer, relative to ``1 / alpha``.
+    space : Vectors or Grid
+        The space of the rows.
+
+    Attributes
+    ----------
+    eta : float
+        Step size in the units of the paper; of signals, on all of their shifts.
+    gamma : list of float
+        Share of each class.
+    expansion : array of shape (d, d) or (C, C, *signal_shape)
+        Expansion operator ``E``.
+    """
+
+    def __init__(self, layer: Layer, step: float, space: Any) -> None:
+        self._layer, self._step, self._space = layer, step, space
+
+    def __repr__(self) -> str:
+        dim, k = int(self._space.blocks.dim), len(self._layer.classes)
+        return f"{type(self).__name__}({dim} features, {k} classes)"
+
+    @property
+    def eta(self) -> float:
+        """Step size in the units of the paper; of signals, on all of their shifts."""
+        return self._step / self._layer.alpha
+
+    @property
+    def gamma(self) -> list[float]:
+        """Share of each class."""
+        return [group.n / self._layer.whole.n for group in self._layer.classes]
+
+    @property
+    def expansion(self) -> Any:
+        """Expansion operator ``E``."""
+        return self._operator(self._layer.whole)
+
+    def compression(self, j: int) -> Any:
+        """Compression operator ``C_j`` of the class with index j."""
+        return self._operator(self._layer.classes[j])
+
+    def _operator(self, group: Any) -> Any:
+        epsilon = self._layer.epsilon
+        alpha = group.blocks.dim / epsilon**2 / group.n
+        return self._space.show(group.matrix(epsilon), alpha)
