@@ -87,8 +87,16 @@ class Interval(_Interval):
         return bool(super().__contains__(number))
 
 
+NUMPY = (np.ndarray, np.generic)
+
+
 def namespace(*arrays: Any) -> Any:
     """Array namespace of the arrays: plain NumPy unless dispatch finds another."""
+    for array in arrays:
+        if not isinstance(array, NUMPY):
+            break
+    else:  # scikit-learn takes longer to say so than small products do
+        return np
     xp, dispatched = _array_api.get_namespace(*arrays)
     if xp.__name__.endswith("array_api_compat.numpy"):
         dispatched = False

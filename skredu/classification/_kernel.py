@@ -77,10 +77,13 @@ class KernelGroup(Group):
     products: Any = None
     mean_square: float = 0.0
 
-    def to_state(self) -> dict[str, Any]:
+    def to_state(self, **needed: bool) -> dict[str, Any]:
         """Return what predictions need as arrays, numbers and dicts."""
         names = ("start", "products", "mean_square")
-        return {**super().to_state(), **{name: getattr(self, name) for name in names}}
+        return {
+            **super().to_state(**needed),
+            **{name: getattr(self, name) for name in names},
+        }
 
     def width(self, n_epsilons: int) -> int:
         """Numbers that one row takes while it is coded."""

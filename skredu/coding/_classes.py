@@ -135,7 +135,7 @@ class Classes:
 
     def to_state(self) -> dict[str, Any]:
         """Return what predictions need as arrays, numbers and containers."""
-        return {"groups": [group.to_state() for group in self.groups]}
+        return {"groups": [group.to_state(moves=False) for group in self.groups]}
 
     @classmethod
     def of_state(cls, state: dict[str, Any]) -> Classes:

@@ -347,8 +347,11 @@ class Group(Coded):
         total = widen(small) + self._outside(Z, along, inside, c)
         return xp.sqrt(xp.sum(total, axis=0))
 
-    def to_state(self) -> dict[str, Any]:
-        """Return what predictions need as arrays, numbers and dicts."""
+    def to_state(self, *, scores: bool = True, moves: bool = True) -> dict[str, Any]:
+        """Return what predictions need as arrays, numbers and dicts.
+
+        The basis serves scores and moves, see `DenseGroup.to_state`.
+        """
         names = ("n", "eigenvalues", "basis", "mean", "varying", "constant")
         state = {name: getattr(self, name) for name in names}
         return {**state, "blocks": vars(self.blocks)}

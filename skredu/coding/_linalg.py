@@ -251,6 +251,8 @@ def _gram_gradient(W: Any) -> Any | None:
 
 def is_complex(Z: Any) -> bool:
     """Whether an array holds complex numbers."""
+    if isinstance(Z, np.ndarray):
+        return Z.dtype.kind == "c"
     return bool(namespace(Z).isdtype(Z.dtype, "complex floating"))
 
 
