@@ -21,10 +21,10 @@ LAYOUT = 2
 
 
 def all_or_nothing(method: Method) -> Method:
-    """Make a method leave its estimator as before the call if it does not return.
+    """Make a method restore its estimator if it raises an error.
 
-    Whatever ends it: bad input, no memory, Ctrl-C. The method may set and delete
-    attributes, but must not change in place what one of before the call holds.
+    This includes errors of memory and Ctrl-C. The method may set and delete attributes,
+    but must not change in place what the attributes of before the call hold.
     """
 
     @functools.wraps(method)
@@ -40,7 +40,7 @@ def all_or_nothing(method: Method) -> Method:
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
-    """Warn at the line that called skredu, however deep inside of it we are."""
+    """Warn at the line of code that called skredu, from anywhere inside of it."""
     frame, level = sys._getframe(1), 2
     while frame.f_back is not None and _is_ours(frame.f_globals.get("__name__", "")):
         frame, level = frame.f_back, level + 1
@@ -48,11 +48,12 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
 
 
 def _is_ours(module: str) -> bool:
+    """Whether users did not write a module."""
     return module.startswith(("skredu.", "sklearn.callback."))
 
 
 class SkreduEstimator(BaseEstimator):
-    """Documentation link, checks of parameters, and of the version of pickles."""
+    """Base class with a documentation link and checks of parameters and pickles."""
 
     _doc_link_module = "skredu"
     # Not {estimator_module}: pages are named after the package, not its folders.
@@ -61,7 +62,7 @@ class SkreduEstimator(BaseEstimator):
     )
 
     def _validate_params(self) -> None:
-        """Check all parameters; numbers are numbers that floats can hold."""
+        """Check all parameters; floats must be able to hold the numbers."""
         super()._validate_params()
         for name, value in self.get_params(deep=False).items():
             if "boolean" not in self._parameter_constraints.get(name, ["boolean"]):
@@ -106,18 +107,19 @@ class SkreduEstimator(BaseEstimator):
 
 
 class StreamEstimator(SkreduEstimator):
-    """An estimator whose `partial_fit` only adds rows.
+    """Base class of estimators whose `partial_fit` only adds rows.
 
-    Attributes that follow from all rows so far are made when they are first looked at.
-    They are kept as ``found`` beside the rows, in the dict ``_stream`` that every call
-    replaces: a thread that is late leaves what it found with the rows it was found for.
+    Attributes that follow from all rows so far are computed on first access. They are
+    kept as ``found`` together with the rows, in the dict ``_stream`` that every call
+    replaces. So a thread that is late stores what it computed with the rows for which
+    it did.
     """
 
     _following: ClassVar[tuple[str, ...]]
 
     @abstractmethod
     def _follow(self, stream: dict[str, Any]) -> dict[str, Any]:
-        """Make the attributes that follow from the rows of a stream."""
+        """Compute the attributes that follow from the rows of a stream."""
 
     if not TYPE_CHECKING:  # or every attribute would be known
 
@@ -132,6 +134,6 @@ class StreamEstimator(SkreduEstimator):
             return found[name]
 
     def __dir__(self) -> Iterable[str]:
-        """Names of all attributes, those that are still to be made included."""
+        """Return the names of all attributes, including those not yet computed."""
         late = self._following if "_stream" in vars(self) else ()
         return {*super().__dir__(), *late}

@@ -1,4 +1,4 @@
-"""Input checks of functions and estimators: every message names the argument."""
+"""Checks of input to functions and estimators; every message names the argument."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ from skredu._compat import (
     to_numpy,
 )
 
-# Row sums of memberships may be off by this much (single precision, printed tables).
+# Row sums of memberships may differ from one by this much (single precision, printed
+# tables).
 MEMBERSHIP_TOLERANCE = 1e-4
-# How the names of types begin whose values NumPy would take for numbers.
+# Beginnings of the names of types whose values NumPy would take for numbers.
 TIMES = ("date", "time", "duration", "period")
 
 
@@ -37,7 +38,7 @@ def naming(name: str) -> Iterator[None]:
 
 
 def check_rows(estimator: Any, X: Any, *y: Any, reset: bool = True) -> Any:
-    """Rows, and labels if given, that are good for an estimator."""
+    """Validate rows, and labels if given, for an estimator."""
     check_numbers(X, "X")
     try:
         with np.errstate(all="ignore"):  # conversions, and sums of what is not finite
@@ -50,7 +51,7 @@ def check_rows(estimator: Any, X: Any, *y: Any, reset: bool = True) -> Any:
 def check_training(
     estimator: Any, X: Any, y: Any, sample_weight: Any, *, reset: bool = True
 ) -> tuple[Any, Any, Any]:
-    """Rows, labels of classes as an ndarray, and weights or None."""
+    """Validate rows, labels, which become an ndarray, and weights if given."""
     X, y = check_rows(estimator, X, y, reset=reset)
     try:
         if reset or to_numpy(y).dtype.kind == "O":  # otherwise the classes are known
@@ -105,7 +106,7 @@ def _only_looks_real(value: Any) -> bool:
 
 
 def as_float(value: Any) -> float:
-    """Return a number as a float; NaN for values that are no numbers a float holds."""
+    """Return a number as a float, or NaN if a float cannot hold the value."""
     found = math.nan
     if isinstance(value, numbers.Real) and not _only_looks_real(value):
         with suppress(OverflowError):
@@ -114,7 +115,7 @@ def as_float(value: Any) -> float:
 
 
 def check_number(value: Any, name: str) -> None:
-    """Refuse truth values as numbers, and numbers that no float can hold."""
+    """Refuse bools, and numbers that a float cannot hold."""
     if isinstance(value, bool):
         raise ValueError(f"{name} must be a number, not a bool, found {value}.")
     if isinstance(value, numbers.Real) and math.isnan(as_float(value)):
@@ -124,7 +125,7 @@ def check_number(value: Any, name: str) -> None:
 
 
 def check_numbers(values: Any, name: str, *, times: bool = False) -> None:
-    """Refuse tensors that need a gradient, and times, which NumPy takes for numbers."""
+    """Refuse tensors that require a gradient, and times unless they are allowed."""
     if getattr(values, "requires_grad", False):
         raise ValueError(
             f"{name} requires a gradient, which would be lost: pass {name}.detach()."
@@ -141,7 +142,7 @@ def check_numbers(values: Any, name: str, *, times: bool = False) -> None:
 
 
 def rows_and_weights(X: Any, weights: Any, name: str = "X") -> tuple[Any, Any]:
-    """Rows of shape (n, d), finite floats, and their weights of shape (n,) or None."""
+    """Return finite rows of shape (n, d), and weights of shape (n,) or None."""
     with naming(name):
         check_numbers(X, name)
         with np.errstate(all="ignore"):
@@ -154,9 +155,9 @@ def rows_and_weights(X: Any, weights: Any, name: str = "X") -> tuple[Any, Any]:
 
 
 def check_weights(weights: Any, X: Any, name: str = "sample_weight") -> Any:
-    """Weights of the rows of ``X`` in double precision, or None.
+    """Return the weights of the rows of ``X`` in double precision, or None.
 
-    Finite, not negative, not all zero; a number stands for that weight of every row.
+    They are finite, not negative and not all zero. A number is the weight of all rows.
     """
     if weights is None:
         return None
@@ -183,7 +184,7 @@ def check_weights(weights: Any, X: Any, name: str = "sample_weight") -> Any:
 
 
 def distortion(epsilon: Any) -> float:
-    """Return the distortion as a float."""
+    """Return a distortion, which is positive and finite, as a float."""
     value = as_float(epsilon)
     if not 0.0 < value < math.inf:
         raise ValueError(
@@ -193,21 +194,21 @@ def distortion(epsilon: Any) -> float:
 
 
 def _shown(value: Any) -> str:
-    """Show a number of NumPy like one of Python."""
+    """Return the representation of a number, without the type if it is NumPy's."""
     return repr(value.item() if isinstance(value, np.generic) else value)
 
 
 def memberships(y: Any, X: Any) -> Any:
-    """Labels as integers from 0, or memberships of shape (n, k), beside ``X``."""
+    """Return labels as integers from 0, or memberships (n, k), where ``X`` lives."""
     with naming("y"):
         check_numbers(y, "y", times=True)
         if not isinstance(y, type(X)):
             y = np.asarray(y)
         check_consistent_length(X, y)
         if y.ndim != 2:
-            return _codes(y, X)
+            return _integer_labels(y, X)
         try:
-            return _shares(y, X)
+            return _memberships(y, X)
         except ValueError as error:
             if y.shape[1] != 1:
                 raise
@@ -217,7 +218,8 @@ def memberships(y: Any, X: Any) -> Any:
             ) from error
 
 
-def _shares(Pi: Any, X: Any) -> Any:
+def _memberships(Pi: Any, X: Any) -> Any:
+    """Return memberships in groups, which sum to one in every row."""
     xp = namespace(X)
     (Pi,) = move_to(X, Pi)
     Pi = check_array(Pi, dtype=X.dtype, input_name="y")
@@ -231,7 +233,8 @@ def _shares(Pi: Any, X: Any) -> Any:
     return Pi / sums[:, None]
 
 
-def _codes(labels: Any, X: Any) -> Any:
+def _integer_labels(labels: Any, X: Any) -> Any:
+    """Return labels as integers from 0."""
     if labels.ndim != 1:
         raise ValueError(
             "must be labels of shape (n,) or memberships of shape (n, k), found an "
@@ -242,14 +245,14 @@ def _codes(labels: Any, X: Any) -> Any:
         raise ValueError(f"labels must be finite and not missing, found {missing[0]}.")
     xp = namespace(labels)
     try:
-        codes = xp.unique_inverse(labels)[1]
+        integers = xp.unique_inverse(labels)[1]
     except TypeError as error:
         raise ValueError(f"labels must be of one kind that sorts: {error}.") from error
-    return move_to(X, xp.reshape(codes, (X.shape[0],)))[0]
+    return move_to(X, xp.reshape(integers, (X.shape[0],)))[0]
 
 
 def _missing(labels: Any) -> list[Any]:
-    """Missing values among labels: NaN, infinity, and None or pandas' NA as objects."""
+    """Return missing labels: NaN, infinity, and None or NA of pandas as objects."""
     xp = namespace(labels)
     if xp is np and labels.dtype == object:
         return [x for x in labels.tolist() if x is None or _is_nan(x)]
@@ -260,7 +263,7 @@ def _missing(labels: Any) -> list[Any]:
 
 
 def _is_nan(label: Any) -> bool:
-    """Whether a label is not equal to itself; pandas' NA refuses to say."""
+    """Whether a label differs from itself; NA of pandas raises an error if asked."""
     try:
         return bool(label != label)  # noqa: PLR0124
     except TypeError:

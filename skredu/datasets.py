@@ -20,7 +20,7 @@ from skredu._checks import as_float, check_integer, naming
 __all__ = ["make_gaussians_on_sphere", "make_shifted_signals", "make_subspaces"]
 
 # Limit of noise, offset and scale, such that sums of a few do not overflow.
-LARGEST = 1e300
+MAX_LENGTH = 1e300
 
 Seed = int | np.random.RandomState | None
 
@@ -115,11 +115,11 @@ def make_subspaces(
     [40, 104, 104, 150]
     """
     n_features = check_integer(n_features, "n_features", 1)
-    dimensions = _integers(dimensions, "dimensions", 0, n_features)
-    counts = _counts(n_samples, len(dimensions))
+    dimensions = _check_integers(dimensions, "dimensions", 0, n_features)
+    counts = _check_counts(n_samples, len(dimensions))
     n_outliers = check_integer(n_outliers, "n_outliers", 0)
-    noise, offset = _size(noise, "noise"), _size(offset, "offset")
-    scale, rng = _size(scale, "scale"), _generator(random_state)
+    noise, offset = _check_length(noise, "noise"), _check_length(offset, "offset")
+    scale, rng = _check_length(scale, "scale"), _check_random_state(random_state)
 
     subspaces = [_subspace(rng, m, n_features, offset) for m in dimensions]
     parts = [
@@ -131,7 +131,7 @@ def make_subspaces(
     reach = np.max(np.abs(X))
     X = np.concatenate([X, rng.uniform(-reach, reach, (n_outliers, n_features))])
     y = np.concatenate([_labels(counts), np.full(n_outliers, -1)])
-    X, y = _mixed(rng, shuffle, X, y)
+    X, y = _shuffled(rng, shuffle, X, y)
     return (X, y, subspaces) if return_subspaces else (X, y)
 
 
@@ -205,15 +205,15 @@ def make_gaussians_on_sphere(
     if n_features is None:
         n_features = n_classes
     n_features = check_integer(n_features, "n_features", n_classes)
-    counts = _counts(n_samples, n_classes)
-    noise, rng = _size(noise, "noise"), _generator(random_state)
+    counts = _check_counts(n_samples, n_classes)
+    noise, rng = _check_length(noise, "noise"), _check_random_state(random_state)
 
     y = _labels(counts)
     unit = max(1.0, noise)  # the square of large noise does not overflow
     X = np.eye(n_classes, n_features)[y] / unit
     X += noise / unit * rng.standard_normal(X.shape)
     X /= np.linalg.norm(X, axis=1, keepdims=True)
-    X, y = _mixed(rng, shuffle, X, y)
+    X, y = _shuffled(rng, shuffle, X, y)
     return X, y
 
 
@@ -293,15 +293,15 @@ def make_shifted_signals(
     n_timesteps = check_integer(n_timesteps, "n_timesteps", 8 * _periods(n_classes - 1))
     last = n_timesteps - 1
     last = last if max_shift is None else check_integer(max_shift, "max_shift", 0, last)
-    counts = _counts(n_samples, n_classes)
-    noise, rng = _size(noise, "noise"), _generator(random_state)
+    counts = _check_counts(n_samples, n_classes)
+    noise, rng = _check_length(noise, "noise"), _check_random_state(random_state)
 
     y = _labels(counts)
     shifts = rng.randint(0, last + 1, len(y))
     waveforms = np.stack([_waveform(j, n_timesteps) for j in range(n_classes)])
     X = waveforms[y[:, None], (np.arange(n_timesteps) - shifts[:, None]) % n_timesteps]
     X += noise * rng.standard_normal(X.shape)
-    X, y, shifts = _mixed(rng, shuffle, X, y, shifts)
+    X, y, shifts = _shuffled(rng, shuffle, X, y, shifts)
     return (X, y, shifts) if return_shifts else (X, y)
 
 
@@ -318,6 +318,7 @@ def _subspace(
 def _coefficients(
     rng: np.random.RandomState, distribution: str, shape: tuple[int, int]
 ) -> Any:
+    """Draw the coefficients of the rows of a group."""
     if distribution == "uniform":
         return rng.uniform(-1.0, 1.0, shape)
     if distribution == "gaussian":
@@ -341,25 +342,27 @@ def _waveform(label: int, n_timesteps: int) -> Any:
 
 
 def _labels(counts: list[int]) -> Any:
+    """Return the labels of groups of these sizes."""
     return np.repeat(np.arange(len(counts)), counts)
 
 
-def _mixed(rng: np.random.RandomState, mix: bool, *arrays: Any) -> tuple[Any, ...]:
+def _shuffled(rng: np.random.RandomState, mix: bool, *arrays: Any) -> tuple[Any, ...]:
     """Apply one random order to the rows of all arrays, if ``mix`` is true."""
     order = rng.permutation(len(arrays[0])) if mix else slice(None)
     return tuple(array[order] for array in arrays)
 
 
-def _generator(random_state: Seed) -> np.random.RandomState:
+def _check_random_state(random_state: Seed) -> np.random.RandomState:
+    """Return a generator of random numbers."""
     with naming("random_state"):
         return check_random_state(random_state)
 
 
-def _counts(n_samples: Any, n_groups: int) -> list[int]:
+def _check_counts(n_samples: Any, n_groups: int) -> list[int]:
     """Return the number of samples in each group."""
     if isinstance(n_samples, numbers.Integral):
         return [check_integer(n_samples, "n_samples", 1)] * n_groups
-    counts = _integers(n_samples, "n_samples", 1)
+    counts = _check_integers(n_samples, "n_samples", 1)
     if len(counts) != n_groups:
         raise ValueError(
             f"Bad n_samples: must be one integer, or one for each of the {n_groups} "
@@ -368,7 +371,10 @@ def _counts(n_samples: Any, n_groups: int) -> list[int]:
     return counts
 
 
-def _integers(values: Any, name: str, low: int, high: float = np.inf) -> list[int]:
+def _check_integers(
+    values: Any, name: str, low: int, high: float = np.inf
+) -> list[int]:
+    """Return integers of a range as a list."""
     try:
         values = list(values)
     except TypeError as error:
@@ -380,9 +386,10 @@ def _integers(values: Any, name: str, low: int, high: float = np.inf) -> list[in
     return [check_integer(value, name, low, high) for value in values]
 
 
-def _size(value: Any, name: str) -> float:
-    size = as_float(value)
-    if not 0.0 <= size <= LARGEST:
-        allowed = f"a finite number from 0 to {LARGEST:g}"
+def _check_length(value: Any, name: str) -> float:
+    """Return a length as a float."""
+    length = as_float(value)
+    if not 0.0 <= length <= MAX_LENGTH:
+        allowed = f"a finite number from 0 to {MAX_LENGTH:g}"
         raise ValueError(f"Bad {name}: must be {allowed}, found {value!r}.")
-    return size
+    return length
