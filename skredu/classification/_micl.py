@@ -24,7 +24,7 @@ from skredu._progress import Progress, watched
 from skredu.classification._base import CodingClassifier
 from skredu.classification._kernel import KernelClasses, check_used, products_of
 from skredu.classification._local import LocalClasses
-from skredu.classification._streaming import LinearStream
+from skredu.classification._stream import LinearStream
 from skredu.coding._choose import Choice, check_priors, choose
 from skredu.coding._classes import Classes
 from skredu.coding._rows import (

@@ -1,73 +1,88 @@
-"""Rows that come in parts: they wait, as they are, until there are many."""
+"""Samples of `MICLClassifier` that come in parts."""
 
 from __future__ import annotations
 
-import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from skredu._compat import namespace
-from skredu.classification._selection import MAX_ROWS, Codes
-from skredu.classification._training import Training, keep_evenly
+from skredu._base import StreamEstimator
+from skredu.coding._choose import Choice
+from skredu.coding._rows import Rows, Summary, in_unit
 from skredu.coding._scatter import Scatter
 
-# Entries of rows that wait for a stream to need them: 8 MB in double precision.
-MOST_WAITING = 2**20
 
+class LinearStream(StreamEstimator):
+    """What `MICLClassifier` keeps of the rows so far, and makes from them.
 
-def stream_of(
-    scatters: list[Scatter] | None, stay: Codes | None, n_classes: int
-) -> dict[str, Any]:
-    """Plain state of a stream that starts with scatters, or without rows.
-
-    ``waiting`` holds rows that are not in the scatters yet, ``kept`` rows to choose by,
-    ``stay`` a choice to stay with.
+    The state ``_stream`` holds a `Summary` of the rows, the choice of `fit` to stay
+    with, and the parameters that were set when the last rows came.
     """
-    known = [None] * n_classes if scatters is None else [vars(s) for s in scatters]
-    stays = None if stay is None else {**vars(stay), "log_priors": None}
-    return {"scatters": known, "waiting": [], "kept": None, "stay": stays}
 
+    epsilon: Any
+    priors: Any
+    calibrate: bool
+    assume_centered: bool
+    classes_: Any
+    _unit: float
+    # methods of the classifier
+    _given_epsilon: Any
+    _fit_linear: Any
 
-def scatters_of(
-    rows: Training, estimator: Any, before: list[Any] | None = None
-) -> list[Scatter]:
-    """Scatters of the classes, merged with the states of those before."""
-    states = [None] * len(rows.sizes) if before is None else before
-    old = [None if state is None else Scatter(**state) for state in states]
-    epsilon = estimator._given_epsilon()
-    return rows.scatters(old, estimator.assume_centered, epsilon)
+    def _keep(
+        self, summary: Summary, choice: dict[str, Any] | None, parameters: Any
+    ) -> None:
+        """Keep what is known of all rows so far, and the parameters of now."""
+        rest = {"choice": choice, "parameters": parameters, "found": None}
+        self._stream = {**summary.to_state(), **rest}
 
+    def _settled(self, summary: Summary, choice: Any) -> Summary:
+        """Summary whose rows that wait are in the scatters."""
+        epsilon, unit = self._given_epsilon(), self._unit
+        keep = choice is None and (self.epsilon == "auto" or self.calibrate)
 
-def merged(stream: dict[str, Any], estimator: Any) -> dict[str, Any]:
-    """Return a stream whose rows that wait are merged with those before."""
-    rows, kept = all_waiting(stream["waiting"], estimator.classes_), stream["kept"]
-    chooses = estimator.epsilon == "auto" or estimator.calibrate
-    if chooses and stream["stay"] is None:
-        kept = keep_evenly(kept, rows, MAX_ROWS)
-    rows = rows.scaled(estimator._unit)
-    scatters = scatters_of(rows, estimator, stream["scatters"])
-    known = [vars(scatter) for scatter in scatters]
-    return {**stream, "scatters": known, "kept": kept, "waiting": []}
+        def scatters_of(rows: Rows, before: list[Scatter] | None) -> list[Scatter]:
+            rows = replace(rows, source=in_unit(rows.source, unit))
+            return rows.scatters(before, self.assume_centered, epsilon)
 
+        return summary.settled(self.classes_, scatters_of, keep=keep)
 
-def wait(waiting: list[dict[str, Any]], rows: Training) -> list[dict[str, Any]]:
-    """Let copies of rows of a stream wait until there are many."""
-    X, codes, weights = rows.as_they_came()
-    if weights is None:
-        xp = namespace(X)
-        weights = xp.ones(X.shape[0], dtype=X.dtype, device=X.device)
-    return [*waiting, {"X": X, "codes": codes, "weights": weights}]
+    def _check_goes_on(self, stream: dict[str, Any]) -> None:
+        """Check which parameters must be those of the calls before."""
+        if not stream:
+            return
+        names = ["assume_centered", "calibrate"]
+        if stream["choice"] is not None and self.calibrate:
+            names += ["epsilon", "priors"]  # `fit` calibrated by them
+        before = stream["parameters"]
+        now, then = self.epsilon == "auto", before["epsilon"] == "auto"
+        found = [("epsilon == 'auto'", now, then)]
+        found += [(name, getattr(self, name), before[name]) for name in names]
+        for name, now, then in found:
+            if not np.array_equal(now, then):
+                raise ValueError(
+                    f"{name} is {now} and was {then} before: between calls of "
+                    "partial_fit it must stay; call fit to start again."
+                )
 
+    def _follow(self, stream: dict[str, Any]) -> dict[str, Any]:
+        """Fit a twin with the parameters that were set when the rows came."""
+        twin = type(self)(**stream["parameters"])
+        twin.classes_, twin._unit = self.classes_, self._unit
+        summary = twin._settled(Summary.of_state(stream), stream["choice"])
+        before = None if stream["choice"] is None else Choice(**stream["choice"])
+        scatters, rows, shares = summary.scatters, None, None
+        assert scatters is not None
+        if summary.kept is not None:
+            rows = Rows.of_kept(summary.kept, self.classes_).merged()
+            rows = replace(rows, source=in_unit(rows.source, self._unit))
+            if summary.kept["stride"] == 1:  # all: the model of `fit`, to the last bit
+                given, shares = twin._given_epsilon(), rows.shares()
+                scatters = rows.scatters(None, twin.assume_centered, given)
+        return twin._fit_linear(scatters, rows, shares, before)[1]
 
-def are_many(waiting: list[dict[str, Any]]) -> bool:
-    """Whether rows that wait take so much memory that they should be merged."""
-    return sum(math.prod(part["X"].shape) for part in waiting) >= MOST_WAITING
-
-
-def all_waiting(waiting: list[dict[str, Any]], classes: Any) -> Training:
-    """Order the rows that wait by class."""
-    xp = namespace(waiting[0]["X"])
-    joins = {"X": xp.concat, "codes": np.concatenate, "weights": xp.concat}
-    rows = {name: join([p[name] for p in waiting]) for name, join in joins.items()}
-    return Training.of_kept(rows, classes)
+    def _forget(self) -> None:
+        """Drop what followed from other rows."""
+        for name in (*self._following, "_stream", "gamma_"):
+            self.__dict__.pop(name, None)

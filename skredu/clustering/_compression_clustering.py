@@ -21,7 +21,6 @@ from skredu._compat import (
     with_callbacks,
 )
 from skredu._progress import OldProgress as Progress
-from skredu.classification._training import check_reach, unit_of
 from skredu.clustering._codes import codes_of, effective_dimensions, extra_bits
 from skredu.clustering._distortion import EPSILONS, elect, path, spread_of, total_bits
 from skredu.clustering._prepare import prepare
@@ -30,6 +29,7 @@ from skredu.clustering._solve import Data, Solution, solve
 from skredu.clustering._tree import Tree
 from skredu.clustering._wish import Found, Wish, named
 from skredu.coding._linalg import BLOCK
+from skredu.coding._rows import check_reach, unit_of
 
 # No distortion is smaller: rows that lie closer are the same.
 SMALLEST = 1e-300
