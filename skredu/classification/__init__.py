@@ -1,4 +1,4 @@
-"""Classifiers by coding length."""
+"""Classifiers based on coding lengths."""
 
 from skredu.classification._micl import MICLClassifier
 from skredu.classification._nearest_subspace import NearestSubspaceClassifier

@@ -1,4 +1,4 @@
-"""What the classifiers share: rows at the door, and a score for every class."""
+"""Base classes of the classifiers: one score per class, and probabilities."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class ScoringClassifier(ClassifierMixin, SkreduEstimator):
     """Base class of classifiers with one score per class; the highest score wins."""
 
     classes_: Any
-    _reference: ClassVar[str]  # a fitted array, in the namespace of the rows
+    _reference: ClassVar[str]  # name of a fitted array, in the namespace of the samples
 
     @abstractmethod
     def _scores(self, X: Any) -> Any:
-        """Scores of checked rows in every class, of shape (n, k)."""
+        """Return the scores of validated samples in every class, of shape (n, k)."""
 
     def decision_function(self, X: Any) -> Any:
         """Compute the score of each sample in every class.
@@ -55,7 +55,7 @@ class ScoringClassifier(ClassifierMixin, SkreduEstimator):
         return self._comparable(scores)
 
     def _comparable(self, scores: Any) -> Any:
-        """Scores whose columns can be compared between rows."""
+        """Return scores whose columns can be compared between samples."""
         return scores
 
     def predict(self, X: Any) -> Any:
@@ -138,8 +138,8 @@ class CodingClassifier(ScoringClassifier):
         """
         log_proba = self._log_proba(X, "predict_proba")
         xp = namespace(log_proba)
-        # From there on slower than exp, which is zero beyond -745: classes that are
-        # possible keep a probability greater than zero, and their order.
+        # Below this value, decrease more slowly than exp, which is zero below -745. So
+        # possible classes keep a positive probability, and their order.
         start = -700.0
         proba = xp.exp(at_least(log_proba, start))
         return proba * (start / -at_least(-log_proba, -start))
@@ -149,17 +149,17 @@ class CodingClassifier(ScoringClassifier):
         return log_softmax(scores * (math.log(2.0) / self.temperature_))
 
     def _comparable(self, scores: Any) -> Any:
-        """Bits relative to those of all classes together.
+        """Return bits relative to those of all classes together.
 
-        A row that is far from every class costs many bits in each: they say nothing
-        about its class.
+        A sample that is far from every class costs many bits in each of them. This
+        common part says nothing about its class.
         """
         nat = math.log(2.0) / self.temperature_
         return log_softmax(scores * nat) / nat
 
 
 def take_labels(classes: Any, best: Any) -> Any:
-    """Labels of classes chosen by index: numbers where ``best`` lives, else NumPy."""
+    """Return labels by index, on the device of ``best`` if they are numbers."""
     xp = namespace(best)
     if xp is np or classes.dtype.kind not in "biuf":
         return classes[np.asarray(best)]

@@ -1,7 +1,7 @@
-r"""MICL in the span of the training rows: everything from products, never features.
+r"""MICL in the span of the training samples, computed from inner products only.
 
-A class is factored by the eigenvectors of its centred Gram matrix; a row then needs
-its products with the rows of the class and with itself. What of a row lies outside
+A class is factored by the eigenvectors of its centred Gram matrix. A new sample then
+needs its products with the samples of the class and with itself. The component outside
 the span of the class is the rest of its squared norm, so nothing is approximated.
 """
 
@@ -29,7 +29,7 @@ from skredu.coding._rows import Rows, root_spread
 Floats = NDArray[np.float64]
 
 EPS = float(np.finfo(np.float64).eps)
-# Rows whose products with each other are computed for the diagonal alone.
+# Number of samples whose mutual products are computed for the diagonal only.
 NORM_BLOCK = 32
 
 
@@ -43,7 +43,7 @@ USED: dict[str, tuple[Any, tuple[str, ...]]] = {
 
 
 def check_used(estimator: Any) -> None:
-    """Refuse parameters that the kernel of an estimator does not use."""
+    """Raise an error for parameters that the kernel of an estimator does not use."""
     kernel = estimator.kernel
     kind = "a callable" if callable(kernel) else kernel
     for name, (unused, kernels) in USED.items():
@@ -59,16 +59,16 @@ def check_used(estimator: Any) -> None:
 class KernelGroup(Group):
     """A coded class in feature space.
 
-    Features of rows are their products with all training rows and, last, with
+    The features of samples are their products with all training samples and, last, with
     themselves, of shape (1, n + 1, b). The eigenvectors in ``basis`` are combinations
-    of the rows of the class, and ``mean`` holds the shares of these in the mean.
+    of the samples of the class, and ``mean`` contains the shares of these in the mean.
 
     Parameters
     ----------
     start : int, default=0
-        Position of the first row of the class among the training rows.
+        Position of the first sample of the class among the training samples.
     products : array of shape (n_j,)
-        Products of the rows of the class with their mean.
+        Products of the samples of the class with their mean.
     mean_square : float, default=0.0
         Squared norm of the mean.
     """
@@ -78,7 +78,7 @@ class KernelGroup(Group):
     mean_square: float = 0.0
 
     def to_state(self, **needed: bool) -> dict[str, Any]:
-        """Return what predictions need as arrays, numbers and dicts."""
+        """Return everything that predictions need as arrays, numbers and containers."""
         names = ("start", "products", "mean_square")
         return {
             **super().to_state(**needed),
@@ -86,7 +86,7 @@ class KernelGroup(Group):
         }
 
     def width(self, n_epsilons: int) -> int:
-        """Numbers that one row takes while it is coded."""
+        """Return how many numbers one sample takes while it is coded."""
         return 3 * (self.start + len(self.products) + n_epsilons)
 
     def _mean_square(self) -> float:
@@ -96,7 +96,7 @@ class KernelGroup(Group):
         return self.mean @ self._own(Z), Z[0, -1]
 
     def _own(self, Z: Any) -> Any:
-        """Products of rows with those of the class, (n_j, b)."""
+        """Return the products of samples with those of the class, (n_j, b)."""
         return Z[0, self.start : self.start + len(self.products)]
 
     def _resolved(self, Z: Any, c: Any) -> tuple[Any, Any]:
@@ -123,7 +123,7 @@ def kernel_group(
     ``eps`` is the relative rounding error of the products.
     """
     n = float(weights.sum())
-    # centring leaves rounding of the products behind
+    # rounding errors of the products remain after centring
     floor = len(K) * eps * float((weights * np.abs(K.diagonal())).max())
     shares, roots = weights / n, np.sqrt(weights)
     products, mean_square = np.zeros(len(K)), 0.0
@@ -160,9 +160,9 @@ def kernel_group(
 
 
 def span(K: Floats, eps: float = EPS) -> tuple[NDArray[np.intp], Floats]:
-    """Rows that span all, by their Gram matrix (n, n), and the factor of their own.
+    """Find samples that span all others, and their factor, by their Gram matrix (n, n).
 
-    The number of rows is the rank; the factor is lower-triangular.
+    The number of samples is the rank, and the factor is lower-triangular.
     """
     top = float(K.diagonal().max(initial=0.0))
     if top <= 0.0:
@@ -173,7 +173,7 @@ def span(K: Floats, eps: float = EPS) -> tuple[NDArray[np.intp], Floats]:
 
 
 class Products:
-    """Products of rows with the training rows and with themselves.
+    """Products of samples with the training samples and with themselves.
 
     Parameters
     ----------
@@ -181,16 +181,17 @@ class Products:
     parameters : dict
         Keyword arguments of the kernel.
     X : array of shape (n, d) or None
-        The training rows, less the origin; None if products are precomputed.
+        The training samples minus the origin; None if products are precomputed.
     origin : array of shape (d,), default=0.0
-        What is subtracted from rows first: distances far from zero keep their digits.
+        Vector that is subtracted from samples first, so that distances far from zero
+        are precise.
     by_pairs : bool, default=False
-        The kernel is a function of two rows, not of two matrices.
+        Whether the kernel is a function of two samples instead of two arrays.
     index : array of shape (n,), default=None
-        Columns of the sorted training rows in products that are precomputed.
+        Columns of the sorted training samples in precomputed products.
     norms : float or tuple of arrays, default=None
-        From which their squared norms follow: the one that all training rows have, or
-        the span of these, see `span`.
+        Determines squared norms: the common norm of all training samples, or their
+        span; see `span`.
     """
 
     def __init__(
@@ -208,7 +209,7 @@ class Products:
         self.index, self.norms = index, norms
 
     def __call__(self, X: Any) -> Floats:
-        """Features (1, n + 1, b): products with the training rows and themselves."""
+        """Return features (1, n + 1, b): products with the training samples and own."""
         if self.kernel == "precomputed":
             K = np.asarray(X[:, self.index], dtype=np.float64)
             if isinstance(self.norms, float):
@@ -218,7 +219,7 @@ class Products:
                 factor, K[:, pivots].T, lower=True, check_finite=False
             )
             return as_features(K, np.einsum("ij,ij->j", solved, solved))
-        # rounding in single precision would pass for further dimensions
+        # rounding errors of single precision would appear as additional dimensions
         X = X.astype(np.float64, copy=False) - self.origin
         size = 1 if self.by_pairs else NORM_BLOCK
         norms = [
@@ -228,7 +229,7 @@ class Products:
         return as_features(self._kernel(X, self.X), np.concatenate(norms))
 
     def gram(self) -> Floats:
-        """Products of the training rows with each other."""
+        """Return the products of the training samples with each other."""
         X = self.X.astype(np.float64)
         return self._kernel(X, X)
 
@@ -236,14 +237,14 @@ class Products:
         Y = Y.astype(np.float64, copy=False)
         if callable(self.kernel):
             return self._called(X, Y)
-        if self.kernel == "cosine":  # rows of any size have an angle
+        if self.kernel == "cosine":  # samples of any magnitude have an angle
             X, Y = _of_size_one(X), _of_size_one(Y)
         with np.errstate(over="ignore", invalid="ignore"):
             K = pairwise_kernels(X, Y, metric=self.kernel, **self.parameters)
         return self._checked(np.asarray(K, dtype=np.float64))
 
     def _called(self, X: Any, Y: Any) -> Floats:
-        """Products by a callable; half of those of equal rows, which are symmetric."""
+        """Evaluate a callable; for equal arrays, only half of the symmetric result."""
         shape = (len(X), len(Y))
         if not self.by_pairs:
             return self._checked(self._numbers(self.kernel, X, Y, shape))
@@ -263,7 +264,7 @@ class Products:
         return np.array([self.kernel(x, y, **parameters) for y in Y])
 
     def _numbers(self, function: Any, X: Any, Y: Any, shape: tuple[int, ...]) -> Floats:
-        """Values of a function, which must be real numbers of a shape."""
+        """Return the values of a function if they are real and of the right shape."""
         try:
             with np.errstate(all="ignore"):
                 values = np.asarray(function(X, Y, **self.parameters))
@@ -293,10 +294,10 @@ class Products:
 
 
 def gives_matrices(kernel: Any, parameters: dict[str, Any], X: Any) -> bool:
-    """Whether a function gives a matrix for two arrays of rows.
+    """Return whether a function returns a matrix for two arrays of samples.
 
-    It is tried on two numbers of rows that differ from each other and from the number
-    of features: a function of two rows fails then, or gives something else.
+    It is called with two numbers of samples that differ from each other and from the
+    number of features: a function of two samples then fails or returns something else.
     """
     n, m = (2, 3) if X.shape[1] not in (2, 3) else (4, 5)
     rows = np.resize(X, (m, X.shape[1]))
@@ -309,21 +310,21 @@ def gives_matrices(kernel: Any, parameters: dict[str, Any], X: Any) -> bool:
 
 
 def _of_size_one(X: Any) -> Any:
-    """Rows whose largest entry is one; rows of zeros stay."""
+    """Scale samples such that their largest entry is one; zeros stay zeros."""
     X = np.asarray(X, dtype=np.float64)
     sizes = np.abs(X).max(axis=1, keepdims=True)
     return X / np.where(sizes > 0.0, sizes, 1.0)
 
 
 def as_features(K: Floats, norms: Any) -> Floats:
-    """Put products (b, n) and squared norms (b,) together, of shape (1, n + 1, b)."""
+    """Combine products (b, n) and squared norms (b,) to features (1, n + 1, b)."""
     rows = np.empty((len(K), K.shape[1] + 1))
     rows[:, :-1], rows[:, -1] = K, norms
     return rows.T[None]
 
 
 def products_of(rows: Rows, estimator: Any, unit: float) -> list[Products]:
-    """Products for the kernel parameters of an estimator; several to choose from.
+    """Return products for the kernel parameters of an estimator, or several candidates.
 
     ``rows`` are in units of ``unit``, and so is the ``gamma`` of the products.
     """
@@ -339,28 +340,28 @@ def products_of(rows: Rows, estimator: Any, unit: float) -> list[Products]:
     elif kernel == "poly":
         gammas = [1.0 / rows.spread(assume_centered=True) ** 2]
     else:
-        # the mean squared distance of two rows is twice that to the mean
+        # the mean squared distance of two samples is twice that from the mean
         gammas = [0.5 / rows.spread(assume_centered=False) ** 2]
         if estimator.epsilon == "auto":
             gammas.append(gammas[0] / 8.0)
     if kernel == "poly":
         more = {"degree": estimator.degree, "coef0": estimator.coef0}
         return [Products(kernel, {"gamma": value, **more}, X) for value in gammas]
-    # a kernel of distances does not change when all rows move
+    # a kernel of distances does not change if all samples are shifted
     origin = X.mean(axis=0, dtype=np.float64)
     X = X - origin
     return [Products(kernel, {"gamma": gamma}, X, origin) for gamma in gammas]
 
 
 class KernelClasses(Classes):
-    """Classes by the products of their rows.
+    """Classes represented by the products of their samples.
 
     Parameters
     ----------
     groups : list of KernelGroup
-        The training rows are sorted by class.
+        Groups of the training samples, which are sorted by class.
     products : Products
-        Makes features of rows.
+        Computes the features of samples.
     """
 
     def __init__(self, groups: list[KernelGroup], products: Products) -> None:
@@ -377,7 +378,7 @@ class KernelClasses(Classes):
         assume_centered: bool,
         progress: Progress = UNWATCHED,
     ) -> KernelClasses:
-        """Factor every class from the products of the training rows."""
+        """Factor every class from the products of the training samples."""
         eps = EPS
         with progress.task("products"):
             if products.kernel == "precomputed":
@@ -409,15 +410,15 @@ class KernelClasses(Classes):
         return classes
 
     def features(self, X: Any) -> Any:
-        """Features of rows (b, d): products with the training rows and themselves."""
+        """Return the products of samples with the training samples and themselves."""
         return self.products(X)
 
     def training(self, index: Any) -> Floats:
-        """Features of some training rows, which are known."""
+        """Return the features of some training samples, which are known."""
         return as_features(self.gram[index], self.gram.diagonal()[index])
 
     def to_state(self) -> dict[str, Any]:
-        """Return what predictions need as arrays, numbers and containers."""
+        """Return everything that predictions need as arrays, numbers and containers."""
         groups = [group.to_state() for group in self.groups]
         return {"groups": groups, "products": vars(self.products)}
 

@@ -1,7 +1,8 @@
-r"""Local MICL: a class is what lies nearest to the row (Wright et al. 2007, section 3).
+r"""Local MICL: classes consist of near samples (Wright et al. 2007, section 3).
 
-Each class is replaced by the ``n_neighbors`` rows of it nearest to the row, counted
-with their weights, and their length with and without the row is compared.
+Each class is replaced by its ``n_neighbors`` samples that are nearest to the new
+sample, counted with their weights, and their length with and without the new sample is
+compared.
 """
 
 from __future__ import annotations
@@ -20,20 +21,20 @@ Floats = NDArray[np.float64]
 
 
 class LocalGroup:
-    """A class by its rows nearest to the row that is coded.
+    """A class represented by its samples that are nearest to the coded sample.
 
     Parameters
     ----------
     X : array of shape (n_j, d)
-        The rows of the class, less ``shift``.
+        The samples of the class minus ``shift``.
     weights : array of shape (n_j,)
     search : NearestNeighbors
-        Finds the nearest of the rows.
+        Finds the nearest samples.
     n_neighbors : int
-        Weight of the neighbours that stand for the class.
+        Weight of the neighbours that represent the class.
     shift : array of shape (d,), or None
-        Where the rows are counted from, so that far from the origin distances keep
-        their digits; None to code linear subspaces through the origin.
+        Vector that is subtracted from samples, so that distances far from the origin
+        are precise; None to code linear subspaces through the origin.
     """
 
     def __init__(
@@ -47,29 +48,29 @@ class LocalGroup:
         self.X, self.weights, self.search = X, weights, search
         self.n_neighbors, self.mean = n_neighbors, shift
         self.n = float(weights.sum())
-        # rows that weigh n_neighbors whichever they are, and one to leave out
+        # samples whose weight is at least n_neighbors, and one to leave out
         sums = np.cumsum(np.sort(weights))
         self.enough = min(int(np.searchsorted(sums, n_neighbors)) + 2, len(sums))
 
     def to_state(self) -> dict[str, Any]:
-        """Return what predictions need as arrays, numbers and containers."""
+        """Return everything that predictions need as arrays, numbers and containers."""
         names = ("X", "weights", "search", "n_neighbors")
         return {**{name: getattr(self, name) for name in names}, "shift": self.mean}
 
     def width(self, n_epsilons: int) -> int:
-        """Numbers that one row takes: its neighbours of the class, four times."""
+        """Return how many numbers one sample takes: its neighbours, four times."""
         return 4 * (self.enough + 1) * self.X.shape[1]
 
     def length(self, epsilons: Any) -> Any:
-        """Nats of the class itself, all of its rows, of shape (e,)."""
+        """Return the length of all samples of the class in nats, of shape (e,)."""
         return _nats(self.X[None], self.weights[None], epsilons, self.mean)[0]
 
     def extra(self, Z: Any, epsilons: Any) -> Any:
-        """Extra nats (b, e) of rows that are not in the class."""
+        """Return the extra nats (b, e) of samples that are not in the class."""
         return self._extra(Z, epsilons, None)
 
     def without(self, Z: Any, epsilons: Any, weights: Any, part: Any) -> Any:
-        """Extra nats (b, e) of rows at positions ``part`` of the class, left out."""
+        """Return the extra nats (b, e) of left-out samples at positions ``part``."""
         return self._extra(Z, epsilons, part)
 
     def _extra(self, Z: Any, epsilons: Floats, own: Any) -> Floats:
@@ -88,7 +89,7 @@ class LocalGroup:
 
 
 class LocalClasses(Classes):
-    """Classes by their rows nearest to the row that is coded."""
+    """Classes represented by their samples that are nearest to the coded sample."""
 
     @classmethod
     def fit(
@@ -99,7 +100,7 @@ class LocalClasses(Classes):
         n_jobs: int | None = None,
         progress: Progress = UNWATCHED,
     ) -> LocalClasses:
-        """Index the rows of every class."""
+        """Index the samples of every class."""
         shift = None if assume_centered else rows.X.mean(axis=0)
         X = rows.X if shift is None else rows.X - shift
         weights = np.ones(len(X)) if rows.weights is None else rows.weights_at(...)
@@ -112,7 +113,7 @@ class LocalClasses(Classes):
         return cls(groups)
 
     def to_state(self) -> dict[str, Any]:
-        """Return what predictions need as arrays, numbers and containers."""
+        """Return everything that predictions need as arrays, numbers and containers."""
         return {"neighbours": [group.to_state() for group in self.groups]}
 
     @property
@@ -129,9 +130,9 @@ class LocalClasses(Classes):
 def _nats(
     rows: Floats, weights: Floats, epsilons: Floats, shift: Floats | None
 ) -> Floats:
-    """Coding lengths (b, e) of weighted groups of rows of shape (b, m, d).
+    """Return coding lengths (b, e) of weighted groups of samples of shape (b, m, d).
 
-    The rows are relative to ``shift``; None for subspaces through the origin.
+    The samples are relative to ``shift``; None for subspaces through the origin.
     """
     d = rows.shape[2]
     counts = weights.sum(axis=1)
@@ -146,7 +147,7 @@ def _nats(
     turned = rows.transpose(0, 2, 1)
     small = rows @ turned if rows.shape[1] < d else turned @ rows
     eigenvalues = np.linalg.eigvalsh(small)
-    # what rounding leaves of null directions is no dimension
+    # rounding errors of null directions are not dimensions
     floor = small.shape[1] * np.finfo(np.float64).eps * eigenvalues[:, -1:]
     eigenvalues = np.where(eigenvalues > floor, eigenvalues, 0.0)
     scale = d / safe[:, None] / epsilons**2

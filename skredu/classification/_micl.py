@@ -1,4 +1,4 @@
-"""MICLClassifier: the class where a row costs the fewest extra bits."""
+"""MICLClassifier: predict the class in which a sample costs the fewest extra bits."""
 
 from __future__ import annotations
 
@@ -261,7 +261,7 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, LinearStream):
         tags = super().__sklearn_tags__()
         tags.input_tags.pairwise = self.kernel == "precomputed"
         tags.array_api_support = ARRAY_API_SUPPORT and _is_linear(self)
-        # not all classes are told apart by linear subspaces
+        # linear subspaces do not separate all classes
         tags.classifier_tags.poor_score = self.assume_centered
         return tags
 
@@ -400,9 +400,9 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, LinearStream):
         shares: list[Any] | None,
         before: Choice | None = None,
     ) -> tuple[Choice, dict[str, Any]]:
-        """Choose by rows or stay with a choice; return the attributes that follow.
+        """Choose parameters by the samples or keep a choice; return fitted attributes.
 
-        ``shares`` are those of the rows, if the scatters were made from these.
+        ``shares`` are those of the samples if the scatters were computed from these.
         """
         epsilon, like = self._given_epsilon(), scatters[0].mean
         chosen = rows is not None and self.calibrate
@@ -413,7 +413,7 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, LinearStream):
         return choice, self._fitted(classes, choice, like)
 
     def _fit_rows(self, rows: Rows, progress: Progress) -> None:
-        """Keep the rows of the classes, for products or for neighbours."""
+        """Fit classes that keep their samples, by products or by neighbours."""
         centered, candidates = self.assume_centered, list[tuple[Choice, Classes]]()
         if self.n_neighbors is not None:
             near = LocalClasses.fit(
@@ -428,7 +428,7 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, LinearStream):
                     choice = self._choose(
                         known, rows, training=known.training, spread=known.spread
                     )
-                known.gram = None  # its rows have been left out
+                known.gram = None  # its samples have been left out
                 candidates.append((choice, known))
         choice, classes = min(candidates, key=lambda fitted: fitted[0].loss)
         self.__dict__.update(self._fitted(classes, choice, rows.source))
@@ -448,7 +448,7 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, LinearStream):
         )
 
     def _fitted(self, classes: Classes, choice: Choice, like: Any) -> dict[str, Any]:
-        """Attributes of the fitted estimator, where another array lives."""
+        """Return the fitted attributes, on the device of another array."""
         epsilon = self.epsilon
         if isinstance(epsilon, str):
             epsilon = in_units(choice.epsilon, self._length_unit)
@@ -467,25 +467,25 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, LinearStream):
         }
 
     def _given_epsilon(self) -> float | None:
-        """Return the distortion in the unit of the rows, None to choose it."""
+        """Return the distortion in the unit of the samples, None to choose it."""
         if isinstance(self.epsilon, str):
             return None
         return in_reach(float(self.epsilon), self._length_unit)
 
     @property
     def _length_unit(self) -> float:
-        """Unit of epsilon: that of the rows, unless a kernel replaces them."""
+        """Unit of epsilon: that of the samples, unless a kernel replaces them."""
         return self._unit if self.kernel == "linear" else 1.0
 
     def _unit_of(self, X: Any) -> float:
-        """Return a unit of length for rows if scaling them is without effect."""
+        """Return a unit of length for samples if scaling them has no effect."""
         if self.kernel not in ("linear", "rbf", "poly", "cosine"):
             return 1.0
         given = self.kernel == "linear" and not isinstance(self.epsilon, str)
         return unit_of(X, float(self.epsilon) if given else None)
 
     def _scores(self, X: Any) -> Any:
-        """Minus the extra bits of rows in every class, label included, (n, k)."""
+        """Return minus the extra bits of samples in every class, (n, k)."""
         model: dict[str, Any] = self._model
         if "products" not in model:
             check_reach(X, self._unit, min(self._epsilon, 1.0))

@@ -1,4 +1,4 @@
-"""NearestSubspaceClassifier: the class whose subspace leaves the smallest residual."""
+"""NearestSubspaceClassifier: predict the class of the smallest residual."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ class NearestSubspaceClassifier(ScoringClassifier):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.array_api_support = ARRAY_API_SUPPORT
-        # not all classes are told apart by the subspaces they lie in
+        # subspaces do not separate all classes
         tags.classifier_tags.poor_score = True
         return tags
 
@@ -155,7 +155,7 @@ class NearestSubspaceClassifier(ScoringClassifier):
         return hasattr(self, "means_")
 
     def _leading(self, scatter: Scatter) -> Any:
-        """Orthonormal rows that hold enough of the sum of squares of a class."""
+        """Return orthonormal vectors, one per row, of the subspace of a class."""
         xp, mean = namespace(scatter.mean), scatter.mean
         group = factored(scatter, vector_blocks(mean.shape[0], mean))
         order = xp.argsort(-group.eigenvalues[0, :], stable=True)
@@ -175,7 +175,7 @@ class NearestSubspaceClassifier(ScoringClassifier):
         return spread_columns(components, group.varying, group.constant)
 
     def _scores(self, X: Any) -> Any:
-        """Minus the residual norms of rows, of shape (n, k)."""
+        """Return the residual norms of samples with a minus sign, of shape (n, k)."""
         xp = namespace(X)
         dtype = xp.result_type(X.dtype, self.means_.dtype)
         most = float(xp.finfo(dtype).max) / 4.0 / X.shape[1] ** 0.5
@@ -190,7 +190,7 @@ class NearestSubspaceClassifier(ScoringClassifier):
             rest = X - self.means_[j, :]
             unit = unit_of(rest)
             rest = rest / unit
-            # subtracting the projection, not its square, keeps small residuals
+            # subtracting the projection, not its square, is precise for small residuals
             rest = rest - (rest @ components.T) @ components
             residuals.append(xp.linalg.vector_norm(rest, axis=1) * unit)
         return -xp.stack(residuals, axis=1)

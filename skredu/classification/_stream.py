@@ -14,10 +14,10 @@ from skredu.coding._scatter import Scatter
 
 
 class LinearStream(StreamEstimator):
-    """What `MICLClassifier` keeps of the rows so far, and makes from them.
+    """Incremental learning of `MICLClassifier`.
 
-    The state ``_stream`` holds a `Summary` of the rows, the choice of `fit` to stay
-    with, and the parameters that were set when the last rows came.
+    The state ``_stream`` contains a `Summary` of the samples, the choice of `fit` that
+    is kept, and the parameters at the time of the last call.
     """
 
     epsilon: Any
@@ -33,12 +33,12 @@ class LinearStream(StreamEstimator):
     def _keep(
         self, summary: Summary, choice: dict[str, Any] | None, parameters: Any
     ) -> None:
-        """Keep what is known of all rows so far, and the parameters of now."""
+        """Store the summary of all samples so far and the current parameters."""
         rest = {"choice": choice, "parameters": parameters, "found": None}
         self._stream = {**summary.to_state(), **rest}
 
     def _settled(self, summary: Summary, choice: Any) -> Summary:
-        """Summary whose rows that wait are in the scatters."""
+        """Return the summary with all samples merged into the scatters."""
         epsilon, unit = self._given_epsilon(), self._unit
         keep = choice is None and (self.epsilon == "auto" or self.calibrate)
 
@@ -49,12 +49,12 @@ class LinearStream(StreamEstimator):
         return summary.settled(self.classes_, scatters_of, keep=keep)
 
     def _check_goes_on(self, stream: dict[str, Any]) -> None:
-        """Check which parameters must be those of the calls before."""
+        """Check the parameters that must not change between calls."""
         if not stream:
             return
         names = ["assume_centered", "calibrate"]
         if stream["choice"] is not None and self.calibrate:
-            names += ["epsilon", "priors"]  # `fit` calibrated by them
+            names += ["epsilon", "priors"]  # used in the calibration by `fit`
         before = stream["parameters"]
         now, then = self.epsilon == "auto", before["epsilon"] == "auto"
         found = [("epsilon == 'auto'", now, then)]
@@ -67,7 +67,7 @@ class LinearStream(StreamEstimator):
                 )
 
     def _follow(self, stream: dict[str, Any]) -> dict[str, Any]:
-        """Fit a twin with the parameters that were set when the rows came."""
+        """Fit a copy with the parameters at the time of the last call."""
         twin = type(self)(**stream["parameters"])
         twin.classes_, twin._unit = self.classes_, self._unit
         summary = twin._settled(Summary.of_state(stream), stream["choice"])
@@ -77,12 +77,12 @@ class LinearStream(StreamEstimator):
         if summary.kept is not None:
             rows = Rows.of_kept(summary.kept, self.classes_).merged()
             rows = replace(rows, source=in_unit(rows.source, self._unit))
-            if summary.kept["stride"] == 1:  # all: the model of `fit`, to the last bit
+            if summary.kept["stride"] == 1:  # exactly as in `fit`
                 given, shares = twin._given_epsilon(), rows.shares()
                 scatters = rows.scatters(None, twin.assume_centered, given)
         return twin._fit_linear(scatters, rows, shares, before)[1]
 
     def _forget(self) -> None:
-        """Drop what followed from other rows."""
+        """Delete the attributes that depend on previous samples."""
         for name in (*self._following, "_stream", "gamma_"):
             self.__dict__.pop(name, None)

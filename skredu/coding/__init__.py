@@ -1,1 +1,1 @@
-"""How many bits: log-volumes, scatters and the extra bits of a row."""
+"""Coding lengths: how many bits samples take, alone and in groups."""

@@ -1,10 +1,10 @@
 r"""How coding lengths count the blocks in which scatters are block-diagonal.
 
-Features are arrays of shape (F, C, n): ``F`` blocks, ``C`` coordinates in each, one
-column per row of the data. A vector has one block and enters as the view
-``X.T[None]``. The spectrum of a signal on a cyclic grid has one block per frequency,
-because the scatter of all shifts of some signals is block-diagonal there; real signals
-need half of the frequencies, and most of these stand for two.
+Features are arrays of shape (F, C, n): ``F`` blocks, ``C`` coordinates in each, and one
+column per sample. A vector has one block and is represented by the view ``X.T[None]``.
+The spectrum of a signal on a cyclic grid has one block per frequency, because the
+scatter of all shifts of a set of signals is block-diagonal there. For real signals,
+half of the frequencies suffice, and most of these represent two.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ class Blocks:
     Parameters
     ----------
     dim : float
-        Dimension ``d`` of vectors, number of channels of signals.
+        Dimension ``d`` of vectors, or number of channels of signals.
     counts : array of shape (F,)
-        Number of equal blocks that each block stands for, in double precision.
+        Number of equal blocks that each block represents, in double precision.
     n_points : int, default=1
         Number of points of the grid; 1 for vectors.
     """
@@ -37,7 +37,7 @@ class Blocks:
     def scale(self, n: Any, epsilon: Any) -> Any:
         """Return the factor ``c`` of scatters of weight ``n``, of shape (F, ...).
 
-        Further axes are those of ``n`` and ``epsilon``, broadcast.
+        The remaining axes are those of ``n`` and ``epsilon``, broadcast.
         """
         c = self.dim / n / (epsilon * epsilon)
         per_block = self.n_points / self.counts
@@ -54,6 +54,6 @@ class Blocks:
 
 
 def vector_blocks(dim: float, like: Any) -> Blocks:
-    """Return the single block of vectors of dimension ``dim``, beside an array."""
+    """Return the block of vectors of dimension ``dim``, on the device of an array."""
     xp = namespace(like)
     return Blocks(float(dim), xp.ones(1, dtype=xp.float64, device=like.device))

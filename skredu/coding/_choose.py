@@ -1,18 +1,18 @@
 r"""Choice of the distortion, the label code and the temperature by leave-one-out.
 
-Every distortion of a path is judged by the rows left out, after the label code that
-suits it best was fitted: without it a distortion could win because its lengths happen
-to favour the right classes.
+Each distortion is judged by the samples that are left out, after the label code that
+suits it best has been fitted. Without this, a distortion could win only because its
+lengths happen to favour the right classes.
 
-Minus extra nats are scores, and as probabilities they are over-confident by a common
-factor: the bits of the features of a row are not independent. So scores ``s`` are
-judged by
+The scores are extra nats with a minus sign. As log-probabilities they are overconfident
+by a common factor, because the bits of the features of a sample are not independent. So
+scores ``s`` are compared with the labels by the model
 
 .. math:: p_{ij} \propto \exp(t\, s_{ij} + b_j)
 
-with the factor ``t`` and the label code ``b`` of the greatest likelihood, a concave
-problem of k + 1 unknowns. The factor changes no prediction; dividing by it turns ``b``
-into the nats that a label gains.
+with the factor ``t`` and the label code ``b`` of maximum likelihood, a concave problem
+with k + 1 unknowns. The factor changes no prediction; dividing by it turns ``b`` into
+the nats that are added to the label code.
 """
 
 from __future__ import annotations
@@ -33,40 +33,41 @@ from skredu.coding._rows import MAX_ROWS, Rows
 
 Floats = NDArray[np.float64]
 
-# Weight of the Brier score beside the error: it breaks the ties of a count.
+# Weight of the Brier score in addition to the error rate; it breaks ties.
 BRIER_WEIGHT = 1.0
 N_EPSILONS = 20
-# Most scores of rows that are left out.
+# Largest number of scores of left-out samples.
 MAX_SCORES = 2**23
 LEAST_ROWS = 2
-# Classes up to which the label code is fitted: it takes their square, and beyond it few
-# rows of each are left out.
+# Largest number of classes for which the label code is fitted. The fit takes its
+# square, and with more classes few samples of each are left out.
 MOST_LABELS = 256
-# Pulls the label code to the class frequencies where the data do not speak: as much
-# as a twentieth of a row, more where there are fewer rows a class than classes.
+# Penalty that pulls the label code towards the class frequencies if the data are not
+# informative. It weighs as much as a twentieth of a sample, or more if there are fewer
+# samples per class than classes.
 LABEL_PENALTY = 0.05
-# Keeps the factor finite, and the Hessian regular, where the classes are told apart
-# without an error or the scores are equal.
+# Keeps the factor finite, and the Hessian regular, if the classes are separated without
+# an error or if the scores are equal.
 FACTOR_PENALTY = 1e-7
-# Price of the factor where it turns bits into probabilities: a tenth of a row more,
-# its label by chance. Rows that are all told apart would make it infinite, and then one
-# row in a thousand that is not costs more than all others gain.
+# Penalty of the factor if it converts bits to probabilities: a tenth of a sample with a
+# random label. If all samples were classified correctly, the factor would be infinite,
+# and one wrong sample in a thousand would then cost more than all others gain.
 CAUTION = 0.1
-# Least factor, for scores of mean size one. Rows left out may say nothing, or the
-# opposite of what new rows will say where they are few beside the features: the label
-# code would then be divided by next to nothing and outweigh every row.
+# Smallest factor, for scores of mean size one. If there are few samples compared with
+# the features, left-out samples may be uninformative or even misleading. The label code
+# would then be divided by almost nothing, and outweigh every sample.
 LEAST_FACTOR = 0.1
-# Nats between two labels beyond which probabilities vanish: a step too long.
+# Nats between two labels beyond which probabilities vanish; the step is then too long.
 MOST_SPREAD = 700.0
-# Relative, so that the Hessian stays regular beside a penalty below its rounding.
+# Relative regularisation of the Hessian, for penalties below its rounding errors.
 DAMPING = 1e-12
-# Newton stops after the step that gains no more than this, in nats a row; what is left
-# is about its square.
+# Newton's method stops after a step that gains at most this number of nats per sample;
+# the remaining gain is about its square.
 TOLERANCE = 1e-4
 
 
 class Choice(NamedTuple):
-    """A distortion and a label code.
+    """A distortion, a label code and a temperature.
 
     Parameters
     ----------
@@ -74,12 +75,12 @@ class Choice(NamedTuple):
     log_priors : array of shape (k,)
         Natural logarithms of the probabilities of the labels.
     label_shift : array of shape (k,)
-        Nats by which they differ from the class frequencies.
+        Nats by which the label code differs from the class frequencies.
     loss : float
-        Of the rows left out; compares choices on the same rows.
+        Loss of the samples that are left out; compares choices for the same samples.
     temperature : float
-        Bits are divided by it to be probabilities: 1 for an honest code, more if bits
-        are too sure of themselves, less if they are not sure enough.
+        Number by which bits are divided before they become probabilities: greater than
+        1 if bits are overconfident, smaller than 1 if they are underconfident.
     """
 
     epsilon: float
@@ -101,30 +102,30 @@ def choose(
     calibrate: bool = True,
     before: Choice | None = None,
 ) -> Choice:
-    """Choose distortion, label code and temperature by leaving out rows.
+    """Choose distortion, label code and temperature by leave-one-out.
 
     Parameters
     ----------
     classes : Classes
     rows : Rows or None
-        Rows that the classes know; None if nothing is chosen by rows.
+        The training samples; None if nothing is chosen by samples.
     training : callable, default=None
-        Returns the features of some of them, see `Classes.left_out`; None if
-        `Classes.features` makes them from the rows.
+        Returns the features of some of the samples, see `Classes.left_out`; None if
+        `Classes.features` computes them.
     labels : ndarray of shape (k,)
         Labels of the classes.
     epsilon : float, default=None
-        A given distortion; None to choose one.
+        A given distortion; None to choose it.
     spread : float, default=None
-        Root mean square distance of rows to their mean, which the distortions to
-        choose from are relative to; None: it is measured.
+        Root mean square distance of the samples from their mean, to which the
+        distortions are relative; None to compute it.
     priors : array-like of shape (k,), dict, "balanced", "auto" or None
         See `MICLClassifier`.
     calibrate : bool, default=True
-        Fit label code and temperature; otherwise the label code is that of the priors
-        and the temperature is 1.
+        Whether to fit label code and temperature; otherwise the label code is that of
+        the priors, and the temperature is 1.
     before : Choice, default=None
-        An earlier choice to stay with, except for a given distortion.
+        An earlier choice to keep, except for a given distortion.
     """
     counts = np.asarray(classes.counts)
     log_priors = log_priors_of(priors, counts, labels)
@@ -158,11 +159,11 @@ def choose(
     np.subtract(log_priors[None, :, None], scores, out=scores)
     weights *= w
     if priors is None or (isinstance(priors, str) and priors == "auto"):
-        # the frequency of its class is also that without the row
+        # also the frequency of its class without the sample
         with np.errstate(divide="ignore"):
             less = np.log1p(-np.minimum(w / counts[y], 1.0))
         scores[np.arange(len(y)), y] += less[:, None]
-    else:  # weigh the rows of a class by its prior
+    else:  # weight the samples of a class by its prior
         weights *= np.exp(log_priors)[y] / counts[y]
     best, loss, shift, factor = select(scores, y, weights, fit_labels=fit_labels)
     log_priors = _normalised(log_priors + shift)
@@ -171,17 +172,17 @@ def choose(
 
 
 def epsilon_path(spread: float, dim: float) -> Floats:
-    r"""Candidates :math:`\epsilon = \sqrt{d}\, \sigma\, 10^{-3 \ldots 1/2}`.
+    r"""Return the candidates :math:`\epsilon = \sqrt{d}\, \sigma\, 10^{-3 \ldots 1/2}`.
 
-    With ``spread`` the root mean square distance of the rows to their mean, so that
-    the distortion per coordinate goes from a millionth of the total variance to ten
-    times it, and scaling the rows scales the path.
+    ``spread`` is the root mean square distance of the samples from their mean. So the
+    distortion per coordinate ranges from a millionth of the total variance to ten times
+    the total variance, and the candidates scale with the samples.
     """
     return spread * np.sqrt(dim) * np.logspace(-3.0, 0.5, N_EPSILONS)
 
 
 def label_code(scores: Any, slices: list[slice], weights: Any) -> list[float]:
-    """Fit a label code to the scores of rows left out (n, k), sorted by class."""
+    """Fit a label code to the scores of left-out samples (n, k), sorted by class."""
     if len(slices) > MOST_LABELS:
         return [0.0] * len(slices)
     scores = to_numpy(scores)
@@ -193,31 +194,31 @@ def label_code(scores: Any, slices: list[slice], weights: Any) -> list[float]:
 def select(
     scores: Floats, y: NDArray[np.intp], weights: Floats, *, fit_labels: bool
 ) -> tuple[int, float, Floats, float]:
-    """Choose among distortions by the rows that were left out.
+    """Choose among distortions by the samples that are left out.
 
     Parameters
     ----------
     scores : array of shape (m, k, e)
-        Minus the extra nats, label code included. Rows that no code can predict are
-        dropped (nothing is left of their class without them), and classes without a
-        row left keep their label code.
+        Extra nats with a minus sign, including the label code. Samples that no code can
+        predict are dropped (because their class is empty without them), and classes
+        without a remaining sample keep their label code.
     y : array of shape (m,)
         Classes as integers.
     weights : array of shape (m,)
-        Their unit is without effect.
+        Weights of the samples; only their ratios matter.
     fit_labels : bool
-        Fit the label code too.
+        Whether to fit the label code, too.
 
     Returns
     -------
     best : int
         Index of the distortion.
     loss : float
-        Share of errors and Brier score of the rows.
+        Sum of error rate and Brier score of the samples.
     code : array of shape (k,)
         Nats to add to the label code.
     factor : float
-        By which nats are to be multiplied to be probabilities.
+        Number by which nats are multiplied before they become probabilities.
     """
     k, n_epsilons = scores.shape[1:]
     known = np.isfinite(scores[np.arange(len(y)), y]).all(axis=1)
@@ -227,7 +228,7 @@ def select(
     best, best_loss, code, factor = n_epsilons // 2, np.inf, np.zeros(k), 1.0
     if len(present) < 2:
         return best, best_loss, code, factor
-    if not fit_labels:  # classes without a row left compete for those of others
+    if not fit_labels:  # classes without a sample compete for those of others
         present = np.flatnonzero(np.isfinite(scores).all(axis=(0, 2)))
     y = np.searchsorted(present, y)
     theta, best_theta = None, None
@@ -248,7 +249,7 @@ def select(
 
 
 def log_priors_of(priors: Any, counts: Any, labels: Any) -> Floats:
-    """Logarithms of the probabilities of the labels, see `MICLClassifier`."""
+    """Return the logarithms of the label probabilities; see `MICLClassifier`."""
     weights = check_priors(priors, labels)
     if weights is None:
         weights = np.asarray(counts)
@@ -259,7 +260,7 @@ def log_priors_of(priors: Any, counts: Any, labels: Any) -> Floats:
 
 
 def check_priors(priors: Any, labels: Any) -> Floats | None:
-    """Probabilities by class if they are given, None if they follow from rows."""
+    """Return given priors by class, None if they are estimated from the samples."""
     if priors is None or isinstance(priors, str):
         return None
     labels = labels.tolist()
@@ -286,9 +287,10 @@ def check_priors(priors: Any, labels: Any) -> Floats | None:
 
 
 def _evenly(sizes: list[int]) -> tuple[NDArray[np.intp], Floats]:
-    """Choose rows evenly over each class, and say how many each stands for.
+    """Choose samples evenly from each class, and return how many each represents.
 
-    No more than the limits allow, but a few of every class, unless there are many.
+    The number of samples is limited, but some samples of every class are chosen unless
+    there are many classes.
     """
     n, k = sum(sizes), len(sizes)
     most = min(n, MAX_ROWS, max(1, MAX_SCORES // (k * N_EPSILONS)))
@@ -304,7 +306,7 @@ def _evenly(sizes: list[int]) -> tuple[NDArray[np.intp], Floats]:
 
 
 def _normalised(log_priors: Floats) -> Floats:
-    """Logarithms of probabilities that sum to one."""
+    """Return the logarithms of probabilities that sum to one."""
     return log_priors - logsumexp(log_priors)
 
 
@@ -313,21 +315,21 @@ def _normalised(log_priors: Floats) -> Floats:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Labelled:
-    """Rows with scores and known classes.
+    """Scores of samples with known classes.
 
     Parameters
     ----------
     scores : array of shape (k, n)
-        The best of each row is zero.
+        The scores; the best score of each sample is zero.
     y : array of shape (n,)
         Classes as integers.
     weights : array of shape (n,)
         Weights that sum to one.
     count : float
-        Number of rows, with their copies.
+        Number of samples, including copies.
     caution : float, default=0.0
-        Number of rows with a label drawn by chance to add; for scores of mean size one,
-        each costs as many nats as the factor says.
+        Number of additional samples with random labels. For scores of mean size one,
+        each of them costs as many nats as the factor.
     """
 
     scores: Floats
@@ -340,26 +342,27 @@ class Labelled:
     def of(
         cls, scores: Any, y: Any, weights: Any, caution: float = 0.0
     ) -> tuple[Labelled, float]:
-        """Rows with scores (n, k) in a unit in which their mean size is one."""
+        """Scale scores (n, k) such that their mean size is one."""
         columns = np.ascontiguousarray(scores.T)
         columns -= columns.max(axis=0)
         weights = weights / weights.sum()
         unit = max(-float(weights @ columns.mean(axis=0)), np.finfo(float).tiny)
-        count = 1.0 / float(weights @ weights)  # of rows of the same weight
+        count = 1.0 / float(weights @ weights)  # for samples of equal weight
         return cls(columns / unit, y, weights, count, caution), unit
 
     @property
     def penalty(self) -> float:
-        """Price of the label code."""
+        """Return the penalty of the label code."""
         k = len(self.scores)
         return LABEL_PENALTY / self.count * max(1.0, k * k / self.count)
 
     def likelihood(self, theta: Floats) -> tuple[float, Floats]:
-        """Penalised minus log-likelihood at ``(t, b)``, and probabilities (k, n)."""
+        """Return the penalised negative log-likelihood and the probabilities."""
         t, b = theta[0], theta[1:]
         if np.ptp(b) > MOST_SPREAD:
             return np.inf, np.zeros_like(self.scores)
-        # The best score of a row is zero, so one term is at least exp(min b - max b).
+        # The best score of a sample is zero, so one term is at least exp(min b - max
+        # b).
         P = t * self.scores
         P += (b - b.max())[:, None]
         own = P[self.y, np.arange(len(self.y))]
@@ -374,9 +377,9 @@ class Labelled:
     def derivatives(
         self, theta: Floats, P: Floats, *, of_labels: bool = True
     ) -> tuple[Floats, Floats]:
-        """Gradient (k + 1,) and Hessian (k + 1, k + 1) at probabilities ``P``.
+        """Return gradient (k + 1,) and Hessian (k + 1, k + 1) at probabilities ``P``.
 
-        Without those of the label code all but their first entries are zero.
+        If the label code is not fitted, all entries but the first ones are zero.
         """
         k, S, w, b = len(P), self.scores, self.weights, theta[1:]
         PS = P * S
@@ -412,9 +415,9 @@ def fit_label_code(
     ----------
     rows : Labelled
     theta : array of shape (k + 1,), default=None
-        Where to start: ``t`` and ``b``.
+        Starting point: ``t`` and ``b``.
     fit_labels : bool, default=True
-        Fit ``b``, or leave it at zero.
+        Whether to fit ``b`` or leave it at zero.
     max_iter : int, default=50
 
     Returns

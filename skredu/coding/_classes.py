@@ -1,4 +1,4 @@
-"""The coded groups of all classes, and what rows cost in them."""
+"""The coded groups of all classes, and the cost of samples in them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from skredu.coding._scatter import Scatter
 
 
 class Classes:
-    """Groups of all classes.
+    """The groups of all classes.
 
     Parameters
     ----------
     groups : sequence of groups
-        One per class, in their order: `Group`, `DenseGroup`, or anything else with
+        One group per class, in their order: `Group`, `DenseGroup`, or any object with
         ``n``, ``blocks``, ``width``, ``length``, ``extra`` and ``without``.
     """
 
@@ -35,9 +35,9 @@ class Classes:
         epsilon: float | None = None,
         shares: list[Any] | None = None,
     ) -> Classes:
-        """Code classes of vectors of which the scatters are known.
+        """Code classes of vectors whose scatters are known.
 
-        ``shares`` are those of the rows in each class, see `group_of_scatter`.
+        ``shares`` are those of the samples in each class; see `group_of_scatter`.
         """
         like = scatters[0].mean
         blocks = vector_blocks(like.shape[0], like)
@@ -45,7 +45,7 @@ class Classes:
         return cls([group_of_scatter(s, blocks, epsilon, share) for s, share in pairs])
 
     def at(self, scatters: list[Scatter], epsilon: float) -> Classes:
-        """Return the classes for one distortion: matrices take half of the products."""
+        """Return the classes for one distortion; matrices take half of the products."""
         pairs = zip(scatters, self.groups, strict=True)
         return Classes(
             [
@@ -55,7 +55,7 @@ class Classes:
         )
 
     def features(self, X: Any) -> Any:
-        """Features of rows (b, d)."""
+        """Return the features of samples (b, d)."""
         return X.T[None, ...]
 
     @property
@@ -65,21 +65,21 @@ class Classes:
 
     @property
     def counts(self) -> list[float]:
-        """Weight of the rows of each class."""
+        """Weight of the samples of each class."""
         return [group.n for group in self.groups]
 
     def length(self, epsilons: Any) -> Any:
-        """Nats of each class itself, of shape (k, e)."""
+        """Return the length of each class in nats, of shape (k, e)."""
         lengths = [group.length(epsilons) for group in self.groups]
         return namespace(epsilons).stack(lengths)
 
     def scores(self, X: Any, epsilon: float, log_priors: Any) -> Any:
-        """Minus the extra bits of rows in every class, label included, (n, k).
+        """Return minus the extra bits of samples in every class, with labels, (n, k).
 
         Parameters
         ----------
         X : array of shape (n, ...)
-            The rows, see `features`.
+            The samples; see `features`.
         epsilon : float
         log_priors : array of shape (k,)
             Natural logarithms of the probabilities of the labels.
@@ -95,16 +95,16 @@ class Classes:
     def left_out(
         self, rows: Rows, chosen: Any, features: Callable[[Any], Any], epsilons: Any
     ) -> Any:
-        """Extra nats of training rows in every class, in their own without them.
+        """Return the extra nats of training samples in every class, without themselves.
 
         Parameters
         ----------
         rows : Rows
-            The rows that the groups were made from, or some of them.
+            The samples from which the groups were computed, or some of them.
         chosen : ndarray of shape (m,)
-            Which of the sorted rows to code, in ascending order.
+            Positions of the sorted samples to code, in ascending order.
         features : callable
-            Returns the features (F, C, b) of some of the sorted rows, given as an
+            Returns the features (F, C, b) of some of the sorted samples, given an
             ndarray of positions.
         epsilons : array of shape (e,)
 
@@ -134,7 +134,7 @@ class Classes:
         return parts[0] if len(parts) == 1 else xp.concat(parts)
 
     def to_state(self) -> dict[str, Any]:
-        """Return what predictions need as arrays, numbers and containers."""
+        """Return everything that predictions need as arrays, numbers and containers."""
         return {"groups": [group.to_state(moves=False) for group in self.groups]}
 
     @classmethod

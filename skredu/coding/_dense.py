@@ -1,10 +1,11 @@
-r"""A coded group by matrices: cheaper than eigenvectors, but for one distortion only.
+r"""A coded group represented by matrices: faster than eigenvectors, for one distortion.
 
-With the scatter :math:`S` and :math:`M = I + cS`, rows are moved by the soft projection
-:math:`P = I - M^{-1}` and scored by the form :math:`m = z^H (I + c'S)^{-1} z` at the
-scale :math:`c'` of one more row. The form is the squared norm of :math:`W^H z` with a
-triangular ``W``, which takes half of the operations of a product. Forms of several
-small blocks are sums of the products :math:`\bar z_a z_b`, which all groups share.
+With the scatter :math:`S` and :math:`M = I + cS`, samples are moved by the soft
+projection :math:`P = I - M^{-1}` and scored by the form
+:math:`m = z^H (I + c'S)^{-1} z` at the scale :math:`c'` of one more sample. The form is
+the squared norm of :math:`W^H z` with a triangular ``W``, which takes half of the
+operations of a product. The forms of several small blocks are sums of the products
+:math:`\bar z_a z_b`, which all groups share.
 """
 
 from __future__ import annotations
@@ -33,31 +34,32 @@ from skredu.coding._linalg import (
     widen_stack,
 )
 
-# Up to this many coordinates the forms of several blocks are packed: a layer moves
-# rows in 0.55 of the time.
+# Up to this number of coordinates, the forms of several blocks are packed; a layer then
+# moves samples in 0.55 of the time.
 MAX_PACKED = 48
-# Products of coordinates that are made at a time: they stay in the cache.
+# Number of products of coordinates that are computed at a time, to stay in the cache.
 PRODUCTS = 2**19
-# Up to this steepness forms of rows in single precision are summed in it.
+# Up to this condition, forms of single-precision samples are summed in that precision.
 MAX_SINGLE = 1e3
-# Up to this steepness factors are inverted in the precision of the rows.
+# Up to this condition, factors are inverted in the precision of the samples.
 MAX_SINGLE_INVERSE = 1e5
 
 
 class DenseGroup(Coded):
-    """A group by matrices, which are made when they are first needed.
+    """A group represented by matrices, which are computed when they are first needed.
 
     Parameters
     ----------
     n : float
-        Weight of the rows.
+        Weight of the samples.
     blocks : Blocks
     epsilon : float
-        The distortion. Methods take it like those of `Group`, but accept no other.
+        The distortion. Methods have the same arguments as those of `Group`, but accept
+        no other distortion.
     scatter : array of shape (F, a, a) or None
-        In double precision; None if the matrices are known.
+        The scatter in double precision; None if the matrices are known.
     dtype : data type, default=None
-        Type of the rows.
+        Type of the samples.
     steepness : float, default=0.0
         Largest trace of ``c S`` among the blocks.
     mean, varying, constant :
@@ -97,9 +99,9 @@ class DenseGroup(Coded):
 
     @cached_property
     def scoring(self) -> tuple[float, Any]:
-        """Log-determinant at the scale of one more row, and what makes forms there.
+        """Log-determinant at the scale of one more sample, and the matrix of forms.
 
-        The matrix is ``W`` (F, C, C) or holds packed coefficients (F, C^2).
+        The matrix is ``W`` (F, C, C) or contains packed coefficients (F, C^2).
         """
         S = self._scaled(1.0)
         xp, dtype = namespace(S), self.dtype
@@ -114,28 +116,28 @@ class DenseGroup(Coded):
         return self._total(logs), xp.astype(matrix, dtype, copy=False)
 
     def volume(self, epsilon: float) -> float:
-        """Log-determinant of ``I + c S`` over all blocks."""
+        """Return the log-determinant of ``I + c S`` over all blocks."""
         return self.log_det
 
     def project(self, Z: Any, epsilon: float) -> Any:
-        """Soft projections ``z - (I + c S)^{-1} z`` of rows, (F, C, b)."""
+        """Return soft projections ``z - (I + c S)^{-1} z`` of samples, (F, C, b)."""
         return self.projection @ Z
 
     def matrix(self, epsilon: float) -> Any:
-        """Soft projection as matrices (F, C, C)."""
+        """Return the soft projection as matrices (F, C, C)."""
         return self.projection
 
     def residual(self, Z: Any, epsilon: float) -> Any:
-        """Norms of ``(I + c S)^{-1} z``, (b,), in double precision."""
+        """Return the norms of ``(I + c S)^{-1} z``, (b,), in double precision."""
         return norms(Z - self.project(Z, epsilon))
 
     def left_out(
         self, Z: Any, epsilon: float, weights: Any = None, part: Any = None
     ) -> tuple[Any, Any]:
-        """Extra nats (b,) and projections (F, C, b) of rows, by the other rows.
+        """Return extra nats (b,) and projections (F, C, b) of left-out samples.
 
-        All rows of the group must have the same weight, with which a row leaves: only
-        then are the matrices of what is left those of one scale.
+        All samples of the group must have the same weight, with which a sample leaves:
+        only then do the remaining samples always have the same scale.
         """
         xp, w = namespace(Z), 1.0 if weights is None else float(weights[0])
         if self.n - w <= NOTHING_LEFT * self.n:
@@ -149,7 +151,7 @@ class DenseGroup(Coded):
         return nats, Z - xp.astype(solved / left[:, None, :], Z.dtype, copy=False)
 
     def _changed_by(self, Z: Any, change: float) -> tuple[Any, Any, Any]:
-        """Rows when so many more copies of each are in the group, one row at a time.
+        """Change the number of copies of each sample, one sample at a time.
 
         Returns their products with the inverse for the old scatter, the factor (F, b)
         of the determinant, and the log-determinant (b,).
@@ -165,9 +167,10 @@ class DenseGroup(Coded):
         return solved, factor, log_det + self.blocks.total(xp.log(factor))
 
     def to_state(self, *, scores: bool = True, moves: bool = True) -> dict[str, Any]:
-        """Return what predictions need as arrays, numbers and dicts.
+        """Return everything that predictions need as arrays, numbers and containers.
 
-        ``scores``: what `extra` needs; ``moves``: what `project` and `residual` need.
+        ``scores`` includes what `extra` needs, and ``moves`` what `project` and
+        `residual` need.
         """
         names = ["n", "epsilon", "mean", "varying", "constant", "log_det"]
         names += ["scoring"] * scores + ["projection"] * moves
@@ -175,13 +178,13 @@ class DenseGroup(Coded):
         return {**state, "blocks": vars(self.blocks)}
 
     def _scaled(self, change: float) -> Any:
-        """Scatters times their factor at a changed weight."""
+        """Return the scatters times their factor at a changed weight."""
         c = self.blocks.scale(self.n + change, self.epsilon)
         return c[:, None, None] * self.scatter
 
     @cached_property
     def _factor_or_inverse(self) -> tuple[Any, Any]:
-        """Factor of one block, from which the inverse is made if a step is taken."""
+        """Factor of one real block, or inverses of several, and log-determinants."""
         S = self._scaled(0.0)
         return factors(S) if one_block(S) else inverses(S)
 
@@ -190,14 +193,14 @@ class DenseGroup(Coded):
         return {}
 
     def _inverse(self, change: float) -> tuple[Any, float]:
-        """Inverses and log-determinant at a changed weight, made once."""
+        """Return inverses and log-determinant at a changed weight, computed once."""
         if change not in self._inverses:
             inverse, logs = inverses(self._scaled(change))
             self._inverses[change] = inverse, self._total(logs)
         return self._inverses[change]
 
     def _rounded(self, L: Any) -> Any:
-        """Copy of factors, in the precision in which they are inverted."""
+        """Return a copy of factors in the precision in which they are inverted."""
         single = self.steepness <= MAX_SINGLE_INVERSE
         return namespace(L).astype(L, self.dtype if single else L.dtype, copy=True)
 
@@ -221,7 +224,7 @@ class DenseGroup(Coded):
 
 
 def group_of_state(state: dict[str, Any]) -> Group | DenseGroup:
-    """Restore a group from what its ``to_state`` returned."""
+    """Restore a group from the result of its ``to_state``."""
     state = {**state, "blocks": Blocks(**state["blocks"])}
     if "basis" in state:
         return Group(**state)
@@ -236,7 +239,7 @@ def group_of_state(state: dict[str, Any]) -> Group | DenseGroup:
 
 
 def extras(groups: Sequence[Any], Z: Any, epsilon: float) -> Any:
-    """Extra nats of rows that join each group, label not included, (b, k).
+    """Return the extra nats of samples in each group, not including labels, (b, k).
 
     Groups with packed forms share the products of the coordinates.
     """
@@ -260,9 +263,9 @@ def extras(groups: Sequence[Any], Z: Any, epsilon: float) -> Any:
 
 
 def packed(Q: Any) -> Any:
-    """Coefficients (F, p) of the forms of Hermitian matrices (F, C, C).
+    """Return coefficients (F, p) of the forms of Hermitian matrices (F, C, C).
 
-    They belong to the products of `_products`: ``p`` is C^2, or C (C + 1) / 2 of real
+    They belong to the products of `_products`; ``p`` is C^2, or C (C + 1) / 2 for real
     matrices.
     """
     xp, (F, C, _) = namespace(Q), Q.shape
@@ -280,7 +283,7 @@ def packed(Q: Any) -> Any:
 
 
 def packed_forms(coefficients: Any, Z: Any) -> Any:
-    """Forms (F, k, b) of k matrices per block, `packed` (F, k, p), at columns of Z."""
+    """Return forms (F, k, b) of columns of Z for k matrices, `packed` (F, k, p)."""
     xp, (F, C, b) = namespace(Z), Z.shape
     parts = [
         coefficients[block, :, :] @ _products(Z[block, :, :], coefficients.dtype)
@@ -290,7 +293,7 @@ def packed_forms(coefficients: Any, Z: Any) -> Any:
 
 
 def _products(Z: Any, dtype: Any) -> Any:
-    """Products ``conj(z_a) z_b`` for ``a <= b``, real parts first, (F, p, b)."""
+    """Return products ``conj(z_a) z_b`` for ``a <= b``, real parts first, (F, p, b)."""
     xp, C = namespace(Z), Z.shape[1]
     if dtype == xp.float64:
         Z = widen_stack(Z)
@@ -300,5 +303,5 @@ def _products(Z: Any, dtype: Any) -> Any:
         return xp.permute_dims(products, (1, 0, 2))
     parts = [xp.conj(Z[a : a + 1, ...]) * Z[a:, ...] for a in range(C)]
     real = [xp.real(part) for part in parts]
-    imaginary = [xp.imag(part[1:, ...]) for part in parts]  # squares have none
+    imaginary = [xp.imag(part[1:, ...]) for part in parts]  # squares are real
     return xp.permute_dims(xp.concat(real + imaginary), (1, 0, 2))

@@ -1,8 +1,8 @@
-r"""Makes groups from rows or scatters: the only place that chooses a form.
+r"""Construction of groups from samples or scatters; the only place that chooses a form.
 
-A scatter is factored on its cheaper side, and in the way that keeps the digits which
-its steepness :math:`c \operatorname{tr} S` asks for: what rounding does to weak
-directions is the steepness times the unit of rounding.
+A scatter is factored on its cheaper side, and in a way that preserves the precision
+that its condition :math:`c \operatorname{tr} S` requires: rounding errors of weak
+directions are this number times the machine precision.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from skredu.coding._linalg import (
 )
 from skredu.coding._scatter import Scatter, centre
 
-# Up to this steepness, and to the inverse root of the unit of rounding, matrices keep
-# enough digits.
+# Up to this condition, and to the inverse square root of the machine precision,
+# matrices are precise enough.
 MAX_STEEP = 1e7
-# Up to this steepness the products of rows resolve their singular vectors.
+# Up to this condition, the products of samples determine their singular vectors.
 MAX_GRAM = 1e5
-# Operations of a decomposition by eigenvectors of size m, over m^3, and of what the
-# dense form factors: two Cholesky factors, an inverse and a symmetric inverse.
+# Operations, divided by m^3, of an eigendecomposition of size m, and of the dense form
+# (two Cholesky factors, an inverse and a symmetric inverse).
 EIGENVECTORS = 10.0
 CHOLESKY = 2.0
 
@@ -53,29 +53,29 @@ def group_of(
     exact: bool = False,
     scatter: Any = None,
 ) -> Group | DenseGroup:
-    """Code a group of rows, in the form that takes fewer operations.
+    """Code a group of samples, in the form that takes fewer operations.
 
     Parameters
     ----------
     Z : array of shape (F, C, b)
-        Rows of the group.
+        Features of the samples of the group.
     weights : array of shape (b,) or None
-        Their weights, positive; None if all are one.
+        Their weights, which are positive; None if all are one.
     blocks : Blocks
     epsilon : float, default=None
-        The only distortion that will be asked for. None: every one may be, so that the
-        group is factored.
+        The only distortion that will be used. None means that any distortion may be
+        used, so the group is factored.
     centred : bool, default=False
-        Code vectors about their mean.
+        Whether to code vectors about their mean.
     n_coded : int, default=0
-        Number of rows that will be scored and projected.
+        Number of samples that will be scored and projected.
     left_out : bool, default=False
-        Rows of the group will be left out. If their weights differ, the group is
-        factored: matrices serve one scale only.
+        Whether samples of the group will be left out. If their weights differ, the
+        group is factored, because matrices serve only one scale.
     exact : bool, default=False
-        Small residuals will be compared, so that matrices must keep more digits.
+        Whether small residuals will be compared, so that matrices must be more precise.
     scatter : array of shape (F, C, C), default=None
-        Scatter of the rows in double precision, if it is known.
+        Scatter of the samples in double precision, if it is known.
     """
     xp = namespace(Z)
     n, mean, root = _weighted(Z, weights, centred)
@@ -101,10 +101,10 @@ def group_of(
 def group_of_scatter(
     scatter: Scatter, blocks: Blocks, epsilon: float | None = None, shares: Any = None
 ) -> Group | DenseGroup:
-    """Code a group of vectors of which the scatter is known.
+    """Code a group of vectors whose scatter is known.
 
-    Dense for a given distortion, if the scatter is a matrix and not too steep for one;
-    otherwise `factored`.
+    The group is dense if the distortion is given and the scatter is a well-conditioned
+    matrix, and `factored` otherwise.
     """
     S = scatter.matrix
     if epsilon is None or S is None or too_steep(scatter, epsilon):
@@ -125,10 +125,11 @@ def group_of_scatter(
 
 
 def factored(scatter: Scatter, blocks: Blocks, shares: Any = None) -> Group:
-    """Code a group of vectors for every distortion by its scatter.
+    """Code a group of vectors for all distortions by its scatter.
 
-    ``shares`` (m,) are those of the rows that made the scatter, in their order, in its
-    weight: if these stand in its root, they can be left out without a loss of digits.
+    ``shares`` (m,) are the shares of the samples, in their order, in the weight of the
+    scatter. If the root of the scatter consists of these samples, they can be left out
+    without loss of precision.
     """
     n, mean = scatter.count, None if scatter.assume_centered else scatter.mean
     if scatter.matrix is None:
@@ -156,7 +157,7 @@ def group_of_stack(scatter: Scatter, blocks: Blocks, n_rows: int, dtype: Any) ->
 
 
 def too_steep(scatter: Scatter, epsilon: float) -> bool:
-    """Whether ``I + c S`` would lose digits of a matrix ``S``."""
+    """Return whether ``I + c S`` would be ill-conditioned for a matrix ``S``."""
     if scatter.matrix is None or scatter.count == 0.0:
         return False
     eps = float(namespace(scatter.matrix).finfo(scatter.matrix.dtype).eps)
@@ -168,7 +169,7 @@ def _steepness(scatter: Scatter, epsilon: float) -> float:
 
 
 def _weighted(Z: Any, weights: Any, centred: bool) -> tuple[float, Any, Any]:
-    """Weight, mean or None, and centred rows times the roots of their weights."""
+    """Return weight, mean or None, and centred rows times the roots of weights."""
     xp = namespace(Z)
     if centred:
         n, mean, rows = centre(Z[0, ...].T, weights)
@@ -180,14 +181,15 @@ def _weighted(Z: Any, weights: Any, centred: bool) -> tuple[float, Any, Any]:
 
 
 def _factored_pays(Z: Any, n_coded: int) -> bool:
-    r"""Whether the factored form takes fewer operations.
+    r"""Return whether the factored form takes fewer operations.
 
-    Factored, with ``m = min(b, C)`` eigenvectors: :math:`b C m + 10 m^3 + b C m` to
-    find them, then :math:`2 C m` for each row that is coded and as much again for the
-    ``b`` of the group. Dense: :math:`b C^2` for the scatter, :math:`2 C^3` for its
-    factors, then a triangular product, :math:`C^2`, for each coded row and a full
-    one, :math:`2 C^2`, for each of the ``b``. Eigenvectors of several blocks pay only
-    with fewer rows than coordinates.
+    The factored form, with ``m = min(b, C)`` eigenvectors, takes
+    :math:`b C m + 10 m^3 + b C m` operations to find them, and :math:`2 C m` for each
+    sample that is coded, twice that for the ``b`` samples of the group. The dense form
+    takes :math:`b C^2` for the scatter, :math:`2 C^3` for its factors, a triangular
+    product, :math:`C^2`, for each coded sample and a full one, :math:`2 C^2`, for each
+    of the ``b``. Eigenvectors of several blocks are faster only with fewer samples than
+    coordinates.
     """
     _, C, b = Z.shape
     if not one_block(Z):
@@ -207,20 +209,20 @@ def _factored_group(
     epsilon: float | None,
     steepness: float,
 ) -> Group:
-    """Make a group from weighted, centred rows with these shares of its weight."""
+    """Construct a group from weighted, centred rows with these shares of its weight."""
     xp, (_, _, b) = namespace(root), root.shape
     eigenvalues, V, leverages, whitening = _factored(
         root, steepness, centred=mean is not None
     )
     least, c = 0.0, 1.0
-    if epsilon is not None:  # what is left out changes no product by more than rounding
+    if epsilon is not None:  # omit what only changes rounding errors
         least = float(xp.finfo(root.dtype).eps) / 4.0
         c = blocks.scale(n, epsilon)[:, None]
     index, dropped = split(xp.any(c * eigenvalues > least, axis=0))
     rests = None
     if leverages is None:
         pass
-    elif leverages.shape[1] == b and mean is None:  # the vectors are a complete basis
+    elif leverages.shape[1] == b and mean is None:  # the vectors form a complete basis
         if dropped.shape[0]:
             rests = xp.sum(xp.take(leverages, dropped, axis=1), axis=1)
     elif index.shape[0] < b - (mean is not None):
@@ -247,9 +249,9 @@ def _factored(
     Returns
     -------
     eigenvalues : array of shape (F, r)
-        In double precision, zero if rounding explains them.
+        Eigenvalues in double precision; zero if they are due to rounding.
     V : array of shape (F, C, r)
-        Eigenvectors, perhaps zero for eigenvalues of zero.
+        Eigenvectors; those of eigenvalues of zero may be zero.
     leverages : array of shape (F, r, b) or None
         Squared left singular vectors.
     whitening : array of shape (F, C, r) or None
@@ -257,7 +259,7 @@ def _factored(
         many rows.
     """
     xp, (_, C, b) = namespace(root), root.shape
-    # rows in single precision sum to zero in single precision only
+    # centred single-precision samples sum to zero in single precision only
     floor = 4 * min(C, b) * float(xp.finfo(root.dtype).eps)
     if steepness > MAX_GRAM:
         V, sigma, Uh = xp.linalg.svd(widen_stack(root), full_matrices=False)
@@ -290,7 +292,7 @@ def _directions(S: Any, longest: int, share: float = 0.0) -> tuple[Any, Any, Any
 
 
 def _varying_part(matrix: Any) -> tuple[Any, Any, Any]:
-    """Scatter of the features that vary, their index, and that of the others."""
+    """Return the scatter of varying features, their index, and that of the others."""
     xp = namespace(matrix)
     varying, constant = split(xp.linalg.diagonal(matrix) > 0)
     few = constant.shape[0] < LEAST_STILL * matrix.shape[0]

@@ -1,24 +1,25 @@
-r"""A coded group of rows: its length, and how that changes when rows join or leave.
+r"""A coded group of samples: its length, and the change if a sample joins or leaves.
 
 With the scatter :math:`S` of a group of weight ``n``, block by block, the length is
 
 .. math::
 
-    L = \frac{n + d}{2} \log\det(I + cS)
-        + \frac d2 \log\Bigl(1 + \frac{\mu^T\mu}{\epsilon^2}\Bigr), \quad
-    c = \frac{d}{n\epsilon^2}.
+L = \frac{n + d}{2} \log\det(I + cS) + \frac d2 \log\Bigl(1 +
+\frac{\mu^T\mu}{\epsilon^2}\Bigr), \quad c = \frac{d}{n\epsilon^2}.
 
-When the weight of a row ``z`` changes by ``t`` (1: the row joins, -1: one copy
-leaves), the scatter changes by one rank, and the determinant follows in closed form:
+If the weight of a sample ``z`` changes by ``t`` (1: the sample joins, -1: one copy
+leaves), the scatter changes by a matrix of rank one, and the determinant follows in
+closed form:
 
 .. math:: \det(I + cS_t) = \det(I + cS) \, (1 + cfm), \quad
     m = (z - \mu)^H (I + cS)^{-1} (z - \mu), \quad f = \frac{nt}{n + t}
 
-at the scale ``c`` of the weight ``n + t``. Around the origin ``f = t``, and the term
-of the mean is absent. Lengths are in nats here.
+at the scale ``c`` of the weight ``n + t``. If the scatter is taken about the origin,
+``f = t``, and there is no term of the mean. In this module, lengths are in nats.
 
-`Group` keeps eigenvectors and serves every distortion; `skredu.coding._dense` has the
-form that keeps matrices for one distortion, `skredu.coding._factoring` makes both.
+`Group` keeps eigenvectors and serves all distortions. The form in
+`skredu.coding._dense` keeps matrices for one distortion, and `skredu.coding._factoring`
+constructs both.
 """
 
 from __future__ import annotations
@@ -41,20 +42,20 @@ from skredu.coding._linalg import (
     widen_stack,
 )
 
-# A share of the weight that rounding explains: less than this is left of nothing.
+# A smaller share of the weight is a rounding error, and means that nothing is left.
 NOTHING_LEFT = 1e-12
 
 
 class Coded(ABC):
-    """What both forms of a group have: lengths, and how they change with a row.
+    """Base class of both forms of a group: lengths, and how a sample changes them.
 
     Attributes
     ----------
     n : float
-        Weight of the rows.
+        Weight of the samples.
     blocks : Blocks
     mean : array of shape (C,) or None
-        Mean of the rows; None for a group around the origin, as signals need.
+        Mean of the samples; None for a group about the origin, as for signals.
     varying, constant : arrays of int or None
         Coordinates that vary within the group, and the others, which cost no product.
         None if nearly all vary.
@@ -67,20 +68,20 @@ class Coded(ABC):
     constant: Any
 
     def width(self, n_epsilons: int) -> int:
-        """Numbers that one row takes while it is coded."""
+        """Return how many numbers one sample takes while it is coded."""
         F, C = self.blocks.counts.shape[0], int(self.blocks.dim)
         return F * (3 * C * (1 if F == 1 else 2) + 3 * n_epsilons)
 
     @abstractmethod
     def _scales(self, epsilons: Any, change: Any) -> tuple[Any, Any]:
-        """Factors ``c`` (F, e, m) and log-determinants (e, m) at changed weights."""
+        """Return factors (F, e, m) and log-determinants (e, m) at changed weights."""
 
     @abstractmethod
     def _forms(self, Z: Any, c: Any) -> Any:
-        """Forms ``m`` of centred rows, (F, e, b), at factors (F, e, m)."""
+        """Return the forms (F, e, b) of centred samples at factors (F, e, m)."""
 
     def length(self, epsilons: Any) -> Any:
-        """Length of the group itself at distortions (e,), of shape (e,)."""
+        """Return the length of the group in nats at distortions (e,), of shape (e,)."""
         xp = namespace(epsilons)
         if self.n == 0.0:
             return xp.zeros_like(epsilons)
@@ -90,16 +91,16 @@ class Coded(ABC):
         return self._length(volumes, mean_square, epsilons, zero)[:, 0]
 
     def extra(self, Z: Any, epsilons: Any, change: Any = 1.0, forms: Any = None) -> Any:
-        """Extra nats of rows that join the group, label not included.
+        """Return the extra nats of samples that join the group, not including labels.
 
         Parameters
         ----------
         Z : array of shape (F, C, b)
         epsilons : float or array of shape (e,)
         change : float or array of shape (b,), default=1.0
-            Number of copies of each row that join.
+            Number of copies of each sample that join.
         forms : array of shape (F, e, b), default=None
-            The forms ``m`` of the rows, if they are known.
+            The forms ``m`` of the samples, if they are known.
 
         Returns
         -------
@@ -111,18 +112,18 @@ class Coded(ABC):
         return nats[:, 0] if path is not epsilons else nats
 
     def as_first(self, Z: Any, epsilon: float) -> Any:
-        """Nats (b,) of rows in a group that is empty without them."""
+        """Return the nats (b,) of samples in a group that is empty without them."""
         xp, c = namespace(Z), self.blocks.scale(1.0, epsilon)
         volumes = self.blocks.total(xp.log1p(c[:, None] * squared_norms(Z)))
         return (1.0 + self.blocks.dim) / 2.0 * volumes
 
     def _changed(self, Z: Any, epsilons: Any, change: Any, forms: Any = None) -> Any:
-        """Lengths (e, b) with more copies of each row, by the change of one rank."""
+        """Return lengths (e, b) with more copies of each sample (of rank one)."""
         xp = namespace(epsilons)
         c, volumes = self._scales(epsilons, change)
         forms = self._forms(Z, c) if forms is None else forms
         step = c * self._growth(change) * forms
-        # copies that leave take no more than all of the determinant
+        # copies that leave remove at most the whole determinant
         least = float(xp.finfo(xp.float64).eps) - 1.0
         logs = self.blocks.total(xp.log1p(at_least(step, least)))
         squares = self._mean_squares(Z, change)
@@ -131,7 +132,7 @@ class Coded(ABC):
     def _length(
         self, volumes: Any, mean_squares: Any, epsilons: Any, change: Any
     ) -> Any:
-        """Length (e, b) by log-determinants (e, b) and squared norms of means (b,)."""
+        """Return lengths (e, b) from log-determinants (e, b) and squared means (b,)."""
         d = self.blocks.dim
         length = (self.n + change + d) / 2.0 * volumes
         if self.mean is None:
@@ -140,11 +141,11 @@ class Coded(ABC):
         return length + d / 2.0 * namespace(epsilons).log1p(ratio)
 
     def _growth(self, change: Any) -> Any:
-        """Factor ``f`` of the change of the scatter."""
+        """Return the factor ``f`` of the change of the scatter."""
         return change if self.mean is None else change * self.n / (self.n + change)
 
     def _mean_squares(self, Z: Any, change: Any) -> Any:
-        """Squared norms of the mean when the weight of each row has changed, (b,)."""
+        """Return squared norms (b,) of the mean after each sample's change."""
         if self.mean is None:
             return namespace(change).zeros_like(change[:1])
         dots, squares = self._mean_products(Z)
@@ -153,18 +154,18 @@ class Coded(ABC):
         return at_least(total + new * new * squares, 0.0)
 
     def _mean_square(self) -> Any:
-        """Squared norm of the mean."""
+        """Return the squared norm of the mean."""
         return namespace(self.mean).sum(widen(self.mean) ** 2)
 
     def _mean_products(self, Z: Any) -> tuple[Any, Any]:
-        """Products of rows with the mean, and their squared norms."""
+        """Return the products of samples with the mean, and their squared norms."""
         return widen(self.mean @ Z[0, ...]), squared_norms(Z)[0, :]
 
     def _centred(self, Z: Any) -> tuple[Any, Any]:
-        """Varying coordinates of rows less the mean, and what the others add to m.
+        """Return varying coordinates relative to the mean, and the others' part of m.
 
-        Relative to the mean of this group and not to a common origin, so that a group
-        that is far from the others keeps its digits.
+        Coordinates are relative to the mean of this group and not to a common origin,
+        so the precision does not suffer if a group is far from the others.
         """
         mean = self.mean
         if self.varying is None:
@@ -180,24 +181,25 @@ class Coded(ABC):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Group(Coded):
-    """A group by the eigenvectors of its scatters: good for every distortion.
+    """A group represented by the eigenvectors of its scatters, for all distortions.
 
     Parameters
     ----------
     n : float
-        Weight of the rows.
+        Weight of the samples.
     blocks : Blocks
     eigenvalues : array of shape (F, r)
-        In double precision; all others are zero.
+        Eigenvalues in double precision; all others are zero.
     basis : array of shape (F, a, r)
-        Eigenvectors of the ``a`` coordinates that vary, zero if there are fewer.
+        Eigenvectors of the ``a`` varying coordinates; zero if there are fewer.
     mean, varying, constant :
         See `Coded`.
     leverages : array of shape (F, r, m) or None
-        Squared left singular vectors of the ``m`` weighted rows that made the group.
-        With them, what a row leaves behind is a sum of positive terms.
+        Squared left singular vectors of the ``m`` weighted samples from which the group
+        was computed. With them, the determinant without a sample is a sum of positive
+        terms.
     rests : array of shape (F, m) or None
-        Leverage of these rows in no direction; None if there can be none.
+        Leverage of these samples in no direction; None if it is zero.
     whitening : array of shape (F, a, r) or None
         Eigenvectors over singular values, in double precision. With many rows it takes
         the place of their leverages, which are made from it when they are needed.
@@ -216,7 +218,7 @@ class Group(Coded):
     _known: dict[float, Any] = field(default_factory=dict, init=False)
 
     def volume(self, epsilon: float) -> float:
-        """Log-determinant of ``I + c S`` over all blocks."""
+        """Return the log-determinant of ``I + c S`` over all blocks."""
         path = as_path(epsilon, self.eigenvalues)
         return float(self._scales(path, 0.0 * path)[1][0, 0])
 
@@ -227,23 +229,24 @@ class Group(Coded):
         weights: Any = None,
         part: Any = slice(None),
     ) -> Any:
-        """Extra nats of rows of the group, coded by the group without them.
+        """Return the extra nats of left-out samples of the group.
 
-        A row leaves with all of its weight, and what is left codes one copy of it.
+        A sample leaves with all of its weight, and the remaining group codes one copy
+        of it.
 
         Parameters
         ----------
         Z : array of shape (F, C, b)
         epsilons : float or array of shape (e,)
         weights : array of shape (b,), default=None
-            Weights of the rows; None if all are one.
+            Weights of the samples; None if all are one.
         part : slice or array of int, default=slice(None)
-            Positions of the rows among those that made the group.
+            Positions of the samples among those from which the group was computed.
 
         Returns
         -------
         nats : array of shape (b,) or (b, e), in double precision
-            Infinite for a row without which the group is empty.
+            Infinite for a sample without which the group is empty.
         """
         path = as_path(epsilons, self.eigenvalues)
         xp, w = namespace(path), self._weights(weights)
@@ -259,7 +262,7 @@ class Group(Coded):
     def _more_or_less(
         self, Z: Any, epsilons: Any, w: Any, change: Any, part: Any
     ) -> Any:
-        """Lengths (e, b) when the weights ``w`` of rows of the group change."""
+        """Return lengths (e, b) after a change of the weights ``w`` of samples."""
         xp = namespace(epsilons)
         if not self._has_leverages or xp.all(change > 0.0):
             return self._changed(Z, epsilons, change)
@@ -281,7 +284,7 @@ class Group(Coded):
         return self.leverages is not None or self.whitening is not None
 
     def _inner(self, Z: Any, w: Any, c: Any, part: Any) -> Any:
-        """Share of the determinant that is left when rows leave, (F, e, b)."""
+        """Return the share (F, e, b) of the determinant without each sample."""
         if self.whitening is None:
             inner = _shrunk(_columns(self.leverages, part), self.eigenvalues, c)
             if self.rests is None:
@@ -297,10 +300,10 @@ class Group(Coded):
     def left_out(
         self, Z: Any, epsilon: float, weights: Any = None, part: Any = slice(None)
     ) -> tuple[Any, Any]:
-        """Extra nats (b,) and projections (F, C, b) of rows, by the other rows.
+        """Return extra nats (b,) and projections (F, C, b) of left-out samples.
 
-        Parameters are those of `without`. A row without which the group is empty has
-        the nats of a group of its own and no projection.
+        The parameters are those of `without`. For a sample without which the group is
+        empty, the nats are those of a group of its own, and there is no projection.
         """
         xp, w = namespace(self.eigenvalues), self._weights(weights)
         alone = self.n - w <= NOTHING_LEFT * self.n
@@ -324,21 +327,21 @@ class Group(Coded):
         return nats, xp.where(alone, xp.zeros_like(Z), Z - rest)
 
     def project(self, Z: Any, epsilon: float) -> Any:
-        """Soft projections ``z - (I + c S)^{-1} z`` of rows, (F, C, b)."""
+        """Return soft projections ``z - (I + c S)^{-1} z`` of samples, (F, C, b)."""
         return self.basis @ (self._shares(epsilon) * coordinates(self.basis, Z))
 
     def matrix(self, epsilon: float) -> Any:
-        """Soft projection as matrices (F, C, C)."""
+        """Return the soft projection as matrices (F, C, C)."""
         return self.basis @ (self._shares(epsilon) * adjoint(self.basis))
 
     def _shares(self, epsilon: float) -> Any:
-        """Eigenvalues (F, r, 1) of the soft projection."""
+        """Return the eigenvalues (F, r, 1) of the soft projection."""
         c = self.blocks.scale(self.n, epsilon)[:, None] * self.eigenvalues
         shares = namespace(c).astype(c / (1.0 + c), real_dtype(self.basis), copy=False)
         return shares[:, :, None]
 
     def residual(self, Z: Any, epsilon: float) -> Any:
-        """Norms of ``(I + c S)^{-1} z``, (b,), in double precision."""
+        """Return the norms of ``(I + c S)^{-1} z``, (b,), in double precision."""
         xp = namespace(Z)
         c = self.blocks.scale(self.n, epsilon)[:, None, None]
         along = coordinates(self.basis, Z)
@@ -348,16 +351,13 @@ class Group(Coded):
         return xp.sqrt(xp.sum(total, axis=0))
 
     def to_state(self, *, scores: bool = True, moves: bool = True) -> dict[str, Any]:
-        """Return what predictions need as arrays, numbers and dicts.
-
-        The basis serves scores and moves, see `DenseGroup.to_state`.
-        """
+        """Return everything that predictions need as arrays, numbers and containers."""
         names = ("n", "eigenvalues", "basis", "mean", "varying", "constant")
         state = {name: getattr(self, name) for name in names}
         return {**state, "blocks": vars(self.blocks)}
 
     def _weights(self, weights: Any) -> Any:
-        """Weights of rows (b,), or the one weight (1,) that all have."""
+        """Return the weights of samples (b,), or their common weight (1,)."""
         xp, one = namespace(self.eigenvalues), self.blocks.counts[:1] * 0.0 + 1.0
         if weights is None:
             return one
@@ -367,7 +367,7 @@ class Group(Coded):
     def _scales(self, epsilons: Any, change: Any) -> tuple[Any, Any]:
         if change.shape[0] > 1:
             return self._made_scales(epsilons, change)
-        key = float(change[0])  # the same for all blocks of rows, and for all rows
+        key = float(change[0])  # the same for all samples
         known = self._known.get(key)
         if known is None or known[0] is not epsilons:
             known = (epsilons, *self._made_scales(epsilons, change))
@@ -380,7 +380,7 @@ class Group(Coded):
         if change.shape[0] > 1:
             found, places = xp.unique_inverse(change)
         n = self.n + found
-        n = xp.where(n == 0.0, xp.ones_like(n), n)  # without rows any factor will do
+        n = xp.where(n == 0.0, xp.ones_like(n), n)  # any factor, if there is no sample
         c = self.blocks.scale(n[None, :], epsilons[:, None])
         columns = []
         for i in range(n.shape[0]):
@@ -397,21 +397,21 @@ class Group(Coded):
         return forms + outside[:, None, :] if hasattr(outside, "ndim") else forms
 
     def _resolved(self, Z: Any, c: Any) -> tuple[Any, Any]:
-        """Squared coordinates of centred rows (F, r, b), and what is outside (F, b)."""
+        """Return squared coordinates (F, r, b) and rests (F, b) of centred samples."""
         Z, constant = self._centred(Z)
         along = coordinates(self.basis, Z)
         inside = squares(along)
         return inside, self._outside(Z, along, inside, c) + constant
 
     def _outside(self, Z: Any, along: Any, inside: Any, c: Any) -> Any:
-        """Squared norms of rows outside of the span of the eigenvectors, (F, b)."""
+        """Return squared norms (F, b) of samples outside of the eigenvectors' span."""
         xp, (F, C, b) = namespace(Z), Z.shape
         if self.basis.shape[2] == C and F == 1:
             return 0.0
         total = squared_norms(Z)
         eps = float(xp.finfo(Z.dtype).eps)
         if b and float(xp.max(c)) * float(xp.max(total)) > 1.0 / math.sqrt(eps):
-            # a difference of squares has too few digits before such a factor
+            # a difference of squares is too imprecise for such a factor
             return squared_norms(Z - self.basis @ along)
         return at_least(total - widen(xp.sum(inside, axis=1)), 0.0)
 
@@ -434,8 +434,8 @@ def _columns(A: Any, part: Any) -> Any:
 def _shrunk(squares: Any, eigenvalues: Any, c: Any, power: int = 1) -> Any:
     r"""Return sums :math:`\sum_i p_i / (1 + c\lambda_i)^k` of squares ``p`` (F, r, b).
 
-    Factors ``c`` are of shape (F, e, 1) or, one per row, (F, e, b), which takes no
-    matrix product and, one distortion at a time, no more memory than the rows.
+    Factors ``c`` have the shape (F, e, 1) or, one per sample, (F, e, b). The latter
+    needs no matrix product, and is processed one distortion at a time to save memory.
     """
     xp = namespace(squares)
     if c.shape[2] == 1:

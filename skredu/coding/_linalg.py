@@ -1,8 +1,8 @@
-"""Log-volumes and their gradients on the cheaper side, without losing digits.
+"""Log-determinants and their gradients on the cheaper side, without loss of precision.
 
-Every function takes rows ``W`` of shape ``(n, d)`` and the logarithm ``s`` of a factor
-before them, and speaks of :math:`I + e^{2s} W^T W`. The factor stays a logarithm, so
-that neither a tiny distortion nor huge rows overflow before their product is taken.
+The functions take rows ``W`` of shape ``(n, d)`` and the logarithm ``s`` of a factor,
+and refer to :math:`I + e^{2s} W^T W`. The factor remains a logarithm, so neither a tiny
+distortion nor huge rows overflow before they are multiplied.
 """
 
 from __future__ import annotations
@@ -15,56 +15,60 @@ from scipy.linalg import blas, lapack
 
 from skredu._compat import at_least, namespace
 
-# On rank-deficient rows a Cholesky factor of I + W^T W of size m and condition k has
-# an error of about m k rounding units (measured). Where that is more than these units
-# of the log-volume, singular values take over: their squares leave null directions be.
+# For rank-deficient rows, a Cholesky factor of I + W^T W of size m and condition k has
+# an error of about m k rounding units (measured). If this exceeds the given number of
+# rounding units of the log-volume, singular values are used, which are precise in null
+# directions.
 MAX_LOSS = 1e3
-# Up to this condition products and solves with I + W^T W keep twelve digits.
+# Up to this condition, products and solutions with I + W^T W have twelve correct
+# digits.
 MAX_CONDITION = 1e4
-# An entry this large alone exceeds it, so the product of rows need not be tried.
+# A single entry of this size exceeds the condition, so the product need not be
+# computed.
 MAX_LOG_ENTRY = 25.0
-# Entries of a temporary: 32 MB in double precision.
+# Largest number of entries of a temporary array: 32 MB in double precision.
 BLOCK = 2**22
-# Complex numbers of a temporary that stays in the cache.
+# Number of complex numbers of a temporary array that stays in the cache.
 CACHED = 2**16
-# Up to this size NumPy's functions for stacks of matrices are faster than a call for
-# each matrix with half of the operations.
+# Up to this size, NumPy's functions for stacks of matrices are faster than one call per
+# matrix with half of the operations.
 MAX_STACK = 32
-# Of types of NumPy in names of LAPACK.
+# Prefixes of LAPACK functions by the type of a NumPy array.
 LETTERS = {"f": "s", "d": "d", "F": "c", "D": "z"}
-# With a smaller share of columns that stand still, leaving them out does not pay.
+# With a smaller share of constant columns, leaving them out is not worthwhile.
 LEAST_STILL = 0.1
 
 
 def widen(X: Any) -> Any:
-    """Array in double precision, where log-determinants accumulate."""
+    """Convert an array to double precision, in which log-determinants are summed."""
     xp = namespace(X)
     return X if X.dtype == xp.float64 else xp.astype(X, xp.float64)
 
 
 def largest(X: Any) -> float:
-    """Largest absolute entry, zero for an empty array."""
+    """Return the largest absolute entry; zero for an empty array."""
     xp = namespace(X)
     if math.prod(X.shape) == 0:
         return 0.0
-    return max(float(xp.max(X)), -float(xp.min(X)))  # without a temporary of X
+    return max(float(xp.max(X)), -float(xp.min(X)))  # needs no copy of X
 
 
 def power_of_two(X: Any) -> float:
-    """Power of two near the largest entry, by which division is exact."""
+    """Return a power of two near the largest entry; division by it is exact."""
     return math.ldexp(1.0, math.frexp(largest(X))[1] - 1)
 
 
 def lapack_of(name: str, A: Any) -> Any:
-    """Routine of LAPACK for the type of an array of NumPy."""
+    """Return the LAPACK function for the type of a NumPy array."""
     return getattr(lapack, LETTERS[A.dtype.char] + name)
 
 
 def factor_of(M: Any) -> Any:
-    """Lower Cholesky factor of ``I + M``; ``M`` is used up.
+    """Return the lower Cholesky factor of ``I + M``; ``M`` is overwritten.
 
-    NumPy's goes straight to LAPACK: of small matrices the checks of a library's
-    function cost more than the work, of large ones its copies do.
+    For NumPy arrays, LAPACK is called directly: for small matrices the validation in a
+    library function costs more than the factorisation, and for large ones its copies
+    do.
     """
     xp = namespace(M)
     if xp is not np:
@@ -79,18 +83,18 @@ def factor_of(M: Any) -> Any:
 
 
 def log_det_of(L: Any) -> Any:
-    """Log-determinant of ``L L^T``, in nats."""
+    """Return the log-determinant of ``L L^T`` in nats."""
     xp = namespace(L)
     return 2.0 * xp.sum(xp.log(xp.linalg.diagonal(L)))
 
 
 def inverse_of(L: Any) -> Any:
-    """Inverse of ``L L^H`` in the type of ``L``, lower-triangular and used up."""
+    """Return the inverse of ``L L^H`` in the type of ``L``, which is overwritten."""
     xp = namespace(L)
     if xp is np:  # a third of the operations
         upper = lapack_of("potri", L)(L.T, lower=0, overwrite_c=1)[0]
         inverse = upper.conj()
-        inverse += upper.T  # below the diagonal there were zeros
+        inverse += upper.T  # the lower triangle contained zeros
         inverse.T.reshape(-1)[:: len(L) + 1] *= 0.5
         return inverse
     inverse = xp.linalg.inv(L)
@@ -98,13 +102,13 @@ def inverse_of(L: Any) -> Any:
 
 
 def batches(n: int, size: int) -> list[slice]:
-    """Slices of at most ``size`` indices, and at least one; one call a layer counts."""
+    """Return slices of at most ``size`` indices, but at least one index."""
     size = max(1, size)
     return [slice(start, min(start + size, n)) for start in range(0, n, size)]
 
 
 def blocks_of_rows(n: int, width: int) -> list[slice]:
-    """Slices of rows that are processed together; each row takes ``width`` numbers."""
+    """Return slices of rows to process together; a row takes ``width`` numbers."""
     return batches(n, BLOCK // max(1, width))
 
 
@@ -115,7 +119,7 @@ def gram(W: Any) -> Any:
 
 
 def scatter_of(W: Any) -> Any:
-    """Return ``W^T W``; columns of zeros, left by constant features, cost nothing."""
+    """Return ``W^T W``; columns of zeros, from constant features, cost nothing."""
     moving, still = split(namespace(W).any(W != 0, axis=0))
     if still.shape[0] < LEAST_STILL * W.shape[1]:
         return W.T @ W
@@ -124,7 +128,7 @@ def scatter_of(W: Any) -> Any:
 
 
 def scatters(root: Any) -> Any:
-    """Scatters (F, C, C), in double precision, of rows (F, C, b)."""
+    """Return scatters (F, C, C) of rows (F, C, b), in double precision."""
     xp, (F, C, b) = namespace(root), root.shape
     if one_block(root):
         return scatter_of(widen(root[0, ...]).T)[None, ...]
@@ -142,7 +146,7 @@ def split(mask: Any) -> tuple[Any, Any]:
 
 
 def spread_columns(A: Any, moving: Any, still: Any) -> Any:
-    """Put the columns of ``A`` at ``moving``, zeros at those of ``still``."""
+    """Put the columns of ``A`` at some positions, and zeros at the others."""
     xp, (n, a), rest = namespace(A), A.shape, still.shape[0]
     if xp is np:
         spread = np.zeros((n, a + rest), dtype=A.dtype)
@@ -154,7 +158,7 @@ def spread_columns(A: Any, moving: Any, still: Any) -> Any:
 
 
 def rank_of(sigma: Any, shape: tuple[int, ...]) -> int:
-    """Count the singular values, sorted downwards, that rounding does not explain."""
+    """Count the sorted singular values that are not due to rounding."""
     xp = namespace(sigma)
     if sigma.shape[0] == 0:
         return 0
@@ -163,9 +167,9 @@ def rank_of(sigma: Any, shape: tuple[int, ...]) -> int:
 
 
 def log_volume(W: Any, *, log_scale: float = 0.0) -> Any:
-    r"""Natural logarithm of :math:`\det(I + e^{2s} W^T W)`, ``s = log_scale``.
+    r"""Return the logarithm of :math:`\det(I + e^{2s} W^T W)`, ``s = log_scale``.
 
-    It is an array of no dimension, through which gradients can be taken.
+    The result is an array without dimensions, through which gradients can be computed.
     """
     xp = namespace(W)
     size = largest(W)
@@ -183,17 +187,17 @@ def log_volume(W: Any, *, log_scale: float = 0.0) -> Any:
 
 
 def _gram_log_volume(W: Any) -> Any:
-    """Log-determinant of the smaller side, None where that loses digits."""
+    """Return the log-determinant of the smaller side, None if it is imprecise."""
     xp = namespace(W)
     G = gram(W)
     eye = xp.eye(G.shape[0], dtype=G.dtype, device=G.device)
     diagonal = xp.linalg.diagonal(G)
-    if float(xp.sum(diagonal)) < 1.0:  # log(1 + x) must keep the digits of x
+    if float(xp.sum(diagonal)) < 1.0:  # log(1 + x) must be precise for small x
         eigenvalues = xp.linalg.eigvalsh(G)
         return xp.sum(xp.log1p(at_least(eigenvalues, 0.0)))
     top = 1.0 + float(xp.max(diagonal))
     if top > MAX_CONDITION**2:
-        return None  # the unit matrix may drown, and Cholesky break down
+        return None  # the unit matrix may be lost in rounding, and Cholesky may fail
     pivots = xp.linalg.diagonal(xp.linalg.cholesky(G + eye))
     volume = 2.0 * xp.sum(xp.log(pivots))
     condition = top / float(xp.min(pivots)) ** 2
@@ -201,7 +205,7 @@ def _gram_log_volume(W: Any) -> Any:
 
 
 def _singular_values(W: Any) -> Any:
-    """Singular values; a QR first where one side is much longer."""
+    """Return the singular values, after a QR if one side is much longer."""
     xp = namespace(W)
     n, d = W.shape
     if n < d:
@@ -212,7 +216,7 @@ def _singular_values(W: Any) -> Any:
 
 
 def volume_gradient(W: Any, *, log_scale: float = 0.0) -> Any:
-    r"""Gradient of half the log-volume: :math:`e^{2s} W (I + e^{2s} W^T W)^{-1}`."""
+    r"""Return half of its gradient, :math:`e^{2s} W (I + e^{2s} W^T W)^{-1}`."""
     xp = namespace(W)
     size = largest(W)
     W = widen(W)
@@ -234,14 +238,14 @@ def volume_gradient(W: Any, *, log_scale: float = 0.0) -> Any:
 
 
 def _gram_gradient(W: Any) -> Any | None:
-    """Rows times the inverse of the smaller side, None where that loses digits."""
+    """Return rows times the inverse of the smaller side, None if it is imprecise."""
     xp = namespace(W)
     G = gram(W)
     if float(xp.sum(xp.linalg.diagonal(G))) > MAX_CONDITION:
         return None
     G = G + xp.eye(G.shape[0], dtype=G.dtype, device=G.device)
-    # The condition is bounded above, and a product with the inverse is several times
-    # faster than solving for as many right-hand sides as there are rows.
+    # The condition is bounded, and a product with the inverse is several times faster
+    # than solving for as many right-hand sides as there are rows.
     inverse = xp.linalg.inv(G)
     return inverse @ W if W.shape[0] == G.shape[0] else W @ inverse
 
@@ -250,32 +254,32 @@ def _gram_gradient(W: Any) -> Any | None:
 
 
 def is_complex(Z: Any) -> bool:
-    """Whether an array holds complex numbers."""
+    """Return whether an array contains complex numbers."""
     if isinstance(Z, np.ndarray):
         return Z.dtype.kind == "c"
     return bool(namespace(Z).isdtype(Z.dtype, "complex floating"))
 
 
 def real_dtype(Z: Any) -> Any:
-    """Type of the real parts of an array."""
+    """Return the type of the real parts of an array."""
     return (namespace(Z).real(Z) if is_complex(Z) else Z).dtype
 
 
 def widen_stack(Z: Any) -> Any:
-    """Real or complex array in double precision."""
+    """Convert a real or complex array to double precision."""
     xp = namespace(Z)
     return xp.astype(Z, xp.complex128, copy=False) if is_complex(Z) else widen(Z)
 
 
 def adjoint(A: Any) -> Any:
-    """Conjugate transpose of stacked matrices; a view if they are real."""
+    """Return the conjugate transpose of stacked matrices; a view if they are real."""
     xp = namespace(A)
     A = xp.matrix_transpose(A)
     return xp.conj(A) if is_complex(A) else A
 
 
 def coordinates(V: Any, Z: Any) -> Any:
-    """Products ``V^H Z`` of stacked matrices, of which the smaller is conjugated."""
+    """Return products ``V^H Z`` of stacked matrices; the smaller one is conjugated."""
     xp = namespace(Z)
     if not is_complex(V) or Z.shape[2] >= V.shape[2]:
         return adjoint(V) @ Z
@@ -283,15 +287,15 @@ def coordinates(V: Any, Z: Any) -> Any:
 
 
 def squares(Z: Any) -> Any:
-    """Squared absolute values."""
+    """Return squared absolute values."""
     xp = namespace(Z)
     return xp.real(Z) ** 2 + xp.imag(Z) ** 2 if is_complex(Z) else Z * Z
 
 
 def squared_norms(Z: Any) -> Any:
-    """Squared norms of the columns of each block, (F, b), in double precision."""
+    """Return squared norms (F, b) of columns by block, in double precision."""
     xp = namespace(Z)
-    if xp is np and not is_complex(Z):  # no temporary of the size of Z
+    if xp is np and not is_complex(Z):  # without a temporary array of the size of Z
         return np.einsum("fcb,fcb->fb", Z, Z).astype(np.float64, copy=False)
     F, C, b = Z.shape
     blocks = batches(F, CACHED // max(1, C * b))
@@ -300,7 +304,7 @@ def squared_norms(Z: Any) -> Any:
 
 
 def norms(Z: Any) -> Any:
-    """Norms of the columns over all blocks, (b,), in double precision."""
+    """Return the norms of the columns over all blocks, (b,), in double precision."""
     xp = namespace(Z)
     return xp.sqrt(xp.sum(squared_norms(Z), axis=0))
 
@@ -313,7 +317,7 @@ def traces_of(S: Any) -> Any:
 
 
 def real_dots(A: Any, B: Any) -> Any:
-    """Real parts of the products of the columns of two stacks, (F, b)."""
+    """Return the real parts of the products of the columns of two stacks, (F, b)."""
     xp = namespace(A)
     if is_complex(A):
         return xp.sum(xp.real(xp.conj(A) * B), axis=1)
@@ -329,12 +333,12 @@ def take_coordinates(Z: Any, index: Any) -> Any:
 
 
 def one_block(S: Any) -> bool:
-    """Whether there is one block of real numbers, for which LAPACK has faster calls."""
+    """Return whether there is one real block, for which LAPACK has faster functions."""
     return bool(S.shape[0] == 1) and not is_complex(S)
 
 
 def factors(S: Any) -> tuple[Any, Any]:
-    """Lower Cholesky factors of ``I + S``, and log-determinants (F,); S is used up."""
+    """Return Cholesky factors of ``I + S`` and log-determinants; S is overwritten."""
     xp = namespace(S)
     if one_block(S):
         L = factor_of(S[0, ...])[None, ...]
@@ -344,7 +348,7 @@ def factors(S: Any) -> tuple[Any, Any]:
 
 
 def whitenings(L: Any) -> Any:
-    """Upper-triangular ``W`` with ``W W^H`` the inverse of ``L L^H``; L is used up."""
+    """Return upper-triangular ``W`` with ``W W^H = (L L^H)^{-1}``; L is overwritten."""
     xp = namespace(L)
     if xp is np and one_block(L):
         return np.asfortranarray(lapack_of("trtri", L)(L[0].T, lower=0)[0])[None]
@@ -352,12 +356,12 @@ def whitenings(L: Any) -> Any:
 
 
 def inverses_of_factors(L: Any) -> Any:
-    """Inverses of ``L L^H`` for lower factors of one block, which are used up."""
+    """Return inverses of ``L L^H`` for factors of one block, which are overwritten."""
     return inverse_of(L[0, ...])[None, ...]
 
 
 def inverses(S: Any) -> tuple[Any, Any]:
-    """Inverses of ``I + S`` (F, C, C), and log-determinants (F,); S is used up."""
+    """Return inverses of ``I + S`` and log-determinants (F,); S is overwritten."""
     xp = namespace(S)
     if one_block(S):
         L, logs = factors(S)
@@ -379,7 +383,7 @@ def _eye(S: Any) -> Any:
 
 
 def adjoint_product(W: Any, Z: Any, *, overwrite: bool = False) -> Any:
-    """``W^H Z`` for upper-triangular matrices: half of the operations for one block."""
+    """Return ``W^H Z`` for upper-triangular matrices, with half of the operations."""
     if namespace(Z) is not np or not one_block(W):
         return adjoint(W) @ Z
     (trmm,) = blas.get_blas_funcs(("trmm",), (W, Z))
@@ -389,14 +393,14 @@ def adjoint_product(W: Any, Z: Any, *, overwrite: bool = False) -> Any:
 
 
 def log_softmax(scores: Any) -> Any:
-    """Scores of shape (b, k) less the logarithm of the sum of their exponentials."""
+    """Return scores (b, k) minus the logarithm of the sum of their exponentials."""
     xp = namespace(scores)
     scores = scores - xp.max(scores, axis=1, keepdims=True)
     return scores - xp.log(xp.sum(xp.exp(scores), axis=1, keepdims=True))
 
 
 def softmax(scores: Any) -> Any:
-    """Shares (b, k), which sum to one, from their logarithms up to a constant."""
+    """Return shares (b, k) that sum to one, from their logarithms up to a constant."""
     xp = namespace(scores)
     shares = xp.exp(scores - xp.max(scores, axis=1, keepdims=True))
     return shares / xp.sum(shares, axis=1, keepdims=True)

@@ -1,7 +1,8 @@
-"""Training rows sorted by class, their unit of length, and what they add up to.
+"""Training samples sorted by class, their unit of length, and summaries of streams.
 
-Sorted rows make every class a slice without a copy. `Summary` is what is kept of rows
-that come in parts: scatters and counts of the classes, and some of the rows.
+In sorted samples, every class is a slice without a copy. A `Summary` is what is kept of
+samples that arrive in parts: the scatters and counts of the classes, and some of the
+samples.
 """
 
 from __future__ import annotations
@@ -21,33 +22,33 @@ from skredu.coding._factoring import too_steep
 from skredu.coding._linalg import blocks_of_rows, largest, widen
 from skredu.coding._scatter import Scatter
 
-# Columns that distinguish most rows.
+# Number of columns that distinguish most rows.
 FEW_COLUMNS = 24
-# In the unit of the rows: with a larger distortion all lengths are zero to rounding.
+# In the unit of the samples; for larger distortions, all lengths are rounding errors.
 LARGEST_EPSILON = 1e150
 SMALLEST_GIVEN = 1e-153
-# Most rows that are kept of a stream to choose by.
+# Largest number of samples of a stream that are kept to choose parameters.
 MAX_ROWS = 5_000
-# Entries of rows that wait for a stream to need them: 8 MB in double precision.
+# Largest number of entries of samples that are not merged: 8 MB in double precision.
 MOST_WAITING = 2**20
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Rows:
-    """Rows of positive weight, in the order of their classes.
+    """Training samples with positive weights, sorted by class.
 
     Parameters
     ----------
     source : array of shape (m, ...)
-        The rows in the order in which they came.
+        The samples in their original order.
     y : ndarray of shape (n,)
-        Classes of the sorted rows as integers.
+        Classes of the sorted samples as integers.
     weights : array of shape (n,) or None
-        Weights of the sorted rows, beside the source.
+        Weights of the sorted samples, on the device of the source.
     classes : ndarray of shape (k,)
         Labels of the classes.
     index : ndarray of shape (n,)
-        Positions of the sorted rows in the source.
+        Positions of the sorted samples in the source.
     """
 
     source: Any
@@ -58,7 +59,7 @@ class Rows:
 
     @classmethod
     def of(cls, X: Any, y: Any, weights: Any, classes: Any = None) -> Rows:
-        """Sort rows by their labels ``y``, an ndarray; drop those of weight zero."""
+        """Sort samples by their labels, an ndarray, and drop those of weight zero."""
         xp, index = namespace(X), np.arange(len(y))
         if weights is not None:
             index = index[to_numpy(weights) > 0]
@@ -73,17 +74,17 @@ class Rows:
 
     @classmethod
     def of_kept(cls, kept: dict[str, Any], classes: Any) -> Rows:
-        """Sort rows that a stream keeps."""
+        """Sort the samples that a stream keeps."""
         weights = kept["weights"]
         if namespace(weights).all(weights == 1.0):
-            weights = None  # as `fit` without weights
+            weights = None  # as in `fit` without weights
         return cls.of(kept["X"], classes[kept["codes"]], weights, classes)
 
     def merged(self) -> Rows:
-        """Return the rows with equal ones of a class as one of the weight of all.
+        """Merge equal samples of a class to one sample with their total weight.
 
-        Rows are left out together with those that are equal to them: a copy of a row
-        tells nothing new.
+        Samples are left out together with those that are equal to them, because a copy
+        of a sample contains no new information.
         """
         first = first_of_equal(to_numpy(self.source), self.y, self.index)
         if first is None:
@@ -103,11 +104,11 @@ class Rows:
 
     @cached_property
     def X(self) -> Any:  # noqa: N802
-        """The sorted rows, each class a slice."""
+        """The sorted samples, in which each class is a slice."""
         return self.take(slice(None))
 
     def take(self, part: Any) -> Any:
-        """Return some of the sorted rows, by a slice or an index."""
+        """Return some of the sorted samples, by a slice or an index."""
         xp = namespace(self.source)
         if "X" in vars(self) and isinstance(part, slice):
             return self.X[part, ...]
@@ -116,17 +117,17 @@ class Rows:
 
     @property
     def some(self) -> Any:
-        """The rows in any order: as they came, if none was dropped."""
+        """The samples in any order; the original one if none was dropped."""
         return self.source if len(self.index) == self.source.shape[0] else self.X
 
     @cached_property
     def sizes(self) -> list[int]:
-        """Number of rows of each class, zero for one that has not come yet."""
+        """Number of samples of each class; zero for a class without samples so far."""
         return np.bincount(self.y, minlength=len(self.classes)).tolist()
 
     @cached_property
     def slices(self) -> list[slice]:
-        """Where each class stands."""
+        """Slice of each class."""
         stops = np.cumsum(self.sizes).tolist()
         return [
             slice(stop - size, stop)
@@ -134,20 +135,20 @@ class Rows:
         ]
 
     def weights_at(self, part: Any) -> Any:
-        """Weights of some sorted rows in double precision, None if all are one."""
+        """Return weights of sorted samples in double precision, None if all are one."""
         if self.weights is None:
             return None
         return widen(self.weights[part])
 
     @property
     def counts(self) -> list[float]:
-        """Weight of the rows of each class."""
+        """Weight of the samples of each class."""
         if self.weights is None:
             return [float(size) for size in self.sizes]
         return [float(np.sum(to_numpy(self.weights_at(p)))) for p in self.slices]
 
     def shares(self) -> list[Any]:
-        """Share of each row in the weight of its class, as a number or an array."""
+        """Return the share of each sample in the weight of its class."""
         if self.weights is None:
             return [1.0 / max(size, 1) for size in self.sizes]
         parts = zip(self.slices, self.counts, strict=True)
@@ -159,10 +160,10 @@ class Rows:
         assume_centered: bool,
         epsilon: float | None = None,
     ) -> list[Scatter]:
-        """Scatter of each class, merged with those before.
+        """Return the scatter of each class, merged with previous ones.
 
-        If a given distortion is so small that a ``d x d`` matrix would lose the null
-        directions, the rows are kept as a triangular root instead.
+        If a given distortion is so small that a ``d x d`` matrix would be imprecise in
+        its null directions, the samples are kept as a triangular root instead.
         """
         found = []
         for j, part in enumerate(self.slices):
@@ -181,10 +182,11 @@ class Rows:
         return found
 
     def spread(self, assume_centered: bool) -> float:
-        """Root mean square distance of rows to their mean, or norm about the origin.
+        """Return the root mean square distance from the mean, or the norm.
 
-        Rows that are equal up to rounding have no spread; then it is their norm, and
-        one for rows of zeros, so that it is always a length to measure by.
+        Samples that are equal up to rounding have no spread. In this case their norm is
+        returned, and one for zeros, so the result can always be used as a unit of
+        length.
         """
         X, n = self.X, len(self.index)
         xp = namespace(X)
@@ -202,7 +204,7 @@ class Rows:
         return root_spread(norm if assume_centered else spread, norm, eps)
 
     def as_they_came(self) -> tuple[Any, Any, Any]:
-        """Rows, their classes as integers, and their weights in double precision."""
+        """Return samples, classes and double weights in the original order."""
         xp, order = namespace(self.source), np.argsort(self.index)
         weights = self.weights
         if weights is None:
@@ -212,7 +214,7 @@ class Rows:
         return self.take(order), self.y[order], widen(xp.take(weights, there))
 
     def fingerprint(self) -> str:
-        """Return a hash of the rows in their order, of their classes and weights."""
+        """Return a hash of the samples in their order, of their classes and weights."""
         found = hashlib.sha256(repr(self.classes.tolist()).encode())
         weights = np.ones(1) if self.weights is None else to_numpy(self.weights)
         if (weights == 1.0).all():
@@ -224,7 +226,7 @@ class Rows:
 
 
 def codes_of(y: Any, classes: Any) -> Any:
-    """Positions of labels among the sorted labels of the classes."""
+    """Return the positions of labels among the sorted labels of the classes."""
     codes = np.searchsorted(classes, y)
     known = classes[np.minimum(codes, len(classes) - 1)] == y
     if not known.all():
@@ -236,9 +238,10 @@ def codes_of(y: Any, classes: Any) -> Any:
 
 
 def first_of_equal(X: Any, codes: Any, index: Any) -> Any:
-    """For rows ``X[index]``, the first that is equal and has the same code.
+    """Return, for rows ``X[index]``, the first row that is equal and has the same code.
 
-    None if all differ. A few columns rule out most rows before all are compared.
+    None means that all rows differ. A few columns distinguish most rows before all
+    columns are compared.
     """
     d = X.shape[1]
     first, some = np.arange(len(index)), np.arange(len(index))
@@ -258,7 +261,7 @@ def first_of_equal(X: Any, codes: Any, index: Any) -> Any:
 
 
 def root_spread(squared_spread: float, squared_norm: float, eps: float) -> float:
-    """Length to measure rows by, from their mean square distance and norm."""
+    """Return a unit of length, from the mean square distance and norm of samples."""
     if squared_spread <= (4.0 * eps) ** 2 * squared_norm:
         squared_spread = squared_norm
     return math.sqrt(squared_spread) if squared_spread > 0.0 else 1.0
@@ -269,18 +272,20 @@ def root_spread(squared_spread: float, squared_norm: float, eps: float) -> float
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Summary:
-    """What is known of rows that come in parts, which merges exactly.
+    """Summary of samples that arrive in parts; summaries merge exactly.
 
     Parameters
     ----------
     scatters : list of Scatter or None
-        Of the rows of each class that do not wait; None before there are any.
+        Scatter of the merged samples of each class; None before there are any.
     seen : int, default=0
-        Number of rows, those that wait included.
+        Number of samples, including those that have not been merged.
     kept : dict, default=None
-        Rows, evenly over those that do not wait, to choose by.
+        Samples, evenly distributed over the merged ones, by which parameters are
+        chosen.
     waiting : tuple of dict, default=()
-        Rows that are not in the scatters yet: many small parts cost as much as one.
+        Samples that have not been merged yet, so that many small parts cost as much as
+        one.
     """
 
     scatters: list[Scatter] | None = None
@@ -297,14 +302,14 @@ class Summary:
 
     @classmethod
     def of_state(cls, state: dict[str, Any]) -> Summary:
-        """Restore the summary from an estimator's state, which may hold more."""
+        """Restore the summary from an estimator's state, which may contain more."""
         scatters = state["scatters"]
         if scatters is not None:
             scatters = [Scatter(**scatter) for scatter in scatters]
         return cls(scatters, state["seen"], state["kept"], state["waiting"])
 
     def add(self, X: Any, codes: Any, weights: Any) -> Summary:
-        """Return the summary with copies of rows that wait until they are needed."""
+        """Return the summary with copies of samples, to be merged when needed."""
         xp = namespace(X)
         if weights is None:
             weights = xp.ones(X.shape[0], dtype=xp.float64, device=X.device)
@@ -314,7 +319,7 @@ class Summary:
 
     @property
     def full(self) -> bool:
-        """Whether the rows that wait take so much memory that they should merge."""
+        """Whether unmerged samples take so much memory that they should be merged."""
         return sum(math.prod(p["X"].shape) for p in self.waiting) >= MOST_WAITING
 
     def settled(
@@ -324,16 +329,16 @@ class Summary:
         *,
         keep: bool,
     ) -> Summary:
-        """Return the summary with no rows that wait.
+        """Return the summary with all samples merged.
 
         Parameters
         ----------
         classes : ndarray of shape (k,)
             Labels of the classes.
         scatters_of : callable
-            Makes scatters of rows, and merges them with those before.
+            Computes scatters of samples, merged with previous ones.
         keep : bool
-            Keep rows to choose by.
+            Whether to keep samples by which parameters are chosen.
         """
         if not self.waiting:
             return self
@@ -350,9 +355,9 @@ class Summary:
 
 
 def keep_evenly(kept: dict[str, Any] | None, rows: Rows, most: int) -> dict[str, Any]:
-    """Add rows to those kept of a stream: at most ``most``, evenly over all so far.
+    """Add samples to those kept of a stream: at most ``most``, evenly over all so far.
 
-    Every row is kept until there are too many, then every second of them, and so on.
+    Every sample is kept until there are too many, then every second one, and so on.
     """
     X, codes, weights = rows.as_they_came()
     xp = namespace(X)
@@ -370,7 +375,7 @@ def keep_evenly(kept: dict[str, Any] | None, rows: Rows, most: int) -> dict[str,
 
 
 def classes_of_stream(classes: Any, known: Any) -> Any:
-    """Labels of a stream, from those given and those of its first call or None."""
+    """Return the labels of a stream, given ones or those of its first call."""
     if classes is None:
         if known is None:
             raise ValueError("classes must be given in the first partial_fit call.")
@@ -387,14 +392,14 @@ def classes_of_stream(classes: Any, known: Any) -> Any:
 
 
 def reach_of(X: Any) -> float:
-    """How often one length may go into another so that their squares stay in range."""
+    """Return the largest ratio of two lengths whose squares stay in range."""
     return float(namespace(X).finfo(X.dtype).max) ** 0.49
 
 
 def unit_of(X: Any, epsilon: float | None = None) -> float:
-    """Power of two in which squares of rows and distortion neither vanish nor overflow.
+    """Return a power of two as a unit in which squares are in range.
 
-    One if they do not anyhow.
+    It is one if the squares of samples and distortion are in range anyhow.
     """
     limit = reach_of(X) ** 0.5
     lengths = [size for size in (largest(X), epsilon) if size]
@@ -409,7 +414,7 @@ def unit_of(X: Any, epsilon: float | None = None) -> float:
 
 
 def in_unit(X: Any, unit: float) -> Any:
-    """Rows in a unit of length, in double precision if single cannot hold it."""
+    """Return samples in a unit of length, in double precision if necessary."""
     if unit == 1.0:
         return X
     limits = namespace(X).finfo(X.dtype)
@@ -439,7 +444,7 @@ def in_units(epsilon: float, unit: float) -> float:
 
 
 def check_reach(X: Any, unit: float, length: float) -> None:
-    """Refuse rows with an entry whose square in a length (in the unit) overflows."""
+    """Raise an error if the square of an entry, in a unit of length, overflows."""
     size = largest(X)
     most = 10.0 * reach_of(X) * length
     if size / unit > most:

@@ -1,10 +1,10 @@
-r"""Count, mean and scatter of a group of rows as one value that merges exactly.
+r"""Count, mean and scatter of a group of samples as one value that merges exactly.
 
-The scatter :math:`S = \sum_i w_i (x_i - \mu)(x_i - \mu)^T` is held on its cheaper
-side: as a ``root`` of at most ``d`` rows with ``root.T @ root == S`` while there are
-fewer rows than features (never a ``d x d`` array then), and as a ``matrix`` after.
-The mean is held as a sum of two floats, so that far from the origin the distance of
-two means keeps its digits.
+The scatter :math:`S = \sum_i w_i (x_i - \mu)(x_i - \mu)^T` is represented on its
+cheaper side: by a ``root`` of at most ``d`` rows with ``root.T @ root == S`` as long as
+there are fewer samples than features (so that no ``d x d`` array is formed), and by a
+``matrix`` otherwise. The mean is represented by the sum of two floats, so that the
+distance of two means that are far from the origin is precise.
 """
 
 from __future__ import annotations
@@ -25,19 +25,20 @@ class Scatter:
     count : float
         Sum of the weights.
     mean : array of shape (d,)
-        Weighted mean; zero, and never moved, with ``assume_centered``.
+        Weighted mean; always zero with ``assume_centered``.
     root : array of shape (m, d), or None
-        Rows with ``root.T @ root`` equal to the scatter: made from rows, the
-        weighted, centred rows themselves in their order; a merge adds one row.
+        Rows with ``root.T @ root`` equal to the scatter. If it is computed from
+        samples, these are the weighted, centred samples in their order; a merge adds
+        one row.
     matrix : array of shape (d, d), or None
-        The scatter itself; exactly one of ``root`` and ``matrix`` is set.
+        The scatter; exactly one of ``root`` and ``matrix`` is not None.
     assume_centered : bool
-        Scatter about the origin instead of the mean.
+        Whether the scatter is about the origin instead of the mean.
     precise : bool
-        Keep a root (by QR) even with more rows than features, so that null
-        directions stay null to the square of the rounding error.
+        Whether to keep a root (by QR) even with more samples than features, so that
+        null directions are precise to the square of the rounding error.
     rest : array of shape (d,), or 0.0
-        What rounding took from ``mean``.
+        Rounding error of ``mean``.
     """
 
     count: float
@@ -57,7 +58,7 @@ class Scatter:
         assume_centered: bool = False,
         precise: bool = False,
     ) -> Scatter:
-        """Scatter of rows ``X`` of shape (n, d), a weight being a number of copies."""
+        """Compute the scatter of samples (n, d); a weight is a number of copies."""
         count, mean, rest, root = _centre(X, weights, assume_centered)
         return _of_root(count, mean, rest, root, assume_centered, precise)
 
@@ -102,16 +103,17 @@ class Scatter:
 def centre(
     X: Any, weights: Any = None, *, assume_centered: bool = False
 ) -> tuple[float, Any, Any]:
-    """Weighted count, mean, and rows ``sqrt(w) (x - mean)`` of shape (n, d)."""
+    """Return weighted count, mean, and rows ``sqrt(w) (x - mean)`` of shape (n, d)."""
     count, mean, _, rows = _centre(X, weights, assume_centered)
     return count, mean, rows
 
 
 def _centre(X: Any, weights: Any, assume_centered: bool) -> tuple[float, Any, Any, Any]:
-    """Weighted count, mean in two parts, and rows ``sqrt(w) (x - mean)``.
+    """Return weighted count, mean in two parts, and rows ``sqrt(w) (x - mean)``.
 
-    Rows are first shifted by one of them, the heaviest, so that an offset of 1e8
-    costs no digits of the scatter, and equal rows have exactly none.
+    The rows are first shifted by one of them, the one with the largest weight. So an
+    offset of 1e8 does not reduce the precision of the scatter, and the scatter of equal
+    rows is exactly zero.
     """
     xp = namespace(X)
     count = float(X.shape[0] if weights is None else xp.sum(widen(weights)))
@@ -126,14 +128,14 @@ def _centre(X: Any, weights: Any, assume_centered: bool) -> tuple[float, Any, An
         X = X - first
         middle = xp.mean(X, axis=0) if weights is None else (weights / count) @ X
         mean, rest = _two_sum(first, middle)
-        X -= middle  # by now a copy
+        X -= middle  # a copy at this point
     if weights is not None:
         X = xp.sqrt(weights)[:, None] * X
     return count, mean, rest, X
 
 
 def _two_sum(a: Any, b: Any) -> tuple[Any, Any]:
-    """Sum of two arrays and what rounding took from it, exactly (Knuth)."""
+    """Return the sum of two arrays and its exact rounding error (Knuth)."""
     total = a + b
     part = total - a
     return total, (a - (total - part)) + (b - part)

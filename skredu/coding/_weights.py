@@ -1,4 +1,4 @@
-"""Weights of rows: numbers of copies, times those of their classes, in a good range."""
+"""Sample weights, multiplied by the weights of the classes, in a suitable range."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from skredu._base import warn
 from skredu._checks import check_range, naming
 from skredu._compat import namespace, to_numpy
 
-# Beyond this total weight, more copies change bits by less than a millionth, while
-# coding lengths lose the digits of a single row.
+# Beyond this total weight, more copies change bits by less than a millionth, but coding
+# lengths become imprecise for a single sample.
 MOST_COPIES = 1e9
-# Smallest weight relative to the largest; smaller ones are raised to it, so that no
-# class vanishes.
+# Smallest weight relative to the largest one; smaller weights are increased to it, so
+# that no class vanishes.
 LEAST_SHARE = 1e-30
 
 TOO_LITTLE = (
@@ -27,19 +27,19 @@ TOO_LITTLE = (
 
 
 def weights_to_fit(X: Any, y: Any, weights: Any, class_weight: Any = None) -> Any:
-    """Weights of all rows of a fit, or None.
+    """Return the weights of all samples of a fit, or None.
 
     Parameters
     ----------
     X : array of shape (n, d)
-        Rows.
+        The samples.
     y : ndarray of shape (n,)
-        Labels.
+        The labels.
     weights : array of shape (n,) or None
         The sample weights.
     class_weight : dict, "balanced" or None
-        Factor of the weights of each class; ``"balanced"``: such that all classes have
-        the same weight in all.
+        Factors of the weights of each class. ``"balanced"`` gives all classes the same
+        total weight.
     """
     w = _products(y, weights, class_weight, np.unique(y))
     if w is None:
@@ -49,9 +49,9 @@ def weights_to_fit(X: Any, y: Any, weights: Any, class_weight: Any = None) -> An
 
 
 def weights_to_add(X: Any, y: Any, weights: Any, class_weight: Any, known: Any) -> Any:
-    """Weights of more rows of a stream, or None; their unit cannot change any more.
+    """Return the weights of more samples of a stream, or None, without rescaling.
 
-    ``known`` are all classes that will ever come.
+    ``known`` are all classes that occur in any call.
     """
     if class_weight == "balanced":
         raise ValueError(
@@ -66,7 +66,7 @@ def weights_to_add(X: Any, y: Any, weights: Any, class_weight: Any, known: Any) 
 
 
 def _products(y: Any, weights: Any, class_weight: Any, known: Any) -> Any:
-    """Weights times those of the classes in double precision, None where neither is."""
+    """Return products ``conj(z_a) z_b`` for ``a <= b``, real parts first, (F, p, b)."""
     if weights is None and class_weight is None:
         return None
     w = np.ones(len(y)) if weights is None else to_numpy(weights).astype(np.float64)
@@ -84,7 +84,7 @@ def _products(y: Any, weights: Any, class_weight: Any, known: Any) -> Any:
 
 
 def _check_class_weight(class_weight: dict[Any, Any], known: Any) -> None:
-    """Check that factors are weights, and that labels are known if a class has none."""
+    """Check that factors are weights and that their labels are known."""
     with naming("class_weight"):
         factors = np.array(list(class_weight.values()), np.float64)
         if not (np.isfinite(factors) & (factors >= 0.0)).all():
@@ -100,7 +100,7 @@ def _check_class_weight(class_weight: dict[Any, Any], known: Any) -> None:
 
 
 def _in_range(weights: Any, y: Any) -> Any:
-    """Scale weights so that a single row still counts beside all others."""
+    """Scale weights so that the weight of a single sample is not lost in the total."""
     largest = weights.max()
     if largest == 0.0:
         raise ValueError(

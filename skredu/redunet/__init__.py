@@ -1,4 +1,4 @@
-"""Deep networks built forward by maximising the rate reduction."""
+"""Deep networks that are constructed by maximising the rate reduction."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Networks that decide behind every layer, and keep layers that earn their place."""
+"""Network classifiers: a decision after every layer, and the choice of layers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ IMPROVEMENT = 1e-3
 
 
 class BaseNetClassifier(CodingClassifier, BaseNet):
-    """A network with a decision behind every layer."""
+    """Base class of networks with a decision after every layer."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), None],
@@ -32,43 +32,43 @@ class BaseNetClassifier(CodingClassifier, BaseNet):
     _best: int
 
     def staged_predict(self, X: Any) -> Iterator[Any]:
-        """Predict classes by the features before the first layer and after each.
+        """Predict classes from the features before the first layer and after each.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows.
+            The input samples.
 
         Yields
         ------
         y : ndarray of shape (n_samples,)
-            Class labels, ``n_iter_ + 1`` times.
+            The predicted class labels, ``n_iter_ + 1`` times.
 
         Raises
         ------
         ValueError
-            If ``X`` does not fit the training rows.
+            If ``X`` is inconsistent with the training data.
         """
         for scores, _ in self._staged_scores(X, "staged_predict"):
             yield take_labels(self.classes_, namespace(scores).argmax(scores, axis=1))
 
     def staged_predict_proba(self, X: Any) -> Iterator[Any]:
-        """Predict probabilities before the first layer and after each.
+        """Compute probabilities before the first layer and after each.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows.
+            The input samples.
 
         Yields
         ------
         proba : ndarray of shape (n_samples, n_classes)
-            Probabilities, ``n_iter_ + 1`` times.
+            The class probabilities, ``n_iter_ + 1`` times.
 
         Raises
         ------
         ValueError
-            If ``X`` does not fit the training rows.
+            If ``X`` is inconsistent with the training data.
         """
         for scores, temperature in self._staged_scores(X, "staged_predict_proba"):
             yield softmax(scores * (math.log(2.0) / temperature))
@@ -79,7 +79,7 @@ class BaseNetClassifier(CodingClassifier, BaseNet):
             yield decision_scores(decision, moved), decision["temperature"]
 
     def _scores(self, X: Any) -> Any:
-        """Minus the extra bits of rows in every class, label included, (n, k)."""
+        """Return minus the extra bits of samples in every class, (n, k)."""
         layers, space, parts = self._restored_layers(), self._restored_space(), []
         for block in self._blocks(X.shape[0]):
             Z, _ = space.to_features(X[block, :])
@@ -109,7 +109,7 @@ class BaseNetClassifier(CodingClassifier, BaseNet):
         return patience is not None and last - self._best >= patience
 
     def _finish(self) -> None:
-        """Drop the layers that did not earn their place."""
+        """Drop the last layers if they did not reduce the loss."""
         if self.n_iter_no_change is None:
             super()._finish()
         elif self._best == 0 < self.n_layers:
@@ -120,7 +120,7 @@ class BaseNetClassifier(CodingClassifier, BaseNet):
         self.temperature_ = self._decisions[-1]["temperature"]
 
     def _warn_of_no_layer(self) -> None:
-        """Say so where parameters of layers were set."""
+        """Warn if parameters of layers were set, but no layer is kept."""
         defaults = type(self)().get_params()
         names = ("epsilon", "eta")
         given = [n for n in names if getattr(self, n) != defaults[n]]

@@ -1,4 +1,4 @@
-"""InvariantReduNetTransformer and InvariantReduNetClassifier: signals and shifts."""
+"""InvariantReduNetTransformer and InvariantReduNetClassifier: networks for signals."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from skredu.redunet._stream import StreamingNet
 
 
 class BaseInvariantReduNet(SignalsOutMixin, BaseNet):
-    """A network for signals."""
+    """Base class of networks for signals."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseNet._parameter_constraints,
@@ -104,7 +104,7 @@ class BaseInvariantReduNet(SignalsOutMixin, BaseNet):
         return super()._shown(Z, outside, space)
 
     def _grid_for(self, X: Any, n_features: int) -> Grid:
-        """Grid of rows that come."""
+        """Return the grid of samples."""
         shape = grid_of(X, self.signal_shape, n_features)
         return Grid(shape, channels_of(shape, n_features, NAME))
 
@@ -122,66 +122,75 @@ def _has_no_layers(net: InvariantReduNetClassifier) -> bool:
 
 
 class InvariantReduNetTransformer(BaseInvariantReduNet):
-    r"""Features of signals by a network to which all shifts are alike.
+    r"""Features of signals from a network that is invariant to shifts.
 
-    Rows are signals of ``C`` channels on a cyclic grid of ``T`` points. The network is
-    `ReduNetTransformer` on **all cyclic shifts** of the rows, without writing them out:
-    in the Fourier domain its operators are ``C x C`` matrices, one a frequency,
+    Each sample is a signal with ``C`` channels on a cyclic grid of ``T`` points. The
+    network is `ReduNetTransformer` on **all cyclic shifts** of the samples, without
+    forming them. In the Fourier domain, its operators are ``C x C`` matrices, one per
+    frequency,
 
     .. math::
 
-        E(p) = \alpha\bigl(I + \alpha T \sum_i v_i(p) v_i(p)^H\bigr)^{-1}, \quad
-        C_j(p) = \alpha_j\bigl(I + \alpha_j T \sum_{i \in j} v_i(p) v_i(p)^H\bigr)^{-1}
+    E(p) = \alpha\bigl(I + \alpha T \sum_i v_i(p) v_i(p)^H\bigr)^{-1}, \quad C_j(p) =
+    \alpha_j\bigl(I + \alpha_j T \sum_{i \in j} v_i(p) v_i(p)^H\bigr)^{-1}
 
     with orthonormal spectra :math:`v_i`, :math:`\alpha = C/(n\epsilon^2)` and
-    :math:`\alpha_j = C/(n_j\epsilon^2)`. The factor ``T`` makes them equal to the
-    operators of the ``nT`` shifted rows, and lets ``epsilon`` mean what it means there.
-    Memberships pool all frequencies, so that a shift of a row shifts its features.
+    :math:`\alpha_j = C/(n_j\epsilon^2)`. With the factor ``T``, they are equal to the
+    operators of the ``nT`` shifted samples, and ``epsilon`` has the same meaning.
+    Memberships combine all frequencies, so a shift of a sample shifts its features.
 
     Parameters
     ----------
     n_layers : int, default=20
-        Most layers to build; 0 leaves the rows on the sphere.
+        Largest number of layers. With 0, the features are the samples on the sphere.
     epsilon : float or "auto", default="auto"
-        Distortion, a length on the unit sphere on which whole rows are put. Published
-        code passes a square in other units: its ``eps`` is ``epsilon**2 / T`` here, see
-        the notes. ``"auto"`` takes the one by which leave-one-out tells the rows on the
-        sphere apart best.
+        Distortion, a length on the unit sphere to which whole samples are projected.
+        Published code uses a square in other units; its ``eps`` is ``epsilon**2 / T``
+        here, see the Notes. ``"auto"`` takes the value that separates the classes best
+        on the sphere, according to leave-one-out.
     eta : float, default=0.1
-        Step size, see ``step``.
+        Step size; see ``step``.
     signal_shape : int, tuple of int or None, default=None
-        Shape of the grid. Rows hold one channel after the other, each in C order, and
-        the number of channels is that of the features divided by that of the points.
-        None: as the rows say, if they come from `ConvolutionalLifting`,
-        `PolarTransformer` or another network; otherwise the whole row is one channel
-        on a line.
+        Shape of the grid. Each row contains one channel after the other, each in C
+        order. The number of channels is the number of features divided by the number of
+        points. If None, the shape is taken from the input if this is the output of
+        `ConvolutionalLifting`, `PolarTransformer` or another network; otherwise each
+        row is one channel on a one-dimensional grid.
     output : {"equivariant", "invariant"}, default="equivariant"
-        ``"equivariant"``: signals of the shape of the rows, which shift with them.
-        ``"invariant"``: features that are the same for all shifts of a row: magnitudes
-        of the spectra, phases of the bispectra at low frequencies, and probabilities of
-        the classes by coding lengths, see the notes.
+        Output of `transform`.
+
+        - ``"equivariant"``: signals of the same shape, which shift with the samples.
+        - ``"invariant"``: features that are the same for all shifts of a sample:
+          magnitudes of the spectra, phases of the bispectra at low frequencies, and
+          class probabilities computed from coding lengths; see the Notes.
     step : {"relative", "published"}, default="relative"
-        ``"relative"``: the step of a layer is ``eta / alpha`` or, where
-        :math:`\Delta R` of the training features would fall, half of that and so on.
-        ``"published"``: the step is ``eta`` itself, whatever comes of it.
+        Rule for the step size.
+
+        - ``"relative"``: the step size of a layer is ``eta / alpha``, halved as long as
+          :math:`\Delta R` of the training features would decrease.
+        - ``"published"``: the step size is ``eta``.
     membership : {"coding", "residual", "weighted_residual"}, default="coding"
-        Estimate of the memberships :math:`\pi_j`. ``"coding"``: by the extra bits that
-        all shifts of the row cost in the class, a shift. ``"residual"``: the published
-        softmax of :math:`-\lambda\|C_jz\|`, which favours large classes.
-        ``"weighted_residual"``: of :math:`-\lambda\gamma_j\|C_jz\|`.
+        Estimate of the memberships :math:`\pi_j`.
+
+        - ``"coding"``: by the extra bits that all shifts of the sample cost in the
+          class, per shift.
+        - ``"residual"``: the published softmax of :math:`-\lambda\|C_jz\|`, which
+          favours large classes.
+        - ``"weighted_residual"``: the softmax of :math:`-\lambda\gamma_j\|C_jz\|`.
     inverse_temperature : float, default=500
-        :math:`\lambda` of the residual memberships.
+        The number :math:`\lambda` of the residual memberships.
     construction : {"left_out", "estimated", "labels"}, default="left_out"
-        How training rows move while the network is built: by the operators of the other
-        rows, by those of all rows (published), or by their labels. A row that is left
-        out takes all of its shifts along.
+        How training samples move while the network is built: by the operators of the
+        other samples, by those of all samples (published), or by their labels. A sample
+        is left out together with all of its shifts.
     tol : float, default=0.0
-        Stop after a layer by which :math:`\Delta R` gains less; 0: never.
+        Stop after a layer that increases :math:`\Delta R` by less than this number; 0
+        means never.
     warm_start : bool, default=False
-        Go on from the layers of the call before if ``n_layers`` is larger now. Layers
-        follow from the features of the training rows, so rows (in their order), labels,
-        weights and all other parameters must be the same; a fingerprint of them is
-        compared, and what differs is refused.
+        Whether to continue from the layers of the previous call if ``n_layers`` is
+        larger now. Since layers are computed from the features of the training samples,
+        the samples (in their order), labels, weights and all other parameters must not
+        change. A fingerprint of them is compared, and any difference raises an error.
 
     Attributes
     ----------
@@ -190,20 +199,21 @@ class InvariantReduNetTransformer(BaseInvariantReduNet):
     class_count_ : ndarray of shape (n_classes,)
         Weight of each class.
     epsilon_ : float
-        The distortion used.
+        The distortion that is used.
     signal_shape_ : tuple of int
-        The grid.
+        Shape of the grid.
     n_channels_ : int
         Number of channels.
     layers_ : list of InvariantReduNetLayer
-        The layers. ``layer.expansion`` holds the filters of :math:`E`, an array of
+        The layers. ``layer.expansion`` contains the filters of :math:`E`, an array of
         shape (C, C, \*signal_shape), and ``layer.compression(j)`` those of :math:`C_j`;
-        ``layer.eta`` is the step, ``layer.gamma`` holds the shares.
+        ``layer.eta`` is the step size, and ``layer.gamma`` contains the shares.
     n_iter_ : int
         Number of layers.
     rates_ : dict of str to ndarray of shape (n_iter_ + 1,)
-        ``"R"``, ``"Rc"`` and ``"delta_R"`` of all shifts of the training rows with the
-        true labels, in nats a point of the grid: on the sphere, and behind each layer.
+        ``"R"``, ``"Rc"`` and ``"delta_R"`` of all shifts of the training samples with
+        the true labels, in nats per point of the grid: on the sphere, and after each
+        layer.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -211,49 +221,51 @@ class InvariantReduNetTransformer(BaseInvariantReduNet):
 
     See Also
     --------
-    InvariantReduNetClassifier : The same with a decision.
-    ReduNetTransformer : The network for plain vectors.
+    InvariantReduNetClassifier : Predicts classes with this network.
+    ReduNetTransformer : The network for vectors.
 
     Notes
     -----
-    There is no intercept: a constant channel, and any class mean over all shifts, has
-    no part but at frequency zero, which has operators of its own.
+    There is no intercept: a constant channel, and the mean of a class over all shifts,
+    contribute only to frequency zero, which has its own operators.
 
-    Rows are real, so ``F`` frequencies of the half spectrum tell everything, about
-    ``T / 2``; all but the first and, on an even axis, the last along the last axis of
-    the grid count twice. A layer holds, in complex numbers, ``F C^2`` for all rows and
-    for each class ``F C^2`` and as many real ones if it has at least ``C`` rows, else
-    ``F C n_j``. It takes about ``F C^3 k`` operations to build and, for every row that
-    moves, ``F C^2`` and ``F C min(C, n_j)`` a class. Spectra of ``n`` rows take
-    ``16 F C n`` bytes in double precision, half of that in single: about what the rows
-    do. Of many rows, `fit` holds them and their change while it builds layers, twice
-    as much then, or once where there are none, and works on blocks of some 100 MB.
-    Scatters and their inverses take about ``80 F C^2 k`` bytes meanwhile.
+    Since signals are real, ``F`` frequencies of the half spectrum suffice, about
+    ``T / 2``. All but the first and, on an even axis, the last along the last axis of
+    the grid count twice. A layer contains, in complex numbers, ``F C^2`` for all
+    samples, and for each class ``F C^2`` and as many real ones if it has at least ``C``
+    samples, and ``F C n_j`` otherwise. It takes about ``F C^3 k`` operations to build
+    and, for every sample that moves, ``F C^2`` and ``F C min(C, n_j)`` per class. The
+    spectra of ``n`` samples take ``16 F C n`` bytes in double precision and half of
+    that in single precision, which is about the size of the data. For many samples,
+    `fit` needs this memory twice while it builds layers, for the spectra and their
+    change, or once without layers, and works on blocks of about 100 MB. Scatters and
+    their inverses temporarily take about ``80 F C^2 k`` bytes.
 
-    **Invariant features.** Equivariant features are no good for classifiers that know
-    nothing of shifts; with ``output="invariant"`` there are :math:`FC + 2BC + k` that
-    are the same for all shifts: the magnitudes :math:`|v_c(p)|`, together of norm one
-    (frequencies that stand for two times :math:`\sqrt 2`); for each channel, real and
-    then imaginary parts of
+    **Invariant features.** Equivariant features are not suitable for classifiers that
+    are not invariant to shifts. With ``output="invariant"``, there are
+    :math:`FC + 2BC + k` features that are the same for all shifts: the magnitudes
+    :math:`|v_c(p)|`, scaled together to norm one (frequencies that represent two are
+    multiplied by :math:`\sqrt 2`); for each channel, the real and then the imaginary
+    parts of
 
     .. math::
 
-        \min(|v_c(p)|, |v_c(q)|, |v_c(p + q)|) \, e^{i\varphi}, \quad
-        \varphi = \arg v_c(p) v_c(q) \overline{v_c(p + q)}
+    \min(|v_c(p)|, |v_c(q)|, |v_c(p + q)|) \, e^{i\varphi}, \quad \varphi = \arg v_c(p)
+    v_c(q) \overline{v_c(p + q)}
 
-    for the ``B`` pairs, 55 on large grids, of the ten lowest frequencies but zero; and
-    the probabilities of the classes. On training rows the probabilities are sharper
-    than on new ones, since the classes know them.
+    for the ``B`` pairs (55 on large grids) of the ten lowest nonzero frequencies; and
+    the class probabilities. On training samples, the probabilities are sharper than on
+    new ones, since the classes contain them.
 
     **The published network.** Published code has no factor ``T``: its ``eps`` is
-    :math:`\epsilon^2/T`, its step is :math:`\eta/T` and its inverse temperature
-    :math:`\lambda/T`. The published dynamics with ``eps=0.1``, step 0.5 and 500 are
-    those of ``epsilon=(0.1 * T)**0.5``, ``eta=0.5 * T``,
-    ``inverse_temperature=500 * T``, ``step="published"``, ``membership="residual"``
-    and ``construction="estimated"``.
+    :math:`\epsilon^2/T`, its step size is :math:`\eta/T`, and its inverse temperature
+    is :math:`\lambda/T`. To obtain the published dynamics with ``eps=0.1``, step size
+    0.5 and inverse temperature 500, use ``epsilon=(0.1 * T)**0.5``, ``eta=0.5 * T``,
+    ``inverse_temperature=500 * T``, ``step="published"``, ``membership="residual"`` and
+    ``construction="estimated"``.
 
-    Array-API input is supported where the namespace has the FFT extension; NumPy arrays
-    go through `scipy.fft`, which heeds `scipy.fft.set_workers`.
+    Array API input is supported if the namespace has the FFT extension. For NumPy
+    arrays, `scipy.fft` is used, which respects `scipy.fft.set_workers`.
 
     References
     ----------
@@ -278,57 +290,63 @@ class InvariantReduNetTransformer(BaseInvariantReduNet):
 
 
 class InvariantReduNetClassifier(StreamingNet, BaseNetClassifier, BaseInvariantReduNet):
-    r"""Classifier of signals to which all shifts are alike.
+    r"""Classifier of signals that is invariant to shifts.
 
-    The layers are those of `InvariantReduNetTransformer`. Behind each of them the
-    classes are coded at every frequency, and the label of a row is decided by the extra
-    bits of its features: predictions are the same for all cyclic shifts of a row. A
-    layer is kept if the loss of the training rows, each left out, falls.
+    The layers are those of `InvariantReduNetTransformer`. After each layer, the classes
+    are coded at every frequency, and the class of a sample is predicted by the extra
+    bits of its features, so predictions are the same for all cyclic shifts of a sample.
+    A layer is kept if it reduces the leave-one-out loss of the training samples.
 
     Parameters
     ----------
     n_layers : int, default=20
-        Most layers to build; 0 decides by the rows on the sphere.
+        Largest number of layers. With 0, classes are predicted from the samples on the
+        sphere.
     epsilon : float or "auto", default="auto"
-        Distortion of the layers, a length on the unit sphere; published code passes its
-        square divided by the number of points. ``"auto"`` takes the one by which
-        leave-one-out tells the rows on the sphere apart best. The decision always has a
-        distortion of its own, chosen by leave-one-out: where no layer is kept, this one
-        has no effect on predictions.
+        Distortion of the layers, a length on the unit sphere. Published code uses its
+        square divided by the number of points. ``"auto"`` takes the value that
+        separates the classes best on the sphere, according to leave-one-out. The
+        decision always has a distortion of its own, chosen by leave-one-out. So if no
+        layer is kept, this parameter has no effect on predictions.
     eta : float, default=0.1
-        Step size, see ``step``; without effect where no layer is kept.
+        Step size; see ``step``. It has no effect if no layer is kept.
     signal_shape : int, tuple of int or None, default=None
-        Shape of the grid; rows hold one channel after the other, each in C order. None:
-        as the rows say, if they come from `ConvolutionalLifting`, `PolarTransformer` or
-        another network; otherwise the whole row is one channel on a line.
+        Shape of the grid. Each row contains one channel after the other, each in C
+        order. If None, the shape is taken from the input if this is the output of
+        `ConvolutionalLifting`, `PolarTransformer` or another network; otherwise each
+        row is one channel on a one-dimensional grid.
     output : {"equivariant", "invariant"}, default="equivariant"
-        What `transform` gives, see `InvariantReduNetTransformer`.
+        Output of `transform`; see `InvariantReduNetTransformer`.
     step : {"relative", "published"}, default="relative"
-        ``"relative"``: the step of a layer is ``eta / alpha``, or half of that and so
-        on where :math:`\Delta R` of the training features would fall.
-        ``"published"``: the step is ``eta`` itself.
+        Rule for the step size.
+
+        - ``"relative"``: the step size of a layer is ``eta / alpha``, halved as long as
+          :math:`\Delta R` of the training features would decrease.
+        - ``"published"``: the step size is ``eta``.
     membership : {"coding", "residual", "weighted_residual"}, default="coding"
-        Estimate of the memberships by which rows move.
+        Estimate of the memberships by which samples move.
     inverse_temperature : float, default=500
         Inverse temperature of the residual memberships.
     construction : {"left_out", "estimated", "labels"}, default="left_out"
-        How training rows move while the network is built: by the operators of the other
-        rows, by those of all rows (published), or by their labels.
+        How training samples move while the network is built: by the operators of the
+        other samples, by those of all samples (published), or by their labels.
     n_iter_no_change : int or None, default=3
-        Stop after so many layers without one that takes a thousandth from the loss of
-        rows left out (their errors plus their Brier score, a row), and drop these.
-        That may leave none: fit warns where ``epsilon`` or ``eta`` was set in vain.
-        None: keep all layers.
+        Stop after this number of consecutive layers that do not reduce the
+        leave-one-out loss (errors plus Brier score, per sample) by at least 0.001, and
+        drop these layers. If no layer is left, `fit` warns if ``epsilon`` or ``eta``
+        was set, because they have no effect then. None keeps all layers.
     tol : float, default=0.0
-        Stop after a layer by which :math:`\Delta R` gains less; 0: never.
+        Stop after a layer that increases :math:`\Delta R` by less than this number; 0
+        means never.
     class_weight : dict or "balanced", default=None
-        Factor of the weights of the rows of each class, by label; ``"balanced"``: such
-        that all classes weigh the same, and rare ones are found as often as others.
+        Factors by which the weights of the samples of each class are multiplied, by
+        label. ``"balanced"`` gives all classes the same total weight, so that rare
+        classes are predicted as often as others.
     warm_start : bool, default=False
-        Go on from the layers of the call before if ``n_layers`` is larger now. Layers
-        follow from the features of the training rows, so rows (in their order), labels,
-        weights and all other parameters must be the same; a fingerprint of them is
-        compared, and what differs is refused.
+        Whether to continue from the layers of the previous call if ``n_layers`` is
+        larger now. Since layers are computed from the features of the training samples,
+        the samples (in their order), labels, weights and all other parameters must not
+        change. A fingerprint of them is compared, and any difference raises an error.
 
     Attributes
     ----------
@@ -339,18 +357,19 @@ class InvariantReduNetClassifier(StreamingNet, BaseNetClassifier, BaseInvariantR
     epsilon_ : float
         The distortion of the layers.
     signal_shape_ : tuple of int
-        The grid.
+        Shape of the grid.
     n_channels_ : int
         Number of channels.
     temperature_ : float
-        Bits are divided by it before they become probabilities.
+        Number by which bits are divided before they become probabilities.
     layers_ : list of InvariantReduNetLayer
-        The layers, see `InvariantReduNetTransformer`.
+        The layers; see `InvariantReduNetTransformer`.
     n_iter_ : int
         Number of layers that are kept.
     rates_ : dict of str to ndarray of shape (n_iter_ + 1,)
-        ``"R"``, ``"Rc"`` and ``"delta_R"`` of all shifts of the training rows with the
-        true labels, in nats a point of the grid: on the sphere, and behind each layer.
+        ``"R"``, ``"Rc"`` and ``"delta_R"`` of all shifts of the training samples with
+        the true labels, in nats per point of the grid: on the sphere, and after each
+        layer.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -358,17 +377,18 @@ class InvariantReduNetClassifier(StreamingNet, BaseNetClassifier, BaseInvariantR
 
     See Also
     --------
-    InvariantReduNetTransformer : The features alone.
-    ReduNetClassifier : The classifier for plain vectors.
+    InvariantReduNetTransformer : Computes the features only.
+    ReduNetClassifier : The classifier for vectors.
 
     Notes
     -----
-    Time and memory of the layers are those of `InvariantReduNetTransformer`. A decision
-    behind each layer holds ``F C min(C, n_j)`` complex numbers a class. Without layers
-    rows may come in parts, see `partial_fit`: it keeps ``F C^2`` numbers a class, in
-    double precision, and at most 5 000 rows to judge distortions by. On rows that
-    are no signals it does what was asked for: ``(a, b)`` and ``(b, a)`` are shifts of
-    each other, and get the same label. With ``signal_shape=1`` there are no shifts.
+    Time and memory of the layers are those of `InvariantReduNetTransformer`. The
+    decision after each layer contains ``F C min(C, n_j)`` complex numbers per class.
+    Without layers, the classifier can learn incrementally; see `partial_fit`. It then
+    keeps ``F C^2`` numbers per class in double precision, and at most 5 000 samples to
+    choose the distortion. If the samples are not signals, all of their shifts are still
+    identified: ``(a, b)`` and ``(b, a)`` are shifts of each other, and get the same
+    label. With ``signal_shape=1``, there are no shifts.
 
     References
     ----------
@@ -431,26 +451,26 @@ class InvariantReduNetClassifier(StreamingNet, BaseNetClassifier, BaseInvariantR
     def partial_fit(
         self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
     ) -> InvariantReduNetClassifier:
-        """Add rows; the model is that of `fit` on all rows so far.
+        """Add samples; the model is that of `fit` on all samples so far.
 
-        The distortion of the decision is judged by 5 000 rows at most, evenly over all
-        so far, and may differ from that of `fit` where there are more; after `fit` it
-        stays. Only with ``n_layers=0``: layers need all rows at once. Classes are
-        factored, and the distortion is chosen, when a prediction or an attribute first
-        needs them.
+        The distortion of the decision is chosen by at most 5 000 samples, evenly
+        distributed over all samples so far, and may differ from that of `fit` if there
+        are more; after `fit`, it is kept. Only available with ``n_layers=0``, because
+        layers need all samples at once. Classes are factored, and the distortion is
+        chosen, when a prediction or an attribute first needs them.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Training rows.
+            The training data.
         y : array-like of shape (n_samples,)
             Class labels.
         classes : array-like of shape (n_classes,), default=None
-            All labels that will ever come; needed in the first call.
+            All class labels that occur in any call. Required in the first call.
         sample_weight : array-like of shape (n_samples,), default=None
-            Number of copies of each row; fractions are allowed, zero means absent.
-            Times ``class_weight`` it is 0 or from 1e-30 to 1e9, as nothing is
-            multiplied here.
+            Number of copies of each sample; fractions are allowed, and zero means
+            absent. Multiplied by ``class_weight``, it has to be 0 or between 1e-30 and
+            1e9, since weights are not rescaled here.
 
         Returns
         -------
@@ -460,9 +480,10 @@ class InvariantReduNetClassifier(StreamingNet, BaseNetClassifier, BaseInvariantR
         Raises
         ------
         ValueError
-            If a parameter or an array is out of range, ``classes`` is missing in the
-            first call, a label is not among them, the grid is another one, `fit` has
-            built layers, or ``class_weight="balanced"``, which needs all rows at once.
+            If a parameter or an array is invalid, if ``classes`` is missing in the
+            first call, if a label is not among them, if the grid differs, if `fit` has
+            built layers, or if ``class_weight="balanced"``, which needs all samples at
+            once.
 
         Examples
         --------
@@ -479,7 +500,7 @@ class InvariantReduNetClassifier(StreamingNet, BaseNetClassifier, BaseInvariantR
         return self._add_rows(X, y, classes, sample_weight)
 
     def __sklearn_tags__(self) -> Any:
-        """Tags: rows that are no signals are told apart up to shifts only."""
+        """Return the tags; only signals are separated well by this classifier."""
         tags = super().__sklearn_tags__()
         tags.classifier_tags.poor_score = True
         return tags

@@ -1,8 +1,8 @@
 r"""Features of signals that are the same for all shifts.
 
-A shift turns the phase of a spectrum at each frequency by an angle proportional to the
-frequency. Magnitudes do not feel it, and neither does the phase of
-:math:`v(p) v(q) \overline{v(p + q)}`, the bispectrum: the three angles cancel.
+A shift changes the phase of a spectrum at each frequency by an angle proportional to
+the frequency. It does not change magnitudes, nor the phase of
+:math:`v(p) v(q) \overline{v(p + q)}`, the bispectrum, in which the three angles cancel.
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ LOWEST = 10
 
 
 def n_invariant_features(grid: Grid, n_classes: int) -> int:
-    """How many features there are."""
+    """Return the number of invariant features."""
     n_products = triples(grid)[0].shape[1]
     return (math.prod(grid.half) + 2 * n_products) * grid.n_channels + n_classes
 
 
 def invariant_features(Z: Any, decision: dict[str, Any], grid: Grid) -> Any:
-    """Magnitudes of spectra, phases of their bispectra, and probabilities.
+    """Return magnitudes of spectra, phases of their bispectra, and probabilities.
 
     Parameters
     ----------
     Z : array of shape (F, C, n)
-        Spectra, of which a shift changes only the phases.
+        Spectra; a shift changes only their phases.
     decision : dict
-        A fitted decision: classes and the distortion and temperature for them.
+        A fitted decision: the classes, and their distortion and temperature.
     grid : Grid
 
     Returns
     -------
     features : array of shape (n, F * C + 2 * B * C + k)
-        Channels first: magnitudes, together of norm one; real and imaginary parts of
-        the ``B`` products of `low_products`; the probabilities of the classes by their
-        extra bits.
+        Magnitudes, scaled together to norm one; real and imaginary parts of the ``B``
+        products of `low_products`; and the class probabilities by extra bits. Channels
+        come first.
     """
     xp = namespace(Z)
     magnitudes, products = xp.sqrt(squares(Z)), low_products(Z, grid)
@@ -55,10 +55,11 @@ def invariant_features(Z: Any, decision: dict[str, Any], grid: Grid) -> Any:
 
 
 def low_products(Z: Any, grid: Grid) -> Any:
-    r"""Phases of the bispectrum at low frequencies, of shape (B, C, n).
+    r"""Return phases of the bispectrum at low frequencies, of shape (B, C, n).
 
-    Each with the smallest of the three magnitudes, not their product: so that rounding
-    stays rounding where one of them vanishes and has no phase.
+    They are multiplied by the smallest of the three magnitudes instead of their
+    product, so that rounding errors stay small if one of them vanishes and has no
+    phase.
     """
     xp, phases, sizes = namespace(Z), [], []
     for index, turned in zip(*triples(grid), strict=True):
@@ -74,14 +75,14 @@ def low_products(Z: Any, grid: Grid) -> Any:
 
 
 def triples(grid: Grid) -> tuple[Any, Any]:
-    """Frequencies p, q and p + q for all pairs of the lowest frequencies but zero.
+    """Return frequencies p, q and p + q for all pairs of the lowest nonzero ones.
 
     Returns
     -------
     index : ndarray of shape (3, B)
-        Where they are in the half spectrum.
+        Positions in the half spectrum.
     turned : ndarray of shape (3, B)
-        Whether the product takes what is there as its conjugate.
+        Whether the product takes the conjugate of the value at this position.
     """
     waves = _lowest(grid)
     pairs = itertools.combinations_with_replacement(range(waves.shape[1]), 2)
@@ -94,7 +95,7 @@ def triples(grid: Grid) -> tuple[Any, Any]:
 
 
 def _lowest(grid: Grid) -> Any:
-    """Wave numbers (axes, m) of the lowest frequencies, one of each pair p, -p."""
+    """Return the wave numbers (axes, m) of the lowest frequencies, p or -p."""
     shape = np.array(grid.shape)[:, None]
     waves = np.indices(grid.half).reshape(len(grid.shape), -1)
     there, turned = _place(-waves, grid)
@@ -105,7 +106,7 @@ def _lowest(grid: Grid) -> Any:
 
 
 def _place(waves: Any, grid: Grid) -> tuple[Any, Any]:
-    """Index of wave numbers in the half spectrum; whether it is that of ``-p``."""
+    """Return the index of wave numbers in the half spectrum, and whether of -p."""
     shape = np.array(grid.shape)[:, None]
     turned = (waves % shape)[-1] >= grid.half[-1]
     waves = np.where(turned, -waves, waves) % shape
@@ -113,7 +114,7 @@ def _place(waves: Any, grid: Grid) -> tuple[Any, Any]:
 
 
 def _rows(values: Any) -> Any:
-    """Values (m, C, n) as rows, channels first."""
+    """Return values (m, C, n) with one sample per row, channels first."""
     m, C, n = values.shape
     xp = namespace(values)
     return xp.reshape(xp.permute_dims(values, (2, 1, 0)), (n, C * m))

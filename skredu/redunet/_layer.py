@@ -1,12 +1,12 @@
-r"""One layer, for vectors and for signals: a step uphill on the rate reduction.
+r"""One layer, for vectors and for signals: a gradient step on the rate reduction.
 
 .. math:: z^+ = z + \eta\alpha \Bigl(\sum_j \pi_j(z) P_j z - P z\Bigr)
 
 up to the norm, with the soft projections :math:`P = I - (I + \alpha S)^{-1}` of all
-rows and :math:`P_j` of each class. As :math:`\gamma_j\alpha_j = \alpha` and memberships
-sum to one, this *is* the published step
-:math:`z + \eta(Ez - \sum_j \gamma_j\pi_j C_jz)`. Features are arrays (F, C, n), see
-`skredu.coding._blocks`.
+samples and :math:`P_j` of each class. Since :math:`\gamma_j\alpha_j = \alpha` and
+memberships sum to one, this is equal to the published step
+:math:`z + \eta(Ez - \sum_j \gamma_j\pi_j C_jz)`. Features are arrays of shape (F, C,
+n); see `skredu.coding._blocks`.
 """
 
 from __future__ import annotations
@@ -38,21 +38,22 @@ from skredu.redunet._memberships import MEMBERSHIPS
 
 
 class Layer:
-    """Operators of all rows and of every class, at one distortion.
+    """Operators of all samples and of every class, at one distortion.
 
     Parameters
     ----------
     whole : Group or DenseGroup
-        Of all rows.
+        Group of all samples.
     classes : list of Group or DenseGroup
+        Groups of the classes.
     epsilon : float
         Distortion.
     membership : {"coding", "residual", "weighted_residual"}
-        Rule for memberships.
+        Membership rule.
     temperature : float
         Inverse temperature of the residual rules.
     label_code : list of float, default=None
-        Nats to add to the scores of each class, fitted to rows that were left out.
+        Nats to add to the scores of each class, fitted to left-out samples.
     """
 
     def __init__(
@@ -81,9 +82,9 @@ class Layer:
         *,
         left_out: bool,
     ) -> Layer:
-        """Layer of training features (F, C, n), whose ``rows`` are sorted by class.
+        """Build the layer of training features (F, C, n), sorted by class as ``rows``.
 
-        With ``left_out`` it can move these rows without themselves.
+        With ``left_out``, the layer can move these samples without themselves.
         """
         options = {
             "epsilon": epsilon,
@@ -125,14 +126,15 @@ class Layer:
         return float(self.whole.blocks.dim / self.epsilon**2 / self.whole.n)
 
     def rates(self) -> tuple[float, float, float]:
-        """Coding rate of all rows, that class by class, and their difference, in nats.
+        """Return the rates of all samples and of the classes, and their difference.
 
-        Of signals they are those of all shifts, per point of the grid.
+        They are in nats. For signals, they are those of all shifts, per point of the
+        grid.
         """
         return rates_of(self.whole, self.classes, self.epsilon)
 
     def _blocks(self, Z: Any, n: int | None = None) -> list[slice]:
-        """Slices of rows (all of Z, or ``n``) that are processed together."""
+        """Return slices of samples (all of Z, or ``n``) that are processed together."""
         F, C, b = Z.shape
         ranks = sum(len(batch.index) * batch.rank for batch in self._batches)
         width = F * (4 * C + ranks + len(self.classes))
@@ -140,7 +142,7 @@ class Layer:
 
     @cached_property
     def _batches(self) -> list[Batch]:
-        """The factored classes, those of the same rank together."""
+        """Return the factored classes, grouped by their ranks."""
         ranks = sorted(
             (group.eigenvalues.shape[1], j)
             for j, group in enumerate(self.classes)
@@ -152,7 +154,7 @@ class Layer:
         ]
 
     def measured(self, Z: Any) -> Any:
-        """Extra nats of rows in every class, or norms of their residuals, (b, k)."""
+        """Return extra nats of samples in each class, or norms of residuals, (b, k)."""
         xp = namespace(Z)
         columns: dict[int, Any] = {}
         for batch in self._batches:
@@ -169,7 +171,7 @@ class Layer:
         return xp.stack([columns[j] for j in range(len(columns))], axis=1)
 
     def _scored(self, measured: Any, j: int | None = None) -> Any:
-        """Scores without label code, of all classes (b, k) or of class ``j``, (b,)."""
+        """Return scores without label code, of all classes (b, k) or of one, (b,)."""
         xp = namespace(measured)
         counts = [g.n for g in (self.classes if j is None else [self.classes[j]])]
         counts = xp.asarray(counts, dtype=xp.float64, device=measured.device)
@@ -177,7 +179,7 @@ class Layer:
         return self.rule.scores(measured, counts, self.whole.n, factor)
 
     def scores(self, Z: Any) -> Any:
-        """Logarithms of memberships, not normalised, of shape (b, k)."""
+        """Return logarithms of memberships, not normalised, of shape (b, k)."""
         return self._corrected(self._scored(self.measured(Z)))
 
     def _corrected(self, scores: Any) -> Any:
@@ -187,11 +189,11 @@ class Layer:
         return scores + namespace(scores).asarray(self.label_code, **place)
 
     def memberships(self, Z: Any) -> Any:
-        """Memberships of rows, in double precision, of shape (b, k)."""
+        """Return memberships of samples, in double precision, of shape (b, k)."""
         return softmax(self.scores(Z))
 
     def change(self, Z: Any) -> Any:
-        """Change of rows with a step of ``1 / alpha``, of the shape of the rows."""
+        """Return the change of samples for a step size of ``1 / alpha``."""
 
         def of(rows: Any) -> Any:
             Pi = self.memberships(rows)
@@ -208,9 +210,9 @@ class Layer:
         return change
 
     def _add_projections(self, total: Any, Z: Any, Pi: Any) -> Any:
-        """Add the projections on the classes times memberships, perhaps in place.
+        """Add the projections on the classes times memberships, in place if possible.
 
-        Memberships are sharp: those below rounding cost no product.
+        Memberships are sharp; those below rounding errors need no product.
         """
         xp, dtype = namespace(Z), real_dtype(Z)
         members = Pi > float(xp.finfo(dtype).eps)
@@ -224,20 +226,20 @@ class Layer:
         return total
 
     def move(self, Z: Any, step: float) -> Any:
-        """Rows after a step."""
+        """Return samples after a step."""
         return stepped(Z, self.change(Z), step)
 
     def training_change(self, Z: Any, rows: Any, construction: str) -> Any:
-        """Direction in which training rows move while a network is built.
+        """Return the direction in which training samples move.
 
         Parameters
         ----------
         Z : array of shape (F, C, n)
-            Their features, which the layer was made from.
+            Their features, from which the layer was computed.
         rows : Training
         construction : {"left_out", "estimated", "labels"}
-            By the operators and memberships made from the other rows, as a new row
-            moves; by those of all rows; or by their labels.
+            By the operators and memberships of the other samples, as a new sample
+            moves; by those of all samples; or by their labels.
         """
         if construction == "estimated":
             return self.change(Z)
@@ -251,11 +253,11 @@ class Layer:
         return change
 
     def _change_left_out(self, Z: Any, rows: Any, own: Any) -> Any:
-        """Move every row by the operators of the others; fit the label code.
+        """Move every sample by the operators of the others, and fit the label code.
 
-        Left out of its own class, and of all rows, it moves as a new row would. ``own``
-        is an array to use: first the projections of rows on their classes, at the end
-        the change.
+        A sample that is left out of its own class, and of all samples, moves as a new
+        sample would. ``own`` is an array that first contains the projections of samples
+        on their classes, and in the end the change.
         """
         xp = namespace(Z)
         scores = self._scores_left_out(Z, rows, own)
@@ -278,7 +280,7 @@ class Layer:
         return own
 
     def _scores_left_out(self, Z: Any, rows: Any, own: Any) -> Any:
-        """Scores (n, k) without label code; writes the projections on own classes."""
+        """Return scores (n, k) without label code; write projections on own classes."""
         xp = namespace(Z)
         scores = [self._scored(self.measured(Z[:, :, b])) for b in self._blocks(Z)]
         scores = scores[0] if len(scores) == 1 else xp.concat(scores)
@@ -294,27 +296,27 @@ class Layer:
     def _left_out(
         self, group: Any, Z: Any, rows: Any, at: slice, here: slice | None = None
     ) -> Any:
-        """Extra nats and projections of rows, each by the others of its group."""
+        """Return extra nats and projections of samples, without themselves."""
         weights = rows.weights_at(at)
         return group.left_out(Z[:, :, at], self.epsilon, weights, here or at)
 
     def _pieces(self, Z: Any, part: slice) -> Iterator[tuple[slice, slice]]:
-        """Iterate over parts of a class: where in all rows, and where in the class."""
+        """Iterate over parts of a class: positions in all samples, and in the class."""
         for here in self._blocks(Z, part.stop - part.start):
             yield slice(part.start + here.start, part.start + here.stop), here
 
 
 class Batch:
-    """Factored groups of the same rank, to score rows in all of them at once.
+    """Factored groups of equal rank, in which samples are scored at once.
 
     Parameters
     ----------
     groups : list of Group
-        All classes of a layer.
+        Groups of all classes of a layer.
     index : list of int
-        Those in the batch.
+        Indices of the classes in the batch.
     rank : int
-        Number of eigenvectors of each.
+        Number of eigenvectors of each class.
     epsilon : float
     """
 
@@ -332,7 +334,7 @@ class Batch:
         self.counts = xp.asarray([g.n for g in some], **place)
 
     def extra(self, Z: Any) -> Any:
-        """Extra nats of rows that join each group, label not included, (m, b)."""
+        """Return the extra nats of samples in each group, without labels, (m, b)."""
         xp, blocks, n = namespace(Z), self.blocks, self.counts
         before, after = self._scaled(0.0), self._scaled(1.0)
         c = blocks.scale(n + 1.0, self.epsilon)[:, :, None]
@@ -345,17 +347,17 @@ class Batch:
         return length - ((n + blocks.dim) / 2.0 * volumes)[:, None]
 
     def residual(self, Z: Any) -> Any:
-        """Norms of ``(I + alpha S)^{-1} z`` for each group, (m, b)."""
+        """Return the norms of ``(I + alpha S)^{-1} z`` for each group, (m, b)."""
         forms = self._forms(Z, 1.0 / (1.0 + self._scaled(0.0)) ** 2)
         return namespace(forms).sqrt(namespace(forms).sum(forms, axis=0))
 
     def _scaled(self, change: float) -> Any:
-        """Eigenvalues (F, m, r) times the factor before the scatter."""
+        """Return eigenvalues (F, m, r) times the factor of the scatter."""
         c = self.blocks.scale(self.counts + change, self.epsilon)
         return c[:, :, None] * self.eigenvalues
 
     def _forms(self, Z: Any, shares: Any) -> Any:
-        """Forms (F, m, b) by eigenvalues ``shares`` in each span, and one elsewhere."""
+        """Return forms (F, m, b) with ``shares`` in each span, and one elsewhere."""
         xp, (F, _, b) = namespace(Z), Z.shape
         inside = squares(coordinates(self.basis, Z))
         shares = xp.astype(shares, inside.dtype, copy=False)
@@ -375,7 +377,7 @@ def _state_of(group: Any, *, scores: bool) -> dict[str, Any]:
 def rates_of(
     whole: Any, classes: list[Any], epsilon: float
 ) -> tuple[float, float, float]:
-    """Coding rate of all rows, that class by class, and their difference, in nats."""
+    """Return the rates of all samples and of the classes, and their difference."""
     unit = 2.0 * whole.blocks.n_points
     R = whole.volume(epsilon) / unit
     Rc = sum(g.n / whole.n * g.volume(epsilon) / unit for g in classes)
@@ -383,13 +385,13 @@ def rates_of(
 
 
 def overlap(part: slice, block: slice) -> tuple[slice, slice]:
-    """Rows of a class that are in a block: where among all, and in the block."""
+    """Return the samples of a class in a block: positions in all, and in the block."""
     start, stop = max(part.start, block.start), min(part.stop, block.stop)
     return slice(start, stop), slice(start - block.start, stop - block.start)
 
 
 def weighted(Z: Any, weights: Any) -> Any:
-    """Rows times the roots of their weights."""
+    """Return samples times the square roots of their weights."""
     if weights is None:
         return Z
     xp = namespace(Z)
@@ -397,19 +399,19 @@ def weighted(Z: Any, weights: Any) -> Any:
 
 
 def stepped(Z: Any, change: Any, step: float) -> Any:
-    """Rows after a step, of any length: a long one leaves the change alone."""
+    """Return samples after a step; for a very large step, only the change remains."""
     return normalised(Z + step * change if step <= 1.0 else (1.0 / step) * Z + change)
 
 
 def normalised(Z: Any) -> Any:
-    """Features whose rows have norm one; rows of zeros stay."""
+    """Scale features to norm one; zeros stay zeros."""
     xp, size = namespace(Z), norms(Z)
     size = xp.where(size > 0, size, xp.ones_like(size))
     return Z / xp.astype(size, real_dtype(Z), copy=False)
 
 
 def take(Z: Any, index: Any) -> Any:
-    """Return some rows of features; NumPy copies none that follow each other."""
+    """Return some samples; NumPy copies none if they are consecutive."""
     xp, run = namespace(Z), run_of(index)
     if run is not None:
         return Z[:, :, run]
@@ -417,7 +419,7 @@ def take(Z: Any, index: Any) -> Any:
 
 
 def add_to(total: Any, index: Any, rest: Any, part: Any) -> Any:
-    """Add rows to those at ``index`` and none at ``rest``, in place if that works."""
+    """Add samples to those at ``index`` and none at ``rest``, in place if possible."""
     xp, run = namespace(total), run_of(index)
     if run is not None or xp is np:
         total[:, :, index if run is None else run] += part
@@ -430,6 +432,6 @@ def add_to(total: Any, index: Any, rest: Any, part: Any) -> Any:
 
 
 def run_of(index: Any) -> slice | None:
-    """Return an ascending index as a slice, None where it has gaps."""
+    """Return an ascending index as a slice, None if it has gaps."""
     first, last = int(index[0]), int(index[-1])
     return slice(first, last + 1) if last - first + 1 == index.shape[0] else None

@@ -1,7 +1,8 @@
-r"""To which class a row belongs, as far as one layer can tell.
+r"""Membership rules: to which class a sample belongs, as estimated by one layer.
 
-Each rule turns what a class says about rows into logarithms of memberships, which a
-softmax over the classes normalises. A new rule is one more class in this file.
+Each rule converts what the classes measure of samples to logarithms of memberships,
+which are normalised by a softmax over the classes. To add a rule, add a class to this
+file.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from skredu._compat import namespace
 
 
 class Coding:
-    """Minus the extra nats of the row in the class, label included.
+    """Minus the extra nats of the sample in the class, including labels.
 
-    As in `skredu.MICLClassifier` with ``assume_centered=True`` and ``priors=None``.
+    This is the rule of `skredu.MICLClassifier` with ``assume_centered=True`` and
+    ``priors=None``.
     """
 
     measure: ClassVar[str] = "extra"
@@ -23,7 +25,7 @@ class Coding:
 
     @staticmethod
     def scores(nats: Any, counts: Any, total: float, factor: float) -> Any:
-        """Scores from extra nats, label not included."""
+        """Return the scores from extra nats, which do not include labels."""
         return namespace(nats).log(counts / total) - nats
 
 
@@ -35,16 +37,16 @@ class Residual:
 
     @staticmethod
     def scores(norms: Any, counts: Any, total: float, factor: float) -> Any:
-        r"""Scores from the norms of :math:`(I + \alpha_j S_j)^{-1} z`."""
+        r"""Return the scores from the norms of :math:`(I + \alpha_j S_j)^{-1} z`."""
         return -factor / counts * norms
 
 
 class WeightedResidual(Residual):
-    r"""The rule :math:`-\lambda \gamma_j \|C_j z\|`, which treats classes alike."""
+    r"""The rule :math:`-\lambda \gamma_j \|C_j z\|`, without a bias to size."""
 
     @staticmethod
     def scores(norms: Any, counts: Any, total: float, factor: float) -> Any:
-        r"""Scores from the norms of :math:`(I + \alpha_j S_j)^{-1} z`."""
+        r"""Return the scores from the norms of :math:`(I + \alpha_j S_j)^{-1} z`."""
         return -factor / total * norms
 
 

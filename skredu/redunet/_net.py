@@ -1,7 +1,7 @@
-"""Networks that are built forward: every layer is a step uphill from the one before.
+"""Networks that are constructed layer by layer, each by one gradient step.
 
-Nothing here knows what a row is: a space turns rows into features and back, see
-`skredu.redunet._vectors` and `skredu.redunet._signals`.
+This module does not depend on what a sample is. A space converts samples to features
+and back; see `skredu.redunet._vectors` and `skredu.redunet._signals`.
 """
 
 from __future__ import annotations
@@ -43,10 +43,11 @@ HALVINGS = 10
 
 
 def step_lengths(step: str, eta: float, alpha: float, last: float) -> list[float]:
-    """Return the steps of a layer to try, relative to ``1 / alpha``.
+    """Return the step sizes to try for a layer, relative to ``1 / alpha``.
 
-    ``"relative"`` steps are halved until one gains, and recover from that of the
-    ``last`` layer; the ``"published"`` step is taken whatever comes of it.
+    ``"relative"`` step sizes are halved until one increases the rate reduction, and
+    recover from that of the ``last`` layer. The ``"published"`` step size is always
+    taken.
     """
     if step == "published":
         return [eta * alpha]
@@ -60,7 +61,7 @@ class BaseNet(
     TransformerMixin,
     SkreduEstimator,
 ):
-    """A network that is built forward; subclasses say in which spaces rows live."""
+    """Base class of networks; subclasses define the spaces of the samples."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "n_layers": [Interval(Integral, 0, None, closed="left")],
@@ -91,11 +92,11 @@ class BaseNet(
 
     @abstractmethod
     def _spaces(self, rows: Rows) -> list[Any]:
-        """Spaces for training rows; of several, the one that tells them apart best."""
+        """Return spaces for training samples; the best of several will be chosen."""
 
     @property
     def _decides(self) -> bool:
-        """Whether there is a decision behind every layer."""
+        """Whether there is a decision after every layer."""
         return False
 
     def __sklearn_tags__(self) -> Any:
@@ -107,18 +108,18 @@ class BaseNet(
 
     @all_or_nothing
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
-        """Build layer after layer from the training rows.
+        """Build the network layer by layer.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Training rows.
+            The training data.
         y : array-like of shape (n_samples,)
             Class labels.
         sample_weight : array-like of shape (n_samples,), default=None
-            Number of copies of each row; fractions are allowed, zero means absent.
-            Weights that sum to less than the number of classes or a tenth of that of
-            the rows are multiplied to have mean one, with a warning.
+            Number of copies of each sample; fractions are allowed, and zero means
+            absent. If the weights sum to less than the number of classes or a tenth of
+            the number of samples, they are rescaled to have mean one, with a warning.
 
         Returns
         -------
@@ -128,9 +129,9 @@ class BaseNet(
         Raises
         ------
         ValueError
-            If a parameter or an array is out of range or, with ``warm_start``, if rows,
-            labels, weights or parameters but ``n_layers`` are not those of the last
-            call, or there are more layers already.
+            If a parameter or an array is invalid or, with ``warm_start``, if samples,
+            labels, weights or parameters other than ``n_layers`` differ from those of
+            the last call, or if there are more layers already.
         """
         rows = self._checked(X, y, sample_weight)
         missing = self.n_layers - (self.n_iter_ if self._continues else 0)
@@ -148,22 +149,22 @@ class BaseNet(
         return self
 
     def transform(self, X: Any) -> Any:
-        """Move rows through all layers.
+        """Compute the features of samples after the last layer.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows.
+            The input samples.
 
         Returns
         -------
         Z : ndarray of shape (n_samples, n_features_out)
-            Features.
+            The features.
 
         Raises
         ------
         ValueError
-            If ``X`` does not fit the training rows.
+            If ``X`` is inconsistent with the training data.
         """
         X = self._check_rows(X, "transform")
         xp, n, space = namespace(X), X.shape[0], self._restored_space()
@@ -177,22 +178,22 @@ class BaseNet(
         return self._marked(features)
 
     def staged_transform(self, X: Any) -> Iterator[Any]:
-        """Move rows through the layers, one by one.
+        """Compute the features of samples before the first layer and after each.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows.
+            The input samples.
 
         Yields
         ------
         Z : ndarray of shape (n_samples, n_features_out)
-            Features, before the first layer and after each.
+            The features, ``n_iter_ + 1`` times.
 
         Raises
         ------
         ValueError
-            If ``X`` does not fit the training rows.
+            If ``X`` is inconsistent with the training data.
         """
         X, space = self._check_rows(X, "staged_transform"), self._restored_space()
         Z, outside = space.to_features(X)
@@ -201,7 +202,7 @@ class BaseNet(
 
     @property
     def layers_(self) -> list[ReduNetLayer]:
-        """Layers with their operators, one object each."""
+        """The layers with their operators, one object per layer."""
         check_is_fitted(self)
         space = self._restored_space()
         return [ReduNetLayer(*pair, space) for pair in self._restored_layers()]
@@ -219,7 +220,7 @@ class BaseNet(
         return hasattr(self, "_layers")
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore the state; refuse that of networks with other layers."""
+        """Restore the state; raise an error if its layers have another format."""
         if "_layers" in state and "_space" not in state:
             raise ValueError(
                 f"This {type(self).__name__} was fitted by skredu "
@@ -231,7 +232,7 @@ class BaseNet(
     # -- rows and features ------------------------------------------------------------
 
     def _checked(self, X: Any, y: Any, sample_weight: Any) -> Rows:
-        """Check parameters and rows, also against those of the call before."""
+        """Validate parameters and samples, also against the previous call."""
         if not self._continues:
             self._forget()
         self._validate_params()
@@ -244,7 +245,7 @@ class BaseNet(
         return rows
 
     def _training_rows(self, X: Any, y: Any, sample_weight: Any) -> Rows:
-        """Rows known to be good, sorted by class."""
+        """Return valid training samples, sorted by class."""
         reset = not self._continues
         X, y, weights = check_training(self, X, y, sample_weight, reset=reset)
         class_weight = getattr(self, "class_weight", None)
@@ -258,26 +259,26 @@ class BaseNet(
         return X
 
     def _blocks(self, n: int) -> list[slice]:
-        """Slices of rows of which one at a time is in work."""
+        """Return slices of samples that are processed one after the other."""
         return blocks_of_rows(n, self._restored_space().width)
 
     def _shown(self, Z: Any, outside: Any, space: Any, stage: int = -1) -> Any:
-        """Features (n, n_features_out) of rows behind a layer, the last by default."""
+        """Return features (n, n_features_out) after a layer, the last by default."""
         return space.from_features(Z, outside)
 
     def _marked(self, Z: Any) -> Any:
-        """Features as they are returned."""
+        """Return features in the form in which `transform` returns them."""
         return Z
 
     def _restored_space(self) -> Any:
         return self._kind(**self._space)
 
     def _restored_layers(self) -> list[tuple[Layer, float]]:
-        """Layers and their steps."""
+        """Return the layers and their step sizes."""
         return [(Layer.from_state(s["layer"]), s["step"]) for s in self._layers]
 
     def _staged(self, Z: Any) -> Iterator[Any]:
-        """Features before the first layer, and after each."""
+        """Yield features before the first layer, and after each."""
         yield Z
         for layer, step in self._restored_layers():
             Z = layer.move(Z, step)
@@ -286,7 +287,7 @@ class BaseNet(
     # -- building ---------------------------------------------------------------------
 
     def _begin(self, rows: Rows) -> Any:
-        """Place the training rows; be a network without layers."""
+        """Prepare the training samples for a network without layers."""
         spaces, epsilon = self._spaces(rows), self.epsilon
         features = [space.fit(rows) for space in spaces]
         best, self._decisions = 0, []
@@ -307,14 +308,14 @@ class BaseNet(
     def _begin_anew(
         self, rows: Rows, space: Any, counts: list[float], n_rows: int
     ) -> None:
-        """Be a network without layers for rows with these weights of the classes."""
+        """Reset the network to one without layers, with these class weights."""
         xp, device = namespace(rows.source), rows.source.device
         self.class_count_ = xp.asarray(counts, dtype=xp.float64, device=device)
         self.classes_, self._n_rows = rows.classes, n_rows
         self._space, self._layers = dict(vars(space)), []
 
     def _build(self, Z: Any, rows: Rows) -> Layer:
-        """Layer of training features."""
+        """Build the layer of training features."""
         return Layer.build(
             Z,
             rows,
@@ -326,7 +327,7 @@ class BaseNet(
         )
 
     def _grow(self, Z: Any, layer: Layer, rows: Rows) -> tuple[Any, Layer, bool]:
-        """Add a layer: the features behind it, the next one, and if that is enough."""
+        """Add a layer; return its features, the next layer, and whether to stop."""
         eta = float(self.eta)
         last = self._layers[-1]["step"] if self._layers else eta
         found = take_step(
@@ -347,7 +348,7 @@ class BaseNet(
         return Z, following, enough or gain < self.tol > 0.0
 
     def _append(self, rates: tuple[float, float, float], Z: Any, rows: Rows) -> bool:
-        """Record the features behind the last layer; say if there are enough layers."""
+        """Record the features after the last layer; return whether to stop."""
         self.rates_ = {
             name: np.append(self.rates_[name], rate)
             for name, rate in zip(RATES, rates, strict=True)
@@ -361,7 +362,7 @@ class BaseNet(
         return False
 
     def _finish(self) -> None:
-        """Tidy up after the last layer; warn where there is none."""
+        """Clean up after the last layer, and warn if there is none."""
         if not self._layers and self.n_layers > 0:
             warn(
                 f"{type(self).__name__} has no layer (n_iter_=0), as no step raises "
@@ -371,7 +372,7 @@ class BaseNet(
             )
 
     def _fitted(self) -> dict[str, Any]:
-        """Return what grows with the layers, for a callback that wants a copy."""
+        """Return the attributes that change with each layer, for callbacks."""
         grown = ("_layers", "_decisions", "rates_")
         return {name: vars(self)[name] for name in grown}
 
@@ -382,19 +383,19 @@ class BaseNet(
         return bool(self.warm_start) and hasattr(self, "_features")
 
     def _forget(self) -> None:
-        """Be as if never fitted."""
+        """Delete all fitted attributes."""
         for name in ("_layers", "_features", "_origin"):
             self.__dict__.pop(name, None)
 
     def _origin_of(self, rows: Rows) -> dict[str, Any]:
-        """Return what layers follow from: rows, where they live, and parameters."""
+        """Return what determines the layers: samples, device, and parameters."""
         parameters = deepcopy(self.get_params(deep=False))
         del parameters["n_layers"], parameters["warm_start"]
         place = f"{namespace(rows.source).__name__} {rows.source.device}"
         return {"rows": f"{place} {rows.fingerprint()}", "parameters": parameters}
 
     def _check_continued(self, origin: dict[str, Any]) -> None:
-        """Refuse to go on where layers follow from something else."""
+        """Raise an error if the layers depend on something that has changed."""
         if self.n_layers < self.n_iter_:
             raise ValueError(
                 f"n_layers={self.n_layers} must be at least n_iter_={self.n_iter_} "
@@ -423,22 +424,22 @@ def take_step(
     build: Callable[[Any], Layer],
     always: bool,
 ) -> tuple[float, Any, Layer] | None:
-    """Move training features by the first step with which the rate reduction gains.
+    """Move training features by the first step that increases the rate reduction.
 
     Parameters
     ----------
     Z : array of shape (F, C, n)
         Training features.
     layer : Layer
-        Made from them.
+        The layer that was computed from them.
     lengths : list of float
-        Steps to try.
+        Step sizes to try.
     change : callable
-        Returns the direction in which the features move, a new array.
+        Returns the direction in which the features move, as a new array.
     build : callable
-        Makes a layer from features.
+        Builds a layer from features.
     always : bool
-        Take the first step whatever comes of it.
+        Whether to take the first step in any case.
 
     Returns
     -------
@@ -458,10 +459,10 @@ def take_step(
 
 
 def _moved(Z: Any, change: Any, step: float) -> tuple[Any, Any]:
-    """Training features after a step, and the change, None where they took its place.
+    """Return training features after a step, and the change or None (overwritten).
 
-    Of many rows, no more than the features and their change are held; of a few the
-    change is kept for a shorter step.
+    For many samples, only the features and their change are in memory; for few samples,
+    the change is kept for a smaller step.
     """
     F, C, n = Z.shape
     blocks = blocks_of_rows(n, F * C)
@@ -473,18 +474,15 @@ def _moved(Z: Any, change: Any, step: float) -> tuple[Any, Any]:
 
 
 class FeatureClasses(Classes):
-    """Classes of rows whose features are known, rows first: (n, F, C)."""
+    """Classes of samples whose features are known, samples first: (n, F, C)."""
 
     def features(self, X: Any) -> Any:
-        """Features (F, C, b)."""
+        """Return the features (F, C, b)."""
         return namespace(X).permute_dims(X, (1, 2, 0))
 
 
 def fit_decision(Z: Any, rows: Rows, space: Any, *, centred: bool) -> dict[str, Any]:
-    """Code the classes of training features, and choose how rows are decided by them.
-
-    Returns the state of the decision as arrays, numbers and containers.
-    """
+    """Code the classes of training features, and choose the parameters of decisions."""
     groups = [
         group_of(Z[:, :, part], rows.weights_at(part), space.blocks, centred=centred)
         for part in rows.slices
@@ -503,9 +501,9 @@ def choose_decision(
     *,
     spread: float = 1.0,
 ) -> dict[str, Any]:
-    """Choose distortion, label code and temperature by rows that are left out.
+    """Choose distortion, label code and temperature by leave-one-out.
 
-    They stay those of the choice ``before``, if there is one.
+    If there is a choice ``before``, it is kept.
     """
     classes, counts = FeatureClasses(groups), space.counts
     xp, place = namespace(counts), {"device": counts.device}
@@ -522,36 +520,36 @@ def choose_decision(
 
 
 def decision_scores(decision: dict[str, Any], Z: Any) -> Any:
-    """Minus the extra bits of features in every class, label included, (n, k)."""
+    """Return minus the extra bits of features in every class, with labels, (n, k)."""
     rows = namespace(Z).permute_dims(Z, (2, 0, 1))
     classes = FeatureClasses.of_state(decision)
     return classes.scores(rows, decision["epsilon"], decision["log_priors"])
 
 
 class ReduNetLayer:
-    r"""A layer with its operators as users see them, made on demand.
+    r"""A layer with its operators, which are computed on demand.
 
-    A row ``z`` becomes :math:`z + \eta (Ez - \sum_j \gamma_j \pi_j(z) C_j z)`, divided
-    by its norm. Operators on vectors are matrices, those on signals are the filters of
-    circular convolutions.
+    A sample ``z`` becomes :math:`z + \eta (Ez - \sum_j \gamma_j \pi_j(z) C_j z)`,
+    divided by its norm. Operators on vectors are matrices, and those on signals are the
+    filters of circular convolutions.
 
     Parameters
     ----------
     layer : Layer
-        Operators on features.
+        The layer on features.
     step : float
-        Step of the layer, relative to ``1 / alpha``.
+        Step size of the layer, relative to ``1 / alpha``.
     space : Vectors or Grid
-        The space of the rows.
+        The space of the samples.
 
     Attributes
     ----------
     eta : float
-        Step size in the units of the paper; of signals, on all of their shifts.
+        Step size in the units of the paper; for signals, on all of their shifts.
     gamma : list of float
         Share of each class.
     expansion : array of shape (d, d) or (C, C, *signal_shape)
-        Expansion operator ``E``.
+        The expansion operator ``E``.
     """
 
     def __init__(self, layer: Layer, step: float, space: Any) -> None:
@@ -563,7 +561,7 @@ class ReduNetLayer:
 
     @property
     def eta(self) -> float:
-        """Step size in the units of the paper; of signals, on all of their shifts."""
+        """Step size in the units of the paper; for signals, on all of their shifts."""
         return self._step / self._layer.alpha
 
     @property
@@ -573,11 +571,11 @@ class ReduNetLayer:
 
     @property
     def expansion(self) -> Any:
-        """Expansion operator ``E``."""
+        """The expansion operator ``E``."""
         return self._operator(self._layer.whole)
 
     def compression(self, j: int) -> Any:
-        """Compression operator ``C_j`` of the class with index j."""
+        """Return the compression operator ``C_j`` of the class with index j."""
         return self._operator(self._layer.classes[j])
 
     def _operator(self, group: Any) -> Any:

@@ -1,4 +1,4 @@
-"""ReduNetTransformer and ReduNetClassifier: deep networks without back-propagation."""
+"""ReduNetTransformer and ReduNetClassifier: networks without back-propagation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from skredu.redunet._vectors import Vectors, constant_of
 
 
 class BaseReduNet(BaseNet):
-    """A network for plain vectors."""
+    """Base class of networks for vectors."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseNet._parameter_constraints,
@@ -53,12 +53,12 @@ class BaseReduNet(BaseNet):
 
     @property
     def intercept_(self) -> float:
-        """The constant appended to rows, 0 where there is none."""
+        """The constant that is appended to samples; 0 without an intercept."""
         check_is_fitted(self)
         return self._space["constant"] or 0.0
 
     def _spaces(self, rows: Rows) -> list[Vectors]:
-        """With a constant behind the rows, without, or both to choose from."""
+        """Return spaces with an intercept, without, or both to choose from."""
         scaling = float(self.intercept_scaling)
         constant = constant_of(rows.X, rows.weights, scaling)
         if self.fit_intercept == "auto":
@@ -67,68 +67,79 @@ class BaseReduNet(BaseNet):
 
 
 class ReduNetTransformer(BaseReduNet):
-    r"""Features by a network that is built forward to maximise the rate reduction.
+    r"""Features of a network that is constructed to maximise the rate reduction.
 
-    Rows are put on the unit sphere. Each layer is one step of gradient ascent on the
-    rate reduction :math:`\Delta R` (see `skredu.rates.rate_reduction`),
+    Samples are projected to the unit sphere. Each layer is one step of gradient ascent
+    on the rate reduction :math:`\Delta R` (see `skredu.rates.rate_reduction`),
 
     .. math::
 
-        z^+ \propto z + \eta \Bigl(Ez - \sum_j \gamma_j \pi_j(z) C_j z\Bigr), \quad
-        E = \alpha(I + \alpha Z^T Z)^{-1}, \;
-        C_j = \alpha_j(I + \alpha_j Z^T \Pi_j Z)^{-1}
+    z^+ \propto z + \eta \Bigl(Ez - \sum_j \gamma_j \pi_j(z) C_j z\Bigr), \quad E =
+    \alpha(I + \alpha Z^T Z)^{-1}, \; C_j = \alpha_j(I + \alpha_j Z^T \Pi_j Z)^{-1}
 
     with :math:`\alpha = d/(n\epsilon^2)`, :math:`\alpha_j = d/(n_j\epsilon^2)` and
-    shares :math:`\gamma_j`: classes contract to subspaces, which turn orthogonal. The
-    operators are made from the training features and labels; a row moves by estimated
-    memberships :math:`\pi_j`. There are no weights to train and nothing is random.
+    shares :math:`\gamma_j`. The classes contract to subspaces, which become orthogonal.
+    The operators are computed from the training features and labels, and a sample moves
+    by estimated memberships :math:`\pi_j`. There are no weights to train, and nothing
+    is random.
 
     Parameters
     ----------
     n_layers : int, default=20
-        Most layers to build; 0 leaves the rows on the sphere.
+        Largest number of layers. With 0, the features are the samples on the sphere.
     epsilon : float or "auto", default="auto"
-        Distortion, a length on the unit sphere; published code passes its square, so
-        that its ``eps=0.1`` is ``epsilon=0.1**0.5`` here. ``"auto"`` takes the one by
-        which leave-one-out tells the rows on the sphere apart best, as in
+        Distortion, a length on the unit sphere. Published code uses its square; its
+        ``eps=0.1`` is ``epsilon=0.1**0.5`` here. ``"auto"`` takes the value that
+        separates the classes best on the sphere, according to leave-one-out, as in
         `MICLClassifier`.
     eta : float, default=0.1
-        Step size, see ``step``.
+        Step size; see ``step``.
     step : {"relative", "published"}, default="relative"
-        ``"relative"``: the step of a layer is ``eta / alpha``. With ``eta`` up to 1 it
-        never overshoots: what a row has outside the span of its class shrinks by the
-        factor ``1 - eta`` at most. Where :math:`\Delta R` of the training features
-        would fall, the step is halved until it does not; the network ends where no
-        step is left. ``"published"``: the step is ``eta`` itself, whatever comes of it;
-        it diverges where ``eta * alpha`` is more than 2.
+        Rule for the step size.
+
+        - ``"relative"``: the step size of a layer is ``eta / alpha``. With ``eta`` up
+          to 1, it never overshoots: the component of a sample outside the span of its
+          class shrinks by the factor ``1 - eta`` at most. If :math:`\Delta R` of the
+          training features would decrease, the step size is halved until it does not,
+          and no more layers are added if no step size is left.
+        - ``"published"``: the step size is ``eta``. It diverges if ``eta * alpha`` is
+          greater than 2.
     membership : {"coding", "residual", "weighted_residual"}, default="coding"
-        Estimate of :math:`\pi_j`. ``"coding"``: two to the minus extra bits of the row
-        in the class, as in `MICLClassifier` with ``assume_centered=True`` and
-        ``priors=None``. ``"residual"``: the published softmax of
-        :math:`-\lambda\|C_jz\|`, which favours large classes.
-        ``"weighted_residual"``: of :math:`-\lambda\gamma_j\|C_jz\|`, which does not.
+        Estimate of the memberships :math:`\pi_j`.
+
+        - ``"coding"``: two to the power of minus the extra bits of the sample in the
+          class, as in `MICLClassifier` with ``assume_centered=True`` and
+          ``priors=None``.
+        - ``"residual"``: the published softmax of :math:`-\lambda\|C_jz\|`, which
+          favours large classes.
+        - ``"weighted_residual"``: the softmax of :math:`-\lambda\gamma_j\|C_jz\|`,
+          which does not favour large classes.
     inverse_temperature : float, default=500
-        :math:`\lambda` of the residual memberships.
+        The number :math:`\lambda` of the residual memberships.
     construction : {"left_out", "estimated", "labels"}, default="left_out"
-        How training rows move while the network is built. ``"left_out"``: by the
-        operators and memberships made from the other rows, which is how new rows will
-        move; otherwise the features of training rows become more orderly than those
-        of new rows, and later layers are made for features that will not come.
-        ``"estimated"``: as they are (published). ``"labels"``: by their labels.
+        How training samples move while the network is built.
+
+        - ``"left_out"``: by operators and memberships computed from the other samples,
+          which is how new samples will move. Otherwise the features of training samples
+          become more orderly than those of new samples, and later layers are built for
+          features that do not occur.
+        - ``"estimated"``: by the operators and memberships of all samples (published).
+        - ``"labels"``: by their labels.
     fit_intercept : bool or "auto", default="auto"
-        Append a constant before rows are put on the sphere, so that their lengths
-        and affine structure are not lost. Adds one column to the features. ``"auto"``
-        does so unless leave-one-out tells the rows apart better without, as where all
-        have about the same length.
+        Whether to append a constant before samples are projected to the sphere, so that
+        their norms and affine structure are preserved. This adds one column to the
+        features. ``"auto"`` appends it unless leave-one-out separates the classes
+        better without, for instance because all samples have about the same norm.
     intercept_scaling : float, default=1.0
-        The constant, relative to the root mean square norm of the training rows.
+        The constant, relative to the root mean square norm of the training samples.
     tol : float, default=0.0
-        Stop after a layer by which :math:`\Delta R` gains less; 0: never.
+        Stop after a layer that increases :math:`\Delta R` by less than this number; 0
+        means never.
     warm_start : bool, default=False
-        Go on from the layers of the call before if ``n_layers`` is larger now. Layers
-        follow from the features of the training rows, so rows (in their order), labels,
-        weights and all other parameters must be the same; a fingerprint of them is
-        compared, and what differs is refused.
+        Whether to continue from the layers of the previous call if ``n_layers`` is
+        larger now. Since layers are computed from the features of the training samples,
+        the samples (in their order), labels, weights and all other parameters must not
+        change. A fingerprint of them is compared, and any difference raises an error.
 
     Attributes
     ----------
@@ -137,18 +148,18 @@ class ReduNetTransformer(BaseReduNet):
     class_count_ : ndarray of shape (n_classes,)
         Weight of each class.
     epsilon_ : float
-        The distortion used.
+        The distortion that is used.
     intercept_ : float
-        The constant appended to rows, 0 where there is none.
+        The constant that is appended to samples; 0 without an intercept.
     layers_ : list of ReduNetLayer
-        The layers. ``layer.expansion`` is the matrix :math:`E` and
-        ``layer.compression(j)`` the matrix :math:`C_j`, made on demand; ``layer.eta``
-        is the step, ``layer.gamma`` holds the shares.
+        The layers. ``layer.expansion`` is the matrix :math:`E`, and
+        ``layer.compression(j)`` is the matrix :math:`C_j`, both computed on demand;
+        ``layer.eta`` is the step size, and ``layer.gamma`` contains the shares.
     n_iter_ : int
         Number of layers.
     rates_ : dict of str to ndarray of shape (n_iter_ + 1,)
-        ``"R"``, ``"Rc"`` and ``"delta_R"`` in nats with the true labels: of the
-        training rows on the sphere, and of their features behind each layer.
+        ``"R"``, ``"Rc"`` and ``"delta_R"`` of the training samples with the true
+        labels, in nats: on the sphere, and after each layer.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -156,8 +167,8 @@ class ReduNetTransformer(BaseReduNet):
 
     See Also
     --------
-    ReduNetClassifier : The same with a decision.
-    MICLClassifier : The rule of the memberships, as a classifier.
+    ReduNetClassifier : Predicts classes with this network.
+    MICLClassifier : Uses the rule of the memberships as a classifier.
 
     Notes
     -----
@@ -198,56 +209,63 @@ class ReduNetTransformer(BaseReduNet):
 
 
 class ReduNetClassifier(BaseNetClassifier, BaseReduNet):
-    r"""Classifier on the features of a network that is built forward.
+    r"""Classifier on the features of a network that is constructed layer by layer.
 
-    The layers are those of `ReduNetTransformer`. Behind each of them the classes are
-    coded as by `MICLClassifier`, and the label of a row is decided by the extra bits of
-    its features. A layer is kept if it earns its place: if the loss of the training
-    rows, each left out, falls.
+    The layers are those of `ReduNetTransformer`. After each layer, the classes are
+    coded as by `MICLClassifier`, and the class of a sample is predicted by the extra
+    bits of its features. A layer is kept if it reduces the leave-one-out loss of the
+    training samples.
 
     Parameters
     ----------
     n_layers : int, default=20
-        Most layers to build; 0 decides by the rows on the sphere.
+        Largest number of layers. With 0, classes are predicted from the samples on the
+        sphere.
     epsilon : float or "auto", default="auto"
-        Distortion of the layers, a length on the unit sphere; published code passes its
-        square. ``"auto"`` takes the one by which leave-one-out tells the rows on the
-        sphere apart best. The decision always has a distortion of its own, chosen by
-        leave-one-out: where no layer is kept, this one has no effect on predictions.
+        Distortion of the layers, a length on the unit sphere. Published code uses its
+        square. ``"auto"`` takes the value that separates the classes best on the
+        sphere, according to leave-one-out. The decision always has a distortion of its
+        own, chosen by leave-one-out. So if no layer is kept, this parameter has no
+        effect on predictions.
     eta : float, default=0.1
-        Step size, see ``step``; without effect where no layer is kept.
+        Step size; see ``step``. It has no effect if no layer is kept.
     step : {"relative", "published"}, default="relative"
-        ``"relative"``: the step of a layer is ``eta / alpha``, or half of that and so
-        on where :math:`\Delta R` of the training features would fall.
-        ``"published"``: the step is ``eta`` itself.
+        Rule for the step size.
+
+        - ``"relative"``: the step size of a layer is ``eta / alpha``, halved as long as
+          :math:`\Delta R` of the training features would decrease.
+        - ``"published"``: the step size is ``eta``.
     membership : {"coding", "residual", "weighted_residual"}, default="coding"
-        Estimate of the memberships by which rows move, see `ReduNetTransformer`.
+        Estimate of the memberships by which samples move; see `ReduNetTransformer`.
     inverse_temperature : float, default=500
         Inverse temperature of the residual memberships.
     construction : {"left_out", "estimated", "labels"}, default="left_out"
-        How training rows move while the network is built: by the operators of the other
-        rows, by those of all rows (published), or by their labels. Only features of
-        rows that were left out say how well new rows will be told apart.
+        How training samples move while the network is built: by the operators of the
+        other samples, by those of all samples (published), or by their labels. Only
+        features of samples that were left out show how well new samples will be
+        classified.
     fit_intercept : bool or "auto", default="auto"
-        Append a constant before rows are put on the sphere. ``"auto"``: unless
-        leave-one-out tells the rows apart better without.
+        Whether to append a constant before samples are projected to the sphere.
+        ``"auto"`` appends it unless leave-one-out separates the classes better without.
     intercept_scaling : float, default=1.0
-        The constant, relative to the root mean square norm of the training rows.
+        The constant, relative to the root mean square norm of the training samples.
     n_iter_no_change : int or None, default=3
-        Stop after so many layers without one that takes a thousandth from the loss of
-        rows left out (their errors plus their Brier score, a row), and drop these.
-        That may leave none: fit warns where ``epsilon`` or ``eta`` was set in vain.
-        None: keep all layers.
+        Stop after this number of consecutive layers that do not reduce the
+        leave-one-out loss (errors plus Brier score, per sample) by at least 0.001, and
+        drop these layers. If no layer is left, `fit` warns if ``epsilon`` or ``eta``
+        was set, because they have no effect then. None keeps all layers.
     tol : float, default=0.0
-        Stop after a layer by which :math:`\Delta R` gains less; 0: never.
+        Stop after a layer that increases :math:`\Delta R` by less than this number; 0
+        means never.
     class_weight : dict or "balanced", default=None
-        Factor of the weights of the rows of each class, by label; ``"balanced"``: such
-        that all classes weigh the same, and rare ones are found as often as others.
+        Factors by which the weights of the samples of each class are multiplied, by
+        label. ``"balanced"`` gives all classes the same total weight, so that rare
+        classes are predicted as often as others.
     warm_start : bool, default=False
-        Go on from the layers of the call before if ``n_layers`` is larger now. Layers
-        follow from the features of the training rows, so rows (in their order), labels,
-        weights and all other parameters must be the same; a fingerprint of them is
-        compared, and what differs is refused.
+        Whether to continue from the layers of the previous call if ``n_layers`` is
+        larger now. Since layers are computed from the features of the training samples,
+        the samples (in their order), labels, weights and all other parameters must not
+        change. A fingerprint of them is compared, and any difference raises an error.
 
     Attributes
     ----------
@@ -258,16 +276,16 @@ class ReduNetClassifier(BaseNetClassifier, BaseReduNet):
     epsilon_ : float
         The distortion of the layers.
     intercept_ : float
-        The constant appended to rows, 0 where there is none.
+        The constant that is appended to samples; 0 without an intercept.
     temperature_ : float
-        Bits are divided by it before they become probabilities.
+        Number by which bits are divided before they become probabilities.
     layers_ : list of ReduNetLayer
-        The layers, see `ReduNetTransformer`.
+        The layers; see `ReduNetTransformer`.
     n_iter_ : int
         Number of layers that are kept.
     rates_ : dict of str to ndarray of shape (n_iter_ + 1,)
-        ``"R"``, ``"Rc"`` and ``"delta_R"`` in nats with the true labels: of the
-        training rows on the sphere, and of their features behind each layer.
+        ``"R"``, ``"Rc"`` and ``"delta_R"`` of the training samples with the true
+        labels, in nats: on the sphere, and after each layer.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -275,14 +293,14 @@ class ReduNetClassifier(BaseNetClassifier, BaseReduNet):
 
     See Also
     --------
-    ReduNetTransformer : The features alone.
-    MICLClassifier : The decision alone, on the rows as they are.
+    ReduNetTransformer : Computes the features only.
+    MICLClassifier : Predicts classes from the samples without a network.
 
     Notes
     -----
-    Time and memory of the layers are those of `ReduNetTransformer`. A decision behind
-    each layer costs about as much as the fit of a `MICLClassifier` in the coordinates
-    of the layer, and holds ``r m_j`` numbers a class.
+    Time and memory of the layers are those of `ReduNetTransformer`. The decision after
+    each layer takes about as long as the fit of a `MICLClassifier` in the coordinates
+    of the layer, and contains ``r m_j`` numbers per class.
 
     References
     ----------

@@ -1,10 +1,11 @@
-r"""The space of signals on a cyclic grid: spectra, where all shifts of rows are simple.
+r"""The space of signals on a cyclic grid: spectra, in which shifts are simple.
 
-Rows are signals with channels first: all grid points of the first channel, then of the
-second, and so on. The set of all shifts of some rows has a block circulant scatter: in
-the orthonormal discrete Fourier transform it is one ``C x C`` Hermitian matrix per
-frequency. Rows are real, so half of the frequencies tell everything: those of the
-interior, along the last axis of the grid, stand for two.
+Each row contains the channels of a signal one after the other: all grid points of the
+first channel, then of the second, and so on. The set of all shifts of a set of signals
+has a block circulant scatter: in the orthonormal discrete Fourier transform, it is one
+``C x C`` Hermitian matrix per frequency. Since signals are real, half of the
+frequencies suffice; interior ones, along the last axis of the grid, represent two
+frequencies.
 """
 
 from __future__ import annotations
@@ -23,19 +24,19 @@ from skredu.coding._sphere import on_sphere
 
 
 class Grid:
-    """Signals on a cyclic grid of any dimension as features (F, C, n): their spectra.
+    """Signals on a cyclic grid, with their spectra as features (F, C, n).
 
     Spectra are multiplied by the square roots of the counts of their frequencies, so
-    that the sum of their squares is that of the row.
+    the sum of their squares is that of the signal.
 
     Parameters
     ----------
     shape : tuple of int
-        Points along each axis.
+        Number of points along each axis.
     n_channels : int
-        Channels ``C``.
+        Number of channels ``C``.
     counts : array of shape (F,)
-        For how many frequencies of the whole spectrum each stands.
+        Number of frequencies of the whole spectrum that each represents.
     """
 
     # A mean over all shifts is at frequency zero only: classes are coded without one.
@@ -48,16 +49,16 @@ class Grid:
 
     @property
     def n_points(self) -> int:
-        """Points ``T`` of the grid."""
+        """Number of points ``T`` of the grid."""
         return math.prod(self.shape)
 
     @property
     def half(self) -> tuple[int, ...]:
-        """Frequencies kept along each axis."""
+        """Number of frequencies kept along each axis."""
         return (*self.shape[:-1], self.shape[-1] // 2 + 1)
 
     def on(self, X: Any) -> Grid:
-        """Return the same with the counts where rows live."""
+        """Return the same grid with the counts on the device of samples."""
         last = np.full(self.half[-1], 2.0)
         last[0] = 1.0
         if self.shape[-1] % 2 == 0:
@@ -67,7 +68,7 @@ class Grid:
         return Grid(self.shape, self.n_channels, counts)
 
     def fit(self, rows: Any) -> Any:
-        """Return the features of training rows, a block of them at a time."""
+        """Return the features of training samples, computed in blocks."""
         self.counts, n = self.on(rows.source).counts, len(rows.index)
         blocks = blocks_of_rows(n, 4 * self.n_channels * self.n_points)
         first, _ = self.to_features(rows.take(blocks[0]))
@@ -87,22 +88,22 @@ class Grid:
 
     @property
     def n_features_out(self) -> int:
-        """Number of features of the rows that `from_features` returns."""
+        """Number of features that `from_features` returns."""
         return self.n_channels * self.n_points
 
     @property
     def width(self) -> int:
-        """Number of entries that one row takes on its way."""
+        """Number of entries that one sample needs while it is processed."""
         # half of what there is at a time: predictions of 48 channels on 28 x 28 points
         # take 4.6 ms per row, 6.3 in blocks of half the rows
         return 4 * self.n_channels * self.n_points
 
     def spread(self, Z: Any, rows: Rows, centred: bool) -> float:
-        """Root mean square norm of training rows, which are on the sphere."""
+        """Return the root mean square norm of training samples on the sphere."""
         return 1.0
 
     def to_features(self, X: Any) -> tuple[Any, None]:
-        """Spectra (F, C, n) of rows (n, C * T) put on the sphere."""
+        """Return the spectra (F, C, n) of samples (n, C * T) on the sphere."""
         xp = namespace(X)
         signals = xp.reshape(on_sphere(X), (X.shape[0], self.n_channels, *self.shape))
         rfftn = fft.rfftn if xp is np else xp.fft.rfftn
@@ -112,7 +113,7 @@ class Grid:
         return spectra * self._roots(X.dtype), None
 
     def from_features(self, Z: Any, outside: None = None) -> Any:
-        """Rows (n, C * T) from their spectra."""
+        """Return samples (n, C * T) from their spectra."""
         xp, n = namespace(Z), Z.shape[2]
         dtype = xp.real(Z).dtype
         spectra = _contiguous(xp.permute_dims(Z / self._roots(dtype), (2, 1, 0)))
@@ -122,7 +123,7 @@ class Grid:
         return xp.astype(xp.reshape(signals, (n, -1)), dtype, copy=False)
 
     def show(self, P: Any, alpha: float) -> Any:
-        """Operator ``alpha (I - P)`` as filters (C, C, *shape): to, from a channel."""
+        """Return ``alpha (I - P)`` as filters (C, C, *shape): to, from a channel."""
         xp = namespace(P)
         eye = xp.eye(P.shape[1], dtype=P.dtype, device=P.device)
         spectra = xp.permute_dims(alpha * (eye - P), (1, 2, 0))
@@ -134,7 +135,7 @@ class Grid:
         return tuple(range(2, 2 + len(self.shape)))
 
     def _roots(self, dtype: Any) -> Any:
-        """Square roots of the counts, (F, 1, 1)."""
+        """Return square roots of the counts, (F, 1, 1)."""
         xp = namespace(self.counts)
         return xp.astype(xp.sqrt(self.counts), dtype)[:, None, None]
 

@@ -1,4 +1,4 @@
-"""Signals that come in parts: of all of them, only scatters and some rows are kept."""
+"""Incremental learning for signals: scatters and some samples are kept."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from skredu.redunet._signals import Grid
 
 
 class StreamingNet(StreamEstimator):
-    """A network for signals that decides and, without layers, takes rows in parts."""
+    """Base class of networks for signals with incremental learning without layers."""
 
     _following = ("_decisions", "epsilon_", "rates_", "temperature_")
 
     def _add_rows(self, X: Any, y: Any, classes: Any, sample_weight: Any) -> Any:
-        """Add rows to those of the calls before; be as if fitted to all of them."""
+        """Add samples to those of previous calls."""
         self._validate_params()
         first = not hasattr(self, "_layers")
         known = classes_of_stream(classes, None if first else self.classes_)
@@ -57,7 +57,7 @@ class StreamingNet(StreamEstimator):
         return self
 
     def _stream_of_fit(self) -> dict[str, Any]:
-        """Stream that starts with the rows that the decision of `fit` knows."""
+        """Return a stream that starts with the samples of the last `fit`."""
         decision, found = self._decisions[-1], []
         for state in decision["groups"]:
             V = widen_stack(state["basis"])
@@ -118,7 +118,7 @@ class StreamingNet(StreamEstimator):
 
 
 def settled(summary: Summary, grid: Grid, classes: Any, *, keep: bool) -> Summary:
-    """Summary whose rows that wait are in the scatters, of all of their shifts."""
+    """Return the summary with all samples, and all of their shifts, merged."""
 
     def scatters_of(rows: Rows, before: list[Scatter] | None) -> list[Scatter]:
         Z, found = grid.fit(rows), []

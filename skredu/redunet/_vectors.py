@@ -1,4 +1,4 @@
-"""The space of plain vectors: the sphere, in coordinates of the training rows."""
+"""The space of vectors: the sphere, in coordinates of the training samples."""
 
 from __future__ import annotations
 
@@ -17,25 +17,26 @@ from skredu.coding._sphere import on_sphere, root_mean_square
 
 
 class Vectors:
-    """Plain vectors as features (1, C, n), one block.
+    """Vectors as features (1, C, n), with one block.
 
-    Rows are put on the unit sphere, with a constant behind them or not. All motion
-    happens in the span of the training rows: what of a row lies outside keeps its
-    direction. With fewer training rows than features a row is therefore held as its
-    coordinates in an orthonormal basis of that span and, in one more coordinate, the
-    length of the rest. Where many features are zero in all training rows, the
-    coordinates are the other features.
+    Samples are projected to the unit sphere, after a constant was appended if there is
+    an intercept. All motion takes place in the span of the training samples, and the
+    component of a sample outside of it keeps its direction. If there are fewer training
+    samples than features, a sample is therefore represented by its coordinates in an
+    orthonormal basis of this span and, in one more coordinate, by the norm of the rest.
+    If many features are zero in all training samples, the other features are the
+    coordinates.
 
     Parameters
     ----------
     constant : float or None
-        What is appended to rows.
+        Constant that is appended to samples; None for no intercept.
     n_features : int
-        Dimension of the space of the sphere, which coding lengths count.
+        Dimension of the space of the sphere, as counted by coding lengths.
     counts : array of shape (1,)
-        How often the block counts: once.
+        How many equal blocks the block represents: one.
     basis : array of shape (d, r) or None
-        Orthonormal columns that span the training rows.
+        Orthonormal columns that span the training samples.
     used, unused : arrays of shape (r,) and (d - r,), or None
         Features that are the coordinates, and those that are zero in training. Without
         a basis and these, all features are coordinates.
@@ -57,7 +58,7 @@ class Vectors:
         self.basis, self.used, self.unused = basis, used, unused
 
     def fit(self, rows: Any) -> Any:
-        """Choose coordinates for training rows; return their features."""
+        """Choose coordinates for training samples, and return their features."""
         Z = on_sphere(rows.X, self.constant)
         xp, (n, d) = namespace(Z), Z.shape
         self.n_features = d
@@ -80,21 +81,21 @@ class Vectors:
 
     @property
     def n_features_out(self) -> int:
-        """Number of features of the rows that `from_features` returns."""
+        """Number of features that `from_features` returns."""
         return self.n_features
 
     @property
     def width(self) -> int:
-        """Number of entries that one row takes on its way."""
+        """Number of entries that one sample needs while it is processed."""
         return 8 * self.n_features
 
     def spread(self, Z: Any, rows: Rows, centred: bool) -> float:
-        """Root mean square distance of training features to their mean, or to zero."""
+        """Return the root mean square distance of features from their mean or zero."""
         index = np.arange(len(rows.index))
         return replace(rows, source=Z[0, ...].T, index=index).spread(not centred)
 
     def to_features(self, X: Any) -> tuple[Any, Any]:
-        """Features (1, C, n) of rows, and the directions of what is outside."""
+        """Return features (1, C, n) of samples, and directions of the parts outside."""
         Z = on_sphere(X, self.constant)
         if self._everything:
             return Z.T[None, :, :], None
@@ -105,14 +106,14 @@ class Vectors:
         return features, rest / xp.where(length > 0, length, xp.ones_like(length))
 
     def from_features(self, Z: Any, outside: Any) -> Any:
-        """Rows (n, d) from their features and the directions of what is outside."""
+        """Return samples (n, d) from features and directions of the parts outside."""
         moved = Z[0, :, :].T
         if self._everything:
             return moved
         return self._back(moved[:, :-1]) + moved[:, -1:] * outside
 
     def show(self, P: Any, alpha: float) -> Any:
-        """Operator ``alpha (I - P)`` as a dense matrix (d, d)."""
+        """Return ``alpha (I - P)`` as a dense matrix (d, d)."""
         xp, P = namespace(P), P[0, :, :]
         eye = xp.eye(P.shape[0], dtype=P.dtype, device=P.device)
         if self._everything:
@@ -126,20 +127,20 @@ class Vectors:
         return self.basis is None and self.used is None
 
     def _inside(self, Z: Any) -> Any:
-        """Coordinates (n, r) of the part in the span."""
+        """Return coordinates (n, r) of the component in the span."""
         if self.basis is not None:
             return Z @ self.basis
         return namespace(Z).take(Z, self.used, axis=1)
 
     def _back(self, inside: Any) -> Any:
-        """Rows (n, d) from coordinates of their part in the span."""
+        """Return samples (n, d) from coordinates of their component in the span."""
         if self.basis is not None:
             return inside @ self.basis.T
         return spread_columns(inside, self.used, self.unused)
 
 
 def constant_of(X: Any, weights: Any, scaling: float) -> float:
-    """Constant to append to training rows: a multiple of their size."""
+    """Return the constant to append, a multiple of the norm of training samples."""
     constant = scaling * root_mean_square(X, weights)
     if not 0.0 < constant < math.inf:
         raise ValueError(

@@ -45,84 +45,92 @@ class MCR2Transformer(
     TransformerMixin,
     SkreduEstimator,
 ):
-    r"""Linear features that maximise the rate reduction.
+    r"""Linear features of maximal rate reduction.
 
-    Rows are mapped linearly and put on the unit sphere,
+    Samples are mapped linearly and projected to the unit sphere,
     :math:`z = (Wx + b) / \|Wx + b\|`. The map maximises the rate reduction
     :math:`\Delta R` of the features (see `skredu.rates.rate_reduction`),
 
     .. math::
 
-        \frac12 \log\det(I + \alpha Z^T Z)
-        - \sum_j \frac{\gamma_j}{2} \log\det(I + \alpha_j Z_j^T Z_j), \quad
-        \alpha = \frac{m}{n\epsilon^2}, \; \alpha_j = \frac{m}{n_j\epsilon^2}, \;
-        \gamma_j = \frac{n_j}{n},
+    \frac12 \log\det(I + \alpha Z^T Z) - \sum_j \frac{\gamma_j}{2} \log\det(I + \alpha_j
+    Z_j^T Z_j), \quad \alpha = \frac{m}{n\epsilon^2}, \; \alpha_j =
+    \frac{m}{n_j\epsilon^2}, \; \gamma_j = \frac{n_j}{n},
 
-    with ``m`` components and ``n_j`` rows of class j: classes turn to subspaces that
-    are orthogonal, and within its subspace a class stays as wide as it can. There may
-    be more components than classes, and classes may differ by their directions alone.
+    with ``m`` components and ``n_j`` samples of class j. The subspaces of the classes
+    become orthogonal, and within its subspace each class stays as wide as possible.
+    There may be more components than classes, and classes may differ by their
+    directions only.
 
     Parameters
     ----------
     n_components : int, default=None
-        Number of features. None: twice the number of classes, or all that the rows
-        have (``n_features``, and one with an intercept) if these are fewer. With fewer
-        than there are classes these cannot be orthogonal, and features are poor; a
-        single one is a sign, and cannot be improved. Beyond the rank of the training
-        rows features are zero.
+        Number of features. None means twice the number of classes, or the dimension of
+        the samples (``n_features``, plus one with an intercept) if this is smaller.
+        With fewer components than classes, the classes cannot be orthogonal, and the
+        features are poor. A single component is a sign, and cannot be improved.
+        Components beyond the rank of the training data are zero.
     epsilon : float, default=1.0
-        Distortion, a length on the unit sphere; published code passes its square, so
-        that its ``eps=0.5`` is ``epsilon=0.5**0.5`` here. A smaller one asks for more
-        directions in every class, and finds them in noise too.
+        Distortion, a length on the unit sphere. Published code uses its square; its
+        ``eps=0.5`` is ``epsilon=0.5**0.5`` here. A smaller value asks for more
+        directions in every class, and finds them in noise, too.
     n_layers : int, default=1
-        Most layers to build. Each maps the features of the one before in the same way,
-        starting from these features as they are, and is kept if it raises the rate
-        reduction; building ends with the first that does not. See the Notes.
+        Largest number of layers. Each layer maps the features of the previous one in
+        the same way, and its search starts from the identity map. A layer is kept if it
+        increases the rate reduction; building ends with the first layer that does not.
+        See the Notes.
     activation : {"relu", "tanh"} or None, default=None
-        What is done to features between layers.
+        Activation function between the layers.
     fit_intercept : bool, default=True
-        Learn a constant :math:`b`. Without, only the direction of a row matters, not
-        its length.
+        Whether to learn a constant :math:`b`. Without it, only the direction of a
+        sample matters, not its norm.
     intercept_scaling : float, default=1.0
-        Constant that is put beside the rows, relative to their root mean square norm,
-        before principal components are taken: it has a part in where the search starts
-        only.
+        Constant that is appended to the samples before principal components are
+        computed, relative to their root mean square norm. It only influences where the
+        search starts.
     init : {"pca", "lda", "random"} or array of shape (n_components, n_features), \
             default="pca"
-        Where the search starts. ``"pca"``: principal components of the rows around the
-        origin, for which features should have been standardised. ``"lda"``: directions
-        of the class means among rows without correlation, then principal components;
-        it starts higher, but among few rows of many features it starts in their noise.
-        ``"random"``: independent normal numbers.
+        Starting point of the search.
+
+        - ``"pca"``: principal components of the samples about the origin, for which the
+          features should be standardised.
+        - ``"lda"``: directions of the class means after whitening, followed by
+          principal components. It starts at a higher rate reduction, but for few
+          samples with many features it starts in their noise.
+        - ``"random"``: independent normal numbers.
     max_iter : int, default=200
-        Most iterations for a layer.
+        Largest number of iterations per layer.
     tol : float, default=1e-3
-        A layer is done when its last three iterations raise :math:`\Delta R` by less
-        than this share each, and not kept if it does so as a whole.
+        The search for a layer ends when each of its last three iterations increases
+        :math:`\Delta R` by less than this share. A layer is not kept if it increases
+        :math:`\Delta R` by less than this share in total.
     random_state : int, RandomState instance or None, default=None
-        For ``init="random"``.
+        Determines the random numbers of ``init="random"``. Pass an int for reproducible
+        output across multiple function calls.
     warm_start : bool, default=False
-        Start from the maps of the call before, on whatever rows.
+        Whether to start from the maps of the previous call to `fit`, whatever the
+        samples.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
         The class labels.
     components_ : ndarray of shape (n_components, n_features)
-        :math:`W` of the first layer, which is the only one by default. Rows of the
-        training set mapped by it have the root mean square norm one.
+        The matrix :math:`W` of the first layer, which is the only one by default. The
+        training samples mapped by it have the root mean square norm one.
     intercept_ : ndarray of shape (n_components,)
-        :math:`b` of the first layer; zeros without an intercept.
+        The vector :math:`b` of the first layer; zeros without an intercept.
     layers_ : list of dict
-        ``"components"`` and ``"intercept"`` of each layer that is kept. Those behind
-        the first have ``n_components`` columns.
+        ``"components"`` and ``"intercept"`` of each layer that is kept. After the first
+        layer, they have ``n_components`` columns.
     n_iter_ : int
-        Number of iterations, of all layers that are kept.
+        Number of iterations of all layers that are kept.
     rate_reduction_ : float
-        :math:`\Delta R` of the features of the training rows, in nats.
+        Rate reduction :math:`\Delta R` of the features of the training samples, in
+        nats.
     rates_ : dict of str to ndarray of shape (n_layers + 1,)
-        ``"R"``, ``"Rc"`` and ``"delta_R"`` of the training rows in nats: where the
-        first layer started, and behind each layer that is kept.
+        ``"R"``, ``"Rc"`` and ``"delta_R"`` of the training samples in nats, at the
+        starting point of the first layer and after each layer that is kept.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -130,8 +138,8 @@ class MCR2Transformer(
 
     See Also
     --------
-    ReduNetTransformer : Many small steps with memberships instead of a map.
-    NearestSubspaceClassifier : Reads out features whose classes are subspaces.
+    ReduNetTransformer : Makes many small steps with memberships instead of one map.
+    NearestSubspaceClassifier : Classifies features whose classes are subspaces.
 
     Notes
     -----
@@ -231,16 +239,17 @@ class MCR2Transformer(
     @all_or_nothing
     @with_callbacks
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> MCR2Transformer:
-        """Learn the maps from the training rows, layer after layer.
+        """Learn the maps layer by layer.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Training rows.
+            The training data.
         y : array-like of shape (n_samples,)
             Class labels.
         sample_weight : array-like of shape (n_samples,), default=None
-            Number of copies of each row; fractions are allowed, zero means absent.
+            Number of copies of each sample; fractions are allowed, and zero means
+            absent.
 
         Returns
         -------
@@ -250,8 +259,8 @@ class MCR2Transformer(
         Raises
         ------
         ValueError
-            If a parameter or an array is out of range or, with ``warm_start``, of
-            another shape than in the call before.
+            If a parameter or an array is invalid or, with ``warm_start``, if a shape
+            differs from that of the previous call.
         """
         before = self.layers_ if self._continues else []
         self._validate_params()
@@ -262,22 +271,22 @@ class MCR2Transformer(
         return self
 
     def transform(self, X: Any) -> Any:
-        """Map rows, and put them on the unit sphere.
+        """Map samples and project them to the unit sphere.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows.
+            The input samples.
 
         Returns
         -------
         Z : ndarray of shape (n_samples, n_components)
-            Features of unit norm.
+            Features with unit norm.
 
         Raises
         ------
         ValueError
-            If ``X`` does not fit the training rows.
+            If ``X`` is inconsistent with the training data.
         """
         check_is_fitted(self)
         X = check_rows(self, X, reset=False)
@@ -288,7 +297,7 @@ class MCR2Transformer(
 
     @property
     def components_(self) -> Any:
-        """Map of the first layer, by which rows enter."""
+        """Matrix of the first layer."""
         check_is_fitted(self)
         return self.layers_[0]["components"]
 
@@ -300,7 +309,7 @@ class MCR2Transformer(
 
     @property
     def rate_reduction_(self) -> float:
-        """Rate reduction of the features of the training rows."""
+        """Rate reduction of the features of the training samples."""
         check_is_fitted(self)
         return float(self.rates_["delta_R"][-1])
 
