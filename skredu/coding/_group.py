@@ -122,7 +122,10 @@ class Coded(ABC):
         xp = namespace(epsilons)
         c, volumes = self._scales(epsilons, change)
         forms = self._forms(Z, c) if forms is None else forms
-        step = c * self._growth(change) * forms
+        growth = change  # of the scatter
+        if self.mean is not None:
+            growth = change * self.n / (self.n + change)
+        step = c * growth * forms
         # copies that leave remove at most the whole determinant
         least = float(xp.finfo(xp.float64).eps) - 1.0
         logs = self.blocks.total(xp.log1p(at_least(step, least)))
@@ -139,10 +142,6 @@ class Coded(ABC):
             return length
         ratio = mean_squares / (epsilons * epsilons)[:, None]
         return length + d / 2.0 * namespace(epsilons).log1p(ratio)
-
-    def _growth(self, change: Any) -> Any:
-        """Return the factor ``f`` of the change of the scatter."""
-        return change if self.mean is None else change * self.n / (self.n + change)
 
     def _mean_squares(self, Z: Any, change: Any) -> Any:
         """Return squared norms (b,) of the mean after each sample's change."""
@@ -264,7 +263,7 @@ class Group(Coded):
     ) -> Any:
         """Return lengths (e, b) after a change of the weights ``w`` of samples."""
         xp = namespace(epsilons)
-        if not self._has_leverages or xp.all(change > 0.0):
+        if (self.leverages is None and self.whitening is None) or xp.all(change > 0.0):
             return self._changed(Z, epsilons, change)
         c, volumes = self._scales(epsilons, change)
         copies = -change
@@ -278,10 +277,6 @@ class Group(Coded):
         if not xp.any(change > 0.0):
             return length
         return xp.where(change > 0.0, self._changed(Z, epsilons, change), length)
-
-    @property
-    def _has_leverages(self) -> bool:
-        return self.leverages is not None or self.whitening is not None
 
     def _inner(self, Z: Any, w: Any, c: Any, part: Any) -> Any:
         """Return the share (F, e, b) of the determinant without each sample."""
@@ -302,8 +297,9 @@ class Group(Coded):
     ) -> tuple[Any, Any]:
         """Return extra nats (b,) and projections (F, C, b) of left-out samples.
 
-        The parameters are those of `without`. For a sample without which the group is
-        empty, the nats are those of a group of its own, and there is no projection.
+        The parameters are those of `without`. The group must have been made from the
+        samples, around the origin. For a sample without which the group is empty, the
+        nats are those of a group of its own, and there is no projection.
         """
         xp, w = namespace(self.eigenvalues), self._weights(weights)
         alone = self.n - w <= NOTHING_LEFT * self.n
@@ -313,13 +309,7 @@ class Group(Coded):
         c = self.blocks.scale(safe, epsilon)[:, None, :]
         shrink = 1.0 / (1.0 + c * self.eigenvalues[:, :, None])
         dtype, along = real_dtype(Z), coordinates(self.basis, Z)
-        if not self._has_leverages:
-            m = _shrunk(squares(along), self.eigenvalues, c)[:, 0, :]
-            m = m + self._outside(Z, along, squares(along), c)
-            least = float(xp.finfo(dtype).eps) / (1.0 + c[:, 0, :])
-            inner = xp.maximum(1.0 - c[:, 0, :] * w * m, least)
-        else:
-            inner = self._inner(Z, w, c, part)[:, 0, :]
+        inner = self._inner(Z, w, c, part)[:, 0, :]
         rest = self.basis @ (xp.astype(shrink, dtype, copy=False) * along)
         if self.leverages is None or self.rests is not None:
             rest = rest + (Z - self.basis @ along)
