@@ -86,6 +86,7 @@ ESTIMATORS = SUPERVISED | CLUSTERINGS | LIFTINGS
 
 METHODS = ("decision_function", "predict_proba", "predict", "transform")
 FITTED = ("epsilon_", "temperature_", "priors_", "labels_", "class_count_", "rates_")
+FITTED += ("coding_length_", "class_coding_length_", "rate_reduction_")
 
 
 def problem(n=36, d=6, k=3, seed=0):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_wine
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 
@@ -92,6 +93,16 @@ SCRIPTS = {
         {"SHARES": (0.0, 0.5), "PUBLISHED": {"a": (1, 1), "b": (1, 1)}},
         ["| MICL"],
     ),
+    "mcr2": (
+        "--components|3",
+        {
+            "SETS": {"wine": load_wine},
+            "FOLDS": 2,
+            "TABLE_FOLDS": 2,
+            "_deep": lambda: [("relu", 2)],
+        },
+        [" wine ", "| MCR2", "| relu"],
+    ),
     "micl": (
         "--parts|errors|--neighbors|5|--test|20|--train|300|--rbf-train|99|--local-train|99",
         {},
@@ -111,7 +122,7 @@ SCRIPTS = {
     ),
     "time_series": ("--models|1-NN", {}, ["| little", "20 x 12, 2"]),
 }
-NEED_DATA = {"accuracy", "faces", "hopkins155", "time_series"}
+NEED_DATA = {"mcr2", "accuracy", "faces", "hopkins155", "time_series"}
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
@@ -120,6 +131,9 @@ def test_script_reports(name, module, monkeypatch, data, tmp_path):
     script, out = module(name), tmp_path / "out.md"
     for key, value in smaller.items():
         monkeypatch.setattr(script, key, value)
+    if name == "mcr2":
+        few = dict(list(script.candidates().items())[::9])
+        monkeypatch.setattr(script, "candidates", lambda: few)
     if name == "shifts":
         monkeypatch.setattr(script, "EXPERIMENTS", {"little": experiment(script)})
     if name == "stream":

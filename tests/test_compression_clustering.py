@@ -266,32 +266,6 @@ def test_parts_that_are_not_connected_are_joined_with_a_warning(blobs):
 # -- equal rows, weights, order, scale ------------------------------------------------
 
 
-@pytest.mark.parametrize("parameters", [{}, {"n_clusters": 3}, {"epsilon": 0.4}])
-def test_weights_are_copies(blobs, parameters):
-    X, _ = blobs
-    weights = np.random.default_rng(0).integers(0, 4, size=len(X))
-    model = CompressionClustering(**parameters).fit(X, sample_weight=weights)
-    copies = CompressionClustering(**parameters).fit(np.repeat(X, weights, axis=0))
-    assert model.epsilon_ == pytest.approx(copies.epsilon_)
-    assert model.coding_length_ == pytest.approx(copies.coding_length_)
-    assert_array_equal(np.repeat(model.labels_, weights), copies.labels_)
-    assert_array_equal(model.predict(X), copies.predict(X))
-    assert is_valid_linkage(model.linkage())
-
-
-@pytest.mark.parametrize("assume_centered", [False, True])
-def test_order_and_rotation_change_nothing_but_names(blobs, assume_centered):
-    X, _ = blobs
-    model = CompressionClustering(0.4, assume_centered=assume_centered).fit(X)
-    order = np.random.default_rng(0).permutation(len(X))
-    shuffled = clone(model).fit(X[order])
-    assert_array_equal(shuffled.labels_, model.labels_[order])
-    rotation = np.linalg.qr(np.random.default_rng(0).normal(size=(2, 2)))[0]
-    rotated = clone(model).fit(X @ rotation)
-    assert same_groups(rotated.labels_, model.labels_)
-    assert rotated.coding_length_ == pytest.approx(model.coding_length_)
-
-
 def test_predict_gives_training_rows_their_group(blobs):
     X, _ = blobs
     model = CompressionClustering(0.4).fit(X)

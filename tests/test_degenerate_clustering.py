@@ -25,13 +25,6 @@ def test_rows_below_all_distortions_are_one_group(X, centered, connectivity):
     assert model.predict(X).tolist() == [0] * len(X)
 
 
-@pytest.mark.parametrize("name", ["epsilon", "n_clusters", "min_cluster_size"])
-def test_times_are_no_numbers(name):
-    model = CompressionClustering(**{name: np.timedelta64(1, "s")})
-    with pytest.raises(ValueError, match=name):
-        model.fit([[1.0], [2.0]])
-
-
 @pytest.mark.parametrize("scale", [1e150, 1e160, 1e250, 1e298, 1e-160, 1e-250])
 @pytest.mark.parametrize("connectivity", [None, 2])
 def test_rows_of_any_size_are_those_of_size_one(scale, connectivity):

@@ -495,7 +495,7 @@ BAD_ROWS = {
     "three axes": (
         lambda A: A[:, :, None],
         ValueError,
-        r"dim 3|array with dim|one row per signal",
+        r"dim 3|array with dim|one row",
     ),
     "no features": (lambda A: A[:, :0], ValueError, r"0 feature"),
     "no rows": (lambda A: A[:0], ValueError, r"0 sample|inconsistent"),

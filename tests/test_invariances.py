@@ -6,24 +6,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 from skredu import rates
 from skredu.coding._scatter import Scatter
 
 # -- rates and coding lengths ---------------------------------------------------------
 
-SCALARS = [
-    "coding_length",
-    "coding_rate",
-    "partition_coding_length",
-    "class_coding_rate",
-    "rate_reduction",
-]
-EVERY = [*SCALARS, "rate_reduction_gradient"]
-LENGTHS = ["coding_length", "partition_coding_length"]
-every_function = pytest.mark.parametrize("name", EVERY)
-every_scalar = pytest.mark.parametrize("name", SCALARS)
+SHARES = ["coding_rate", "class_coding_rate", "rate_reduction"]
+EVERY = [*SHARES, "coding_length", "partition_coding_length", "rate_reduction_gradient"]
 
 
 @st.composite
@@ -37,258 +28,175 @@ def problems(draw):
     return X, rng.integers(0, k, n), epsilon, rng
 
 
-def call(name, X, y, **options):
+def call(name, X, y, epsilon, weights=None):
     function = getattr(rates, name)
-    if name in {"coding_length", "coding_rate"}:
-        return function(X, **options)
-    return function(X, y, **options)
+    arguments = [X] if name in {"coding_length", "coding_rate"} else [X, y]
+    return function(*arguments, epsilon=epsilon, weights=weights)
 
 
-def assert_same(value, expected, X, epsilon, *, digits=1e-11):
-    """Agreement to rounding of the rates, or of the gradient, of rows of this size."""
-    size = 1.0 if np.ndim(expected) == 0 else 1.0 / epsilon
-    if np.ndim(expected) == 0:
-        size = max(size, rates.coding_rate(X, epsilon=epsilon))
-    condition = 1.0 + float(np.linalg.norm(X)) / epsilon
-    atol = digits * size * (1.0 if np.ndim(expected) == 0 else condition)
-    assert_allclose(value, expected, rtol=digits, atol=atol)
-
-
-def random_weights(n, rng):
-    weights = rng.integers(0, 4, n)
-    weights[rng.integers(n)] += 1
+def weights_of(X, rng):
+    weights = rng.integers(0, 4, len(X))
+    weights[rng.integers(len(X))] += 1
     return weights
 
 
-@every_function
-@given(problem=problems())
-def test_a_weight_is_a_number_of_copies(name, problem):
-    X, y, epsilon, rng = problem
-    weights = random_weights(len(X), rng)
-    value = call(name, X, y, epsilon=epsilon, weights=weights)
-    copied = call(
-        name, np.repeat(X, weights, axis=0), np.repeat(y, weights), epsilon=epsilon
-    )
-    if name == "rate_reduction_gradient":  # a row moves all its copies
-        owner = np.repeat(np.arange(len(X)), weights)
-        copied = np.eye(len(X))[:, owner] @ copied
-    assert_same(value, copied, X, epsilon)
+def same(gradient):
+    return gradient
 
 
-@every_function
+# Each change: rows, labels, distortion, weights that stand for those of the problem
+# with these weights, and what makes the gradient of these from that of the others.
+
+
+def copies(X, y, epsilon, rng, w):
+    owner = np.repeat(np.arange(len(X)), w)  # a row moves all its copies
+    return (X[owner], y[owner], epsilon), lambda g: np.eye(len(X))[:, owner] @ g
+
+
+def absent_row(X, y, epsilon, rng, w):
+    at, far = rng.integers(0, len(X) + 1), 1e6 * rng.standard_normal(X.shape[1])
+    rows, labels = np.insert(X, at, far, axis=0), np.insert(y, at, 9)
+    return (rows, labels, epsilon, np.insert(w, at, 0)), lambda g: np.delete(g, at, 0)
+
+
+def order(X, y, epsilon, rng, w):
+    index = rng.permutation(len(X))
+    return (X[index], y[index], epsilon, w[index]), lambda g: g[np.argsort(index)]
+
+
+def rotation(X, y, epsilon, rng, w):
+    turn = np.linalg.qr(rng.standard_normal((X.shape[1], X.shape[1])))[0]
+    return (X @ turn, y, epsilon, w), lambda g: g @ turn.T
+
+
+def sign(X, y, epsilon, rng, w):
+    return (-X, y, epsilon, w), np.negative
+
+
+def unit(factor):
+    def change(X, y, epsilon, rng, w):
+        return (factor * X, y, factor * epsilon, w), lambda g: factor * g
+
+    return change
+
+
+def names(X, y, epsilon, rng, w):
+    return (X, np.array(["d", "bb", "a", "c"])[y], epsilon, w), same
+
+
+def memberships(X, y, epsilon, rng, w):
+    return (X, np.eye(5)[y], epsilon, w), same
+
+
+def split_rows(X, y, epsilon, rng, w):
+    shares = rng.dirichlet(np.ones(3), len(X)) * w[:, None]  # in the same class
+    rows, labels = np.repeat(X, 3, axis=0), np.repeat(y, 3)
+    return (rows, labels, epsilon, shares.ravel()), lambda g: g.reshape(
+        len(X), 3, -1
+    ).sum(axis=1)
+
+
+def single(X, y, epsilon, rng, w):
+    X[:] = X.astype(np.float32)  # both see these rows
+    return (X.astype(np.float32), y, epsilon, w), same
+
+
+CHANGES = {
+    change.__name__: change
+    for change in (copies, absent_row, order, rotation, sign, names, memberships)
+}
+CHANGES |= {"a row is several": split_rows, "single precision": single}
+CHANGES |= {f"unit {c}": unit(c) for c in (1e-150, 1e-8, 1e8, 1e150)}
+
+
+def assert_same(value, expected, X, epsilon, digits=1e-11):
+    """Agreement to rounding of the rates, or of the gradient, of rows of this size."""
+    if np.ndim(expected) == 0:
+        atol = digits * max(1.0, rates.coding_rate(X, epsilon=epsilon))
+    else:
+        atol = digits / epsilon * (1.0 + float(np.linalg.norm(X)) / epsilon)
+        if value.dtype == np.float32:
+            expected = expected.astype(np.float32)
+    assert_allclose(value, expected, rtol=digits, atol=atol)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("name", EVERY)
 @given(problem=problems())
-def test_a_row_of_weight_zero_is_absent(name, problem):
+def test_what_stands_for_the_same_rows_gives_the_same(name, change, problem):
     X, y, epsilon, rng = problem
-    value = call(name, X, y, epsilon=epsilon, weights=np.ones(len(X)))
-    place = rng.integers(0, len(X) + 1)
-    far = 1e6 * rng.standard_normal(X.shape[1])
-    more = call(
-        name,
-        np.insert(X, place, far, axis=0),
-        np.insert(y, place, 9),
-        epsilon=epsilon,
-        weights=np.insert(np.ones(len(X)), place, 0.0),
-    )
+    w = weights_of(X, rng)
+    changed, back = CHANGES[change](X, y, epsilon, rng, w)
+    value = call(name, *changed)
     if name == "rate_reduction_gradient":
-        assert not more[place].any()
-        more = np.delete(more, place, axis=0)
-    assert_same(more, value, X, epsilon)
+        value = back(value)
+    assert_same(value, call(name, X, y, epsilon, w), X, epsilon)
 
 
-@every_function
+@pytest.mark.parametrize("name", EVERY)
 @given(problem=problems())
-def test_no_weights_are_equal_weights(name, problem):
-    X, y, epsilon, _ = problem
-    value = call(name, X, y, epsilon=epsilon)
-    weighted = call(name, X, y, epsilon=epsilon, weights=np.ones(len(X)))
-    assert_same(weighted, value, X, epsilon)
+def test_weights_of_one_are_none_and_memberships_split_a_row(name, problem):
+    X, y, epsilon, rng = problem
+    expected = call(name, X, y, epsilon)
+    assert_same(call(name, X, y, epsilon, np.ones(len(X))), expected, X, epsilon)
+    assert_array_equal(call(name, X, y, epsilon), expected)  # the same digits again
+    Pi = rng.dirichlet(np.ones(3), len(X))
+    rows, labels = np.repeat(X, 3, axis=0), np.tile([0, 1, 2], len(X))
+    split = call(name, rows, labels, epsilon, Pi.ravel())
+    if name == "rate_reduction_gradient":
+        split = split.reshape(len(X), 3, -1).sum(axis=1)
+    assert_same(call(name, X, Pi, epsilon), split, X, epsilon)
 
 
-@pytest.mark.parametrize("name", ["coding_rate", "class_coding_rate", "rate_reduction"])
+@pytest.mark.parametrize("name", SHARES)
 @given(problem=problems(), factor=st.sampled_from([1e-12, 0.3, 7.0, 1e12]))
 def test_rates_know_only_shares_of_weights(name, problem, factor):
     X, y, epsilon, rng = problem
-    weights = random_weights(len(X), rng)
-    value = call(name, X, y, epsilon=epsilon, weights=factor * weights)
-    assert_same(value, call(name, X, y, epsilon=epsilon, weights=weights), X, epsilon)
-
-
-@every_function
-@given(problem=problems())
-def test_a_rotation_changes_nothing(name, problem):
-    X, y, epsilon, rng = problem
-    turn = np.linalg.qr(rng.standard_normal((X.shape[1], X.shape[1])))[0]
-    value = call(name, X @ turn, y, epsilon=epsilon)
-    expected = call(name, X, y, epsilon=epsilon)
-    if name == "rate_reduction_gradient":
-        expected = expected @ turn
-    assert_same(value, expected, X, epsilon)
-
-
-@every_function
-@given(problem=problems())
-def test_the_order_of_the_rows_does_not_matter(name, problem):
-    X, y, epsilon, rng = problem
-    order, weights = rng.permutation(len(X)), random_weights(len(X), rng)
-    value = call(name, X[order], y[order], epsilon=epsilon, weights=weights[order])
-    expected = call(name, X, y, epsilon=epsilon, weights=weights)
-    if name == "rate_reduction_gradient":
-        expected = expected[order]
-    assert_same(value, expected, X, epsilon)
-
-
-@every_function
-@pytest.mark.parametrize("factor", [1e-150, 1e-8, 1e8, 1e150])
-@given(problem=problems())
-def test_rows_and_distortion_scale_together(name, factor, problem):
-    X, y, epsilon, _ = problem
-    value = call(name, factor * X, y, epsilon=factor * epsilon)
-    if name == "rate_reduction_gradient":
-        value = factor * value
-    assert_same(value, call(name, X, y, epsilon=epsilon), X, epsilon)
-
-
-@every_function
-@given(problem=problems())
-def test_the_sign_of_the_rows_does_not_matter(name, problem):
-    X, y, epsilon, _ = problem
-    value = call(name, -X, y, epsilon=epsilon)
-    if name == "rate_reduction_gradient":
-        value = -value
-    assert_same(value, call(name, X, y, epsilon=epsilon), X, epsilon)
-
-
-@every_function
-@given(problem=problems())
-def test_names_of_classes_do_not_matter(name, problem):
-    X, y, epsilon, rng = problem
-    expected = call(name, X, y, epsilon=epsilon)
-    for names in (rng.permutation(4), np.array(["d", "bb", "a", "c"])):
-        assert_same(call(name, X, names[y], epsilon=epsilon), expected, X, epsilon)
-
-
-@every_function
-@given(problem=problems())
-def test_labels_are_memberships_of_zero_and_one(name, problem):
-    X, y, epsilon, rng = problem
-    weights = random_weights(len(X), rng)
-    for share in (None, weights):
-        value = call(name, X, np.eye(5)[y], epsilon=epsilon, weights=share)
-        expected = call(name, X, y, epsilon=epsilon, weights=share)
-        assert_same(value, expected, X, epsilon)
-
-
-@every_function
-@given(problem=problems())
-def test_a_membership_splits_a_row(name, problem):
-    """Shared between classes, a row is several rows of less weight, one in each."""
-    X, _, epsilon, rng = problem
-    Pi = rng.dirichlet(np.ones(3), len(X))
-    value = call(name, X, Pi, epsilon=epsilon)
-    split = call(
-        name,
-        np.repeat(X, 3, axis=0),
-        np.tile([0, 1, 2], len(X)),
-        epsilon=epsilon,
-        weights=Pi.ravel(),
-    )
-    if name == "rate_reduction_gradient":
-        split = split.reshape(len(X), 3, -1).sum(axis=1)
-    assert_same(value, split, X, epsilon)
-
-
-@every_function
-@given(problem=problems())
-def test_single_precision_changes_only_the_rounding_of_the_result(name, problem):
-    X, y, epsilon, _ = problem
-    single = X.astype(np.float32)
-    value = call(name, single, y, epsilon=epsilon)
-    expected = call(name, single.astype(np.float64), y, epsilon=epsilon)
-    if name == "rate_reduction_gradient":
-        assert value.dtype == np.float32
-        expected = expected.astype(np.float32)
-    assert_same(value, expected, X, epsilon)
-
-
-@every_function
-def test_the_same_call_gives_the_same_digits(name):
-    rng = np.random.default_rng(0)
-    X, y = rng.standard_normal((50, 8)), rng.integers(0, 3, 50)
-    first = call(name, X, y, epsilon=0.1)
-    np.testing.assert_array_equal(call(name, X, y, epsilon=0.1), first)
+    w = weights_of(X, rng)
+    value = call(name, X, y, epsilon, factor * w)
+    assert_same(value, call(name, X, y, epsilon, w), X, epsilon)
 
 
 # -- count, mean and scatter ----------------------------------------------------------
 
 
 @st.composite
-def groups(draw, size=3):
+def groups(draw):
     """Weighted groups of rows far from the origin, and options of the scatter."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
-    d = draw(st.integers(1, 8))
+    d, parts = draw(st.integers(1, 8)), []
     offset = draw(st.sampled_from([0.0, -3.0, 1e8]))
-    parts = []
-    for _ in range(size):
+    for _ in range(4):
         n = draw(st.integers(0, 10))
         parts.append((offset + rng.standard_normal((n, d)), rng.uniform(0, 2, n)))
-    options = {
-        "assume_centered": draw(st.booleans()) and offset != 1e8,
-        "precise": draw(st.booleans()),
-    }
-    return parts, options
+    centred = draw(st.booleans()) and offset != 1e8
+    return parts, {"assume_centered": centred, "precise": draw(st.booleans())}
 
 
 def assert_same_scatter(scatter, expected):
     assert_allclose(scatter.count, expected.count, rtol=1e-13)
     if expected.count > 0.0:
         assert_allclose(scatter.mean, expected.mean, rtol=1e-13, atol=1e-13)
-    assert_allclose(
-        scatter.dense(), expected.dense(), atol=1e-12 * (1 + expected.trace)
-    )
+    atol = 1e-12 * (1 + expected.trace)
+    assert_allclose(scatter.dense(), expected.dense(), atol=atol)
     assert (scatter.root is None) != (scatter.matrix is None)
 
 
-@given(groups(2))
-def test_merging_is_commutative(problem):
+@given(groups(), st.sampled_from([1e-150, 1e-8, 1e8, 1e150]))
+def test_scatters_merge_in_any_order_count_copies_and_scale(problem, factor):
     parts, options = problem
-    a, b = (Scatter.from_rows(*part, **options) for part in parts)
-    assert_same_scatter(a.merge(b), b.merge(a))
-
-
-@given(groups(3))
-def test_merging_is_associative(problem):
-    parts, options = problem
-    a, b, c = (Scatter.from_rows(*part, **options) for part in parts)
-    assert_same_scatter(a.merge(b).merge(c), a.merge(b.merge(c)))
-
-
-@given(groups(4))
-def test_merging_parts_is_taking_all_rows_at_once(problem):
-    parts, options = problem
+    a, b, c, d = (Scatter.from_rows(*part, **options) for part in parts)
     rows, weights = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    merged = reduce(
-        Scatter.merge, (Scatter.from_rows(*part, **options) for part in parts)
-    )
-    assert_same_scatter(merged, Scatter.from_rows(rows, weights, **options))
-
-
-@given(groups(1))
-def test_a_scatter_counts_copies(problem):
-    ((rows, weights),), options = problem
-    copies = np.ceil(weights).astype(int)
+    whole = Scatter.from_rows(rows, weights, **options)
+    assert_same_scatter(reduce(Scatter.merge, (a, b, c, d)), whole)
+    assert_same_scatter(d.merge(c).merge(b.merge(a)), whole)
+    times = np.ceil(weights).astype(int)
     assert_same_scatter(
-        Scatter.from_rows(rows, copies.astype(float), **options),
-        Scatter.from_rows(np.repeat(rows, copies, axis=0), **options),
+        Scatter.from_rows(rows, times.astype(float), **options),
+        Scatter.from_rows(np.repeat(rows, times, axis=0), **options),
     )
-
-
-@given(groups(1), st.sampled_from([1e-150, 1e-8, 1e8, 1e150]))
-def test_a_scatter_scales_with_the_square_of_the_rows(problem, factor):
-    ((rows, weights),), options = problem
-    scatter = Scatter.from_rows(rows, weights, **options)
     scaled = Scatter.from_rows(factor * rows, weights, **options)
     atol = 1e-12 * (1.0 + np.abs(rows).max(initial=0.0))
-    assert_allclose(scaled.mean / factor, scatter.mean, atol=atol)
-    assert_allclose(
-        scaled.dense() / factor / factor, scatter.dense(), rtol=1e-6, atol=atol
-    )
+    assert_allclose(scaled.mean / factor, whole.mean, atol=atol)
+    S = scaled.dense() / factor / factor
+    assert_allclose(S, whole.dense(), rtol=1e-6, atol=atol)

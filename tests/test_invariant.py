@@ -191,43 +191,6 @@ def test_published_network_is_reproduced(shape, n_channels):
     assert_allclose([layer.eta for layer in net.layers_], 0.5 * T)
 
 
-@pytest.mark.parametrize("estimator", ESTIMATORS)
-def test_rates_are_those_of_all_shifts_of_the_features(estimator):
-    X, y = signals((5,), 2, n=9)
-    settings = {"signal_shape": 5, "construction": "estimated"}
-    net = every_layer(estimator, 2, 0.5, **settings).fit(X, y)
-    for i, Z in enumerate(net.staged_transform(X)):
-        expected = Family(Z, y, 2, (5,), 0.5).rates()
-        found = [net.rates_[name][i] for name in ("R", "Rc", "delta_R")]
-        assert_allclose(found, expected, rtol=1e-10)
-    assert i == 2
-    assert_allclose(Z, net.transform(X), atol=1e-14)
-
-
-def test_operators_on_demand_are_the_filters_of_the_formula():
-    X, y = signals((2, 3), 2, n=9)
-    net = InvariantReduNetTransformer(1, 0.5, signal_shape=(2, 3)).fit(X, y)
-    E, C, gamma = Family(on_sphere(X), y, 2, (2, 3), 0.5).operators()
-    (layer,) = net.layers_
-    for found, operator in [
-        (layer.expansion, E),
-        *((layer.compression(j), C[j]) for j in range(3)),
-    ]:
-        assert found.shape == (2, 2, 2, 3)
-        first = operator.reshape(2, 6, 2, 6)[:, :, :, 0].transpose(0, 2, 1)
-        assert_allclose(found.reshape(2, 2, 6), first, atol=1e-10)
-    assert_allclose(layer.gamma, gamma)
-    assert layer.eta == pytest.approx(0.1 / (2 / (9 * 0.5**2)))
-
-
-@pytest.mark.parametrize("eta", [0.1, 1.0])
-def test_default_step_never_lowers_the_rate_reduction(eta):
-    X, y = signals()
-    net = InvariantReduNetTransformer(10, eta=eta, signal_shape=8).fit(X, y)
-    assert net.n_iter_ > 0
-    assert np.all(np.diff(net.rates_["delta_R"]) >= 0.0)
-
-
 # -- the decision ---------------------------------------------------------------------
 
 
@@ -326,50 +289,6 @@ def test_bad_grids_are_named_and_change_nothing(shape):
 
 
 # -- going on, watching, state --------------------------------------------------------
-
-
-@pytest.mark.parametrize("output", ["equivariant", "invariant"])
-@pytest.mark.parametrize("estimator", ESTIMATORS)
-def test_warm_start_adds_layers(estimator, output):
-    X, y = signals()
-    settings = {"epsilon": 0.5, "signal_shape": 8, "output": output}
-    cold = every_layer(estimator, 4, **settings).fit(X, y)
-    warm = every_layer(estimator, 2, warm_start=True, **settings).fit(X, y)
-    warm.set_params(n_layers=4).fit(X, y)
-    assert warm.n_iter_ == 4
-    assert_allclose(warm.transform(X), cold.transform(X), atol=1e-10)
-    assert_allclose(warm.rates_["delta_R"], cold.rates_["delta_R"])
-    with pytest.raises(ValueError, match="must be the training rows of the last call"):
-        warm.set_params(n_layers=8).fit(X[:-1], y[:-1])
-
-
-@pytest.mark.parametrize("estimator", ESTIMATORS)
-def test_callbacks_see_layers_and_may_stop(estimator):
-    pytest.importorskip("sklearn.callback")
-    X, y = signals()
-
-    class Stop:
-        def __init__(self):
-            self.widths = []
-
-        def setup(self, estimator, context):
-            pass
-
-        def on_fit_task_begin(self, estimator, context):
-            pass
-
-        def on_fit_task_end(self, estimator, context, *, X, fitted_estimator):
-            if context.task_name == "layer":
-                self.widths.append(fitted_estimator.transform(X).shape[1])
-            return len(self.widths) == 2
-
-        def teardown(self, estimator, context):
-            pass
-
-    stop = Stop()
-    net = every_layer(estimator, 9, 0.5, signal_shape=8, output="invariant")
-    net.set_callbacks(stop).fit(X, y)
-    assert net.n_iter_ == len(stop.widths) == 2
 
 
 @pytest.mark.parametrize(("n_channels", "n"), [(2, 24), (9, 24)])

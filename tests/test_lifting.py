@@ -6,7 +6,6 @@ import tracemalloc
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from settings import limit
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -165,16 +164,6 @@ def test_shifts_go_through_and_so_do_lengths(name, activation):
         # roots of what rounding leaves near zero
         assert_allclose(moved, flat(np.roll(Z, shift, axes)), atol=1e-6)
     assert_allclose(model.transform(7 * flat(X)), 7 * flat(Z), atol=1e-6)
-
-
-def test_rows_alone_give_what_they_give_in_company(monkeypatch):
-    limit(monkeypatch, BLOCK=2**10)
-    X = flat(signals("image", n=30))
-    for kernel in (2, (5, 4)):
-        model = ConvolutionalLifting(3, kernel, signal_shape=(5, 4), random_state=0)
-        Z = model.fit(X[:2]).transform(X)
-        alone = np.vstack([model.transform(row[None]) for row in X])
-        assert_allclose(Z, alone, atol=1e-6)
 
 
 @pytest.mark.parametrize("size", [3, 24])

@@ -169,26 +169,6 @@ def test_circles_take_the_memory_of_their_operator_and_of_blocks():
     assert Z.shape == (1, 100_000)
 
 
-@pytest.mark.parametrize(
-    "later",
-    [
-        {"threshold": 2.0},
-        {"activation": "split"},
-        {"pooling": None},
-        {"n_filters": 2, "kernel_size": 3, "filters": "dct", "signal_shape": None},
-    ],
-)
-def test_parameters_that_are_set_after_fit_change_nothing_until_then(later):
-    model = lifting("kmeans").fit(X)
-    expected, names = model.transform(X), model.get_feature_names_out()
-    model.set_params(**later)
-    assert_array_equal(model.transform(X), expected)
-    assert_array_equal(model.get_feature_names_out(), names)
-    assert model.fit_transform(X).shape != expected.shape or np.any(
-        model.transform(X) != expected
-    )
-
-
 @pytest.mark.parametrize("shape", [(2, 3, 5), (2, 1, 3, 3)])
 def test_filters_of_other_channels_or_axes_are_refused(shape):
     X = np.random.default_rng(0).normal(size=(6, 16))

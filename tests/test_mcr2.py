@@ -1,16 +1,11 @@
 """MCR2Transformer: the objective, what it promises, and what it refuses."""
 
-import pickle
 import warnings
-from pathlib import Path
 
 import numpy as np
 import oracle
 import pytest
-import skops.io
 from numpy.testing import assert_allclose, assert_array_equal
-from settings import limit
-from sklearn.base import clone
 from sklearn.datasets import load_digits, load_wine
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_score
@@ -22,7 +17,6 @@ from skredu import MCR2Transformer
 from skredu.datasets import make_subspaces
 from skredu.rates import class_coding_rate, coding_rate, rate_reduction
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SETTINGS = {
     "default": {},
     "lda": {"init": "lda"},
@@ -211,14 +205,6 @@ def test_weights_are_copies(make, wine):
     assert_allclose(model.rates_["delta_R"], copies.rates_["delta_R"])
 
 
-def test_order_of_rows_and_a_rotation_change_nothing(make, wine):
-    X, y = wine
-    rng = np.random.default_rng(0)
-    Q, order = np.linalg.qr(rng.normal(size=(13, 13)))[0], rng.permutation(len(X))
-    model, turned = make().fit(X, y), make().fit(X[order] @ Q, y[order])
-    assert_allclose(turned.transform(X @ Q), model.transform(X), atol=PATH)
-
-
 def test_fewer_rows_than_features_are_those_of_their_span(make):
     rng = np.random.default_rng(0)
     low, y = rng.normal(size=(18, 17)), np.arange(18) % 3
@@ -235,25 +221,11 @@ def test_fewer_rows_than_features_are_those_of_their_span(make):
     assert_allclose(model.transform(X + outside), model.transform(X), atol=PATH)
 
 
-def test_one_class_has_no_rate_reduction(make, wine):
-    model = make().fit(wine[0], np.zeros(178))
-    assert model.rate_reduction_ == pytest.approx(0.0, abs=1e-12)
-    assert np.all(np.isfinite(model.transform(wine[0])))
-
-
 def test_components_beyond_the_rank_are_zero(wine):
     rows = wine[0][:, [0, 1, 0, 1]]
     Z = MCR2Transformer(5).fit(rows, wine[1]).transform(rows)
     assert Z.shape[1] == 5
     assert_allclose(Z[:, 3:], 0.0)
-
-
-def test_a_row_alone_gives_what_it_gives_in_company(make, wine, monkeypatch):
-    model = make().fit(*wine)
-    whole = model.transform(wine[0])
-    assert_allclose(model.transform(wine[0][7:8]), whole[7:8], atol=1e-12)
-    limit(monkeypatch, BLOCK=2**6)
-    assert_allclose(model.transform(wine[0]), whole, atol=1e-12)
 
 
 # -- going on, stopping, watching -----------------------------------------------------
@@ -348,17 +320,6 @@ def test_bad_parameters_are_named_and_change_nothing(parameters, message, wine):
         fresh.transform(wine[0])
 
 
-def test_fitted_state_is_plain(make, wine):
-    X, y = wine
-    model = make().fit(X, y)
-    again = pickle.loads(pickle.dumps(model))
-    assert_array_equal(again.transform(X), model.transform(X))
-    data = skops.io.dumps(model)
-    restored = skops.io.loads(data, trusted=skops.io.get_untrusted_types(data=data))
-    assert_array_equal(restored.transform(X), model.transform(X))
-    assert not hasattr(clone(model), "layers_")
-
-
 def test_grid_search_in_a_pipeline_with_names(wine):
     grid = {"mcr2transformer__epsilon": [0.5, 1.0]}
     model = make_pipeline(MCR2Transformer(3), KNeighborsClassifier())
@@ -379,29 +340,3 @@ def test_few_rows_of_many_features_make_no_square_matrix():
 
 
 # -- the benchmark, on little data ----------------------------------------------------
-
-
-@pytest.mark.skipif(not BENCHMARKS.exists(), reason="needs a checkout")
-def test_benchmark_script_and_its_place(module, monkeypatch, tmp_path):
-    script, out = module("mcr2"), tmp_path / "out.md"
-    monkeypatch.setattr(script, "SETS", {"wine": load_wine})
-    monkeypatch.setattr(script, "FOLDS", 2)
-    monkeypatch.setattr(script, "TABLE_FOLDS", 2)
-    monkeypatch.setattr(script, "_deep", lambda: [("relu", 2)])
-    few = list(script.candidates().items())[::9]
-    monkeypatch.setattr(script, "candidates", lambda: dict(few))
-    rows = [f"{i % 7},{'ab'[i % 2]},{'xy'[i % 2]}" for i in range(30)]
-    csv = "\n".join(["size,colour,target", *rows]) + "\n"
-    (tmp_path / "titanic.csv").write_text(csv, encoding="utf-8")
-    options = ["--components", "5", "--data", str(tmp_path), "--output", str(out)]
-    script.main(options)
-    text = out.read_text(encoding="utf-8")
-    cells = [[c.strip() for c in row.split("|")[1:3]] for row in text.splitlines()]
-    for name in ("raw", "PCA", "NCA", "LDA", "MCR2", "relu"):
-        assert ["wine", name] in cells
-    assert len(few) == 3
-    assert all(name in [row[0] for row in cells if row] for name, _ in few)
-    place = (BENCHMARKS / "README.md").read_text(encoding="utf-8")
-    assert "python -m benchmarks.mcr2" in place
-    for word in ("begin", "end"):
-        assert place.count(f"<!-- {word}: mcr2 -->\n") == 1

@@ -5,8 +5,6 @@ import itertools
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from oracle_redunet import network, on_sphere, operators
-from settings import limit
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -44,22 +42,6 @@ def every_layer(estimator, **settings):
 
 
 # -- the published network ------------------------------------------------------------
-
-
-def test_published_network_is_reproduced(wine):
-    X, y = wine
-    train, new = X[::2], X[1::2]
-    net = ReduNetTransformer(5, **PUBLISHED).fit(train, y[::2])
-    expected = network(
-        on_sphere(train),
-        y[::2],
-        on_sphere(new),
-        n_layers=5,
-        epsilon=EPSILON,
-        eta=0.5,
-    )
-    assert_allclose(net.transform(train), expected[0], atol=1e-10)
-    assert_allclose(net.transform(new), expected[1], atol=1e-10)
 
 
 @pytest.mark.parametrize(
@@ -102,25 +84,6 @@ def test_default_step_never_lowers_the_rate_reduction(wine):
         net.fit(X, y)
         assert np.all(np.diff(net.rates_["delta_R"]) >= 0.0)
         assert np.all(np.isfinite(net.transform(X[:5] * 100)))
-
-
-@pytest.mark.parametrize("shape", [(60, 8), (12, 40)])
-def test_operators_on_demand_are_those_of_the_formula(shape):
-    rng = np.random.default_rng(0)
-    X, y = rng.normal(size=shape), np.arange(shape[0]) % 3
-    net = ReduNetTransformer(2, 0.4, fit_intercept=False).fit(X, y)
-    E, C, gamma = operators(on_sphere(X), y, 0.4)
-    layer = net.layers_[0]
-    assert (
-        repr(layer)
-        == f"ReduNetLayer({net.transform(X[:1]).shape[1]} features, 3 classes)"
-    )
-    assert_allclose(layer.expansion, E, atol=1e-9 * np.max(np.abs(E)))
-    for j in range(3):
-        assert_allclose(layer.compression(j), C[j], atol=1e-9 * np.max(np.abs(C[j])))
-    assert_allclose(layer.gamma, gamma)
-    alpha = shape[1] / (shape[0] * 0.4**2)
-    assert layer.eta == pytest.approx(0.1 / alpha)
 
 
 # -- weights, order, scale, few rows --------------------------------------------------
@@ -233,16 +196,6 @@ def test_stages_end_in_the_prediction(wine):
     assert_allclose(proba, net.predict_proba(X), atol=1e-10)
     assert_allclose(proba.sum(axis=1), 1.0)
     assert_array_equal(net.classes_[net.decision_function(X).argmax(axis=1)], last)
-
-
-@pytest.mark.parametrize("estimator", ESTIMATORS)
-def test_a_row_alone_gives_what_it_gives_in_company(estimator, wine, monkeypatch):
-    X, y = wine
-    net = estimator(4).fit(X, y)
-    whole = net.transform(X)
-    assert_allclose(net.transform(X[7:8]), whole[7:8], atol=1e-12)
-    limit(monkeypatch, BLOCK=2**10)
-    assert_allclose(net.transform(X), whole, atol=1e-12)
 
 
 @pytest.mark.slow

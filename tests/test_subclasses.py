@@ -18,9 +18,3 @@ class WithLabel(MICLClassifier):
 def test_parameters_without_constraints_are_not_checked(label):
     X, y = np.random.default_rng(0).normal(size=(12, 2)), np.arange(12) % 2
     assert WithLabel(label=label).fit(X, y).predict(X).shape == (12,)
-
-
-def test_truth_values_are_no_numbers():
-    X, y = np.eye(4), [0, 0, 1, 1]
-    with pytest.raises(ValueError, match=r"n_jobs .* must be a number, not a bool"):
-        MICLClassifier(n_jobs=True).fit(X, y)
