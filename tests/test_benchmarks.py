@@ -101,7 +101,7 @@ SCRIPTS = {
             "TABLE_FOLDS": 2,
             "_deep": lambda: [("relu", 2)],
         },
-        [" wine ", "| MCR2", "| relu"],
+        ["| wine", "relu"],
     ),
     "micl": (
         "--parts|errors|--neighbors|5|--test|20|--train|300|--rbf-train|99|--local-train|99",
@@ -122,7 +122,7 @@ SCRIPTS = {
     ),
     "time_series": ("--models|1-NN", {}, ["| little", "20 x 12, 2"]),
 }
-NEED_DATA = {"mcr2", "accuracy", "faces", "hopkins155", "time_series"}
+NEED_DATA = {"accuracy", "faces", "hopkins155", "time_series"}
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
