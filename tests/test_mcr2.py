@@ -247,8 +247,9 @@ def test_warm_start_goes_on_from_the_maps_of_the_call_before(wine):
 
 
 def test_too_few_iterations_are_said(wine):
-    with pytest.warns(ConvergenceWarning, match=r"not converged in max_iter=2"):
+    with pytest.warns(ConvergenceWarning, match="not converged in max_iter=2") as seen:
         model = MCR2Transformer(max_iter=2, tol=0.0).fit(*wine)
+    assert seen[0].filename == __file__
     assert model.n_iter_ == 2
 
 

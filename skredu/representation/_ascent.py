@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 from scipy.optimize import minimize
 
+from skredu._progress import Progress
 from skredu.representation._objective import Reduction
 
 # Relative to the most that a rate reduction can be: smaller ones have no digits, and
@@ -27,7 +27,7 @@ def ascend(
     *,
     max_iter: int,
     tol: float,
-    watch: Callable[[], bool],
+    progress: Progress,
 ) -> tuple[Any, int, bool]:
     """Improve a map (m, r) of rows (n, r).
 
@@ -42,8 +42,8 @@ def ascend(
         Most iterations.
     tol : float
         Stop where iterations gain less than this share each.
-    watch : callable
-        Called after every iteration; says whether to stop.
+    progress : Progress
+        The task that reports iterations, and may be asked to stop.
 
     Returns
     -------
@@ -66,7 +66,7 @@ def ascend(
 
     def callback(intermediate_result: Any) -> None:
         losses.append(float(intermediate_result.fun))
-        if watch() or _little(losses, tol):
+        if progress.done("iteration") or _little(losses, tol):
             raise StopIteration
 
     found = minimize(

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from skredu._progress import Progress
 from skredu.coding._sphere import normalised, on_sphere
 from skredu.representation._ascent import ascend
 from skredu.representation._coordinates import Coordinates
@@ -58,7 +59,7 @@ def build(
     X: Any,
     search: Search,
     start: Callable[[Coordinates], Any],
-    watch: Callable[[], bool],
+    progress: Progress,
 ) -> Layer:
     """Make a layer for rows X (n, d), starting from ``start(coordinates)``."""
     reduction = search.reduction
@@ -72,7 +73,7 @@ def build(
         reduction,
         max_iter=search.max_iter,
         tol=search.tol,
-        watch=watch,
+        progress=progress,
     )
     maps = place.leave(place.scaled(W), m)
     return Layer(*maps, first, _features(place.rows, W, m), n_iter, enough)
@@ -102,18 +103,3 @@ def _features(rows: Any, W: Any, n_components: int) -> Any:
     Z = np.zeros((len(rows), n_components))
     Z[:, : len(W)] = normalised(rows @ W.T)
     return Z
-
-
-class Iterations:
-    """Iterations of one layer as tasks; ``stopped`` where a callback asks for it."""
-
-    def __init__(self, task: Any, data: dict[str, Any]) -> None:
-        self._task, self._data = task, data
-        self.stopped = False
-
-    def __call__(self) -> bool:
-        """Report an iteration that has just been made; say whether to stop."""
-        task = self._task.subcontext(task_name="iteration")
-        task.call_on_fit_task_begin(**self._data)
-        self.stopped = bool(task.call_on_fit_task_end(**self._data))
-        return self.stopped

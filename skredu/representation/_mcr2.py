@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -12,20 +11,15 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
-from skredu._base import SkreduEstimator, all_or_nothing
+from skredu._base import SkreduEstimator, all_or_nothing, warn
 from skredu._checks import check_range, check_rows, check_training
-from skredu._compat import (
-    CallbackSupportMixin,
-    Interval,
-    StrOptions,
-    with_callbacks,
-)
+from skredu._compat import CallbackSupportMixin, Interval, StrOptions
+from skredu._progress import Progress, watched
 from skredu.coding._linalg import BLOCK
 from skredu.coding._rows import Rows
 from skredu.coding._sphere import MODERATE
 from skredu.representation._layers import (
     ACTIVATIONS,
-    Iterations,
     Layer,
     Search,
     build,
@@ -237,7 +231,6 @@ class MCR2Transformer(
         return tags
 
     @all_or_nothing
-    @with_callbacks
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> MCR2Transformer:
         """Learn the maps layer by layer.
 
@@ -267,7 +260,8 @@ class MCR2Transformer(
         rows = self._training_rows(X, y, sample_weight, reset=not before)
         self.classes_, self.layers_, self.n_iter_ = rows.classes, [], 0
         self._activation = self.activation
-        self._grow({"estimator": self, "X": X, "y": y}, rows, before)
+        with watched(self, self.n_layers, X=X, y=y) as progress:
+            self._grow(rows, before, progress)
         return self
 
     def transform(self, X: Any) -> Any:
@@ -342,27 +336,19 @@ class MCR2Transformer(
         scaling = float(self.intercept_scaling) if self.fit_intercept else None
         return Search(reduction, scaling, self.max_iter, float(self.tol))
 
-    def _grow(self, data: dict[str, Any], rows: Rows, before: Layers) -> None:
-        """Add layers, each a task that callbacks see."""
+    def _grow(self, rows: Rows, before: Layers, progress: Progress) -> None:
+        """Add layers until one does not raise the rate reduction."""
         search = self._search(rows)
         m = search.reduction.n_features
         start = Start(self.init, m, rows.slices, self.random_state, before)
-        root = self._init_callback_context(max_subtasks=self.n_layers)
-        root.call_on_fit_task_begin(**data)
         Z = rows.X
         for i in range(self.n_layers):
-            task = root.subcontext(task_name="layer", max_subtasks=self.max_iter)
-            task.call_on_fit_task_begin(**data)
-            watch = Iterations(task, data)
-            layer = build(Z, search, start.of_layer(i), watch)
-            kept = self._append(layer, rows, search.reduction)
-            stop = task.call_on_fit_task_end(
-                **data, reconstruction_attributes=self._fitted
-            )
-            if stop or watch.stopped or not kept:
+            with progress.task("layer", self.max_iter, fitted=self._fitted) as task:
+                layer = build(Z, search, start.of_layer(i), task)
+                kept = self._append(layer, rows, search.reduction)
+            if progress.stopped or not kept:
                 break
             Z = ACTIVATIONS[self.activation](layer.Z)
-        root.call_on_fit_task_end(**data, reconstruction_attributes=self._fitted)
 
     def _append(self, layer: Layer, rows: Rows, reduction: Reduction) -> bool:
         """Keep a layer if the rate reduction has risen; say whether."""
@@ -383,11 +369,10 @@ class MCR2Transformer(
             self.rates_[name] = np.append(self.rates_[name], rates[name])
         self.n_iter_ += layer.n_iter
         if not layer.enough:
-            warnings.warn(
+            warn(
                 f"Layer {len(self.layers_)} has not converged in max_iter="
                 f"{self.max_iter} iterations.",
                 ConvergenceWarning,
-                stacklevel=2,
             )
         return True
 
