@@ -389,6 +389,27 @@ def test_partial_fit_names_what_is_wrong_with_labels():
 # -- digits ---------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("assume_centered", [False, True])
+@pytest.mark.parametrize("shape", [(14, 30), (60, 8)])
+def test_spectra_of_any_spread_and_rank_keep_their_digits(shape, assume_centered):
+    # directions down to a millionth of the widest, some missing, are all counted
+    n, d = shape
+    rng = np.random.default_rng(0)
+    y = np.sort(np.arange(n) % 2)
+    basis = np.linalg.qr(rng.normal(size=(d, 4)))[0].T
+    spread = np.array([1.0, 1e-2, 1e-4, 1e-6])
+    X = rng.normal(size=(n, 4)) * spread @ basis
+    new = rng.normal(size=(6, 4)) * spread @ basis
+    for epsilon in (1e-2, 1e-4, 1e-6, 1e-8):
+        model = MICLClassifier(epsilon, assume_centered=assume_centered, priors=None)
+        model.set_params(calibrate=False).fit(X, y)
+        options = {"assume_centered": assume_centered}
+        expected = oracle.scores(X, y, np.ones(n), new, epsilon, **options)
+        bits = model.decision_function(new)
+        found = oracle.decision(expected)
+        assert_allclose(bits, found, rtol=1e-5, atol=1e-5 * np.abs(found).max())
+
+
 def test_tiny_distortion_keeps_its_digits_on_rank_deficient_rows():
     X, y, weights, new = problem(60, 6, weighting="copies")
     X[:, 5] = X[:, 0] + X[:, 1]
