@@ -101,7 +101,7 @@ def check_integer(
 
 
 def _only_looks_real(value: Any) -> bool:
-    """Whether a value is of a type that Python takes for a number but we do not."""
+    """Whether a value is a bool or a time, which are integers to Python."""
     return isinstance(value, bool | np.timedelta64)
 
 

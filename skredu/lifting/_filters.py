@@ -80,7 +80,10 @@ def _principal(X: Any, n_filters: int, shape: Shape, progress: Progress) -> Any:
 
 
 def _autocorrelation(X: Any, progress: Progress) -> Any:
-    """Return sums of x_c[t] x_c'[t + lag] over rows and points, (C, C, *grid)."""
+    """Return sums of x_c[t] x_c'[t + lag] over rows and points, (C, C, *grid).
+
+    They are the inverse transforms of the products of spectra.
+    """
     n_channels, grid = X.shape[1], X.shape[2:]
     axes = tuple(range(2, X.ndim))
     half = (*grid[:-1], grid[-1] // 2 + 1)
@@ -111,7 +114,7 @@ def _random_patches(
     patches = X[(row[:, None], slice(None), *index)]  # (patches, taps, channels)
     patches = np.reshape(np.swapaxes(patches, 1, 2), (len(places), -1)).astype(float)
     largest = np.max(np.linalg.norm(patches, axis=1))
-    if patches.shape[1] > 1:
+    if patches.shape[1] > 1:  # a single value would be its own mean
         patches -= np.mean(patches, axis=1, keepdims=True)
     norms = np.linalg.norm(patches, axis=1)
     kept = norms > FLAT * largest

@@ -114,8 +114,8 @@ def _marked_like(result: Any, sources: Sequence[Any]) -> Any:
     """
     if not isinstance(result, np.ndarray):
         return result
-    said = {(getattr(x, NAME, None), np.shape(x)[-1:]) for x in sources}
-    shape, width = said.pop() if len(said) == 1 else (None, ())
+    marks = {(getattr(x, NAME, None), np.shape(x)[-1:]) for x in sources}
+    shape, width = marks.pop() if len(marks) == 1 else (None, ())
     if shape is not None and width == result.shape[-1:]:
         return Signals(result, shape)
     is_table = result.ndim == 2 and 1 not in result.shape
@@ -181,14 +181,14 @@ def grid_of(X: Any, given: Any, n_features: int) -> Shape:
         If mark and parameter contradict each other, or if the mark was lost and no
         shape is given.
     """
-    said = _said(X)
+    mark = _mark_of(X)
     if given is not None:
         shape = shape_of(given, NAME)
-        _check_agreement(said, shape, f"{NAME}={given!r} was given")
+        _check_agreement(mark, shape, f"{NAME}={given!r} was given")
         return shape
-    if said == ():
+    if mark == ():
         raise ValueError(f"{NAME} must be specified: {_lost(X)}")
-    return said or (n_features,)
+    return mark or (n_features,)
 
 
 def _lost(X: Any) -> str:
@@ -207,7 +207,7 @@ def _lost(X: Any) -> str:
 
 def check_grid(X: Any, shape: Shape) -> None:
     """Raise an error if the mark differs from the grid of the training data."""
-    _check_agreement(_said(X), shape, f"the training data had {NAME}={shape}")
+    _check_agreement(_mark_of(X), shape, f"the training data had {NAME}={shape}")
 
 
 def refuse_stacks(X: Any, name: str = NAME) -> None:
@@ -223,27 +223,27 @@ def refuse_stacks(X: Any, name: str = NAME) -> None:
         )
 
 
-def _check_agreement(said: Shape | None, shape: Shape, other: str) -> None:
+def _check_agreement(mark: Shape | None, shape: Shape, other: str) -> None:
     """Raise an error if grids differ in more than axes of one point."""
-    sides = [[size for size in grid if size > 1] for grid in (said or shape, shape)]
+    sides = [[size for size in grid if size > 1] for grid in (mark or shape, shape)]
     if sides[0] != sides[1]:
         raise ValueError(
-            f"Bad {NAME}: X contains signals on a grid of shape {said}, but {other}. "
+            f"Bad {NAME}: X contains signals on a grid of shape {mark}, but {other}. "
             "Specify the shape of the grid in the first step that returns or accepts "
             "signals. To ignore the grid of X on purpose, pass np.asarray(X)."
         )
 
 
-def _said(X: Any) -> Shape | None:
+def _mark_of(X: Any) -> Shape | None:
     """Return the shape that marks X, () if it was lost, None without a mark."""
     if isinstance(X, Signals):
         return X.signal_shape or ()
     names = getattr(X, "columns", None)
-    return None if names is None else _said_by([str(name) for name in names])
+    return None if names is None else _mark_in_names([str(name) for name in names])
 
 
-def _said_by(names: Sequence[str]) -> Shape | None:
-    """Return the shape that marks the names of columns, as `_said` does."""
+def _mark_in_names(names: Sequence[str]) -> Shape | None:
+    """Return the shape that marks the names of columns, see `_mark_of`."""
     found = [FEATURE.fullmatch(name) for name in names]
     if not any(found):
         return None
