@@ -106,7 +106,7 @@ def namespace(*arrays: Any) -> Any:
 def at_least(X: Any, bound: float) -> Any:
     """Raise entries below the bound to it (NumPy 2.0 has no ``clip(min=)``)."""
     xp = namespace(X)
-    return xp.maximum(X, xp.full_like(X, bound))
+    return xp.maximum(X, bound if xp is np else xp.full_like(X, bound))
 
 
 def count(truths: Any) -> int:

@@ -126,9 +126,9 @@ class Coded(ABC):
         if self.mean is not None:
             growth = change * self.n / (self.n + change)
         step = c * growth * forms
-        # copies that leave remove at most the whole determinant
-        least = float(xp.finfo(xp.float64).eps) - 1.0
-        logs = self.blocks.total(xp.log1p(at_least(step, least)))
+        if xp.any(change < 0.0):  # copies leave: at most the whole determinant
+            step = at_least(step, float(xp.finfo(xp.float64).eps) - 1.0)
+        logs = self.blocks.total(xp.log1p(step))
         squares = self._mean_squares(Z, change)
         return self._length(volumes + logs, squares, epsilons, change)
 
