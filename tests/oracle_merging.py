@@ -19,12 +19,30 @@ def coding_length(X, weights, epsilon, assume_centered):
 
 
 class PlainMerging:
-    """Groups of rows that merge, with nothing remembered but the costs of pairs."""
+    """Groups of rows that merge, with nothing remembered but the costs of pairs.
 
-    def __init__(self, X, weights, epsilon, *, assume_centered=False, pairs=None):
+    ``groups`` are lists of rows to begin with, each row alone by default. ``edges``
+    hold what merging two of these groups costs in addition, by their names; only
+    groups with an edge between them merge.
+    """
+
+    def __init__(
+        self,
+        X,
+        weights,
+        epsilon,
+        *,
+        assume_centered=False,
+        groups=None,
+        edges=None,
+        label_bits=True,
+    ):
         self.X, self.weights, self.epsilon = X, weights, epsilon
-        self.assume_centered, self.pairs = assume_centered, pairs
-        self.members = {i: [i] for i in range(len(X))}
+        self.assume_centered, self.edges = assume_centered, edges
+        self.label_bits = label_bits
+        groups = [[i] for i in range(len(X))] if groups is None else groups
+        self.members = dict(enumerate(groups))
+        self.parts = {i: [i] for i in self.members}
         self.costs = {}
 
     def length(self, index):
@@ -34,20 +52,26 @@ class PlainMerging:
         length = coding_length(
             self.X[index], weights, self.epsilon, self.assume_centered
         )
+        if not self.label_bits:
+            return length
         return length - weights.sum() * np.log2(share)
+
+    def between(self, a, b):
+        """Edges between two groups, by those that there were to begin with."""
+        pairs = [(i, j) for i in self.parts[a] for j in self.parts[b]]
+        pairs += [(j, i) for i, j in pairs]
+        return [self.edges[pair] for pair in pairs if pair in self.edges]
 
     def cost(self, a, b):
         """Bits that merging two groups takes."""
-        a, b = self.members[a], self.members[b]
-        return self.length(a + b) - self.length(a) - self.length(b)
+        rows = self.members[a] + self.members[b]
+        extra = 0.0 if self.edges is None else sum(self.between(a, b))
+        own = self.length(self.members[a]) + self.length(self.members[b])
+        return self.length(rows) - own + extra
 
     def may_merge(self, a, b):
-        """Whether rows of both groups are neighbours."""
-        return self.pairs is None or any(
-            (i, j) in self.pairs or (j, i) in self.pairs
-            for i in self.members[a]
-            for j in self.members[b]
-        )
+        """Whether there is an edge between both groups."""
+        return self.edges is None or len(self.between(a, b)) > 0
 
     def candidates(self):
         """Costs of all pairs that may merge, to the quantum, by their names."""
@@ -69,4 +93,5 @@ class PlainMerging:
     def merge(self, a, b):
         """Replace two groups by their union, under the next name."""
         name = max(self.members) + 1
-        self.members[name] = self.members.pop(a) + self.members.pop(b)
+        for of_names in (self.members, self.parts):
+            of_names[name] = of_names.pop(a) + of_names.pop(b)

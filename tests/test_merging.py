@@ -28,7 +28,11 @@ def assert_same_merges(X, weights, epsilon, assume_centered, pairs=None, exact=T
         i, j = np.array(sorted(pairs)).T.reshape(2, -1)
         graph = csr_array((np.ones(len(i)), (i, j)), shape=(n, n))
     plain = oracle_merging.PlainMerging(
-        X, weights, epsilon, assume_centered=assume_centered, pairs=pairs
+        X,
+        weights,
+        epsilon,
+        assume_centered=assume_centered,
+        edges=None if pairs is None else dict.fromkeys(pairs, 0.0),
     )
     close = tolerance(X, weights, epsilon) + oracle_merging.QUANTUM
     model = CompressionClustering(

@@ -8,21 +8,51 @@ best cost, by then a lower bound, is the lowest of all.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from scipy.linalg import lapack
+from scipy.sparse import csr_array
 from sklearn.utils import gen_batches
 
-from skredu.clustering._groups import Groups
+from skredu.clustering._merge_costs import (
+    BITS,
+    COUNT,
+    MEAN,
+    MEAN_SQUARE,
+    NORM,
+    QUANTUM,
+    Costs,
+    cheapest,
+    log2_det,
+    mixed_root,
+    mixture,
+    quantised,
+)
+from skredu.coding._linalg import factor_of, rank_of
+from skredu.coding._scatter import Scatter
 
+# Up to this dimension covariances are held as matrices and factored: at 50 dimensions
+# a merge of 1000 rows takes 0.6 ms, against 1.5 ms by singular vectors.
+MAX_DENSE = 64
+# Squared norms beyond this (in units of epsilon / sqrt(d)) leave differences of
+# squares, and Cholesky factors, too few digits: directions are projected explicitly.
+ILL_CONDITIONED = 1e8
 # Pairs of rows whose costs are computed at once: they stay in the cache.
 PAIRS = 2**17
 
 Merge = tuple[int, int, float]
 
 
-def merges(groups: Groups, graph: Graph | None = None) -> Iterator[Merge]:
+def merges(
+    rows: Any,
+    scatters: Sequence[Scatter] = (),
+    *,
+    edges: Any = None,
+    label_bits: bool = True,
+) -> Iterator[Merge]:
     """Merge groups until one is left; yield names of both parts and the cost in bits.
 
     The groups that merge first are named from 0, every union takes the next name. The
@@ -31,110 +61,326 @@ def merges(groups: Groups, graph: Graph | None = None) -> Iterator[Merge]:
 
     Parameters
     ----------
-    groups : Groups
-        Used up.
-    graph : Graph, default=None
-        Which groups are neighbours; used up. It must be connected. None: all are.
+    rows : Rows
+        Groups of one sample; there may be none.
+    scatters : sequence of Scatter, default=()
+        Groups of several samples, with the names after those of ``rows``, in the same
+        coordinates.
+    edges : sparse array of shape (n_groups, n_groups), default=None
+        Only groups with an entry merge, which is what merging them costs in addition.
+        Where two edges join, their entries add up. It is symmetric, connected, and has
+        no loops. None: all groups may merge, at no additional cost.
+    label_bits : bool, default=True
+        Count the bits that say which group each sample is in.
     """
-    best, partners = _initial(groups, graph)
+    groups = _Groups(rows, scatters, edges, label_bits)
+    groups.open_accounts()
     while groups.n_groups > 1:
-        a, b = _cheapest(groups, graph, best, partners)
+        a, b = groups.cheapest()
         first, second = sorted((int(groups.names[a]), int(groups.names[b])))
-        yield first, second, float(best[a])
-        union = groups.merge(a, b)
-        for slot, moved in groups.moved:
-            best[slot], partners[slot] = best[moved], partners[moved]
-            best[moved] = np.inf
-        if graph is not None:
-            graph.merge(first, second)
-        best[union], partners[union] = _account(groups, graph, union)
+        yield first, second, float(groups.best[a])
+        groups.merge(a, b)
 
 
-def _cheapest(
-    groups: Groups, graph: Graph | None, best: Any, partners: Any
-) -> tuple[int, int]:
-    """Slots of the group with the lowest cost and of its partner."""
-    while True:
-        accounts = best[: groups.end]
-        tied = (accounts == accounts[accounts.argmin()]).nonzero()[0]
-        stale = tied[groups.slots[partners[tied]] < 0]
-        for slot in stale:
-            best[slot], partners[slot] = _account(groups, graph, slot)
-        if len(stale) == 0:
-            slot = int(tied[0])
-            if len(tied) > 1:
-                order = np.lexsort((groups.names[tied], partners[tied]))
-                slot = int(tied[order[0]])
-            return slot, int(groups.slots[partners[slot]])
+class _Groups:
+    """Groups in slots: single samples from 0, others from ``n_rows``.
+
+    Parameters are those of `merges`.
+    """
+
+    def __init__(
+        self, rows: Any, scatters: Sequence[Scatter], edges: Any, label_bits: bool
+    ) -> None:
+        n, r = rows.X.shape
+        self.n_rows, self.centered, self.origin = n, rows.assume_centered, rows.origin
+        self.costs = Costs(rows.n_features, rows.assume_centered, label_bits)
+        self.graph = None if edges is None else Graph(edges)
+        room = n + n // 2 + len(scatters) + 1
+        self.table = np.ones((r + 5, room))
+        self.best, self.partners = np.full(room, np.inf), np.full(room, -1)
+        self.names, self.slots = np.full(room, -1), np.full(2 * room, -1)
+        self.names[:n] = self.slots[:n] = np.arange(n)
+        self.n_single, self.n_merged, self.n_names = n, 0, n
+        singles = self.table[:, :n]
+        singles[MEAN], singles[NORM], singles[COUNT] = (
+            rows.X.T,
+            rows.squares,
+            rows.weights,
+        )
+        singles[MEAN_SQUARE] = 0.0 if self.centered else rows.mean_squares
+        volumes = np.log2(1.0 + rows.squares) * self.centered
+        singles[BITS] = self.costs.bits(volumes, rows.weights, singles[MEAN_SQUARE])
+        self.nothing = np.zeros((0, r))  # root of the covariance of one sample
+        self.even = n > 0 and bool(np.all(rows.weights == rows.weights[:1]))
+        reach = [s.trace / s.count for s in scatters]
+        reach += [float(s.mean @ s.mean) for s in scatters]
+        far = max([float(np.max(rows.squares, initial=0.0)), *reach])
+        self.ill_conditioned = far > ILL_CONDITIONED
+        self.dense = r <= MAX_DENSE and not self.ill_conditioned
+        # Of groups of several samples: covariances where they are dense, elsewhere
+        # roots of these in orthogonal rows, r of them where these are few.
+        self.spreads: Any = np.empty((16, r, r)) if r <= MAX_DENSE else []
+        for scatter in scatters:
+            if self.dense:
+                spread = scatter.dense() / scatter.count
+            else:
+                spread = _root(scatter) / scatter.count**0.5
+            away = (scatter.mean + self.origin) * (not self.centered)
+            mean_square = float(away @ away) / rows.n_features
+            self._append(scatter.count, scatter.mean, spread, mean_square)
+
+    @property
+    def n_groups(self) -> int:
+        """Number of groups that are left."""
+        return self.n_single + self.n_merged
+
+    @property
+    def end(self) -> int:
+        """One past the last slot in use."""
+        return self.n_rows + self.n_merged
+
+    # -- accounts ---------------------------------------------------------------------
+
+    def open_accounts(self) -> None:
+        """Find the cheapest older group for every group."""
+        start = 0
+        if self.graph is None and not self.ill_conditioned and self.n_rows:
+            start = self.n_rows
+            for block in gen_batches(start, max(1, PAIRS // start)):
+                own, others = self.table[:, block], self.table[:, : block.stop]
+                between = self.costs.between_rows
+                if self.even and self.dense and not self.centered:
+                    between = self.costs.between_even_rows
+                costs = between(own, others)
+                upper = np.triu_indices(own.shape[1])
+                costs[:, block.start :][upper] = np.inf  # not older
+                lowest = quantised(costs.min(axis=1))
+                self.best[block] = lowest
+                tied = costs <= lowest[:, None] + 0.5 * QUANTUM
+                self.partners[block] = tied.argmax(axis=1)
+        for slot in range(start, self.end):
+            self._note(slot, self._account(slot))
+
+    def cheapest(self) -> tuple[int, int]:
+        """Slots of the group with the lowest cost and of its partner."""
+        while True:
+            best = self.best[: self.end]
+            tied = (best == best[best.argmin()]).nonzero()[0]
+            stale = tied[self.slots[self.partners[tied]] < 0]
+            for slot in stale:
+                self._note(slot, self._account(slot))
+            if len(stale) == 0:
+                if len(tied) > 1:
+                    tied = tied[np.lexsort((self.names[tied], self.partners[tied]))]
+                slot = int(tied[0])
+                return slot, int(self.slots[self.partners[slot]])
+
+    def _note(self, slot: int, account: tuple[float, int]) -> None:
+        self.best[slot], self.partners[slot] = account
+
+    def _account(self, slot: int) -> tuple[float, int]:
+        """Lowest cost of merging a group with an older one, and the name of that."""
+        name = self.names[slot]
+        if self.graph is not None:
+            names, extra = self.graph.neighbours(name)
+            slots = self.slots[names]
+            found = [(math.inf, -1)]
+            for part, work in (
+                (slots < self.n_rows, self._with_singles),
+                (slots >= self.n_rows, self._with_merged),
+            ):
+                older = part & (names < name)
+                if np.any(older):
+                    costs = work(slot, slots[older]) + extra[older]
+                    found.append(cheapest(costs, names[older]))
+            return min(found)
+        best = (math.inf, -1)
+        if slot < self.n_rows:
+            older = np.flatnonzero(self.names[: self.n_single] < name)
+            if len(older):
+                best = cheapest(self._with_singles(slot, older), self.names[older])
+            return best
+        if self.n_single:
+            every = slice(self.n_single)
+            best = cheapest(self._with_singles(slot, every), self.names[every])
+        if name == self.n_names - 1:
+            older = slice(self.n_rows, self.end - 1)  # the last slot is its own
+        else:
+            older = np.flatnonzero(self.names[self.n_rows : self.end] < name)
+            older += self.n_rows
+        names = self.names[older]
+        if len(names):
+            best = min(best, cheapest(self._with_merged(slot, older), names))
+        return best
+
+    def _with_singles(self, slot: int, others: Any) -> Any:
+        """Costs of merging a group with single samples."""
+        own, columns = self.table[:, slot], self._columns(others)
+        if self.even and self.dense:
+            return self.costs.with_even_rows(own, self._spread(slot), columns)
+        spectrum = self._spectrum(slot)
+        return self.costs.with_rows(own, spectrum, columns, even=self.even)
+
+    def _with_merged(self, slot: int, others: Any) -> Any:
+        """Costs of merging a group with others of several samples."""
+        own, columns = self.table[:, slot], self._columns(others)
+        spread = self._spread(slot)
+        if isinstance(others, slice):
+            t = slice(others.start - self.n_rows, others.stop - self.n_rows)
+        else:
+            t = others - self.n_rows
+        if isinstance(self.spreads, list):
+            spreads = [self.spreads[i] for i in np.arange(self.n_merged)[t]]
+        else:
+            spreads = self.spreads[t]
+        costs = self.costs.with_groups if self.dense else self.costs.with_roots
+        return costs(own, spread, columns, spreads)
+
+    def _columns(self, others: Any) -> Any:
+        if isinstance(others, slice):
+            return self.table[:, others]
+        return self.table.take(others, axis=1)  # twice as fast as by index
+
+    def _root(self, slot: int) -> Any:
+        """Root of the covariance of a single sample, or where they are not dense."""
+        if slot >= self.n_rows:
+            return self.spreads[slot - self.n_rows]
+        return self.table[MEAN, slot][None, :] if self.centered else self.nothing
+
+    def _spread(self, slot: int) -> Any:
+        """Covariance of a group where they are dense, elsewhere a root of it."""
+        if slot >= self.n_rows:
+            return self.spreads[slot - self.n_rows]
+        root = self._root(slot)
+        return root.T @ root if self.dense else root
+
+    def _spectrum(self, slot: int) -> tuple[Any, Any]:
+        """Eigenvalues of a covariance, and eigenvectors as rows."""
+        if self.dense and slot >= self.n_rows:
+            values, V, _ = lapack.dsyevd(self._spread(slot))
+            return np.maximum(values, 0.0), V.T
+        root = self._root(slot)  # of orthogonal rows
+        values = np.einsum("ij,ij->i", root, root)
+        root, values = root[values > 0.0], values[values > 0.0]
+        return values, root / np.sqrt(values)[:, None]
+
+    # -- merging ----------------------------------------------------------------------
+
+    def merge(self, a: int, b: int) -> None:
+        """Replace the groups in two slots by their union, and open its account."""
+        if self.graph is not None:
+            self.graph.merge(self.names[a], self.names[b])
+        own, other = self.table[:, a], self.table[:, b]
+        count = float(own[COUNT] + other[COUNT])
+        p, q = float(own[COUNT]) / count, float(other[COUNT]) / count
+        arm, mean_square = other[MEAN] - own[MEAN], 0.0
+        mean = own[MEAN] + q * arm
+        if not self.centered:
+            mean_square = p * own[MEAN_SQUARE] + q * other[MEAN_SQUARE]
+            mean_square -= p * q / self.costs.n_features * arm.dot(arm)
+        arm *= math.sqrt(p * q)
+        between = None if self.centered else arm
+        mix = mixture if self.dense else mixed_root
+        spread = mix(self._spread(a), self._spread(b), p, q, between)
+        for slot in sorted((a, b), reverse=True):
+            self._remove(slot)
+        slot = self._append(count, mean, spread, max(mean_square, 0.0))
+        self._note(slot, self._account(slot))
+
+    def _append(self, count: float, mean: Any, spread: Any, mean_square: float) -> int:
+        """Add a group with a covariance, where they are dense, or with a root of it."""
+        slot, t = self.end, self.n_merged
+        self.n_merged += 1
+        if self.dense:
+            volume = log2_det(factor_of(spread.copy()))
+        else:
+            spread, volume = _orthogonal(spread)
+        if isinstance(self.spreads, list):
+            self.spreads.append(spread)
+        else:
+            if t == len(self.spreads):
+                self.spreads = np.pad(self.spreads, ((0, t), (0, 0), (0, 0)))
+            self.spreads[t] = 0.0
+            self.spreads[t, : len(spread)] = spread
+        column = self.table[:, slot]
+        column[MEAN], column[NORM], column[MEAN_SQUARE] = mean, mean @ mean, mean_square
+        column[COUNT], column[BITS] = count, self.costs.bits(volume, count, mean_square)
+        self.names[slot], self.slots[self.n_names] = self.n_names, slot
+        self.n_names += 1
+        return slot
+
+    def _remove(self, slot: int) -> None:
+        """Put the last group of a kind in the place of one."""
+        self.slots[self.names[slot]] = -1
+        if slot < self.n_rows:
+            self.n_single -= 1
+            last = self.n_single
+        else:
+            self.n_merged -= 1
+            last = self.end
+            self.spreads[slot - self.n_rows] = self.spreads[self.n_merged]
+            if isinstance(self.spreads, list):
+                self.spreads.pop()
+        if slot != last:
+            for array in (self.table, self.names, self.best, self.partners):
+                array[..., slot] = array[..., last]
+            self.slots[self.names[slot]] = slot
+        self.names[last], self.best[last] = -1, np.inf
 
 
-def _account(groups: Groups, graph: Graph | None, slot: int) -> tuple[float, int]:
-    """Lowest cost of a group with an older one, and its name; infinity where none."""
-    if graph is None:
-        return groups.best_partner(slot)
-    name = int(groups.names[slot])
-    names = graph.neighbours(name)
-    names = names[names < name]
-    if len(names) == 0:
-        return np.inf, -1
-    costs = groups.costs(slot, groups.slots[names])
-    return float(costs.min()), int(names[costs == costs.min()].min())
+def _root(scatter: Scatter) -> Any:
+    """Rows whose products add up to a scatter."""
+    if scatter.matrix is None:
+        return scatter.root
+    values, V = np.linalg.eigh(scatter.matrix)
+    return np.sqrt(np.maximum(values, 0.0))[:, None] * V.T
 
 
-def _initial(groups: Groups, graph: Graph | None) -> tuple[Any, Any]:
-    """Accounts of all groups, by slot."""
-    best = np.full(len(groups.names), np.inf)
-    partners = np.full(len(groups.names), -1)
-    start = 0
-    if graph is None and not groups.steep and groups.n_thin:
-        start = groups.n_thin
-        for block in gen_batches(start, max(1, PAIRS // max(1, start))):
-            best[block], partners[block] = groups.first_partners(block)
-    for slot in range(start, groups.end):
-        best[slot], partners[slot] = _account(groups, graph, slot)
-    return best, partners
+def _orthogonal(root: Any) -> tuple[Any, float]:
+    """Root of the same covariance of few orthogonal rows, and its log-volume."""
+    _, sigma, Vt = np.linalg.svd(root, full_matrices=False)
+    rank = rank_of(sigma, root.shape)
+    sigma, Vt = sigma[:rank], Vt[:rank]
+    return sigma[:, None] * Vt, float(np.log2(1.0 + sigma * sigma).sum())
 
 
 class Graph:
-    """Which groups are neighbours while they merge.
+    """Which groups are neighbours while they merge, and what their edges cost.
 
     Every group is known by one of its first groups, its head. When two groups merge,
     only the neighbours of that with fewer of them hear of it.
 
     Parameters
     ----------
-    adjacency : sparse array of shape (n, n), CSR
-        Neighbours of the first groups, symmetric, without loops.
+    edges : sparse array of shape (n, n)
+        Costs of the edges between the first groups, symmetric, without loops.
     """
 
-    def __init__(self, adjacency: Any) -> None:
-        n = adjacency.shape[0]
-        self.links = np.split(adjacency.indices, adjacency.indptr[1:-1])  # by head
-        self.name_of = np.arange(n)  # by head
-        self.heads = list(range(n))  # by name
+    def __init__(self, edges: Any) -> None:
+        edges = csr_array(edges)
+        parts = zip(
+            *(np.split(a, edges.indptr[1:-1]) for a in (edges.indices, edges.data)),
+            strict=True,
+        )
+        self.links = [dict(zip(i.tolist(), v.tolist(), strict=True)) for i, v in parts]
+        self.name_of = np.arange(len(self.links))  # by head
+        self.heads = list(range(len(self.links)))  # by name
 
-    def neighbours(self, name: int) -> Any:
-        """Names of the groups beside one."""
-        return self.name_of[self.links[self.heads[name]]]
+    def neighbours(self, name: int) -> tuple[Any, Any]:
+        """Names of the groups beside one, and costs of the edges to them."""
+        links = self.links[self.heads[name]]
+        heads = np.fromiter(links, np.intp, len(links))
+        return self.name_of[heads], np.fromiter(links.values(), float, len(links))
 
     def merge(self, a: int, b: int) -> None:
         """Join the groups with two names under the next name."""
-        gone, head = sorted((self.heads[a], self.heads[b]), key=self._n_links)
-        new = []
-        for other in self.links[gone].tolist():
-            if other == head:
-                continue
-            links = self.links[other]
-            if np.any(links == head):
-                self.links[other] = links[links != gone]
-            else:
-                self.links[other] = np.where(links == gone, head, links)
-                new.append(other)
+        ends = self.heads[a], self.heads[b]
+        gone, head = sorted(ends, key=lambda end: len(self.links[end]))
         links = self.links[head]
-        self.links[head] = np.append(links[links != gone], new).astype(np.intp)
-        self.links[gone] = links[:0]
+        for other, cost in self.links[gone].items():
+            del self.links[other][gone]
+            if other != head:
+                links[other] = self.links[other][head] = links.get(other, 0.0) + cost
+        self.links[gone] = {}
         self.name_of[head] = len(self.heads)
         self.heads.append(head)
-
-    def _n_links(self, head: int) -> int:
-        return len(self.links[head])

@@ -9,14 +9,15 @@ groups and a constant, so that a change of two groups is seen in these two alone
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from skredu.clustering._groups import Groups
-from skredu.clustering._store import STEEP
+from skredu.clustering._merging import ILL_CONDITIONED, Merge, merges
+from skredu.coding._scatter import Scatter
 
 # Up to this dimension scatters are held as matrices, from which rows are taken away.
 MAX_DENSE = 32
@@ -78,7 +79,7 @@ class Rows:
     def dense(self) -> bool:
         """Whether scatters as matrices keep enough digits, and pay."""
         few = self.X.shape[1] <= MAX_DENSE
-        return few and float(np.max(self.squares, initial=0.0)) <= STEEP
+        return few and float(np.max(self.squares, initial=0.0)) <= ILL_CONDITIONED
 
     @cached_property
     def alone(self) -> Any:
@@ -141,10 +142,10 @@ class Group:
         return self.change(self.rows.take(self.members), -1.0)
 
     @property
-    def thick(self) -> tuple[float, Any, Any, float]:
-        """The group as `skredu.clustering._groups.Groups` takes it."""
-        root = np.sqrt(self.squares / self.count)[:, None] * self.V.T
-        return self.count, self.mean, root, self.mean_square
+    def scatter(self) -> Scatter:
+        """Count, mean and scatter."""
+        root = np.sqrt(self.squares)[:, None] * self.V.T
+        return Scatter(self.count, self.mean, root, None, self.rows.assume_centered)
 
     def change(self, rows: Rows, sign: float) -> Any:
         """Bits that the group grows by when each of some rows joins (1), leaves (-1).
@@ -234,26 +235,13 @@ class Partition:
         """Bits of all groups."""
         return math.fsum(group.bits for group in self.groups)
 
-    def as_groups(self, thin: Any = ()) -> tuple[Groups, Any]:
-        """Return the groups, ready to merge, and their labels in the order of names.
-
-        Parameters
-        ----------
-        thin : sequence of int, default=()
-            Labels of groups of one row, which are handled faster as rows.
-        """
-        rows = self.rows
-        index = [int(self.members[j][0]) for j in thin]
-        order = [*thin, *np.setdiff1d(np.arange(len(self.groups)), thin)]
-        groups = Groups(
-            rows.X[index],
-            rows.weights[index],
-            rows.mean_squares[index],
-            n_features=rows.n_features,
-            assume_centered=rows.assume_centered,
-            thick=[self.groups[j].thick for j in order[len(index) :]],
-        )
-        return groups, np.array(order, dtype=np.intp)
+    def merges(self) -> tuple[Iterator[Merge], Any]:
+        """Merge the groups; also their labels, in the order of the names there."""
+        single = np.array([len(index) == 1 for index in self.members])
+        order = np.argsort(~single, kind="stable")
+        index = [int(self.members[j][0]) for j in np.flatnonzero(single)]
+        scatters = [self.groups[j].scatter for j in np.flatnonzero(~single)]
+        return merges(self.rows.take(index), scatters), order
 
     def relabelled(self, labels: Any) -> Partition:
         """Return the same rows with other labels."""

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from skredu.clustering._merging import merges
 from skredu.clustering._partition import Partition, Rows
 
 # Rows move together in this many rounds at most; in fewer while groups still merge.
@@ -190,9 +189,8 @@ def merge(partition: Partition, n_groups: int | None = None) -> Partition:
     into = np.arange(2 * k)
     total = lowest = 0.0
     best = into[:k].copy()
-    thin = [j for j, index in enumerate(partition.members) if len(index) == 1]
-    groups, order = partition.as_groups(thin)
-    for step, (a, b, bits) in enumerate(merges(groups)):
+    steps, order = partition.merges()
+    for step, (a, b, bits) in enumerate(steps):
         if n_groups is not None and k - step <= n_groups:
             break
         into[(into == a) | (into == b)] = k + step

@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from skredu.clustering._groups import Groups
-from skredu.clustering._merging import Graph, merges
+from skredu.clustering._merging import merges
 from skredu.clustering._partition import Partition, Rows
 from skredu.clustering._refinement import cells
 from skredu.clustering._tree import Tree, grow
@@ -135,19 +134,14 @@ def solve(
     if m <= MAX_EXACT or data.adjacency is not None:
         within: list[Any] = []
         nodes = np.arange(m)
-        groups = Groups(
-            rows.X,
-            rows.weights,
-            rows.mean_squares,
-            n_features=rows.n_features,
-            assume_centered=assume_centered,
-        )
+        edges = None if data.adjacency is None else data.adjacency * 0.0
+        found = merges(rows, edges=edges)
     else:
         partition = Partition(rows, cells(rows, N_CELLS))
         within, nodes = _joined_cells(partition)
-        groups, _ = partition.as_groups()
-    graph = None if data.adjacency is None else Graph(data.adjacency)
-    found = watch(merges(groups, graph), len(nodes) - 1)
+        scatters = [group.scatter for group in partition.groups]
+        found = merges(rows.take([]), scatters)
+    found = watch(found, len(nodes) - 1)
     steps = list(found if to_the_end else takewhile(lambda step: step[2] < 0.0, found))
     nodes = np.concatenate([nodes, m + len(within) + np.arange(len(steps))])
     above = [(nodes[a], nodes[b], bits) for a, b, bits in steps]

@@ -1,0 +1,125 @@
+"""The function that merges groups, with what clustering does not ask for.
+
+Groups that start with several samples, costs of edges that add up where edges join, and
+merging without label bits, by definition.
+"""
+
+import itertools
+
+import numpy as np
+import oracle_merging
+import pytest
+from scipy.sparse import csr_array
+
+from skredu.clustering._merge_costs import QUANTUM
+from skredu.clustering._merging import merges
+from skredu.clustering._partition import Rows
+from skredu.coding._scatter import Scatter
+
+
+def merging(X, weights, epsilon, assume_centered, groups=None, edges=None, **options):
+    """Merges of rows, or of groups of some rows after those that are one row."""
+    d = X.shape[1]
+    X = X * (d**0.5 / epsilon)
+    origin = np.zeros(d) if assume_centered else X.mean(axis=0)
+    rows = Rows(X - origin, weights, origin, d, assume_centered)
+    groups = [[i] for i in range(len(X))] if groups is None else groups
+    singles = [i for (i,) in itertools.takewhile(lambda group: len(group) == 1, groups)]
+    scatters = [
+        Scatter.from_rows(rows.X[i], weights[i], assume_centered=assume_centered)
+        for i in groups[len(singles) :]
+    ]
+    if edges is not None:
+        i, j = np.array(list(edges)).T.reshape(2, -1)
+        both = np.concatenate([i, j]), np.concatenate([j, i])
+        costs = np.array(2 * list(edges.values()), dtype=float)
+        edges = csr_array((costs, both), shape=(len(groups), len(groups)))
+    return merges(rows.take(singles), scatters, edges=edges, **options)
+
+
+def tolerance(X, weights, epsilon):
+    """Bits that rounding explains."""
+    d = X.shape[1]
+    steepness = 1.0 + d * np.max(X**2) * d / epsilon**2
+    bits = (weights.sum() + d) * (d + np.log2(steepness))
+    return 64 * np.finfo(float).eps * (bits + (weights.sum() + d) * steepness)
+
+
+def assert_same_merges(
+    X, weights, epsilon, assume_centered, exact=True, groups=None, **options
+):
+    """Compare every merge; where rounding may decide, the choice must be as good."""
+    plain = oracle_merging.PlainMerging(
+        X, weights, epsilon, assume_centered=assume_centered, groups=groups, **options
+    )
+    close = tolerance(X, weights, epsilon) + QUANTUM
+    found = list(merging(X, weights, epsilon, assume_centered, groups, **options))
+    assert len(found) == len(X if groups is None else groups) - 1
+    for a, b, cost in found:
+        lowest, pair = plain.cheapest()
+        assert cost == pytest.approx(lowest, abs=close)
+        if exact:
+            assert (a, b) == pair
+        assert plain.costs[a, b] <= lowest + close
+        plain.merge(a, b)
+
+
+# -- groups that start with several rows, edges, label bits ---------------------------
+
+
+def groups_of_rows(seed, d, n_single, n_groups):
+    """Rows of some single samples and groups of several, weights, and the groups."""
+    rng = np.random.default_rng(seed)
+    sizes = [1] * n_single + rng.integers(2, 3 * d + 2, n_groups).tolist()
+    parts = [
+        rng.normal(size=(size, d)) * rng.uniform(0.1, 2, d) + rng.normal(size=d)
+        for size in sizes
+    ]
+    stops = np.cumsum([0, *sizes])
+    groups = [list(range(a, b)) for a, b in itertools.pairwise(stops)]
+    weights = rng.uniform(0.5, 2.0, stops[-1]) if seed % 2 else np.ones(stops[-1])
+    return np.concatenate(parts), weights, groups
+
+
+def random_edges(seed, n, extra):
+    """Edges of a connected graph of n groups, with what merging across them costs."""
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(n)
+    pairs = {tuple(sorted(map(int, pair))) for pair in itertools.pairwise(order)}
+    more = (rng.choice(n, 2, replace=False) for _ in range(n // 2))
+    pairs |= {tuple(sorted(map(int, pair))) for pair in more}
+    return {pair: extra * float(rng.normal()) for pair in sorted(pairs)}
+
+
+@pytest.mark.parametrize("assume_centered", [False, True])
+@pytest.mark.parametrize("epsilon", [1e-5, 0.5])
+@pytest.mark.parametrize("d", [1, 4, 12, 36, 70])
+def test_groups_that_start_with_several_rows(d, epsilon, assume_centered):
+    for seed, n_single in ((2 * d, 4), (2 * d + 1, 4), (d, 0)):
+        X, weights, groups = groups_of_rows(seed, d, n_single, 6)
+        exact = epsilon > 0.1
+        assert_same_merges(X, weights, epsilon, assume_centered, exact, groups)
+
+
+def test_many_groups_that_start_with_several_rows():
+    X, weights, groups = groups_of_rows(0, 3, 0, 40)
+    assert_same_merges(X, weights, 0.5, False, groups=groups)
+
+
+@pytest.mark.parametrize("label_bits", [False, True])
+@pytest.mark.parametrize("assume_centered", [False, True])
+@pytest.mark.parametrize("seed", range(4))
+def test_costs_of_edges_that_join_add_up(seed, assume_centered, label_bits):
+    X, weights, groups = groups_of_rows(seed, 3, 6, 8)
+    edges = random_edges(seed, len(groups), extra=20.0)
+    options = {"edges": edges, "label_bits": label_bits}
+    assert_same_merges(X, weights, 0.5, assume_centered, groups=groups, **options)
+
+
+@pytest.mark.parametrize("assume_centered", [False, True])
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("n_groups", [0, 5])
+def test_merging_without_label_bits(n_groups, seed, assume_centered):
+    X, weights, groups = groups_of_rows(seed, 4, 9, n_groups)
+    options = {"groups": groups, "label_bits": False}
+    assert_same_merges(X, weights, 0.5, assume_centered, **options)
