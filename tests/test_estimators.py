@@ -357,7 +357,7 @@ def assert_finite_for(name, rows, table, y):
     if name == "MICL priors":
         model.set_params(priors="balanced")
     if name == "lifting by rows" and rows in FLAT:
-        with pytest.raises(ValueError, match=r"cannot be made .* that are not flat"):
+        with pytest.raises(ValueError, match="patches that are not flat as filters"):
             model.fit(table)
         return
     model.fit(rows_for(name, table), y)
@@ -560,7 +560,7 @@ def test_distortions_that_cannot_be_squared(settings):
     if settings != {"kernel": "rbf"}:
         for origin in (False, True):
             model = MICLClassifier(1e-300, assume_centered=origin, **settings)
-            with pytest.raises(ValueError, match=r"=1e-300 is too small.*must be more"):
+            with pytest.raises(ValueError, match=r"=1e-300 is too small.*must exceed"):
                 model.fit(X, Y)
     y = np.where(np.arange(len(X)) < 20, 1, 0)
     model = MICLClassifier(1e200, **settings).fit(X, y)
@@ -571,7 +571,7 @@ def test_distortions_that_cannot_be_squared(settings):
 @pytest.mark.parametrize("name", ["MICL", "MICL given", "MICL local"])
 def test_row_too_large_beside_the_training_rows_is_named(name):
     model = fitted(name)
-    with pytest.raises(ValueError, match=r"X holds an entry of 1e\+300, too large"):
+    with pytest.raises(ValueError, match=r"X contains an entry of 1e\+300, too large"):
         model.predict(np.full((1, 6), 1e300))
 
 

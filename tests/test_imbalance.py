@@ -134,7 +134,7 @@ def test_wrong_class_weights_are_named(kind):
 
 def test_parts_of_a_stream_cannot_be_balanced():
     X, y = imbalanced(200)
-    with pytest.raises(ValueError, match="class_weight='balanced' needs all rows"):
+    with pytest.raises(ValueError, match="class_weight='balanced' needs all samples"):
         MICLClassifier(class_weight="balanced").partial_fit(X, y, [0, 1])
     weight = {0: 1.0, 1: 4.0}
     whole = MICLClassifier(class_weight=weight).fit(X, y)

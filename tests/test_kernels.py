@@ -80,7 +80,9 @@ BAD = {
 @pytest.mark.parametrize("kernel", BAD.values(), ids=BAD)
 def test_function_that_gives_no_real_numbers_is_named(kernel):
     model = MICLClassifier(kernel=kernel)
-    with pytest.raises(ValueError, match=r"kernel=.* must give a real number for two"):
+    with pytest.raises(
+        ValueError, match=r"kernel=.* must return a real number for two"
+    ):
         model.fit(X, Y)
 
 

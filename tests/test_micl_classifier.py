@@ -335,7 +335,7 @@ def test_partial_fit_after_another_kernel_starts_again():
 def test_partial_fit_refuses_rows_out_of_reach_of_the_first():
     X, y, _, _ = problem()
     model = MICLClassifier(0.5).partial_fit(X, y, classes=[0, 1, 2])
-    with pytest.raises(ValueError, match="too large beside the training rows"):
+    with pytest.raises(ValueError, match="too large compared with the training"):
         model.partial_fit(1e160 * X, y)
 
 

@@ -40,7 +40,7 @@ def test_what_was_set_in_vain_is_named_once(net, given, said):
     model = net(2, **given)
     ((message, place),) = told(model)
     assert said in message
-    assert "n_layers=0 asks for none" in message
+    assert "n_layers=0 asks for no layers" in message
     assert place == __file__
     assert model.n_iter_ == 0
     assert_array_equal(model.predict_proba(X), net(0).fit(X, Y).predict_proba(X))
@@ -80,4 +80,4 @@ def test_features_that_no_layer_moves_are_named():
 def test_all_layers_are_asked_for_and_there_is_none():
     net = ReduNetClassifier(2, epsilon=1e-3, n_iter_no_change=None)
     ((message, _),) = told(net, *WIDE)
-    assert "no step raises the rate reduction" in message
+    assert "no step increases the rate reduction" in message

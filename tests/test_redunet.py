@@ -120,7 +120,7 @@ def test_warm_start_adds_layers(estimator, wine):
     assert_allclose(warm.rates_["delta_R"], cold.rates_["delta_R"])
     with pytest.raises(ValueError, match=r"n_layers=3 must be at least n_iter_=6"):
         warm.set_params(n_layers=3).fit(X, y)
-    with pytest.raises(ValueError, match="must be the training rows of the last call"):
+    with pytest.raises(ValueError, match="must be those of the last call"):
         warm.set_params(n_layers=8).fit(X[:-1], y[:-1])
 
 

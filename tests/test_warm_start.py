@@ -48,7 +48,7 @@ def net(request):
 def test_other_rows_are_refused(net, other):
     before = net.fit(X, Y, WEIGHTS).transform(X)
     net.set_params(n_layers=2)
-    with pytest.raises(ValueError, match="must be the training rows of the last call"):
+    with pytest.raises(ValueError, match="must be those of the last call"):
         net.fit(*other)
     assert net.n_iter_ == 1
     assert_array_equal(net.transform(X), before)

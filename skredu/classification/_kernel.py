@@ -135,9 +135,9 @@ def kernel_group(
     top = float(np.abs(eigenvalues).max())
     if eigenvalues[0] < -max(floor, 1e-6 * top):
         warn(
-            "The kernel is not positive semi-definite on the training rows: found an "
-            f"eigenvalue {eigenvalues[0]:.3g} beside a largest one of {top:.3g}; "
-            "negative eigenvalues are taken as 0."
+            "The kernel is not positive semi-definite on the training data: found an "
+            f"eigenvalue of {eigenvalues[0]:.3g} and a largest one of {top:.3g}; "
+            "negative eigenvalues are replaced by 0."
         )
     keep = eigenvalues > max(floor, len(K) * eps * top)
     eigenvalues, V = eigenvalues[keep], V[:, keep]
@@ -273,22 +273,22 @@ class Products:
         if values.shape != shape or values.dtype.kind not in "biuf":
             raise ValueError(
                 f"{self._asked} Found an array of shape {values.shape} and type "
-                f"{values.dtype}, for one of shape {shape}."
+                f"{values.dtype} instead of shape {shape}."
             )
         return values.astype(np.float64)
 
     @property
     def _asked(self) -> str:
         return (
-            f"kernel={self.kernel!r} must give a real number for two rows, or a matrix "
-            "of shape (n, m) for arrays of n and m rows."
+            f"kernel={self.kernel!r} must return a real number for two samples, or a "
+            "matrix of shape (n, m) for arrays of n and m samples."
         )
 
     def _checked(self, K: Floats) -> Floats:
         if not np.isfinite(K).all():
             raise ValueError(
-                f"kernel={self.kernel!r} gives products that are not finite: scale "
-                "the rows, or choose other kernel parameters."
+                f"kernel={self.kernel!r} returns products that are not finite: scale "
+                "the samples, or choose other kernel parameters."
             )
         return K
 

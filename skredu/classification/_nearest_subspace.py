@@ -181,9 +181,9 @@ class NearestSubspaceClassifier(ScoringClassifier):
         most = float(xp.finfo(dtype).max) / 4.0 / X.shape[1] ** 0.5
         if max(largest(X), largest(self.means_)) > most:
             raise ValueError(
-                f"X holds an entry of {largest(X):.3g} and means_ one of "
-                f"{largest(self.means_):.3g}: for finite distances {most:.3g} is the "
-                "largest allowed. Scale the rows."
+                f"X contains an entry of {largest(X):.3g} and means_ one of "
+                f"{largest(self.means_):.3g}: distances are finite for entries of at "
+                f"most {most:.3g}. Scale the samples."
             )
         residuals = []
         for j, components in enumerate(self.components_):

@@ -62,8 +62,8 @@ class LinearStream(StreamEstimator):
         for name, now, then in found:
             if not np.array_equal(now, then):
                 raise ValueError(
-                    f"{name} is {now} and was {then} before: between calls of "
-                    "partial_fit it must stay; call fit to start again."
+                    f"{name} is {now} and was {then} before: it must not change "
+                    "between calls of partial_fit. Call fit to start again."
                 )
 
     def _follow(self, stream: dict[str, Any]) -> dict[str, Any]:

@@ -280,7 +280,7 @@ def check_priors(priors: Any, labels: Any) -> Floats | None:
         )
     if not (priors >= 0.0).all() or not np.isclose(priors.sum(), 1.0):
         raise ValueError(
-            "priors must be 0 or more and sum to one, found "
+            "priors must not be negative and must sum to one, found "
             f"{priors.tolist()} with sum {priors.sum():.6g}."
         )
     return priors

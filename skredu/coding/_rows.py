@@ -231,7 +231,7 @@ def codes_of(y: Any, classes: Any) -> Any:
     known = classes[np.minimum(codes, len(classes) - 1)] == y
     if not known.all():
         raise ValueError(
-            f"y holds labels {np.unique(y[~known])!r} that are not in "
+            f"y contains labels {np.unique(y[~known])!r} that are not in "
             f"classes={classes!r}."
         )
     return codes
@@ -407,8 +407,8 @@ def unit_of(X: Any, epsilon: float | None = None) -> float:
         return 1.0
     if epsilon is not None and lengths[0] > reach_of(X) * epsilon:
         raise ValueError(
-            f"epsilon={epsilon} is too small beside rows with entries of "
-            f"{lengths[0]:.3g}: it must be more than {lengths[0] / reach_of(X):.3g}."
+            f"epsilon={epsilon} is too small for samples with entries of "
+            f"{lengths[0]:.3g}: it must exceed {lengths[0] / reach_of(X):.3g}."
         )
     return math.ldexp(1.0, math.frexp(lengths[0])[1] - 1)
 
@@ -422,8 +422,8 @@ def in_unit(X: Any, unit: float) -> Any:
         X = widen(X)
     if largest(X) / unit > float(namespace(X).finfo(X.dtype).max):
         raise ValueError(
-            f"X holds an entry of {largest(X):.3g}, too large beside training rows of "
-            f"about {unit:.3g}: scale the rows."
+            f"X contains an entry of {largest(X):.3g}, too large compared with "
+            f"training samples of about {unit:.3g}: scale the samples."
         )
     return X / unit
 
@@ -432,8 +432,8 @@ def in_reach(epsilon: float, unit: float) -> float:
     """Return a given distortion in a unit of length."""
     if epsilon / unit < SMALLEST_GIVEN:
         raise ValueError(
-            f"epsilon={epsilon} is too small beside the rows: its square must not "
-            "vanish."
+            f"epsilon={epsilon} is too small compared with the samples: its square "
+            "vanishes."
         )
     return min(epsilon / unit, LARGEST_EPSILON)
 
@@ -449,6 +449,6 @@ def check_reach(X: Any, unit: float, length: float) -> None:
     most = 10.0 * reach_of(X) * length
     if size / unit > most:
         raise ValueError(
-            f"X holds an entry of {size:.3g}, too large beside the training rows: "
-            f"allowed are entries of up to {most * unit:.3g}."
+            f"X contains an entry of {size:.3g}, too large compared with the "
+            f"training samples: entries of up to {most * unit:.3g} are allowed."
         )

@@ -1,4 +1,4 @@
-"""Rows on the unit sphere, whatever their size."""
+"""Projection of samples of any magnitude to the unit sphere."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Any
 from skredu._compat import Interval, namespace
 from skredu.coding._linalg import largest, widen
 
-# Lengths and factors on the unit sphere: squares and products of a few stay in range.
+# Range of lengths and factors on the unit sphere, such that products of a few are
+# finite.
 MODERATE = Interval(Real, 1e-50, 1e50, closed="both")
 
 
 def root_mean_square(X: Any, weights: Any = None) -> float:
-    """Root mean square norm of rows, one where all are zero."""
+    """Return the root mean square norm of samples; one if all are zero."""
     xp = namespace(X)
     size = largest(X)
     if size == 0.0:
@@ -25,25 +26,25 @@ def root_mean_square(X: Any, weights: Any = None) -> float:
 
 
 def on_sphere(X: Any, constant: float | None = None) -> Any:
-    """Rows, with a constant behind them, divided by their norms.
+    """Divide samples, with a constant appended if there is one, by their norms.
 
-    Rows of zeros stay where they are.
+    Zeros stay zeros.
     """
     xp, dtype = namespace(X), X.dtype
     if constant is not None:
         limits = xp.finfo(dtype)
         if not limits.smallest_normal < constant < limits.max:
-            X = widen(X)  # trained on rows in double precision
+            X = widen(X)  # fitted to double-precision samples
         place = {"dtype": X.dtype, "device": X.device}
         X = xp.concat([X, xp.full((X.shape[0], 1), constant, **place)], axis=1)
-    # Squares of huge or tiny rows would not stay in range.
+    # The squares of huge or tiny samples would be out of range.
     sizes = xp.max(xp.abs(X), axis=1, keepdims=True)
     X = X / xp.where(sizes > 0, sizes, xp.ones_like(sizes))
     return xp.astype(normalised(X), dtype, copy=False)
 
 
 def normalised(Z: Any) -> Any:
-    """Rows of moderate size divided by their norms; rows of zeros stay."""
+    """Divide samples of moderate magnitude by their norms; zeros stay zeros."""
     xp = namespace(Z)
     norms = xp.sqrt(xp.sum(Z * Z, axis=1, keepdims=True))
     return Z / xp.where(norms > 0, norms, xp.ones_like(norms))

@@ -19,10 +19,10 @@ LEAST_SHARE = 1e-30
 
 TOO_LITTLE = (
     "The weights (sample_weight times class_weight) sum to less than the number of "
-    "classes or a tenth of the number of rows. Weights are numbers of copies, so that "
-    "there would be hardly any rows: they are multiplied to have mean one. Pass "
-    "sample_weight * n / sample_weight.sum(), with the number n of rows of positive "
-    "weight, to have no warning."
+    "classes or a tenth of the number of samples. Weights are numbers of copies, so "
+    "there would be hardly any samples; therefore they are rescaled to have mean one. "
+    "To avoid this warning, pass sample_weight * n / sample_weight.sum(), where n is "
+    "the number of samples with positive weights."
 )
 
 
@@ -55,8 +55,8 @@ def weights_to_add(X: Any, y: Any, weights: Any, class_weight: Any, known: Any) 
     """
     if class_weight == "balanced":
         raise ValueError(
-            "class_weight='balanced' needs all rows at once: give partial_fit a dict "
-            "or sample_weight."
+            "class_weight='balanced' needs all samples at once: pass a dict, or pass "
+            "sample_weight to partial_fit."
         )
     w = _products(y, weights, class_weight, known)
     if w is None:
@@ -88,9 +88,7 @@ def _check_class_weight(class_weight: dict[Any, Any], known: Any) -> None:
     with naming("class_weight"):
         factors = np.array(list(class_weight.values()), np.float64)
         if not (np.isfinite(factors) & (factors >= 0.0)).all():
-            raise ValueError(
-                f"must be finite and 0 or more for every class, found {class_weight}."
-            )
+            raise ValueError(f"must be finite and not negative, found {class_weight}.")
         labels = set(known)
         if not (labels <= set(class_weight) or set(class_weight) <= labels):
             raise ValueError(
@@ -105,7 +103,7 @@ def _in_range(weights: Any, y: Any) -> Any:
     if largest == 0.0:
         raise ValueError(
             "All weights are zero: class_weight times sample_weight must be positive "
-            "for at least one row."
+            "for at least one sample."
         )
     present, shares = weights > 0, weights / largest
     sums, n = float(shares.sum()), int(present.sum())

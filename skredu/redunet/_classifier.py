@@ -126,14 +126,15 @@ class BaseNetClassifier(CodingClassifier, BaseNet):
         given = [n for n in names if getattr(self, n) != defaults[n]]
         if not given:
             return
-        reason = "no layer lowered the leave-one-out loss by 0.001 or more"
+        reason = "no layer reduced the leave-one-out loss by at least 0.001"
         advice = "n_iter_no_change=None keeps all layers"
         if not self._layers:
-            reason, advice = "no step raises the rate reduction", "Take another epsilon"
+            reason = "no step increases the rate reduction"
+            advice = "Try another epsilon"
         shown = [f"{name}={getattr(self, name)!r}" for name in given]
         effect = "has no effect" if len(given) == 1 else "have no effect"
         warn(
-            f"{type(self).__name__} keeps no layer (n_iter_=0), as {reason}: "
+            f"{type(self).__name__} keeps no layer (n_iter_=0), because {reason}: "
             f"{' and '.join(shown)} {effect} on predictions. {advice}; n_layers=0 "
-            "asks for none."
+            "asks for no layers."
         )

@@ -225,7 +225,7 @@ class BaseNet(
             raise ValueError(
                 f"This {type(self).__name__} was fitted by skredu "
                 f"{state.get('_skredu_version', '(unknown version)')}, whose layers "
-                "cannot be read any more: fit it again."
+                "cannot be loaded by this version: fit it again."
             )
         super().__setstate__(state)
 
@@ -365,8 +365,8 @@ class BaseNet(
         """Clean up after the last layer, and warn if there is none."""
         if not self._layers and self.n_layers > 0:
             warn(
-                f"{type(self).__name__} has no layer (n_iter_=0), as no step raises "
-                "the rate reduction of the training rows at "
+                f"{type(self).__name__} has no layer (n_iter_=0), because no step "
+                "increases the rate reduction of the training samples at "
                 f"epsilon={self.epsilon_:.3g}. "
                 "Try another epsilon; n_layers=0 asks for no layers."
             )
@@ -404,8 +404,8 @@ class BaseNet(
         anew = "Call set_params(warm_start=False) to start anew."
         if origin["rows"] != self._origin["rows"]:
             raise ValueError(
-                "X, y and sample_weight must be the training rows of the last call, in "
-                f"the same order, when warm_start=True. {anew}"
+                "X, y and sample_weight must be those of the last call, in the same "
+                f"order, when warm_start=True. {anew}"
             )
         for name, before in self._origin["parameters"].items():
             if not np.array_equal(origin["parameters"][name], before):

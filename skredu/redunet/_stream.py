@@ -100,15 +100,15 @@ class StreamingNet(StreamEstimator):
     def _check_goes_on(self, X: Any, grid: Grid) -> None:
         if self._layers:
             raise ValueError(
-                f"partial_fit needs a model without layers, found n_iter_="
-                f"{self.n_iter_}: call fit with n_layers=0, or start anew."
+                "partial_fit needs a model without layers, found n_iter_="
+                f"{self.n_iter_}: call fit with n_layers=0, or use a new estimator."
             )
         reference = {"attribute": self._reference, "method": "partial_fit"}
         check_same_namespace(X, self, **reference)
         if grid.shape != self.signal_shape_:
             raise ValueError(
-                f"{NAME} is {grid.shape} and was {self.signal_shape_} before: between "
-                "calls of partial_fit it must stay."
+                f"{NAME} is {grid.shape} and was {self.signal_shape_} before: it must "
+                "not change between calls of partial_fit."
             )
 
     def _forget(self) -> None:

@@ -145,6 +145,6 @@ def constant_of(X: Any, weights: Any, scaling: float) -> float:
     if not 0.0 < constant < math.inf:
         raise ValueError(
             f"intercept_scaling={scaling} times the root mean square norm of X must be "
-            f"a positive, finite number, found {constant}: scale the rows."
+            f"a positive, finite number, found {constant}: scale the samples."
         )
     return constant
