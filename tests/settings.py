@@ -4,6 +4,7 @@ import inspect
 import sys
 
 import numpy as np
+import pytest
 
 from skredu import (
     CompressionClustering,
@@ -83,6 +84,23 @@ CLASSIFIERS = (
 )
 SUPERVISED = MICL | SUBSPACES | NETS | MAPS
 ESTIMATORS = SUPERVISED | CLUSTERINGS | LIFTINGS
+
+# Settings beside those that reach the same code, for runs that are to be short.
+FURTHER = {
+    *("MICL frequencies", "MICL priors", "MICL poly", "MICL cosine", "MICL callable"),
+    *("MICL local given", "subspace", "subspace share", "net of spans"),
+    *("invariant net", "signal net that decides", "MCR2 deep", "lifting by rows"),
+    *("clustering", "clustering graph", "clustering number"),
+}
+
+
+def names_of(settings):
+    """Names of settings as parameters of a test; further ones are slow."""
+    return [
+        pytest.param(name, marks=[pytest.mark.slow] if name in FURTHER else [])
+        for name in settings
+    ]
+
 
 METHODS = ("decision_function", "predict_proba", "predict", "transform")
 FITTED = ("epsilon_", "temperature_", "priors_", "labels_", "class_count_", "rates_")

@@ -9,6 +9,7 @@ from sklearn.datasets import load_wine
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(not FOLDER.exists(), reason="needs a checkout"),
     pytest.mark.filterwarnings("ignore:.* has no layer:UserWarning"),
 ]

@@ -15,6 +15,8 @@ from skredu import (
     ReduNetTransformer,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def peak_of(work):
     """Most bytes that were allocated at a time, above those before."""
@@ -84,7 +86,7 @@ def test_memory_of_predict_does_not_grow_with_the_rows(settings, monkeypatch):
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(300, 20)), np.arange(300) % 3
     model = MICLClassifier(**settings).fit(X, y)
-    few, many = rng.normal(size=(2_000, 20)), rng.normal(size=(8_000, 20))
+    few, many = rng.normal(size=(1_000, 20)), rng.normal(size=(4_000, 20))
     model.predict(few)
     # but for the answers, and for validation
     grown = peak_of(lambda: model.predict(many)) - peak_of(lambda: model.predict(few))

@@ -126,11 +126,14 @@ CONTRADICTORY_IF_PAIRWISE = "check_decision_proba_consistency"
 
 def checks():
     """All checks that scikit-learn has for each of the estimators."""
+    seen = set()
     for estimator in ESTIMATORS:
         left_out = [CONTRADICTORY_IF_PAIRWISE] if is_pairwise(estimator) else []
+        marks = [pytest.mark.slow] if type(estimator) in seen else []
+        seen.add(type(estimator))
         for instance, check in estimator_checks_generator(estimator):
             if check_name(check) not in left_out:
-                yield instance, check
+                yield pytest.param(instance, check, marks=marks)
 
 
 # Rows of the checks may need no layer, and have no groups as large as they are asked

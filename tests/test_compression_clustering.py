@@ -86,6 +86,7 @@ def test_at_the_noise_of_rounding_values_cost_what_their_labels_do(m):
     assert_allclose(bits, np.log2(m))
 
 
+@pytest.mark.slow
 def test_subspaces_among_outliers():
     X, y = make_subspaces(
         80, n_features=8, dimensions=(3, 4, 5), n_outliers=60, random_state=0
@@ -180,6 +181,7 @@ def test_epsilon_path(blobs):
 # -- a number of groups ---------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epsilon", ["auto", 0.05, 5.0])
 @pytest.mark.parametrize("n_clusters", [1, 3, 7])
 def test_as_many_groups_as_asked_for(blobs, n_clusters, epsilon):
@@ -194,6 +196,7 @@ def test_distortions_vote_for_blobs(blobs):
     assert adjusted_rand_score(y, model.labels_) > 0.9
 
 
+@pytest.mark.slow
 def test_distortions_without_as_many_large_groups_are_passed_over():
     # At large distortions rows join one by one: two groups of ten are nowhere.
     rng = np.random.default_rng(0)
@@ -356,6 +359,7 @@ def test_bad_parameters_are_named_and_change_nothing(blobs, parameters, message)
     assert model.coding_length_ == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("extra", ["constant", "copy", "sum", "both"])
 def test_features_that_say_nothing_do_not_change_the_choice(extra):
     X = load_iris().data

@@ -25,6 +25,7 @@ from settings import (
     SUBSPACES,
     SUPERVISED,
     answers,
+    names_of,
     problem,
     rows_for,
 )
@@ -46,10 +47,14 @@ VERSION = tuple(int(part) for part in sklearn.__version__.split(".")[:2])
 X, Y = problem()
 NEW, _ = problem(9, seed=1)
 WEIGHED = SUPERVISED | CLUSTERINGS
-every = pytest.mark.parametrize("name", ESTIMATORS)
-every_weighed = pytest.mark.parametrize("name", WEIGHED)
-every_supervised = pytest.mark.parametrize("name", SUPERVISED)
-every_classifier = pytest.mark.parametrize("name", CLASSIFIERS)
+every = pytest.mark.parametrize("name", names_of(ESTIMATORS))
+# but for the choice of a distortion, which takes long
+all_but_one = pytest.mark.parametrize(
+    "name", names_of(n for n in ESTIMATORS if n != "clustering")
+)
+every_weighed = pytest.mark.parametrize("name", names_of(WEIGHED))
+every_supervised = pytest.mark.parametrize("name", names_of(SUPERVISED))
+every_classifier = pytest.mark.parametrize("name", names_of(CLASSIFIERS))
 
 
 def fitted(name, X=X, y=Y, **options):
@@ -153,7 +158,7 @@ ANY_UNIT = [
 ANY_UNIT = [n for n in ANY_UNIT if n not in ("MICL callable", "MICL precomputed")]
 
 
-@pytest.mark.parametrize("name", ANY_UNIT)
+@pytest.mark.parametrize("name", names_of(ANY_UNIT))
 def test_unit_of_rows_does_not_matter(name):
     expected = ask(name, fitted(name))
     for c in few(name, UNITS):
@@ -380,7 +385,7 @@ BY_PLACE = [n for n in BY_PLACE if n != "MICL local given"]
 BY_PLACE += ["subspace affine", "subspace share"]
 
 
-@pytest.mark.parametrize("name", BY_PLACE)
+@pytest.mark.parametrize("name", names_of(BY_PLACE))
 def test_separated_classes_are_told_apart(name):
     table, y = clusters(gap=100.0)
     for c in (1e-150, 1e-8, 1e8, 1e150) if name in ANY_UNIT else ():
@@ -437,7 +442,7 @@ CONTAINERS = {
 }
 
 
-@every
+@all_but_one
 def test_containers_and_memory_orders_do_not_matter(name):
     table, new = rows_for(name, X), rows_for(name, NEW, X)
     expected = answers(clone(ESTIMATORS[name]).fit(table, Y), new)
@@ -548,7 +553,7 @@ def test_wrong_weights_and_labels_are_named(name):
 
 
 @pytest.mark.filterwarnings("ignore:The weights:UserWarning")
-@every_weighed
+@pytest.mark.parametrize("name", names_of(n for n in WEIGHED if n != "clustering"))
 def test_weights_of_any_size_give_finite_answers(name):
     for scale in (1e-12, 1e-3, 1e6):
         model = fitted(name, sample_weight=np.full(len(X), scale))
@@ -619,7 +624,7 @@ def interrupted_anywhere(make, act, new):
             assert_array_equal(value, expected[key], err_msg=key)
 
 
-@every
+@all_but_one
 def test_fit_that_is_interrupted_changes_nothing(name):
     few, new = rows_for(name, X[:12]), rows_for(name, NEW, X[:12])
     model = clone(ESTIMATORS[name])

@@ -43,6 +43,7 @@ def balanced_accuracy(model, **settings):
     return balanced_accuracy_score(new_y, model.predict(new))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ALL)
 def test_balanced_classes_raise_the_balanced_accuracy(kind):
     X, y = imbalanced()

@@ -56,6 +56,7 @@ def test_log_volume_of_full_rank_rows_keeps_twelve_digits(shape):
         assert relative_error(value, exact) < 1e-12
 
 
+@pytest.mark.slow
 def test_log_volume_of_many_null_directions_keeps_twelve_digits():
     W = integer_rows(40, 25, 4)
     for exponent in np.linspace(0, 15, 21):
@@ -63,6 +64,7 @@ def test_log_volume_of_many_null_directions_keeps_twelve_digits():
         assert relative_error(value, exact) < 1e-12
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rank", [1, 4, 40])
 @pytest.mark.parametrize("shape", [(200, 150), (150, 200)])
 def test_log_volume_of_large_rank_deficient_rows_keeps_twelve_digits(shape, rank):

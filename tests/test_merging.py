@@ -118,6 +118,7 @@ def test_only_neighbours_merge(seed, assume_centered):
     assert_same_merges(X, weights, epsilon, assume_centered, pairs)
 
 
+@pytest.mark.slow
 def test_no_table_of_pairs_is_held():
     X = np.random.default_rng(0).normal(size=(2000, 2))
     tracemalloc.start()

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from settings import limit
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.metrics import make_scorer
@@ -17,7 +18,6 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skredu import metrics
 from skredu.datasets import make_gaussians_on_sphere, make_subspaces
 from skredu.metrics import (
     class_similarity,
@@ -243,7 +243,7 @@ def test_class_similarity_in_blocks(monkeypatch):
     X, y = rows_and_labels(n=50)
     whole = class_similarity(X, y)
     for block in (1, 50, 120, 2500):
-        monkeypatch.setattr(metrics, "BLOCK", block)
+        limit(monkeypatch, BLOCK=block)
         assert_allclose(class_similarity(X, y), whole, rtol=1e-13)
 
 

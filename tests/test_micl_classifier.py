@@ -491,6 +491,7 @@ def test_coding_lengths_of_the_classes_are_public_coding_lengths():
 # -- the choice -----------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_chosen_distortion_is_near_the_best_of_a_grid_search():
     X, y, _, _ = problem(300, 8, seed=5)
     order = np.random.default_rng(0).permutation(300)

@@ -133,6 +133,7 @@ def test_new_rows_pass_a_layer_as_the_formula_says(case, weights, membership):
     assert_allclose(net.transform(problem.new), expected, atol=1e-11)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("membership", MEMBERSHIPS)
 @pytest.mark.parametrize("case", list(CASES)[:4])
 def test_fifty_layers(case, membership):

@@ -10,6 +10,8 @@ from skredu import CompressionClustering
 from skredu.datasets import make_subspaces
 from skredu.rates import partition_coding_length
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def iris():

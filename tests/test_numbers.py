@@ -236,6 +236,7 @@ def test_column_of_labels_is_refused_and_one_of_memberships_is_not():
     assert_allclose(value, 0.0, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_memory_of_neighbours_does_not_grow_as_weights_fall():
     rows, y = np.random.default_rng(0).normal(size=(2000, 10)), np.arange(2000) % 2
     model = MICLClassifier(1.0, n_neighbors=5)
@@ -268,6 +269,7 @@ def test_distortion_out_of_reach_is_named_with_what_is_allowed(kind, epsilon):
         kind(epsilon=epsilon).fit(X, Y)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epsilon", [1e-50, 1e-20, 1e-8, 1e8, 1e50])
 @pytest.mark.parametrize("step", ["relative", "published"])
 @pytest.mark.parametrize("kind", NETS)

@@ -11,7 +11,7 @@ import pickles
 import pytest
 import skops.io
 from numpy.testing import assert_allclose, assert_array_equal
-from settings import ESTIMATORS, LIFTINGS, answers, problem, rows_for
+from settings import ESTIMATORS, LIFTINGS, answers, names_of, problem, rows_for
 from sklearn.base import clone
 from sklearn.exceptions import InconsistentVersionWarning, NotFittedError
 
@@ -21,7 +21,7 @@ from skredu import MICLClassifier
 pytestmark = pytest.mark.filterwarnings("ignore:Layer . has not converged")
 X, Y = problem()
 NAMED = np.array(["a", "b", "c"])[Y]
-every = pytest.mark.parametrize("name", ESTIMATORS)
+every = pytest.mark.parametrize("name", names_of(ESTIMATORS))
 
 
 def fitted(name, dtype=float, n=36):
@@ -72,7 +72,9 @@ def test_estimator_that_is_not_fitted_is_copied(name):
     assert set(vars(copy)) == set(copy.get_params())
 
 
-@pytest.mark.parametrize("name", [n for n in ESTIMATORS if n != "MICL callable"])
+@pytest.mark.parametrize(
+    "name", names_of(n for n in ESTIMATORS if n != "MICL callable")
+)
 def test_skops_needs_trust_in_the_estimator_alone(name):
     for dtype in (np.float64, np.float32):
         model, table = fitted(name, dtype)

@@ -18,6 +18,8 @@ from skredu import (
 )
 from skredu.datasets import make_gaussians_on_sphere, make_subspaces
 
+pytestmark = pytest.mark.slow
+
 CLASSIFIERS = {
     "linear": MICLClassifier(),
     "given epsilon": MICLClassifier(1.0),
@@ -123,14 +125,14 @@ def test_rows_told_apart_without_an_error_do_not_make_certain():
 
 def test_many_classes_take_little_memory():
     rng = np.random.default_rng(0)
-    y = np.repeat(np.arange(1000), 3)
-    X = 3.0 * rng.normal(size=(1000, 10))[y] + rng.normal(size=(3000, 10))
+    y = np.repeat(np.arange(500), 3)
+    X = 3.0 * rng.normal(size=(500, 10))[y] + rng.normal(size=(1500, 10))
     for epsilon in ("auto", 1.0):
         tracemalloc.start()
         model = MICLClassifier(epsilon).fit(X, y)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-        assert peak < 300 * 2**20
+        assert peak < 75 * 2**20
         assert model.score(X, y) > 0.9
         assert log_loss(y, model.predict_proba(X)) < 1.0
 
@@ -198,8 +200,15 @@ def test_decisions_are_bits_relative_to_all_classes(kind):
     assert_array_equal(bits.argmax(axis=1), model.predict(X))
 
 
-@pytest.mark.parametrize("method", ["isotonic", "sigmoid"])
-@pytest.mark.parametrize("kind", ["linear", "rbf", "local", "net"])
+@pytest.mark.parametrize(
+    ("kind", "method"),
+    [
+        ("linear", "isotonic"),
+        ("rbf", "sigmoid"),
+        ("net", "isotonic"),
+        ("net", "sigmoid"),
+    ],
+)
 def test_columns_of_decisions_can_be_calibrated(kind, method):
     X, y = load_iris(return_X_y=True)
     model = CalibratedClassifierCV(CLASSIFIERS[kind], method=method, ensemble=False)

@@ -48,6 +48,7 @@ def test_clustering_reports_its_steps_and_parts_of_the_merges(X, n):
     np.testing.assert_array_equal(model.labels_, expected.labels_)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_clusters", [None, 3])
 def test_clustering_reports_distortions_and_rounds_of_the_search(X, n_clusters):
     watcher = Watcher()

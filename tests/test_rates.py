@@ -64,6 +64,7 @@ def assert_as_exact(name, X, y, rtol=1e-12, **options):
     assert type(value) is float
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("name", SCALARS)
 def test_values_keep_twelve_digits_at_every_rank(name, shape):

@@ -44,6 +44,7 @@ def every_layer(estimator, **settings):
 # -- the published network ------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("n_classes", "optimum"), [(2, 0.8756), (3, pytest.approx(1.8798, abs=1e-3))]
 )

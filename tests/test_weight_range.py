@@ -7,6 +7,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from skredu import CompressionClustering
 from skredu.rates import partition_coding_length
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(0)
 N = 24
 X = RNG.normal(size=(N, 2)) + 6.0 * np.array([[0, 0], [1, 0], [0, 1]])[np.arange(N) % 3]
