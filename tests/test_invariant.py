@@ -299,3 +299,15 @@ def test_a_layer_holds_what_its_documentation_says(n_channels, n):
     a_class = F * C * C * (16 + 8) if n_j >= C else F * C * n_j * 16 + F * n_j * 8
     expected = F * C * C * 16 + 3 * a_class
     assert expected <= bytes_of(net) < expected + 1500
+
+
+def test_single_precision_chooses_the_distortion_of_double_precision():
+    """Rows with different weights leave less behind than single precision resolves."""
+    rng = np.random.default_rng(0)
+    y = np.arange(90) % 4
+    X = rng.normal(size=(4, 60))[y] + 1.5 * rng.normal(size=(90, 60))
+    weights = rng.uniform(0.2, 3.0, 90)
+    model = InvariantReduNetClassifier(0, signal_shape=(4, 5))
+    double = model.fit(X, y, weights).epsilon_
+    single = model.fit(X.astype(np.float32), y, weights).epsilon_
+    assert_allclose(single, double, rtol=1e-6)
