@@ -125,14 +125,14 @@ def test_rows_told_apart_without_an_error_do_not_make_certain():
 
 def test_many_classes_take_little_memory():
     rng = np.random.default_rng(0)
-    y = np.repeat(np.arange(500), 3)
-    X = 3.0 * rng.normal(size=(500, 10))[y] + rng.normal(size=(1500, 10))
+    y = np.repeat(np.arange(1000), 3)
+    X = 3.0 * rng.normal(size=(1000, 10))[y] + rng.normal(size=(3000, 10))
     for epsilon in ("auto", 1.0):
         tracemalloc.start()
         model = MICLClassifier(epsilon).fit(X, y)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-        assert peak < 75 * 2**20
+        assert peak < 300 * 2**20
         assert model.score(X, y) > 0.9
         assert log_loss(y, model.predict_proba(X)) < 1.0
 
