@@ -1,4 +1,4 @@
-"""Learn from data by compression, the scikit-learn way."""
+"""Scikit-learn estimators that learn from data by compression."""
 
 from typing import TYPE_CHECKING
 
@@ -37,7 +37,7 @@ __all__ = [
     "rates",
 ]
 
-# Who clusters need not wait for networks to be imported.
+# Importing the clustering need not import the networks.
 __getattr__ = lazy(
     __name__,
     {
@@ -51,7 +51,7 @@ __getattr__ = lazy(
         "PolarTransformer": "lifting",
         "ReduNetClassifier": "redunet",
         "ReduNetTransformer": "redunet",
-        # The type of signals that liftings return: pickles name it, nobody calls it.
+        # The type of the signals that liftings return, which pickles refer to.
         "Signals": "lifting",
     },
     modules=frozenset({"datasets", "metrics", "plotting", "rates"}),

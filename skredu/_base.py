@@ -1,4 +1,4 @@
-"""What all estimators of skredu share."""
+"""Base classes of all estimators of skredu."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from skredu._checks import check_number
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
-# Raised whenever fitted attributes change so that pickles of before cannot be used.
+# Increased whenever fitted attributes change such that earlier pickles cannot be used.
 LAYOUT = 2
 
 
@@ -33,7 +33,7 @@ def all_or_nothing(method: Method) -> Method:
         try:
             return method(self, *args, **kwargs)
         except BaseException:
-            self.__dict__ = before  # one step, which nothing can interrupt
+            self.__dict__ = before  # an atomic step, which cannot be interrupted
             raise
 
     return cast(Method, call)
@@ -48,7 +48,7 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
 
 
 def _is_ours(module: str) -> bool:
-    """Whether users did not write a module."""
+    """Return whether a module is part of skredu or runs its callbacks."""
     return module.startswith(("skredu.", "sklearn.callback."))
 
 
@@ -56,32 +56,32 @@ class SkreduEstimator(BaseEstimator):
     """Base class with a documentation link and checks of parameters and pickles."""
 
     _doc_link_module = "skredu"
-    # Not {estimator_module}: pages are named after the package, not its folders.
+    # The pages are named after the package, so {estimator_module} is not used.
     _doc_link_template = (
         "https://skredu.readthedocs.io/en/stable/generated/skredu.{estimator_name}.html"
     )
 
     def _validate_params(self) -> None:
-        """Check all parameters; floats must be able to hold the numbers."""
+        """Validate all parameters; numbers must be in the range of floats."""
         super()._validate_params()
         for name, value in self.get_params(deep=False).items():
             if "boolean" not in self._parameter_constraints.get(name, ["boolean"]):
                 check_number(value, f"{name} of {type(self).__name__}")
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the state with the version and the layout that it was written in."""
+        """Return the state with the version and the layout of the fitted attributes."""
         from skredu import __version__
 
         written = {"_skredu_version": __version__, "_skredu_layout": LAYOUT}
         return {**super().__getstate__(), **written}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore the state; warn if another version wrote it.
+        """Restore the state, with a warning if another version wrote it.
 
         Raises
         ------
         ValueError
-            If its fitted attributes are those of another layout.
+            If its fitted attributes have another layout.
         """
         from skredu import __version__
 
@@ -90,9 +90,9 @@ class SkreduEstimator(BaseEstimator):
         layout = state.pop("_skredu_layout", 1)
         if layout != LAYOUT and "n_features_in_" in state:
             raise ValueError(
-                f"This {type(self).__name__} was pickled by skredu {written_by} with "
-                f"fitted attributes of layout {layout}, which this version, "
-                f"{__version__}, cannot use (it uses {LAYOUT}): fit it again."
+                f"This {type(self).__name__} was pickled by skredu {written_by}, whose "
+                f"fitted attributes have layout {layout}. This version, {__version__}, "
+                f"needs layout {LAYOUT}: fit it again."
             )
         if written_by != __version__:
             warnings.warn(
@@ -107,7 +107,7 @@ class SkreduEstimator(BaseEstimator):
 
 
 class StreamEstimator(SkreduEstimator):
-    """Base class of estimators whose `partial_fit` only adds rows.
+    """Base class of estimators whose `partial_fit` only adds samples.
 
     Attributes that follow from all rows so far are computed on first access. They are
     kept as ``found`` together with the rows, in the dict ``_stream`` that every call
@@ -119,9 +119,9 @@ class StreamEstimator(SkreduEstimator):
 
     @abstractmethod
     def _follow(self, stream: dict[str, Any]) -> dict[str, Any]:
-        """Compute the attributes that follow from the rows of a stream."""
+        """Compute the attributes that depend on all samples of a stream."""
 
-    if not TYPE_CHECKING:  # or every attribute would be known
+    if not TYPE_CHECKING:  # otherwise type checkers would accept any attribute
 
         def __getattr__(self, name: str) -> Any:
             stream = vars(self).get("_stream")

@@ -21,16 +21,15 @@ from skredu._compat import (
     to_numpy,
 )
 
-# Row sums of memberships may differ from one by this much (single precision, printed
-# tables).
+# Tolerance of the row sums of memberships (for single precision and printed tables).
 MEMBERSHIP_TOLERANCE = 1e-4
-# Beginnings of the names of types whose values NumPy would take for numbers.
+# Prefixes of the names of types that NumPy would convert to numbers.
 TIMES = ("date", "time", "duration", "period")
 
 
 @contextmanager
 def naming(name: str) -> Iterator[None]:
-    """Turn whatever a check raises into a ValueError that names the argument."""
+    """Convert exceptions of a check to a ValueError that names the argument."""
     try:
         yield
     except (OverflowError, TypeError, ValueError) as error:
@@ -41,7 +40,7 @@ def check_rows(estimator: Any, X: Any, *y: Any, reset: bool = True) -> Any:
     """Validate rows, and labels if given, for an estimator."""
     check_numbers(X, "X")
     try:
-        with np.errstate(all="ignore"):  # conversions, and sums of what is not finite
+        with np.errstate(all="ignore"):  # conversions, and sums of non-finite values
             return validate_data(estimator, X, *y, reset=reset, dtype=float_dtypes(X))
     except OverflowError as error:
         which = "X or y" if y else "X"
@@ -57,7 +56,7 @@ def check_training(
         if reset or to_numpy(y).dtype.kind == "O":  # otherwise the classes are known
             check_classification_targets(y)
     except TypeError as error:
-        raise ValueError(f"y must hold labels of one kind that sorts: {error}.") from (
+        raise ValueError(f"y must contain labels that can be sorted: {error}.") from (
             error
         )
     return X, to_numpy(y), check_weights(sample_weight, X)
@@ -66,10 +65,10 @@ def check_training(
 def check_range(
     weights: Any, low: float = 1e-50, high: float = 1e50, *, where: str = ""
 ) -> Any:
-    """Return weights, or None for None; refuse positive ones outside of a range.
+    """Return the weights if all positive ones are in a range; None stays None.
 
-    By default the range is one in which products and quotients of weights with other
-    numbers do not overflow. ``where`` tells users where the range holds.
+    The default range ensures that products and quotients of weights with other numbers
+    do not overflow. ``where`` is added to the message to state where the range applies.
     """
     if weights is None:
         return None
@@ -85,14 +84,14 @@ def check_range(
 
 
 def is_integer(value: Any) -> bool:
-    """Whether a value is an integer; bools and times are not."""
+    """Return whether a value is an integer; bools and times are not."""
     return isinstance(value, numbers.Integral) and not _only_looks_real(value)
 
 
 def check_integer(
     value: Any, name: str, low: float = -math.inf, high: float = math.inf
 ) -> int:
-    """Return a value as an int; refuse what is not an integer in a range."""
+    """Return a value as an int if it is an integer in a range."""
     if not is_integer(value) or not low <= value <= high:
         allowed = "" if low == -math.inf else f" of at least {low}"
         allowed = allowed if high == math.inf else f" from {low} to {high}"
@@ -101,7 +100,7 @@ def check_integer(
 
 
 def _only_looks_real(value: Any) -> bool:
-    """Whether a value is a bool or a time, which are integers to Python."""
+    """Return whether a value is a bool or a time, which are integers to Python."""
     return isinstance(value, bool | np.timedelta64)
 
 
@@ -115,12 +114,12 @@ def as_float(value: Any) -> float:
 
 
 def check_number(value: Any, name: str) -> None:
-    """Refuse bools, and numbers that a float cannot hold."""
+    """Raise an error for bools and for numbers out of the range of floats."""
     if isinstance(value, bool):
         raise ValueError(f"{name} must be a number, not a bool, found {value}.")
     if isinstance(value, numbers.Real) and math.isnan(as_float(value)):
         raise ValueError(
-            f"{name} must be a number that a float can hold, found {_shown(value)}."
+            f"{name} must be in the range of floats, found {_shown(value)}."
         )
 
 
@@ -138,7 +137,7 @@ def check_numbers(values: Any, name: str, *, times: bool = False) -> None:
     frame = getattr(values, "dtypes", ())
     for found in [values.dtype] if hasattr(values, "dtype") else frame:
         if str(found).lower().startswith(TIMES):
-            raise ValueError(f"{name} must hold real numbers, found {found}.")
+            raise ValueError(f"{name} must contain real numbers, found {found}.")
 
 
 def rows_and_weights(X: Any, weights: Any, name: str = "X") -> tuple[Any, Any]:
@@ -199,7 +198,7 @@ def _shown(value: Any) -> str:
 
 
 def memberships(y: Any, X: Any) -> Any:
-    """Return labels as integers from 0, or memberships (n, k), where ``X`` lives."""
+    """Return labels as integers, or memberships (n, k), on the device of ``X``."""
     with naming("y"):
         check_numbers(y, "y", times=True)
         if not isinstance(y, type(X)):
@@ -213,7 +212,7 @@ def memberships(y: Any, X: Any) -> Any:
             if y.shape[1] != 1:
                 raise
             raise ValueError(
-                f"{error} (An array of shape (n, 1) holds memberships in one group; "
+                f"{error} (An array of shape (n, 1) contains memberships in one group; "
                 "labels have shape (n,): pass y.ravel().)"
             ) from error
 
@@ -227,8 +226,8 @@ def _memberships(Pi: Any, X: Any) -> Any:
     smallest, off = float(xp.min(Pi)), float(xp.max(xp.abs(sums - 1.0)))
     if smallest < 0.0 or off > MEMBERSHIP_TOLERANCE:
         raise ValueError(
-            "memberships must be 0 or more and sum to one in every row, found a "
-            f"smallest entry of {smallest:.3g} and a row sum off by {off:.3g}."
+            "memberships must not be negative and must sum to one in every row, found "
+            f"a smallest entry of {smallest:.3g} and a row sum off by {off:.3g}."
         )
     return Pi / sums[:, None]
 
@@ -247,7 +246,7 @@ def _integer_labels(labels: Any, X: Any) -> Any:
     try:
         integers = xp.unique_inverse(labels)[1]
     except TypeError as error:
-        raise ValueError(f"labels must be of one kind that sorts: {error}.") from error
+        raise ValueError(f"labels must be sortable: {error}.") from error
     return move_to(X, xp.reshape(integers, (X.shape[0],)))[0]
 
 
@@ -263,7 +262,7 @@ def _missing(labels: Any) -> list[Any]:
 
 
 def _is_nan(label: Any) -> bool:
-    """Whether a label differs from itself; NA of pandas raises an error if asked."""
+    """Return whether a label differs from itself; NA of pandas cannot be compared."""
     try:
         return bool(label != label)  # noqa: PLR0124
     except TypeError:

@@ -1,4 +1,4 @@
-"""The only file that knows private or version-dependent names of other packages."""
+"""The only file that uses private or version-dependent names of other packages."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ try:
     from sklearn.callback._callback_support import callback_management_context
 
     FIT_FRAMES = 3  # of `fit` itself, of what watches it and of `all_or_nothing`
-except ImportError:  # scikit-learn < 1.9: nobody watches
+except ImportError:  # scikit-learn < 1.9 has no callbacks
     FIT_FRAMES = 2
     callback_management_context = nullcontext
 
@@ -46,9 +46,9 @@ except ImportError:  # scikit-learn < 1.9: nobody watches
             return _Unwatched()
 
 
-# Whether estimators say that they support the array API. Before scikit-learn 1.9 that
-# means that classes live beside the rows, which words cannot; and no version dispatches
-# with an older SciPy.
+# Whether estimators declare support for the array API. Before scikit-learn 1.9, classes
+# had to be arrays of the namespace of the samples, which strings cannot be, and no
+# version dispatches with an older SciPy.
 ARRAY_API_SUPPORT = hasattr(_array_api, "check_same_namespace") and (
     tuple(int(part) for part in scipy.__version__.split(".")[:2]) >= (1, 14)
 )
@@ -75,10 +75,10 @@ __all__ = [
 
 
 class Interval(_Interval):
-    """Interval that knows any real number: fractions, and those of half precision."""
+    """Interval that accepts any real number, such as fractions and half precision."""
 
     def __contains__(self, value: Any) -> bool:
-        if isinstance(value, np.timedelta64):  # taken for an integer
+        if isinstance(value, np.timedelta64):  # would be treated as an integer
             return False
         try:
             number = value if isinstance(value, Integral) else float(value)
@@ -91,11 +91,11 @@ NUMPY = (np.ndarray, np.generic)
 
 
 def namespace(*arrays: Any) -> Any:
-    """Array namespace of the arrays: plain NumPy unless dispatch finds another."""
+    """Return the namespace of arrays, which is NumPy without array API dispatch."""
     for array in arrays:
         if not isinstance(array, NUMPY):
             break
-    else:  # scikit-learn takes longer to say so than small products do
+    else:  # the check of scikit-learn takes longer than small products
         return np
     xp, dispatched = _array_api.get_namespace(*arrays)
     if xp.__name__.endswith("array_api_compat.numpy"):
@@ -104,25 +104,25 @@ def namespace(*arrays: Any) -> Any:
 
 
 def at_least(X: Any, bound: float) -> Any:
-    """Raise entries below the bound to it (NumPy 2.0 has no ``clip(min=)``)."""
+    """Replace entries below the bound by it (NumPy 2.0 has no ``clip(min=)``)."""
     xp = namespace(X)
     return xp.maximum(X, bound if xp is np else xp.full_like(X, bound))
 
 
 def count(truths: Any) -> int:
-    """Count what is true (``count_nonzero`` is young in the array API)."""
+    """Count true entries (``count_nonzero`` is new in the array API)."""
     xp = namespace(truths)
     return int(xp.sum(xp.astype(truths, xp.int64)))
 
 
 def float_dtypes(X: Any) -> list[Any]:
-    """Floating types kept as they are; anything else becomes the first one."""
+    """Return the floating types to keep; all others are converted to the first one."""
     xp = namespace(X)
     return [xp.float64, xp.float32]
 
 
 def move_to(reference: Any, *arrays: Any) -> tuple[Any, ...]:
-    """Arrays in the namespace and on the device of ``reference``."""
+    """Return arrays in the namespace and on the device of ``reference``."""
     xp = namespace(reference)
     if xp is np:
         return tuple(None if a is None else np.asarray(a) for a in arrays)
@@ -136,7 +136,7 @@ def move_to(reference: Any, *arrays: Any) -> tuple[Any, ...]:
 
 
 def to_numpy(array: Any) -> Any:
-    """NumPy array with the values of an array of any namespace or device."""
+    """Return an array of any namespace and device as a NumPy array."""
     xp, _ = _array_api.get_namespace(array)
     return np.asarray(_array_api._convert_to_numpy(array, xp))
 
@@ -144,7 +144,7 @@ def to_numpy(array: Any) -> Any:
 def check_same_namespace(
     X: Any, estimator: Any, *, attribute: str, method: str
 ) -> None:
-    """Refuse rows from another namespace or device than the fitted arrays."""
+    """Raise an error if namespace or device of samples and fitted arrays differ."""
     if hasattr(_array_api, "check_same_namespace"):  # scikit-learn >= 1.9
         _array_api.check_same_namespace(
             X, estimator, attribute=attribute, method=method

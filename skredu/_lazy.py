@@ -1,4 +1,4 @@
-"""Names that are loaded on first use."""
+"""Names that are imported on first use."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from typing import Any
 def lazy(
     package: str, homes: dict[str, str], modules: frozenset[str] = frozenset()
 ) -> Callable[[str], Any]:
-    """Return the ``__getattr__`` of a package whose names live in modules of it.
+    """Return the ``__getattr__`` of a package that imports its names on first use.
 
     Parameters
     ----------
     package : str
+        Name of the package.
     homes : dict of str to str
-        Module, below the package, of each name.
+        Submodule of the package that defines each name.
     modules : frozenset of str, default=frozenset()
-        Modules of the package that are names themselves.
+        Submodules that are public names themselves.
     """
 
     def load(name: str) -> Any:

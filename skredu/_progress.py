@@ -1,7 +1,8 @@
-"""Progress of a fit: the only code that speaks scikit-learn's callback protocol.
+"""Progress of a fit. This is the only file that uses the callback protocol.
 
-A fit is a task that has tasks, which may have tasks again. Callbacks hear when each of
-them begins and ends, and may ask the fit to stop when one ends.
+A fit is a task that consists of tasks, which may consist of tasks again. Callbacks of
+scikit-learn are called when a task begins and when it ends, and may ask the fit to stop
+when a task ends.
 """
 
 from __future__ import annotations
@@ -13,23 +14,23 @@ from typing import Any
 
 from skredu._compat import callback_management_context
 
-# A loop of more steps than this is reported in this many tasks.
+# Largest number of tasks in which a loop is reported.
 MAX_TASKS = 100
 
 Fitted = Callable[[], dict[str, Any]]
 
 
 class Progress:
-    """A task of a fit, from which the tasks within it are begun.
+    """A task of a fit, which starts the tasks within it.
 
     Parameters
     ----------
     context : CallbackContext
-        What scikit-learn knows about the task.
+        Context of the task in the callback protocol.
     data : dict of str to Any
-        What the hooks of callbacks get: the estimator, ``X``, ``y`` and the like.
+        Arguments of the hooks of callbacks: the estimator, ``X``, ``y`` etc.
     fit : Progress, default=None
-        The task of the whole fit; None for that task itself.
+        The task of the whole fit; None if this is that task.
     """
 
     def __init__(
@@ -48,17 +49,17 @@ class Progress:
     def task(
         self, name: str, n_tasks: int | None = 0, *, fitted: Fitted | None = None
     ) -> Iterator[Progress]:
-        """Report one task: it begins and ends with the ``with`` block.
+        """Report one task, which begins and ends with the ``with`` block.
 
         Parameters
         ----------
         name : str
             Name of the task.
         n_tasks : int or None, default=0
-            Largest number of tasks within it; None where it is not known.
+            Largest number of tasks within it; None if it is unknown.
         fitted : callable, default=None
             Returns the attributes that a copy of the estimator needs to predict or
-            transform at the end of the task; None where it cannot yet.
+            transform at the end of the task; None if this is not possible yet.
         """
         context = self._context.subcontext(task_name=name, max_subtasks=n_tasks)
         context.call_on_fit_task_begin(**self._data)
@@ -67,22 +68,22 @@ class Progress:
             self._fit._stopped = True
 
     def done(self, name: str) -> bool:
-        """Report a task that has just been done; return whether to stop."""
+        """Report a task that has just been completed; return whether to stop."""
         with self.task(name):
             pass
         return self.stopped
 
     def follow(self, name: str, steps: Iterable[Any], n_steps: int) -> Iterator[Any]:
-        """Report a loop as one task, in which up to a hundred tasks have equal shares.
+        """Report a loop as one task, which consists of at most a hundred equal tasks.
 
-        The loop goes on when a callback asks to stop; see ``stopped`` after it.
+        The loop continues if a callback asks to stop; check ``stopped`` after it.
 
         Parameters
         ----------
         name : str
             Name of the task. The tasks within it are named "steps".
         steps : iterable
-            What to loop over.
+            The steps of the loop.
         n_steps : int
             Number of steps.
         """
@@ -95,7 +96,7 @@ class Progress:
 
 
 class _Nobody:
-    """Context of a fit that is not watched."""
+    """Context of a fit without callbacks."""
 
     def subcontext(self, **_: Any) -> _Nobody:
         return self
@@ -107,7 +108,7 @@ class _Nobody:
         return False
 
 
-# For functions that may be called outside of a fit.
+# Default of functions that may be called outside of a fit.
 UNWATCHED = Progress(_Nobody(), {})
 
 
@@ -115,16 +116,16 @@ UNWATCHED = Progress(_Nobody(), {})
 def watched(
     estimator: Any, n_tasks: int | None = None, **data: Any
 ) -> Iterator[Progress]:
-    """Let callbacks watch a fit: it begins and ends with the ``with`` block.
+    """Let callbacks observe a fit, which begins and ends with the ``with`` block.
 
     Parameters
     ----------
     estimator : CallbackSupportMixin
         The estimator, which is fitted when the block ends.
     n_tasks : int, default=None
-        Largest number of tasks within the fit; None where it is not known.
+        Largest number of tasks within the fit; None if it is unknown.
     **data : Any
-        ``X``, ``y`` and what else callbacks may ask for.
+        ``X``, ``y`` and other data that callbacks may need.
     """
     if not hasattr(estimator, "_init_callback_context"):  # scikit-learn < 1.9
         yield UNWATCHED
@@ -147,7 +148,7 @@ class OldProgress:
     n_tasks : int
         Number of subtasks.
     **data : Any
-        ``X``, ``y`` and what else callbacks may ask for.
+        ``X``, ``y`` and other data that callbacks may need.
     """
 
     def __init__(self, estimator: Any, n_tasks: int, **data: Any) -> None:

@@ -115,7 +115,7 @@ def test_odd_arguments_are_refused_by_name(model, name):
 
 @pytest.mark.parametrize("model", [ConvolutionalLifting(2), PolarTransformer()])
 def test_times_are_no_rows(model):
-    with pytest.raises(ValueError, match="X must hold real numbers"):
+    with pytest.raises(ValueError, match="X must contain real numbers"):
         model.fit(DATES)
 
 

@@ -78,23 +78,23 @@ TIMES = {
 @pytest.mark.parametrize("rows", TIMES.values(), ids=TIMES)
 @ESTIMATOR
 def test_times_are_no_rows(estimator, rows):
-    with pytest.raises(ValueError, match=r"X must hold real numbers, found"):
+    with pytest.raises(ValueError, match=r"X must contain real numbers, found"):
         estimator.fit(rows, Y)
 
 
 @pytest.mark.parametrize("rows", TIMES.values(), ids=TIMES)
 def test_times_are_no_rows_of_functions(rows):
-    with pytest.raises(ValueError, match=r"X must hold real numbers, found"):
+    with pytest.raises(ValueError, match=r"X must contain real numbers, found"):
         rates.coding_length(rows, epsilon=1.0)
-    with pytest.raises(ValueError, match=r"X must hold real numbers, found"):
+    with pytest.raises(ValueError, match=r"X must contain real numbers, found"):
         metrics.class_similarity(rows, Y)
 
 
 def test_times_are_no_weights():
     weights = np.full(20, np.timedelta64(1, "D"))
-    with pytest.raises(ValueError, match=r"sample_weight must hold real numbers"):
+    with pytest.raises(ValueError, match=r"sample_weight must contain real numbers"):
         MICLClassifier().fit(X, Y, sample_weight=weights)
-    with pytest.raises(ValueError, match=r"weights must hold real numbers"):
+    with pytest.raises(ValueError, match=r"weights must contain real numbers"):
         rates.coding_rate(X, epsilon=1.0, weights=weights)
 
 
@@ -191,7 +191,7 @@ def test_integers_that_no_float_holds_are_no_rows(estimator):
 def test_labels_that_do_not_sort_are_named():
     y = np.array(["a", *range(19)], dtype=object)
     for estimator in (MICLClassifier(), ReduNetClassifier(1), MCR2Transformer()):
-        with pytest.raises(ValueError, match=r"y must hold labels of one kind"):
+        with pytest.raises(ValueError, match=r"y must contain labels that can"):
             estimator.fit(X, y)
 
 
