@@ -59,7 +59,8 @@ class NearestSubspaceClassifier(ScoringClassifier):
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the features, where ``X`` has string names.
+        Names of features seen during fit. Defined only when ``X`` has feature names
+        that are all strings.
 
     See Also
     --------

@@ -111,7 +111,8 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the features, where ``X`` has string names.
+        Names of features seen during fit. Defined only when ``X`` has feature names
+        that are all strings.
 
     See Also
     --------
@@ -233,12 +234,12 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows.
+            The input samples.
         y : None
-            Not used; there by convention.
+            Not used, present here for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None
-            Number of copies of each row; fractions are allowed, zero means absent.
-            With ``epsilon="auto"`` only their ratios count.
+            Number of copies of each sample; fractions are allowed, and zero means
+            absent. With ``epsilon="auto"`` only their ratios count.
 
         Returns
         -------
@@ -248,7 +249,7 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
         Raises
         ------
         ValueError
-            If a parameter or an array is out of range.
+            If a parameter or an array is invalid.
         """
         given = self._check(X, sample_weight)
         data = given.evened() if isinstance(self.epsilon, str) else given
@@ -280,7 +281,7 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows.
+            The input samples.
 
         Returns
         -------
@@ -290,7 +291,7 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
         Raises
         ------
         ValueError
-            If ``X`` does not fit the training rows.
+            If ``X`` is inconsistent with the training data.
         """
         check_is_fitted(self)
         X = check_rows(self, X, reset=False)
@@ -361,7 +362,7 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows.
+            The input samples.
         epsilons : array-like of shape (n_epsilons,), default=None
             Distortions, in the units of ``X``. None: 11 from 0.0024 to 2.5 times the
             root mean square distance of the rows to their mean, or to the origin with
