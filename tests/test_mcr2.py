@@ -295,9 +295,9 @@ def test_callbacks_see_layers_and_iterations_and_may_stop(stop_after, wine):
     [
         ({"n_components": 15}, r"n_components=15 must be at most 14.* n_features=13"),
         ({"n_components": 14, "fit_intercept": False}, "must be at most 13"),
-        ({"init": np.ones((2, 12))}, r"init has shape \(2, 12\)"),
+        ({"init": np.ones((2, 12))}, r"init must have .* found \(2, 12\)"),
         ({"init": np.ones((2, 13)), "n_components": 3}, "n_components=3"),
-        ({"init": np.zeros((2, 13))}, "no way leads up"),
+        ({"init": np.zeros((2, 13))}, "init must not map every sample to zero"),
         ({"init": np.full((2, 13), np.nan)}, "init contains NaN"),
         ({"init": "ica"}, "'init' parameter"),
         ({"epsilon": 0.0}, "'epsilon' parameter"),

@@ -1,4 +1,4 @@
-"""Linear features that are learned by maximising the rate reduction."""
+"""Linear features of maximal rate reduction."""
 
 from skredu.representation._mcr2 import MCR2Transformer
 

@@ -1,4 +1,4 @@
-"""Raise the rate reduction of the normalised rows of a linear map by L-BFGS."""
+"""Maximisation of the rate reduction over linear maps by L-BFGS."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from scipy.optimize import minimize
 from skredu._progress import Progress
 from skredu.representation._objective import Reduction
 
-# Relative to the most that a rate reduction can be: smaller ones have no digits, and
-# gains are not measured against them.
+# Relative to the largest possible rate reduction; smaller values are rounding errors,
+# and gains are not compared with them.
 LEAST_REDUCTION = 1e-6
-# Evaluations that an iteration may take, on average.
+# Largest average number of evaluations per iteration.
 MAX_EVALUATIONS = 20
-# Iterations over which a gain is taken: single ones can be short by chance, the first
-# ones most of all.
+# Number of iterations that have to gain little, since single ones can be short by
+# chance, in particular the first ones.
 WINDOW = 3
 
 
@@ -29,29 +29,29 @@ def ascend(
     tol: float,
     progress: Progress,
 ) -> tuple[Any, int, bool]:
-    """Improve a map (m, r) of rows (n, r).
+    """Improve a map (m, r) of samples (n, r).
 
     Parameters
     ----------
     W : ndarray of shape (m, r)
-        Where to start; only its direction matters.
+        Starting point; only its direction matters.
     rows : ndarray of shape (n, r)
     reduction : Reduction
         The objective.
     max_iter : int
-        Most iterations.
+        Largest number of iterations.
     tol : float
-        Stop where iterations gain less than this share each.
+        Stop if each of the last iterations gains less than this share.
     progress : Progress
         The task that reports iterations, and may be asked to stop.
 
     Returns
     -------
     W : ndarray of shape (m, r)
-        Of any length.
+        The map, of any norm.
     n_iter : int
     enough : bool
-        Whether ``max_iter`` was enough.
+        Whether ``max_iter`` iterations were sufficient.
     """
     size = math.sqrt(float((W * W).sum()))
     if size == 0.0:
@@ -86,7 +86,7 @@ def ascend(
 
 
 def _little(losses: list[float], tol: float) -> bool:
-    """Whether the last iterations have gained too little."""
+    """Return whether the last iterations have gained too little."""
     if len(losses) <= WINDOW:
         return False
     gain = losses[-1 - WINDOW] - losses[-1]

@@ -1,4 +1,4 @@
-"""Rows in coordinates of their span, where a map can be improved and started."""
+"""Coordinates of samples in their span, in which maps are started and improved."""
 
 from __future__ import annotations
 
@@ -10,35 +10,36 @@ import numpy as np
 from skredu.coding._linalg import power_of_two
 from skredu.coding._sphere import root_mean_square
 
-# Rows have the length of an axis along it, their coordinates this power of it. With 0
-# (no correlation left) L-BFGS takes half as many iterations as with 1, but finds the
-# noise of short axes as fast as the rest; more is slower and safer (measured).
+# Coordinates along an axis are scaled to this power of its length. With 0 (whitening),
+# L-BFGS takes half as many iterations as with 1, but finds the noise of short axes as
+# fast as the rest; larger powers are slower and safer (measured).
 POWER = 1.5
-# Weight of the variance beside the share of it that lies between classes.
+# Weight of the variance in addition to its share between classes.
 TIE = 1e-3
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Coordinates:
-    """Rows, with a constant behind them, in coordinates along their principal axes.
+    """Samples, with a constant appended, in coordinates along their principal axes.
 
-    A map of the training rows is a map of their coordinates: what it does outside
-    their span does not matter to them.
+    A map of the training samples is a map of their coordinates, because its values
+    outside of their span do not matter.
 
     Parameters
     ----------
     rows : ndarray of shape (n, r)
-        The coordinates, of root mean square ``gains``.
+        The coordinates, with the root mean squares ``gains``.
     shares : ndarray of shape (n,)
-        Weights of the rows, summing to one.
+        Weights of the samples, which sum to one.
     scales : ndarray of shape (r,)
-        Root mean square of the rows along each axis, downwards.
+        Root mean square of the samples along each axis, in decreasing order.
     gains : ndarray of shape (r,)
-        The same of the coordinates: a power of the scales, relative to the greatest.
+        Root mean square of the coordinates: a power of the scales, relative to the
+        largest.
     axes : ndarray of shape (r, d) or (r, d + 1)
         Orthonormal axes of the span.
     constant : float or None
-        What is appended to rows.
+        Constant that is appended to samples.
     """
 
     rows: Any
@@ -50,7 +51,7 @@ class Coordinates:
 
     @classmethod
     def of(cls, X: Any, weights: Any, scaling: float | None) -> Coordinates:
-        """Find the coordinates of rows (n, d), with weights (n,)."""
+        """Compute the coordinates of samples (n, d) with weights (n,)."""
         unit, given = power_of_two(X) if np.any(X) else 1.0, np.finfo(X.dtype)
         X = X.astype(np.float64) / unit
         constant = None
@@ -70,15 +71,15 @@ class Coordinates:
         return cls(rows * sign * gains, shares, unit * scales, gains, axes, constant)
 
     def principal(self, n_components: int) -> Any:
-        """Map (m, r) to the rows along their longest axes."""
+        """Return the map (m, r) to the samples along their longest axes."""
         m = min(n_components, len(self.scales))
         W = np.zeros((m, len(self.scales)))
         W[np.arange(m), np.arange(m)] = self.scales[:m] / self.scales[:1]
         return W / self.gains
 
     def discriminant(self, n_components: int, slices: list[slice]) -> Any:
-        """Map (m, r) to the directions of the class means, then the longest others."""
-        # where means are as far in several directions, the longer one comes first
+        """Return the map (m, r) to the class means, then to the longest other axes."""
+        # if means are equally far in several directions, the longer one comes first
         B = np.diag(TIE * (self.scales / self.scales[:1]) ** 2)
         for part in slices:
             mean = self.shares[part] @ self.rows[part] / self.gains
@@ -87,12 +88,12 @@ class Coordinates:
         return W * _signs(self.rows @ W.T)[:, None]
 
     def random(self, n_components: int, generator: Any) -> Any:
-        """Map (m, r) with independent normal entries."""
+        """Return a map (m, r) with independent normal entries."""
         m = min(n_components, len(self.scales))
         return generator.normal(size=(m, len(self.scales)))
 
     def enter(self, components: Any, intercept: Any) -> Any:
-        """Map (m, r) of coordinates that does what one of rows does."""
+        """Return the map (m, r) of coordinates that equals a map of samples."""
         W = np.asarray(components, dtype=np.float64)
         if self.constant is not None:
             last = np.asarray(intercept, dtype=np.float64) / self.constant
@@ -100,12 +101,12 @@ class Coordinates:
         return (W @ self.axes.T) * (self.scales / self.gains)
 
     def scaled(self, W: Any) -> Any:
-        """Map whose rows have the root mean square norm one, unless all are zero."""
+        """Scale a map such that mapped samples have root mean square norm one."""
         size = float(np.linalg.norm(W * self.gains))
         return W / size if size > 0.0 else W
 
     def leave(self, W: Any, n_components: int) -> tuple[Any, Any]:
-        """Components (m, d) and intercept (m,) of a map of coordinates."""
+        """Return components (m, d) and intercept (m,) of a map of coordinates."""
         M = np.zeros((n_components, self.axes.shape[1]))
         M[: len(W)] = (W * (self.gains / self.scales)) @ self.axes
         if self.constant is None:
@@ -114,17 +115,17 @@ class Coordinates:
 
 
 def _check_size(size: float, most: float) -> None:
-    """Refuse rows whose size has no inverse among the floats."""
+    """Raise an error if the inverse of the size of samples is out of range."""
     if size > 0.0 and not 1.0 / most < size < most:
         raise ValueError(
-            f"X has a root mean square of {size:.3g} along its longest axis, and must "
-            f"have one from {1.0 / most:.3g} to {most:.3g}: scale the rows."
+            f"X has a root mean square of {size:.3g} along its longest axis, but must "
+            f"have one from {1.0 / most:.3g} to {most:.3g}: scale the samples."
         )
 
 
 def _signs(Y: Any) -> Any:
-    """Signs by which the largest entry of each column turns positive.
+    """Return signs with which the largest entry of each column is positive.
 
-    Like this the sign of an axis follows the rows, not the basis they are given in.
+    With them, the sign of an axis depends on the samples and not on the basis.
     """
     return np.sign(Y[np.argmax(np.abs(Y), axis=0), np.arange(Y.shape[1])])

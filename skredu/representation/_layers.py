@@ -1,4 +1,4 @@
-"""Layers: what one does to features, and how it is made from those of its rows."""
+"""Layers of linear maps: how they are built, and how they transform features."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ACTIVATIONS: dict[str | None, Callable[[Any], Any]] = {
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Search:
-    """How the map of a layer is looked for; see `MCR2Transformer`."""
+    """Options of the search for the map of a layer; see `MCR2Transformer`."""
 
     reduction: Reduction
     scaling: float | None
@@ -61,7 +61,7 @@ def build(
     start: Callable[[Coordinates], Any],
     progress: Progress,
 ) -> Layer:
-    """Make a layer for rows X (n, d), starting from ``start(coordinates)``."""
+    """Build a layer for samples X (n, d), starting from ``start(coordinates)``."""
     reduction = search.reduction
     m = reduction.n_features
     place = Coordinates.of(X, reduction.weights, search.scaling)
@@ -80,10 +80,10 @@ def build(
 
 
 def through(layers: list[dict[str, Any]], activation: str | None, X: Any) -> Any:
-    """Features (n, m) of rows (n, d) behind the last layer."""
+    """Return the features (n, m) of samples (n, d) after the last layer."""
     for i, layer in enumerate(layers):
         constants = layer["intercept"]
-        if i == 0:  # rows of any size; the length of their features does not matter
+        if i == 0:  # the norm does not matter
             rows, constants = _moderate(X, constants)
         else:
             rows = ACTIVATIONS[activation](X)
@@ -92,14 +92,14 @@ def through(layers: list[dict[str, Any]], activation: str | None, X: Any) -> Any
 
 
 def _moderate(X: Any, constants: Any) -> tuple[Any, Any]:
-    """Rows (n, d) and constants (m,) over powers of two near the size of each row."""
+    """Divide samples (n, d) and constants (m,) by powers of two near their sizes."""
     exponents = np.frexp(np.max(np.abs(X), axis=1, keepdims=True))[1]
     exponents = np.maximum(exponents, np.finfo(X.dtype).minexp // 2)
     return np.ldexp(X, -exponents), np.ldexp(constants, -exponents)
 
 
 def _features(rows: Any, W: Any, n_components: int) -> Any:
-    """Rows mapped and put on the sphere; columns that W lacks are zero."""
+    """Map samples and project them to the sphere; missing columns of W are zero."""
     Z = np.zeros((len(rows), n_components))
     Z[:, : len(W)] = normalised(rows @ W.T)
     return Z

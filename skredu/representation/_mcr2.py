@@ -138,25 +138,26 @@ class MCR2Transformer(
 
     Notes
     -----
-    The gradient is that of the formula, through the projection to the sphere, and the
-    search is L-BFGS in coordinates along the principal axes of the training rows. The
-    axes are stretched further, each by the root of its length, so that the search
-    comes to short ones late: few rows of many features can be separated along these by
-    any labels. (On 1500 images of MNIST, 20 components, 5 nearest neighbours of 1000
-    others: accuracy 0.885; 0.855 with the axes as they are, 0.67 with all of one
-    length, 0.876 with principal components.)
+    The gradient is that of the formula, through the projection to the sphere. The
+    search is L-BFGS in coordinates along the principal axes of the training samples.
+    Each axis is multiplied by the square root of its length, so that the search reaches
+    short axes late: few samples with many features can be separated along short axes
+    whatever the labels are. (On 1500 images of MNIST with 20 components, the accuracy
+    of 5 nearest neighbours on 1000 other images was 0.885. It was 0.855 with unscaled
+    axes, 0.67 with axes of equal length, and 0.876 with principal components.)
 
-    With ``r`` the rank, at most ``min(n, d + 1)``, a fit costs one singular value
-    decomposition of the rows, :math:`O(n d \min(n, d))`, and an iteration about
-    :math:`4nrm + 4nm^2 + 2km^3` operations; a class with :math:`n_j < m` rows is
-    handled on its own side, by :math:`4 n_j^2 m` of them. Beside the rows, about
-    ``n (2 d + 2 r + 4 m) + r d`` numbers in double precision are held during a fit,
-    and ``m (d + 1)`` a layer after it. No ``d x d`` array is made where ``n < d``.
+    With the rank ``r``, which is at most ``min(n, d + 1)``, a fit takes one singular
+    value decomposition of the samples, :math:`O(n d \min(n, d))`, and about
+    :math:`4nrm + 4nm^2 + 2km^3` operations per iteration; for a class with
+    :math:`n_j < m` samples, the cheaper side takes :math:`4 n_j^2 m` of them. In
+    addition to the samples, a fit needs memory for about ``n (2 d + 2 r + 4 m) + r d``
+    numbers in double precision, and the model contains ``m (d + 1)`` numbers per layer.
+    No ``d x d`` array is formed if ``n < d``.
 
-    The rate reduction is not concave: other starts can end elsewhere. More layers raise
-    the rate reduction of the training rows; classifiers on features of held-out rows
-    gain next to nothing by them (measured, see the benchmarks of the project), so that
-    one layer is the default.
+    The rate reduction is not concave, so other starting points may lead to other
+    maxima. More layers increase the rate reduction of the training samples, but
+    classifiers on features of held-out samples hardly gain from them (see the
+    benchmarks of the project), so one layer is the default.
 
     References
     ----------
@@ -322,12 +323,12 @@ class MCR2Transformer(
     def _training_rows(
         self, X: Any, y: Any, sample_weight: Any, *, reset: bool
     ) -> Rows:
-        """Rows known to be good, sorted by class."""
+        """Return valid training samples, sorted by class."""
         X, y, weights = check_training(self, X, y, sample_weight, reset=reset)
         return Rows.of(X, y, check_range(weights))
 
     def _search(self, rows: Rows) -> Search:
-        """Say how maps are looked for."""
+        """Return the options of the search for maps."""
         d, more, k = self.n_features_in_, bool(self.fit_intercept), len(rows.classes)
         m = count_components(self.n_components, self.init, d, d + more, k)
         weights = np.ones(len(rows.X)) if rows.weights is None else rows.weights
@@ -338,7 +339,7 @@ class MCR2Transformer(
         return Search(reduction, scaling, self.max_iter, float(self.tol))
 
     def _grow(self, rows: Rows, before: Layers, progress: Progress) -> None:
-        """Add layers until one does not raise the rate reduction."""
+        """Add layers, each of which is a task of callbacks."""
         search = self._search(rows)
         m = search.reduction.n_features
         start = Start(self.init, m, rows.slices, self.random_state, before)
@@ -352,7 +353,7 @@ class MCR2Transformer(
             Z = ACTIVATIONS[self.activation](layer.Z)
 
     def _append(self, layer: Layer, rows: Rows, reduction: Reduction) -> bool:
-        """Keep a layer if the rate reduction has risen; say whether."""
+        """Keep a layer if it increased the rate reduction; return whether it did."""
         rates = reduction.rates(layer.Z)
         if not self.layers_:
             first = reduction.rates(layer.start)
@@ -378,5 +379,5 @@ class MCR2Transformer(
         return True
 
     def _fitted(self) -> dict[str, Any]:
-        """Return what grows with the layers, for a callback that wants a copy."""
+        """Return the attributes that change with each layer, for callbacks."""
         return {"layers_": list(self.layers_), "rates_": dict(self.rates_)}

@@ -1,4 +1,4 @@
-"""The rate reduction of features and its gradient, in one pass over the rows."""
+"""The rate reduction of features and its gradient, in one pass over the samples."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from skredu.coding._linalg import (
 )
 from skredu.rates import class_coding_rate, coding_rate
 
-# Where alpha Z^T Z has a larger trace, I + alpha Z^T Z loses more than half of the
-# digits of what lies in null directions: singular values of the rows take over.
+# If alpha Z^T Z has a larger trace, I + alpha Z^T Z loses more than half of the digits
+# in null directions, and singular values of the features are used instead.
 MAX_TRACE = 1e8
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Reduction:
-    r"""Rate reduction of rows on the sphere as a function of the rows.
+    r"""Rate reduction of features on the sphere as a function of the features.
 
     Parameters
     ----------
     slices : list of slice
-        Where each class stands.
+        Slice of each class.
     weights : ndarray of shape (n,)
-        Number of copies of each row.
+        Number of copies of each sample.
     n_features : int
-        The dimension that ``alpha`` is made from; rows may have fewer columns, the
-        others being zero.
+        Dimension that determines ``alpha``; features may have fewer columns if all
+        others are zero.
     epsilon : float
         Distortion.
     """
@@ -46,15 +46,15 @@ class Reduction:
 
     @property
     def ceiling(self) -> float:
-        """The most that the rate of rows on the sphere can be."""
+        """Upper bound of the rate of features on the sphere."""
         return 0.5 * self.n_features * math.log1p(self.epsilon**-2)
 
     def of_rows(self, Z: Any) -> tuple[float, Any]:
-        r"""Rate reduction of rows of shape (n, m), and its gradient by the rows.
+        r"""Return the rate reduction of features (n, m), and its gradient.
 
-        Every class has :math:`\gamma_j \alpha_j = \alpha`, so that a row of class j
-        has the gradient :math:`\alpha w (M^{-1} - M_j^{-1}) z` with
-        :math:`M = I + \alpha Z^T Z` and :math:`M_j` alike.
+        Every class has :math:`\gamma_j \alpha_j = \alpha`, so the gradient of a sample
+        of class j is :math:`\alpha w (M^{-1} - M_j^{-1}) z` with
+        :math:`M = I + \alpha Z^T Z` and :math:`M_j` accordingly.
         """
         roots = np.sqrt(self.weights)[:, None]
         V = roots * Z
@@ -67,7 +67,7 @@ class Reduction:
         return value, roots * gradient
 
     def rates(self, Z: Any) -> dict[str, float]:
-        """Rates of rows of shape (n, n_features), exact whatever the distortion."""
+        """Return the rates of features (n, n_features), precise for any distortion."""
         of = {"epsilon": self.epsilon, "weights": self.weights}
         y = np.repeat(
             np.arange(len(self.slices)), [p.stop - p.start for p in self.slices]
@@ -76,18 +76,18 @@ class Reduction:
         return {"R": R, "Rc": Rc, "delta_R": R - Rc}
 
     def of_map(self, W: Any, X: Any) -> tuple[float, Any]:
-        """Rate reduction of the normalised rows of ``X W^T``, and its gradient by W."""
+        """Return the rate reduction of normalised ``X W^T``, and its gradient by W."""
         Y = X @ W.T
         norms = np.sqrt(np.sum(Y * Y, axis=1, keepdims=True))
         inverse = 1.0 / np.where(norms > 0.0, norms, np.inf)
         Z = Y * inverse
         value, G = self.of_rows(Z)
-        G -= np.sum(G * Z, axis=1, keepdims=True) * Z  # what changes the length only
+        G -= np.sum(G * Z, axis=1, keepdims=True) * Z  # no change of norms
         G *= inverse
         return value, G.T @ X
 
     def _of_weighted_rows(self, V: Any, n: float, scale: float) -> tuple[float, Any]:
-        """Value and gradient from the inverses of the smaller sides."""
+        """Return value and gradient from the inverses of the smaller sides."""
         m = V.shape[1]
         total, within = np.zeros((m, m)), 0.0
         gradient = np.empty_like(V)
@@ -106,7 +106,7 @@ class Reduction:
         return 0.5 * (volume - within), gradient
 
     def _of_steep_rows(self, V: Any, n: float) -> tuple[float, Any]:
-        """Value and gradient from singular values where there is no other way."""
+        """Return value and gradient from singular values, if this is necessary."""
         log_scale = 0.5 * math.log(self.n_features) - math.log(self.epsilon)
         s = log_scale - 0.5 * math.log(n)
         value, gradient = log_volume(V, log_scale=s), volume_gradient(V, log_scale=s)
@@ -119,7 +119,7 @@ class Reduction:
 
 
 def _inverse_and_volume(S: Any, alpha: float) -> tuple[Any, float]:
-    """Inverse of ``I + alpha S``, and the logarithm of its determinant."""
+    """Return the inverse of ``I + alpha S``, and its log-determinant."""
     L = factor_of(alpha * S)
     volume = log_det_of(L)
     return inverse_of(L), volume

@@ -1,4 +1,4 @@
-"""How many components there are, and where the search for each layer starts."""
+"""Number of components, and starting points of the search for each layer."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from sklearn.utils import check_array, check_random_state
 
 from skredu.representation._coordinates import Coordinates
 
-# By default; with more of them features of rows that are left out get worse.
+# Default; with more components, features of held-out samples become worse.
 COMPONENTS_A_CLASS = 2
 
 
 def count_components(
     n_components: int | None, init: Any, n_features: int, most: int, n_classes: int
 ) -> int:
-    """Check the number of components, or find one."""
+    """Validate the number of components, or determine it."""
     if not isinstance(init, str):
         n_components = len(given(init, n_components, n_features))
     elif n_components is None:
@@ -32,33 +32,33 @@ def count_components(
 
 
 def given(init: Any, n_components: int | None, n_features: int) -> Any:
-    """Array to start from, known to be good."""
+    """Validate an array that is the starting point."""
     init = check_array(init, dtype=np.float64, input_name="init")
     m = len(init) if n_components is None else n_components
     if init.shape != (m, n_features):
         raise ValueError(
-            f"init has shape {init.shape}: it must be (n_components, n_features), "
-            f"with n_components={m} and n_features={n_features}."
+            f"init must have the shape (n_components={m}, n_features={n_features}), "
+            f"found {init.shape}."
         )
     if not np.any(init):
-        raise ValueError("init maps every row to zero, from where no way leads up.")
+        raise ValueError("init must not map every sample to zero.")
     return init
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Start:
-    """Where the search for each layer starts.
+    """Starting points of the search for each layer.
 
     Parameters
     ----------
     init : str or array-like of shape (m, d)
-        For the first layer.
+        Starting point of the first layer.
     n_components : int
     slices : list of slice
-        Where each class stands.
+        Slice of each class.
     random_state : object
     before : list of dict
-        Layers of the call before, which come first.
+        Layers of the previous call, which are starting points if there are any.
     """
 
     init: Any
@@ -68,12 +68,12 @@ class Start:
     before: list[dict[str, Any]]
 
     def __post_init__(self) -> None:
-        """Refuse to go on from maps of another shape."""
+        """Raise an error if the maps of the previous call have another shape."""
         m = self.n_components
         if self.before and len(self.before[0]["intercept"]) != m:
             raise ValueError(
                 f"n_components={m} must be {len(self.before[0]['intercept'])} as in "
-                "the call before when warm_start=True."
+                "the previous call when warm_start=True."
             )
 
     def of_layer(self, i: int) -> Callable[[Coordinates], Any]:
@@ -81,7 +81,7 @@ class Start:
         m = self.n_components
         if i < len(self.before):
             return lambda place: place.enter(**self.before[i])
-        if i > 0:  # the features as they are
+        if i > 0:  # the identity map
             return lambda place: place.enter(np.eye(m), np.zeros(m))
         if not isinstance(self.init, str):
             return lambda place: place.enter(self.init, np.zeros(m))
