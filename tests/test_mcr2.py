@@ -242,7 +242,9 @@ def test_warm_start_goes_on_from_the_maps_of_the_call_before(wine):
     first = MCR2Transformer(4, warm_start=True).fit(X, y)
     cold = first.n_iter_
     assert first.fit(X[::2] * 1.01, y[::2]).n_iter_ < cold < n_iter
-    with pytest.raises(ValueError, match=r"n_components=3 must be 4 as in the call"):
+    with pytest.raises(
+        ValueError, match=r"n_components=3 must be 4 as in the previous call"
+    ):
         first.set_params(n_components=3).fit(X, y)
 
 
