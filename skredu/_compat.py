@@ -20,30 +20,13 @@ from sklearn.utils.graph import _fix_connected_components as fix_connected_compo
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
 try:
-    from sklearn.callback import CallbackSupportMixin, with_callbacks
+    from sklearn.callback import CallbackSupportMixin
     from sklearn.callback._callback_support import callback_management_context
-
-    FIT_FRAMES = 3  # of `fit` itself, of what watches it and of `all_or_nothing`
 except ImportError:  # scikit-learn < 1.9 has no callbacks
-    FIT_FRAMES = 2
     callback_management_context = nullcontext
 
-    def with_callbacks(method: Any) -> Any:
-        return method
-
-    class _Unwatched:
-        def subcontext(self, **_: Any) -> _Unwatched:
-            return self
-
-        def call_on_fit_task_begin(self, **_: Any) -> None:
-            return None
-
-        def call_on_fit_task_end(self, **_: Any) -> bool:
-            return False
-
     class CallbackSupportMixin:  # type: ignore[no-redef]
-        def _init_callback_context(self, **_: Any) -> _Unwatched:
-            return _Unwatched()
+        pass
 
 
 # Whether estimators declare support for the array API. Before scikit-learn 1.9, classes
@@ -55,7 +38,6 @@ ARRAY_API_SUPPORT = hasattr(_array_api, "check_same_namespace") and (
 
 __all__ = [
     "ARRAY_API_SUPPORT",
-    "FIT_FRAMES",
     "CallbackSupportMixin",
     "Interval",
     "RealNotInt",
@@ -70,7 +52,6 @@ __all__ = [
     "move_to",
     "namespace",
     "to_numpy",
-    "with_callbacks",
 ]
 
 

@@ -5,14 +5,14 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.cluster.hierarchy import dendrogram, fcluster, is_valid_linkage
 from scipy.sparse import csr_array
+from settings import limit
 from sklearn.base import clone
 from sklearn.datasets import load_iris, make_blobs
 from sklearn.metrics import adjusted_rand_score
 from sklearn.neighbors import kneighbors_graph
 
 from skredu import CompressionClustering
-from skredu.clustering import _solve
-from skredu.clustering._distortion import rounding_noise
+from skredu.clustering._epsilon import rounding_noise
 from skredu.datasets import make_subspaces
 from skredu.rates import partition_coding_length
 
@@ -284,7 +284,7 @@ def test_many_rows_first_join_cells(blobs, assume_centered, monkeypatch):
     X, _ = make_subspaces(200, dimensions=(1, 1, 2), offset=2.0, random_state=0)
     X = np.concatenate([X, X[:9]])
     exact = CompressionClustering(0.1, assume_centered=assume_centered).fit(X)
-    monkeypatch.setattr(_solve, "MAX_EXACT", 100)
+    limit(monkeypatch, MAX_EXACT=100)
     model = clone(exact).fit(X)
     assert model.coding_length_ <= 1.01 * exact.coding_length_
     n = len(X)

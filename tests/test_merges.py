@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 
 from skredu.clustering._merge_costs import QUANTUM
 from skredu.clustering._merging import merges
-from skredu.clustering._partition import Rows
+from skredu.clustering._rows import Rows
 from skredu.coding._scatter import Scatter
 
 

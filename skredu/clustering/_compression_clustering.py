@@ -18,19 +18,17 @@ from skredu._compat import (
     CallbackSupportMixin,
     Interval,
     StrOptions,
-    with_callbacks,
 )
-from skredu._progress import OldProgress as Progress
-from skredu.clustering._codes import codes_of, effective_dimensions, extra_bits
-from skredu.clustering._distortion import EPSILONS, elect, path, spread_of, total_bits
-from skredu.clustering._prepare import prepare
-from skredu.clustering._refinement import Watch
-from skredu.clustering._solve import Data, Solution, solve
-from skredu.clustering._tree import Tree
-from skredu.clustering._wish import Found, Wish, named
+from skredu._progress import Progress, watched
+from skredu.clustering._epsilon import EPSILONS, elect, path, spread_of, total_bits
+from skredu.clustering._partition import Group, Partition, Watch
+from skredu.clustering._rows import Data, Rows, prepare
+from skredu.clustering._search import Found, Solution, Tree, Wanted, named, solve
 from skredu.coding._linalg import BLOCK
 from skredu.coding._rows import check_reach, unit_of
 
+# What is kept of each group.
+FIELDS = ("count", "mean", "squares", "V", "mean_square", "bits")
 # No distortion is smaller: rows that lie closer are the same.
 SMALLEST = 1e-300
 
@@ -225,7 +223,6 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
         self.n_jobs = n_jobs
 
     @all_or_nothing
-    @with_callbacks
     def fit(
         self, X: Any, y: Any = None, sample_weight: Any = None
     ) -> CompressionClustering:
@@ -253,21 +250,27 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
         """
         given = self._check(X, sample_weight)
         data = given.evened() if isinstance(self.epsilon, str) else given
-        progress = Progress(self, 3, X=X)
-        with progress.step("choose epsilon", "distortion") as tried:
-            self.epsilon_, elected = self._choose_epsilon(data, tried)
-        merging = partial(progress.percents, "merge")
-        solution = solve(data, self.epsilon_, self.assume_centered, merging)
-        with progress.step("refine", "round") as moved:
-            refined = not progress.stopped
-            found = self._wish.find(solution, elected, refined=refined, watch=moved)
+        with watched(self, 3, X=X) as progress:
+            found = self._search(data, progress)
+        solution, partitions = found
         self.children_ = solution.tree.children
         self.merge_costs_ = solution.tree.costs * data.scale
-        self.greedy_coding_length_ = total_bits(data, found.greedy)
-        self.coding_length_ = total_bits(data, found.partition)
-        self._describe(solution, found, given)
-        progress.end(reconstruction_attributes={})
+        self.greedy_coding_length_ = total_bits(data, partitions[0])
+        self.coding_length_ = total_bits(data, partitions[1])
+        self._describe(solution, partitions, given)
         return self
+
+    def _search(self, data: Data, progress: Progress) -> tuple[Solution, Found]:
+        """Choose a distortion, merge, and refine the groups."""
+        with progress.task("choose epsilon", None) as task:
+            watch = partial(task.done, "distortion")
+            self.epsilon_, elected = self._choose_epsilon(data, watch)
+        merging = partial(progress.follow, "merge")
+        solution = solve(data, self.epsilon_, self.assume_centered, merging)
+        with progress.task("refine", None) as task:
+            watch, refined = partial(task.done, "round"), not progress.stopped
+            found = self._wanted.find(solution, elected, refined=refined, watch=watch)
+        return solution, found
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "labels_")
@@ -325,9 +328,9 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
         """
         check_is_fitted(self)
         codes, tree = self._codes, self._tree
-        wish = Wish(n_clusters, codes["min_cluster_size"], refine=False)
+        wanted = Wanted(n_clusters, codes["min_cluster_size"], refine=False)
         weights, least = codes["weights"], codes["least"]
-        labels = wish.cut(tree, weights, n_clusters, least)
+        labels = wanted.cut(tree, weights, n_clusters, least)
         order = np.argsort(codes["names"], kind="stable")
         names = np.empty_like(labels)
         names[order] = named(labels[order], np.bincount(labels, weights) >= least)
@@ -390,7 +393,7 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
         if epsilons is None:
             epsilons = EPSILONS * spread_of(data, self.assume_centered)
         values = [_in_reach(epsilon, data) for epsilon in np.ravel(epsilons)]
-        return path(data, values, self.assume_centered, self.n_jobs, self._wish)
+        return path(data, values, self.assume_centered, self.n_jobs, self._wanted)
 
     def _check(self, X: Any, sample_weight: Any) -> Data:
         """Rows that are known to be good, equal ones once."""
@@ -404,7 +407,7 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
                 "rows of positive weight (with a graph as connectivity, equal rows "
                 f"that are no neighbours are distinct), found {len(data.X)}."
             )
-        if self.n_clusters is not None and not self._wish.auto:
+        if self.n_clusters is not None and not self._wanted.auto:
             needed = self.n_clusters * int(self.min_cluster_size)
             total = float(np.sum(data.weights)) * data.unit
             if needed > total * (1.0 + 1e-9):
@@ -422,7 +425,7 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
             unit = unit_of(data.X)
             data = replace(data, X=data.X / unit)
             epsilon, elected = elect(
-                data, self.assume_centered, self.n_jobs, self._wish, watch
+                data, self.assume_centered, self.n_jobs, self._wanted, watch
             )
             if epsilon * unit < SMALLEST:
                 return SMALLEST, None
@@ -431,21 +434,28 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
 
     def _describe(self, solution: Solution, found: Found, given: Data) -> None:
         """Keep what describes the groups, and what `predict` needs."""
-        self._wish.check(found, solution, self.epsilon_)
-        data = solution.data
-        labels = named(found.partition.labels, found.large)
+        self._wanted.check(found, solution, self.epsilon_)
+        (_, partition, large), data = found, solution.data
+        labels = named(partition.labels, large)
         self.n_clusters_ = k = int(labels.max()) + 1
         # outliers come last, each group of them with its own code
-        order = np.where(labels < 0, k + found.partition.labels, labels)
-        self._codes = codes_of(data, order, self.epsilon_, self.assume_centered)
-        wish, outliers = self._wish, bool(np.any(labels < 0))
-        self._codes |= {
-            "min_cluster_size": wish.min_cluster_size,
-            "least": 0.0 if wish.auto else wish.least(data),
-            "outliers": outliers if wish.auto else wish.min_cluster_size > 1,
+        order = np.where(labels < 0, k + partition.labels, labels)
+        rows = data.scaled(self.epsilon_, self.assume_centered, span=False)
+        groups = Partition(rows, order).groups
+        wanted, outliers = self._wanted, bool(np.any(labels < 0))
+        self._codes = {
+            "groups": [{name: getattr(g, name) for name in FIELDS} for g in groups],
+            "origin": rows.origin,
+            "assume_centered": bool(self.assume_centered),
+            "weights": data.leaves,
+            "names": data.names,
+            "min_cluster_size": wanted.min_cluster_size,
+            "least": 0.0 if wanted.auto else wanted.least(data),
+            "outliers": outliers if wanted.auto else wanted.min_cluster_size > 1,
         }
         self.cluster_sizes_ = np.bincount(order, given.weights)[:k] * given.unit
-        self.cluster_dimensions_ = effective_dimensions(self._codes, k)
+        shares = [g.squares / (g.squares + g.count) for g in groups[:k]]
+        self.cluster_dimensions_ = np.array([float(np.sum(s)) for s in shares])
         self.labels_ = labels[data.names]
 
     @property
@@ -453,14 +463,19 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
         return Tree(self.children_, self.merge_costs_, len(self.labels_))
 
     @property
-    def _wish(self) -> Wish:
-        return Wish(self.n_clusters, self.min_cluster_size, self.refine)
+    def _wanted(self) -> Wanted:
+        return Wanted(self.n_clusters, self.min_cluster_size, self.refine)
 
     def _nearest(self, X: Any) -> Any:
         """Labels of rows by their extra bits."""
-        costs, alone = extra_bits(self._codes, X, self.epsilon_)
+        codes, d = self._codes, X.shape[1]
+        X = X * (d**0.5 / self.epsilon_) - codes["origin"]
+        ones, centred = np.ones(len(X)), codes["assume_centered"]
+        rows = Rows(X, ones, codes["origin"], d, centred)
+        groups = [Group(rows, **code) for code in codes["groups"]]
+        costs = np.stack([group.change(rows, 1.0) for group in groups], axis=1)
         if self._codes["outliers"]:
-            costs = np.column_stack([costs, alone])
+            costs = np.column_stack([costs, rows.alone])
         else:
             costs = costs[:, : self.n_clusters_]
         best = np.argmin(costs, axis=1)

@@ -31,15 +31,13 @@ from skredu.clustering._merge_costs import (
     mixture,
     quantised,
 )
+from skredu.clustering._rows import ILL_CONDITIONED, Rows
 from skredu.coding._linalg import factor_of, rank_of
 from skredu.coding._scatter import Scatter
 
 # Up to this dimension covariances are held as matrices and factored: at 50 dimensions
 # a merge of 1000 rows takes 0.6 ms, against 1.5 ms by singular vectors.
 MAX_DENSE = 64
-# Squared norms beyond this (in units of epsilon / sqrt(d)) leave differences of
-# squares, and Cholesky factors, too few digits: directions are projected explicitly.
-ILL_CONDITIONED = 1e8
 # Pairs of rows whose costs are computed at once: they stay in the cache.
 PAIRS = 2**17
 
@@ -47,7 +45,7 @@ Merge = tuple[int, int, float]
 
 
 def merges(
-    rows: Any,
+    rows: Rows,
     scatters: Sequence[Scatter] = (),
     *,
     edges: Any = None,
@@ -89,7 +87,7 @@ class _Groups:
     """
 
     def __init__(
-        self, rows: Any, scatters: Sequence[Scatter], edges: Any, label_bits: bool
+        self, rows: Rows, scatters: Sequence[Scatter], edges: Any, label_bits: bool
     ) -> None:
         n, r = rows.X.shape
         self.n_rows, self.centered, self.origin = n, rows.assume_centered, rows.origin
@@ -114,8 +112,8 @@ class _Groups:
         self.even = n > 0 and bool(np.all(rows.weights == rows.weights[:1]))
         reach = [s.trace / s.count for s in scatters]
         reach += [float(s.mean @ s.mean) for s in scatters]
-        far = max([float(np.max(rows.squares, initial=0.0)), *reach])
-        self.ill_conditioned = far > ILL_CONDITIONED
+        far = max(reach, default=0.0) > ILL_CONDITIONED
+        self.ill_conditioned = far or rows.ill_conditioned
         self.dense = r <= MAX_DENSE and not self.ill_conditioned
         # Of groups of several samples: covariances where they are dense, elsewhere
         # roots of these in orthogonal rows, r of them where these are few.

@@ -1,22 +1,25 @@
-r"""Rows split into groups: the bits they take, and what moving each row would save.
+r"""Samples split into groups, and the search for the groups that take the fewest bits.
 
-Rows come in units of :math:`\epsilon/\sqrt d` (see `skredu.clustering._groups`). The
-bits of a group here are its coding length less :math:`n_j \log_2 n_j`: with labels
-coded at :math:`-\log_2 (n_j / n)` bits a row the total of a partition is the sum over
-groups and a constant, so that a change of two groups is seen in these two alone.
+Samples come in units of :math:`\epsilon/\sqrt d` (see `_merge_costs`). The bits of a
+group are its coding length less :math:`n_j \log_2 n_j`: with labels coded at
+:math:`-\log_2 (n_j / n)` bits per sample the total of a partition is the sum over
+groups and a constant, so a change of two groups is seen in these two alone.
 """
 
 from __future__ import annotations
 
+import heapq
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
-from skredu.clustering._merging import ILL_CONDITIONED, Merge, merges
+from skredu.clustering._merging import Merge, merges
+from skredu.clustering._rows import Rows
 from skredu.coding._scatter import Scatter
 
 # Up to this dimension scatters are held as matrices, from which rows are taken away.
@@ -25,97 +28,30 @@ MAX_DENSE = 32
 LEAST = 2.0**-53
 # Bits of moves that are kept for the next round, while their groups stay as they are.
 MAX_KEPT = 10**6
+# Rows move together in this many rounds at most; in fewer while groups still merge.
+MAX_ROUNDS = 50
+COARSE_ROUNDS = 5
+# A change by fewer bits, or by this share of the bits, is none.
+LEAST_GAIN = 1e-6
+# When all moves at once cost bits, a share of them is tried, the best first.
+STEP_BACK = 4
+# Cells that rows are split into, to be merged from there.
+MAX_CELLS = 32
+# Groups times rows beyond which groups are merged before rows are moved.
+MAX_MOVES = 10**7
+# Groups that are dissolved or split on trial: so many, fewer where trials times groups,
+# or trials times groups times rows, would be more than this.
+MAX_TRIALS = 32
+MAX_TRIED_GROUPS = 128
+MAX_TRIED = 4 * 10**6
+
+# Called after every round of the search; says whether to stop.
+Watch = Callable[[], bool]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Rows:
-    """Distinct rows to be clustered.
-
-    Parameters
-    ----------
-    X : array of shape (n, r)
-        In units of epsilon / sqrt(d), about any centre unless ``assume_centered``.
-    weights : array of shape (n,)
-        Greater than zero.
-    origin : array of shape (r,)
-        Where the centre lies: rows and ``origin`` together are about the true origin.
-    n_features : int
-        The dimension ``d`` of the lengths.
-    assume_centered : bool
-        Code groups about the origin.
-    """
-
-    X: Any
-    weights: Any
-    origin: Any
-    n_features: int
-    assume_centered: bool
-
-    def take(self, index: Any) -> Rows:
-        """Return some of the rows."""
-        return Rows(
-            self.X[index],
-            self.weights[index],
-            self.origin,
-            self.n_features,
-            self.assume_centered,
-        )
-
-    def __len__(self) -> int:
-        return len(self.X)
-
-    @cached_property
-    def squares(self) -> Any:
-        """Squared norms of the rows."""
-        return np.einsum("ij,ij->i", self.X, self.X)
-
-    @cached_property
-    def mean_squares(self) -> Any:
-        """Squared norms about the true origin, in units of epsilon."""
-        X = self.X + self.origin
-        return np.einsum("ij,ij->i", X, X) / self.n_features
-
-    @cached_property
-    def dense(self) -> bool:
-        """Whether scatters as matrices keep enough digits, and pay."""
-        few = self.X.shape[1] <= MAX_DENSE
-        return few and float(np.max(self.squares, initial=0.0)) <= ILL_CONDITIONED
-
-    @cached_property
-    def alone(self) -> Any:
-        """Bits of each row as a group of its own."""
-        volumes: Any = 0.0
-        if self.assume_centered:
-            volumes = np.log2(1.0 + self.squares)
-        return self.bits(volumes, self.weights, self.mean_squares)
-
-    def bits(self, volumes: Any, counts: Any, mean_squares: Any) -> Any:
-        """Bits of groups from their log-volumes, weights and squared means."""
-        bits = 0.5 * (counts + self.n_features) * volumes - counts * np.log2(counts)
-        if self.assume_centered:
-            return bits
-        return bits + 0.5 * self.n_features * np.log2(1.0 + mean_squares)
-
-    def group(self, index: Any) -> Group:
-        """Code of the group of some rows."""
-        X, weights = self.X[index], self.weights[index]
-        count = float(np.sum(weights))
-        mean = np.zeros(X.shape[1])
-        if not self.assume_centered:
-            mean = weights @ X / count
-            X = X - mean
-        if self.dense and len(X) > X.shape[1]:
-            squares, V = np.linalg.eigh((weights[:, None] * X).T @ X)
-            squares = np.maximum(squares, 0.0)
-        else:
-            root = np.sqrt(weights)[:, None] * X
-            _, sigma, Vt = np.linalg.svd(root, full_matrices=False)
-            squares, V = sigma * sigma, Vt.T
-        away = mean + self.origin
-        mean_square = float(away @ away) / self.n_features
-        volume = float(np.sum(np.log2(1.0 + squares / count)))
-        bits = float(self.bits(volume, count, mean_square))
-        return Group(self, count, mean, squares, V, mean_square, bits, index)
+def go_on() -> bool:
+    """Go on, unwatched."""
+    return False
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -195,7 +131,7 @@ class Group:
         Y = X @ self.V
         rest: Any = 0.0
         if Y.shape[1] < X.shape[1]:
-            if self.rows.dense:
+            if _dense(self.rows):
                 rest = np.maximum(arms - np.einsum("ij,ij->i", Y, Y), 0.0)
             else:
                 outside = X - Y @ self.V.T
@@ -204,6 +140,33 @@ class Group:
         stretch = 1.0 + self.squares / count[:, None]
         form = Y @ (1.0 / stretch[0]) if even else np.sum(Y / stretch, axis=1)
         return form + rest, arms
+
+
+def group_of(rows: Rows, index: Any) -> Group:
+    """Code of the group of some rows."""
+    X, weights = rows.X[index], rows.weights[index]
+    count = float(np.sum(weights))
+    mean = np.zeros(X.shape[1])
+    if not rows.assume_centered:
+        mean = weights @ X / count
+        X = X - mean
+    if _dense(rows) and len(X) > X.shape[1]:
+        squares, V = np.linalg.eigh((weights[:, None] * X).T @ X)
+        squares = np.maximum(squares, 0.0)
+    else:
+        root = np.sqrt(weights)[:, None] * X
+        _, sigma, Vt = np.linalg.svd(root, full_matrices=False)
+        squares, V = sigma * sigma, Vt.T
+    away = mean + rows.origin
+    mean_square = float(away @ away) / rows.n_features
+    volume = float(np.sum(np.log2(1.0 + squares / count)))
+    bits = float(rows.bits(volume, count, mean_square))
+    return Group(rows, count, mean, squares, V, mean_square, bits, index)
+
+
+def _dense(rows: Rows) -> bool:
+    """Return whether scatters as matrices are precise enough, and faster."""
+    return rows.X.shape[1] <= MAX_DENSE and not rows.ill_conditioned
 
 
 class Partition:
@@ -227,7 +190,8 @@ class Partition:
         self.members = np.split(order, stops)
         known = dict(known)
         self.groups: list[Group] = [
-            known.get(index.tobytes()) or rows.group(index) for index in self.members
+            known.get(index.tobytes()) or group_of(rows, index)
+            for index in self.members
         ]
 
     @property
@@ -265,3 +229,188 @@ class Partition:
             best[better], cost[better] = j, joined[better]
             leave[index] = group.left
         return best, -(cost + leave)
+
+
+def refine(rows: Rows, labels: Any, watch: Watch = go_on) -> Partition:
+    """Return the partition with the fewest bits that is found from given labels.
+
+    Samples move and groups merge from the given labels, and from small cells that the
+    samples are split into along principal axes: groups that greedy merging has joined
+    too early come apart there. Then single groups are dissolved, or split, on trial.
+    The bits are never more than those of the given labels.
+    """
+    starts = [Partition(rows, start) for start in (labels, cells(rows, MAX_CELLS))]
+    found = [starts[0], *(settle(start, None, watch) for start in starts)]
+    return escape(min(found, key=lambda partition: partition.bits), None, watch)
+
+
+def escape(
+    partition: Partition, n_groups: int | None = None, watch: Watch = go_on
+) -> Partition:
+    """Dissolve or split single groups, and settle, as long as that saves bits."""
+    left = MAX_TRIALS
+    while left > 0:
+        n, k = len(partition.labels), len(partition.groups)
+        left = min(left, MAX_TRIED_GROUPS // k, MAX_TRIED // (n * k))
+        better = None
+        for labels in islice(_changed(partition, n_groups), left):
+            if watch():
+                return partition
+            left -= 1
+            settled = settle(partition.relabelled(labels), n_groups, watch)
+            kept = n_groups in (None, len(settled.groups))
+            if kept and partition.bits - settled.bits > LEAST_GAIN * abs(
+                partition.bits
+            ):
+                better = settled
+                break
+        if better is None:
+            break
+        partition = better
+    return partition
+
+
+def _changed(partition: Partition, n_groups: int | None) -> Iterator[Any]:
+    """Labels with one group dissolved, or split, or both; small groups go first."""
+    order = np.argsort([group.count for group in partition.groups], kind="stable")
+    k = len(order)
+    if k == 1 and n_groups is None:
+        yield _split(partition, partition.labels, 0)
+    if k == 1:
+        return
+    nearest, _ = partition.moves(alone=False)
+    dissolved = [
+        np.where(partition.labels == j, nearest, partition.labels) for j in order
+    ]
+    if n_groups is None:
+        yield from dissolved
+        yield from (_split(partition, partition.labels, j) for j in order[::-1])
+        return
+    for j, labels in zip(order, dissolved, strict=True):
+        yield from (_split(partition, labels, i) for i in order[::-1] if i != j)
+
+
+def _split(partition: Partition, labels: Any, j: int) -> Any:
+    """Labels with the rows of one group in two cells."""
+    index = np.flatnonzero(labels == j)
+    changed = labels.copy()
+    changed[index[cells(partition.rows.take(index), 2) == 1]] = len(partition.groups)
+    return changed
+
+
+def settle(
+    partition: Partition, n_groups: int | None = None, watch: Watch = go_on
+) -> Partition:
+    """Move rows and merge groups, in turn, until neither saves bits."""
+    if len(partition.labels) * len(partition.groups) > MAX_MOVES:
+        partition = merge(partition, n_groups)
+    for rounds, alone in ((COARSE_ROUNDS, False), (MAX_ROUNDS, n_groups is None)):
+        while True:
+            moved = reassign(partition, n_groups, rounds=rounds, alone=alone)
+            partition = merge(moved, n_groups)
+            if watch() or partition is moved:
+                break
+    return partition
+
+
+def reassign(
+    partition: Partition,
+    n_groups: int | None = None,
+    *,
+    rounds: int = MAX_ROUNDS,
+    alone: bool = True,
+) -> Partition:
+    """Move rows to the groups where they cost least, while the bits fall.
+
+    With ``alone`` a row may also become a group of its own.
+    """
+    for _ in range(rounds):
+        moved = _move(partition, n_groups, alone and n_groups is None)
+        if moved is None:
+            break
+        saved = partition.bits - moved.bits
+        partition = moved
+        if saved < LEAST_GAIN * abs(partition.bits):
+            break
+    return partition
+
+
+def _move(partition: Partition, n_groups: int | None, alone: bool) -> Partition | None:
+    """Partition after as many of the moves as save bits together; None where none."""
+    best, gains = partition.moves(alone=alone)
+    moving = np.flatnonzero(gains > LEAST_GAIN)
+    moving = moving[np.argsort(-gains[moving], kind="stable")]
+    while len(moving):
+        labels = partition.labels.copy()
+        labels[moving] = best[moving]
+        new = moving[best[moving] == len(partition.groups)]
+        labels[new] += np.arange(len(new))
+        moved = partition.relabelled(labels)
+        kept = n_groups is None or len(moved.groups) >= n_groups
+        if kept and moved.bits < partition.bits - LEAST_GAIN:
+            return moved
+        moving = moving[: len(moving) // STEP_BACK]
+    return None
+
+
+def merge(partition: Partition, n_groups: int | None = None) -> Partition:
+    """Merge groups down to the fewest bits, or to a number of groups."""
+    k = len(partition.groups)
+    into = np.arange(2 * k)
+    total = lowest = 0.0
+    best = into[:k].copy()
+    steps, order = partition.merges()
+    for step, (a, b, bits) in enumerate(steps):
+        if n_groups is not None and k - step <= n_groups:
+            break
+        into[(into == a) | (into == b)] = k + step
+        total += bits
+        if n_groups is not None or total < lowest - LEAST_GAIN:
+            lowest, best = total, into[:k].copy()
+    if len(np.unique(best)) == k:
+        return partition
+    return partition.relabelled(best[np.argsort(order)][partition.labels])
+
+
+def cells(rows: Rows, n_cells: int) -> Any:
+    """Labels of small cells: again and again the widest is cut at its mean.
+
+    The cut is across the first principal axis. It does not depend on the order of the
+    rows, on their unit, or on a rotation.
+    """
+    labels = np.zeros(len(rows), dtype=np.intp)
+    queue = [(0.0, 0, np.arange(len(rows)))]
+    for label in range(1, n_cells):
+        _, _, index = heapq.heappop(queue)
+        X, weights = rows.X[index], rows.weights[index]
+        mean = weights @ X / np.sum(weights)
+        X = X - mean
+        along = X @ _principal_axis(X, weights)
+        above = along > 0.0
+        if np.all(above) or not np.any(above):  # one row has all the weight
+            above = along > 0.5 * (along.min() + along.max())
+        if not np.any(above):
+            heapq.heappush(queue, (0.0, int(index[0]), index))
+            continue
+        for part in (index[above], index[~above]):
+            heapq.heappush(queue, _cell(rows, part))
+        labels[index[above]] = label
+        if queue[0][0] == 0.0:  # only single rows are left
+            break
+    return labels
+
+
+def _cell(rows: Rows, index: Any) -> tuple[float, int, Any]:
+    """Cell for the queue: the sum of squares about the mean, negative, comes first."""
+    if len(index) < 2:
+        return 0.0, int(index[0]) if len(index) else -1, index
+    X, weights = rows.X[index], rows.weights[index]
+    X = X - weights @ X / np.sum(weights)
+    return -float(weights @ np.einsum("ij,ij->i", X, X)), int(index[0]), index
+
+
+def _principal_axis(X: Any, weights: Any) -> Any:
+    root = np.sqrt(weights)[:, None] * X
+    if len(root) > root.shape[1]:
+        return np.linalg.eigh(root.T @ root)[1][:, -1]
+    return np.linalg.svd(root, full_matrices=False)[2][0]

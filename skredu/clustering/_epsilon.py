@@ -1,9 +1,26 @@
-"""Choice of the distortion, and of the partition that it is chosen for."""
+r"""Choice of the distortion, and of the partition for which it is chosen.
+
+Bits at two distortions cannot be compared, because a larger one always takes fewer. So
+every group is described as a Gaussian that has a variance of its own in each of its
+``q`` principal directions, and one variance in all others:
+
+.. math::
+
+    \frac{n_j}{2} \Bigl(\sum_{i \le q} \log_2 \lambda_i + (r - q) \log_2 \sigma^2\Bigr)
+    + \frac{p_q}{2} \log_2 n - n_j \log_2 \frac{n_j}{n}
+
+with the ``q`` for which this is smallest, and :math:`p_q` parameters. A ball takes few
+of them and a subspace needs only those of its own directions, so groups with fewer
+samples than features can be distinguished. This is the Bayesian information criterion
+of a mixture of probabilistic principal component analysers with hard memberships
+(Tipping and Bishop, "Mixtures of probabilistic principal component analyzers", Neural
+Computation, 1999).
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -11,12 +28,24 @@ import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.utils import gen_batches
 
-from skredu.clustering._judge import Judge
-from skredu.clustering._partition import MAX_DENSE, Partition, Rows
-from skredu.clustering._refinement import Watch, reassign, settle
-from skredu.clustering._solve import Data, solve
-from skredu.clustering._starts import MAX_ROWS, MAX_SMALL, Starts, even_choice
-from skredu.clustering._wish import Wish
+from skredu.clustering._partition import (
+    MAX_DENSE,
+    Group,
+    Partition,
+    Watch,
+    group_of,
+    reassign,
+    settle,
+)
+from skredu.clustering._rows import Data, Rows
+from skredu.clustering._search import (
+    MAX_ROWS,
+    MAX_SMALL,
+    Starts,
+    Wanted,
+    even_choice,
+    solve,
+)
 
 # Distortions that are tried, relative to the spread of the rows.
 EPSILONS = 2.5 * 2.0 ** np.arange(-10.0, 1.0)
@@ -30,6 +59,10 @@ MORE_GROUPS = 4
 MAX_GROUPS = 40
 # Rounds in which rows outside the choice take their groups.
 MAX_ROUNDS = 5
+# Share of the spread below which no deviation counts.
+FINEST = 1e-3
+# Share of the rows up to which a group is no evidence.
+FEW = 0.01
 
 
 def spread_of(data: Data, assume_centered: bool) -> float:
@@ -116,10 +149,10 @@ def directions(data: Data, assume_centered: bool) -> int:
 
 
 def path(
-    data: Data, epsilons: Any, assume_centered: bool, n_jobs: int | None, wish: Wish
+    data: Data, epsilons: Any, assume_centered: bool, n_jobs: int | None, wanted: Wanted
 ) -> dict[str, Any]:
     """Numbers of groups and bits of the partition for every distortion."""
-    search = _Search(data, assume_centered, wish)
+    search = _Search(data, assume_centered, wanted)
     found = Parallel(n_jobs)(delayed(search.fitted)(float(e)) for e in epsilons)
     names = ("epsilon", "n_clusters", "coding_length", "description_length")
     columns = np.array(found, dtype=float).reshape(-1, len(names)).T
@@ -129,7 +162,7 @@ def path(
 
 
 def elect(
-    data: Data, assume_centered: bool, n_jobs: int | None, wish: Wish, watch: Watch
+    data: Data, assume_centered: bool, n_jobs: int | None, wanted: Wanted, watch: Watch
 ) -> tuple[float, Any]:
     """Distortion whose partition is described in the fewest bits, and that partition.
 
@@ -137,32 +170,32 @@ def elect(
     ``watch`` is called between distortions, or as many as there are jobs, and says
     whether to stop.
     """
-    moves = wish.moves(data)
-    sample = evenly(data, max(MAX_ROWS if moves else MAX_MERGED, 3 * wish.at_least))
+    moves = wanted.moves(data)
+    sample = evenly(data, max(MAX_ROWS if moves else MAX_MERGED, 3 * wanted.at_least))
     basis = principal_directions(sample, assume_centered) if moves else None
     if basis is not None:
         sample = replace(sample, X=sample.X @ basis)
-    search = _Search(sample, assume_centered, replace(wish, refine=moves))
+    search = _Search(sample, assume_centered, replace(wanted, refine=moves))
     epsilons = distortions(sample, assume_centered)
-    if wish.n_clusters is None:
+    if wanted.n_clusters is None:
         epsilons = epsilons[::-2]
-    found: list[_Candidate] = []
+    found: list[Candidate] = []
     for some in gen_batches(len(epsilons), effective_n_jobs(n_jobs)):
-        if found and watch():
-            break
         jobs = (delayed(search.best)(float(epsilon)) for epsilon in epsilons[some])
         found += Parallel(n_jobs)(jobs)
-    best = min(found, key=lambda candidate: candidate.rank)
+        if watch():
+            break
+    best = min(found, key=_rank)
     # the same distortion in each direction
-    epsilon = best.epsilon * (data.X.shape[1] / sample.X.shape[1]) ** 0.5
-    missed, *_ = best.rank
+    epsilon = best[1] * (data.X.shape[1] / sample.X.shape[1]) ** 0.5
+    missed = best[0][0]
     if not moves or missed:
         return epsilon, None
     if len(sample.X) == len(data.X):
-        return epsilon, best.labels
+        return epsilon, best[2]
     coordinates = data.X if basis is None else data.X @ basis
-    rows = replace(data, X=coordinates).scaled(best.epsilon, assume_centered)
-    return epsilon, _extended(rows, best.labels, best.large)
+    rows = replace(data, X=coordinates).scaled(best[1], assume_centered)
+    return epsilon, _extended(rows, best[2], best[3])
 
 
 def evenly(data: Data, most: int) -> Data:
@@ -190,24 +223,106 @@ def principal_directions(data: Data, assume_centered: bool) -> Any:
     return np.linalg.svd(root, full_matrices=False)[2][:MAX_DENSE].T
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class _Candidate:
-    """Partition at a distortion; the lowest rank is the best."""
+class Judge:
+    """Bits that describe partitions of the same rows, up to a constant.
 
-    rank: tuple[bool, float, float]
-    epsilon: float
-    labels: Any
-    large: Any
+    Lengths are in units of the spread of the rows, so that their squares are in range.
+
+    Parameters
+    ----------
+    rows : Rows
+        At any distortion.
+    unit : float
+        Length of one in these rows.
+    rounding : array of shape (r,)
+        Variance that rounding leaves in each coordinate.
+    rank : int
+        Number of directions in which rows differ.
+    """
+
+    def __init__(self, rows: Rows, unit: float, rounding: Any, rank: int) -> None:
+        self.rank, self.rounding = max(rank, 1), rounding
+        self.floor = FINEST**2 / self.rank
+        self.total = float(np.sum(rows.weights))
+        self.alone = self._alone(rows, unit)
+
+    def bits(self, partition: Partition, unit: float, large: Any) -> float:
+        """Bits of the groups that count, and of all other rows, under one label.
+
+        A row alone has no spread, and a few of many rows are close by chance, so they
+        are among the others.
+        """
+        least = max(1.0, FEW * len(partition.labels))
+        bits = outside = 0.0
+        for group, counts in zip(partition.groups, large, strict=True):
+            if counts and len(group.members) > least:
+                bits += self._group(group, unit)
+                bits -= group.count * math.log2(group.count / self.total)
+            else:
+                bits += float(np.sum(self.alone[group.members]))
+                outside += group.count
+        if outside > 0.0:
+            bits -= outside * math.log2(outside / self.total)
+        return bits
+
+    def _group(self, group: Group, unit: float) -> float:
+        """Bits of a group, for the best number of directions of their own."""
+        r, n = self.rank, len(group.members)
+        free = n if group.rows.assume_centered else n - 1
+        variances = self._variances(group, unit)
+        q = np.arange(max(1, min(r, free)))
+        rest = np.cumsum(variances[::-1])[::-1][q] / (r - q)
+        # Without bias: the directions were fitted to the rows as well.
+        rest *= n / np.maximum(free - q, 1)
+        own = np.cumsum(np.log2(variances * (n / max(free, 1))))
+        volumes = np.concatenate([[0.0], own])[q] + (r - q) * np.log2(rest)
+        n_parameters = 1 + q * r - q * (q - 1) // 2 + (n - free) * r
+        bits = group.count * volumes + n_parameters * math.log2(self.total)
+        return 0.5 * float(np.min(bits))
+
+    def _variances(self, group: Group, unit: float) -> Any:
+        """Variances in principal directions, with what rounding leaves in each."""
+        order = np.argsort(-group.squares, kind="stable")[: self.rank]
+        known = len(order)
+        noise, left = np.zeros(self.rank), float(np.sum(self.rounding))
+        noise[:known] = self.rounding @ group.V[:, order] ** 2
+        if known < self.rank:
+            noise[known:] = max(0.0, left - noise.sum()) / (self.rank - known)
+        noise[:known] += group.squares[order] * (unit * unit / group.count)
+        return np.maximum(noise, self.floor)
+
+    def _alone(self, rows: Rows, unit: float) -> Any:
+        """Bits of each row as an outlier.
+
+        By a Cauchy distribution as wide as all rows.
+        """
+        r, group = self.rank, group_of(rows, np.arange(len(rows)))
+        X = (rows.X - group.mean) * unit
+        variance = float(np.sum(group.squares)) * unit**2 / (self.total * r)
+        variance, half = max(variance, self.floor), 0.5 * (r + 1)
+        bits = 0.5 * r * math.log2(variance) - math.lgamma(half) / math.log(2.0)
+        bits += half * math.log2(math.pi)
+        bits -= 0.5 * r * math.log2(2.0 * math.pi * math.e)  # as for Gaussians
+        distances = np.einsum("ij,ij->i", X, X) / variance
+        return rows.weights * (bits + half * np.log2(1.0 + distances))
+
+
+# Rank (the lowest is the best), distortion, labels, and which groups count.
+Candidate = tuple[tuple[bool, float, float], float, Any, Any]
+
+
+def _rank(candidate: Candidate) -> tuple[bool, float, float]:
+    return candidate[0]
 
 
 class _Search:
     """Partitions of the same rows at many distortions, and how well they describe."""
 
-    def __init__(self, data: Data, assume_centered: bool, wish: Wish) -> None:
-        self.data, self.assume_centered, self.wish = data, assume_centered, wish
+    def __init__(self, data: Data, assume_centered: bool, wanted: Wanted) -> None:
+        self.data, self.assume_centered, self.wanted = data, assume_centered, wanted
         self.spread = spread_of(data, assume_centered)
         self.rank = directions(data, assume_centered)
-        self.least = wish.least(data)
+        self.least = wanted.least(data)
         self.rows = rows = data.scaled(self.spread, assume_centered, span=False)
         rounding = (steps_of(data.X) / self.spread) ** 2 / 12.0
         self.judge = Judge(rows, data.X.shape[1] ** -0.5, rounding, self.rank)
@@ -217,74 +332,74 @@ class _Search:
         """Partitions to begin with, the same for all distortions."""
         return Starts(self.rows)
 
-    def best(self, epsilon: float) -> _Candidate:
+    def best(self, epsilon: float) -> Candidate:
         """Partition that is described in the fewest bits."""
         rows = self.data.scaled(epsilon, self.assume_centered, span=False)
-        found: list[_Candidate] = []
+        found: list[Candidate] = []
         partitions = self._partitions(rows, epsilon, found)
         found.extend(self._judged(partition, epsilon) for partition in partitions)
-        return min(found, key=lambda candidate: candidate.rank)
+        return min(found, key=_rank)
 
-    def _judged(self, partition: Partition, epsilon: float) -> _Candidate:
-        large, wanted = self.wish.are_large(partition, self.least), self.wish.n_clusters
+    def _judged(self, partition: Partition, epsilon: float) -> Candidate:
+        large = self.wanted.are_large(partition, self.least)
         own = penalised(self.data, partition.bits, epsilon / self.spread, self.rank)
-        if wanted is not None:
-            rank = (not self.wish.suits(partition, self.least), own, 0.0)
+        if self.wanted.n_clusters is not None:
+            rank = (not self.wanted.suits(partition, self.least), own, 0.0)
         else:
             bits = self.judge.bits(partition, self._unit(epsilon), large)
             # the same partition takes the same bits up to rounding
             rank = (not large.any(), round(bits / len(self.data.X), 6), own)
-        return _Candidate(rank, epsilon, partition.labels, large)
+        return rank, epsilon, partition.labels, large
 
     def _unit(self, epsilon: float) -> float:
         """Length of one in rows at a distortion, relative to the spread."""
         return epsilon / self.spread * self.data.X.shape[1] ** -0.5
 
-    def _partitions(self, rows: Rows, epsilon: float, found: list[_Candidate]) -> Any:
+    def _partitions(self, rows: Rows, epsilon: float, found: list[Candidate]) -> Any:
         """Partitions to be judged; those before are in ``found``."""
-        if not self.wish.moves(self.data):
-            greedy = self.wish.find(self._solved(epsilon)).partition
+        if not self.wanted.moves(self.data):
+            greedy = self.wanted.find(self._solved(epsilon))[1]
             yield Partition(rows, greedy.labels)  # not in the span of few rows
             return
-        n_groups = self.wish.n_clusters
+        n_groups = self.wanted.n_clusters
         if n_groups is not None:
             for labels in self.starts.given(n_groups, self.least):
                 yield settle(Partition(rows, labels), n_groups)
             more = range(n_groups + 1, min(n_groups + MAX_SMALL, len(rows)) + 1)
             for k in more:
-                if not min(candidate.rank[0] for candidate in found):
+                if not min(rank[0] for rank, *_ in found):
                     break
                 yield settle(Partition(rows, self.starts.ward(k)), k)
         else:
             yield from self._numbers(rows, found)
             for labels in self.starts.many():
                 yield settle(Partition(rows, labels))
-        best = min(found, key=lambda candidate: candidate.rank)
-        yield reassign(Partition(rows, best.labels), alone=True)
+        best = min(found, key=_rank)
+        yield reassign(Partition(rows, best[2]), alone=True)
 
-    def _numbers(self, rows: Rows, found: list[_Candidate]) -> Any:
+    def _numbers(self, rows: Rows, found: list[Candidate]) -> Any:
         """Partitions in more and more groups, until more do not pay for long."""
         for k in range(1, min(MAX_GROUPS, len(rows)) + 1):
             yield settle(Partition(rows, self.starts.ward(k)), k)
-            best = min(range(k), key=lambda i: found[i].rank) + 1
+            best = min(range(k), key=lambda i: found[i][0]) + 1
             if k >= 1.5 * best + MORE_GROUPS:
                 return
 
     def _solved(self, epsilon: float) -> Any:
         # a given number of groups may come after the merges that save bits
-        to_the_end = self.wish.n_clusters is not None
+        to_the_end = self.wanted.n_clusters is not None
         return solve(self.data, epsilon, self.assume_centered, to_the_end=to_the_end)
 
     def fitted(self, epsilon: float) -> tuple[float, int, float, float]:
         """Distortion, number of groups and bits of the partition that a fit finds."""
-        found = self.wish.find(self._solved(epsilon))
+        _, found, large = self.wanted.find(self._solved(epsilon))
         rows = self.data.scaled(epsilon, self.assume_centered, span=False)
-        partition = Partition(rows, found.partition.labels)
+        partition = Partition(rows, found.labels)
         return (
             epsilon,
-            int(found.large.sum()),
+            int(large.sum()),
             total_bits(self.data, partition),
-            self.judge.bits(partition, self._unit(epsilon), found.large),
+            self.judge.bits(partition, self._unit(epsilon), large),
         )
 
 
@@ -305,7 +420,7 @@ def _extended(rows: Rows, chosen: Any, large: Any) -> Any:
             if len(members) == 0:  # all its rows have moved
                 costs.append(np.full(len(rows), math.inf))
                 continue
-            group = rows.group(members)
+            group = group_of(rows, members)
             cost = group.joined
             cost[group.members] = -group.left
             costs.append(cost)

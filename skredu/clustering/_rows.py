@@ -1,9 +1,10 @@
-"""Input checks of the clustering: rows, weights and neighbours."""
+"""Samples for the clustering: checked, equal ones once, with neighbours and units."""
 
 from __future__ import annotations
 
 import math
-import warnings
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,13 @@ from scipy.spatial import KDTree
 from sklearn.neighbors import kneighbors_graph
 from sklearn.utils import check_array
 
-from skredu._checks import check_numbers, naming
-from skredu._compat import FIT_FRAMES, fix_connected_components
-from skredu.clustering._solve import Data
+from skredu._base import warn
+from skredu._checks import check_numbers, check_range, naming
+from skredu._compat import fix_connected_components
 
+# Squared norms beyond this (in units of epsilon / sqrt(d)) leave differences of
+# squares, and Cholesky factors, too few digits: directions are projected explicitly.
+ILL_CONDITIONED = 1e8
 # Up to so many parts that are not connected, all pairs of them are joined.
 MAX_PARTS = 16
 # Rounds in which equal rows of a graph are told apart by where they are in it.
@@ -28,6 +32,144 @@ LARGEST_ENTRY = 1e300
 # lighter than the heaviest by more than the other power.
 LARGEST_WEIGHT = 60
 MAX_RANGE = 500
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Data:
+    """Rows to be clustered, equal ones once.
+
+    Parameters
+    ----------
+    X : array of shape (m, d)
+        The distinct rows, sorted.
+    weights : array of shape (m,)
+        Their weights together.
+    leaves : array of shape (n,)
+        Weight of each row that came.
+    names : array of shape (n,)
+        Which of the distinct rows each row is; nearest, where it has no weight.
+    adjacency : sparse array of shape (m, m) or None
+        Which of the distinct rows are neighbours.
+    joining : array of shape (n - m,), default=()
+        The rows that are not the first of equal ones, in the order in which they join.
+    unit : float, default=1.0
+        What a weight of one stands for, in the weights that were given.
+    scale : float, default=1.0
+        What a bit stands for: the same, where weights were too large.
+    """
+
+    X: Any
+    weights: Any
+    leaves: Any
+    names: Any
+    adjacency: Any = None
+    joining: Any = ()
+    unit: float = 1.0
+    scale: float = 1.0
+
+    @property
+    def heads(self) -> Any:
+        """First row of positive weight of each of the distinct ones."""
+        heads = np.full(len(self.X), -1)
+        present = np.flatnonzero(self.leaves > 0)[::-1]
+        heads[self.names[present]] = present
+        return heads
+
+    def evened(self) -> Data:
+        """Return the same with a median weight of one: copies are no evidence."""
+        usual = float(np.median(self.weights))
+        return replace(
+            self,
+            weights=self.weights / usual,
+            leaves=self.leaves / usual,
+            unit=self.unit * usual,
+            scale=1.0,
+        )
+
+    @cached_property
+    def spanned(self) -> Any:
+        """Coordinates of fewer rows than features, in the span of their own."""
+        return self.X @ np.linalg.qr(self.X.T)[0]
+
+    def scaled(
+        self, epsilon: float, assume_centered: bool, *, span: bool = True
+    ) -> Rows:
+        """Rows in units of epsilon / sqrt(d), in the span of their own if smaller."""
+        m, d = self.X.shape
+        X = (self.spanned if span and m < d else self.X) * (d**0.5 / epsilon)
+        origin = np.zeros(X.shape[1])
+        if not assume_centered:
+            origin = self.weights @ X / np.sum(self.weights)
+        return Rows(X - origin, self.weights, origin, d, assume_centered)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Rows:
+    """Distinct samples in the unit of a distortion.
+
+    Parameters
+    ----------
+    X : array of shape (n, r)
+        In units of epsilon / sqrt(d), about any centre unless ``assume_centered``.
+    weights : array of shape (n,)
+        Greater than zero.
+    origin : array of shape (r,)
+        Where the centre lies: rows and ``origin`` together are about the true origin.
+    n_features : int
+        The dimension ``d`` of the lengths.
+    assume_centered : bool
+        Code groups about the origin.
+    """
+
+    X: Any
+    weights: Any
+    origin: Any
+    n_features: int
+    assume_centered: bool
+
+    def take(self, index: Any) -> Rows:
+        """Return some of the rows."""
+        return Rows(
+            self.X[index],
+            self.weights[index],
+            self.origin,
+            self.n_features,
+            self.assume_centered,
+        )
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    @cached_property
+    def squares(self) -> Any:
+        """Squared norms of the rows."""
+        return np.einsum("ij,ij->i", self.X, self.X)
+
+    @cached_property
+    def mean_squares(self) -> Any:
+        """Squared norms about the true origin, in units of epsilon."""
+        X = self.X + self.origin
+        return np.einsum("ij,ij->i", X, X) / self.n_features
+
+    @cached_property
+    def ill_conditioned(self) -> bool:
+        """Whether products of samples would lose too many digits."""
+        return float(np.max(self.squares, initial=0.0)) > ILL_CONDITIONED
+
+    @cached_property
+    def alone(self) -> Any:
+        """Bits of each row as a group of its own."""
+        volumes: Any = 0.0
+        if self.assume_centered:
+            volumes = np.log2(1.0 + self.squares)
+        return self.bits(volumes, self.weights, self.mean_squares)
+
+    def bits(self, volumes: Any, counts: Any, mean_squares: Any) -> Any:
+        """Bits of groups from their log-volumes, weights and squared means."""
+        bits = 0.5 * (counts + self.n_features) * volumes - counts * np.log2(counts)
+        if self.assume_centered:
+            return bits
+        return bits + 0.5 * self.n_features * np.log2(1.0 + mean_squares)
 
 
 def prepare(X: Any, weights: Any, connectivity: Any = None) -> Data:
@@ -88,11 +230,7 @@ def _in_reach(weights: Any, n_features: int) -> tuple[Any, float]:
     """
     largest = float(np.max(weights))
     most = np.finfo(np.float64).max / (2000.0 * n_features * len(weights))
-    if largest > most:
-        raise ValueError(
-            f"sample_weight must be at most {most:.3g} for bits that are finite, found "
-            f"{largest:.3g}."
-        )
+    check_range(weights, 0.0, most, where=" for bits that are finite")
     away = math.frexp(largest)[1]
     away -= min(max(away, -LARGEST_WEIGHT), LARGEST_WEIGHT)
     unit = math.ldexp(1.0, away)
@@ -228,10 +366,9 @@ def _connected(X: Any, adjacency: Any, *, quiet: bool) -> Any:
     if n_parts == 1:
         return adjacency
     if not quiet:
-        warnings.warn(
+        warn(
             f"connectivity has {n_parts} parts that are not connected; they are joined "
-            "where their rows are nearest, so that the tree of merges is complete.",
-            stacklevel=4 + FIT_FRAMES,
+            "where their rows are nearest, so that the tree of merges is complete."
         )
     while n_parts > MAX_PARTS:
         adjacency = adjacency + _joins(X, parts)

@@ -1,0 +1,513 @@
+"""Greedy merging as a tree, and the partition with the groups that are wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Any
+
+import numpy as np
+from scipy.cluster.hierarchy import linkage
+from sklearn.cluster import KMeans
+from sklearn.metrics import pairwise_distances_argmin
+
+from skredu._base import warn
+from skredu.clustering._merging import merges
+from skredu.clustering._partition import (
+    MAX_CELLS,
+    MAX_DENSE,
+    Partition,
+    Watch,
+    cells,
+    escape,
+    go_on,
+    refine,
+    settle,
+)
+from skredu.clustering._rows import Data, Rows
+
+# Up to so many distinct rows every pair of them is looked at.
+MAX_EXACT = 10_000
+# Beyond, rows first join this many cells, which then merge.
+N_CELLS = 256
+# Of more rows than this an even choice is looked at; all pairs of them are.
+MAX_ROWS = 1000
+# So many smaller groups may stand beside those that count.
+MAX_SMALL = 15
+# Share of an even group that the smallest of a given number of groups has at least.
+LEAST_SHARE = 1 / 3
+# Share of the rows that they hold.
+MOST = 0.9
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Tree:
+    """Merges of ``n`` leaves, in their order: down to one node, or the first of these.
+
+    Parameters
+    ----------
+    children : array of shape (n_merges, 2)
+        Nodes that merge: leaves below ``n``, the node that merge ``i`` makes is
+        ``n + i``.
+    costs : array of shape (n_merges,)
+        Bits that each merge adds to the total.
+    n_leaves : int
+        Number of leaves ``n``.
+    """
+
+    children: Any
+    costs: Any
+    n_leaves: int
+
+    def cut(self, n_merges: int) -> Any:
+        """Labels of the leaves after some merges: integers, in the order of leaves."""
+        n = self.n_leaves
+        above = np.arange(n + n_merges)
+        above[self.children[:n_merges]] = np.arange(n, n + n_merges)[:, None]
+        while True:
+            higher = above[above]  # twice as far up in every round
+            if np.array_equal(higher, above):
+                return in_order(above[:n])
+            above = higher
+
+    def count_large(self, weights: Any, least: float) -> tuple[Any, Any]:
+        """Count nodes with a weight of ``least``, and add these, after every merge."""
+        n, n_merges = self.n_leaves, len(self.children)
+        sizes = np.concatenate([weights, np.zeros(n_merges)])
+        for i, (a, b) in enumerate(self.children):
+            sizes[n + i] = sizes[a] + sizes[b]
+        large = (sizes >= least).astype(float)
+
+        def after(values: Any) -> Any:
+            change = values[n:] - values[self.children].sum(axis=1)
+            start = np.sum(values[:n])
+            return np.concatenate([[start], start + np.cumsum(change)])
+
+        return np.rint(after(large)).astype(np.intp), after(large * sizes)
+
+    def linkage(self) -> Any:
+        """Linkage matrix of SciPy, with the bits moved so far as heights."""
+        n = self.n_leaves
+        sizes = np.ones(n + len(self.children))
+        for i, (a, b) in enumerate(self.children):
+            sizes[n + i] = sizes[a] + sizes[b]
+        heights = np.cumsum(np.abs(self.costs))
+        return np.column_stack([self.children, heights, sizes[n:]]).astype(float)
+
+
+def in_order(labels: Any) -> Any:
+    """Labels as integers from 0, in the order in which they appear."""
+    _, first, codes = np.unique(labels, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[codes]
+
+
+def grow(heads: Any, joins: Iterable[Any], merges: Iterable[Any]) -> Tree:
+    """Build a tree from rows that join a head first, and from merges of the heads.
+
+    Parameters
+    ----------
+    heads : array of shape (m,)
+        One leaf of each of the groups that merge, by name.
+    joins : iterable of (name, leaf, bits)
+        Leaves that join the group of a name before anything merges.
+    merges : iterable of (name, name, bits)
+        Merges of the groups, as `skredu.clustering._merging.merges` yields them.
+    """
+    nodes = [int(leaf) for leaf in heads]
+    joined = [(name, int(leaf), bits) for name, leaf, bits in joins]
+    n = len(nodes) + len(joined)
+    children: list[tuple[int, int]] = []
+    costs: list[float] = []
+    for name, leaf, bits in joined:
+        children.append((nodes[name], leaf))
+        nodes[name] = n + len(costs)
+        costs.append(bits)
+    for a, b, bits in merges:
+        children.append((nodes[a], nodes[b]))
+        nodes.append(n + len(costs))
+        costs.append(bits)
+    pairs = np.array(children, dtype=np.intp).reshape(-1, 2)
+    return Tree(pairs, np.array(costs), n)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Solution:
+    """Tree of merges and where greedy merging stops.
+
+    Parameters
+    ----------
+    rows : Rows
+    data : Data
+    tree : Tree
+        Of all rows that came.
+    n_equal : int
+        Merges of equal rows that come before all others.
+    n_merges : int
+        Merges up to the first that adds bits.
+    """
+
+    rows: Rows
+    data: Data
+    tree: Tree
+    n_equal: int
+    n_merges: int
+
+    def partition(self, n_merges: int) -> Partition:
+        """Partition of the distinct rows after some merges."""
+        return Partition(self.rows, self.tree.cut(n_merges)[self.data.heads])
+
+
+def solve(
+    data: Data,
+    epsilon: float,
+    assume_centered: bool,
+    watch: Callable[[Iterator[Any], int], Iterator[Any]] = lambda steps, _: steps,
+    *,
+    to_the_end: bool = True,
+) -> Solution:
+    """Merge rows greedily, to the end or while bits are saved.
+
+    ``watch`` sees the merges go by.
+    """
+    rows = data.scaled(epsilon, assume_centered)
+    m = len(rows)
+    if m <= MAX_EXACT or data.adjacency is not None:
+        within: list[Any] = []
+        nodes = np.arange(m)
+        edges = None if data.adjacency is None else data.adjacency * 0.0
+        found = merges(rows, edges=edges)
+    else:
+        partition = Partition(rows, cells(rows, N_CELLS))
+        within, nodes = _joined_cells(partition)
+        scatters = [group.scatter for group in partition.groups]
+        found = merges(rows.take([]), scatters)
+    found = watch(found, len(nodes) - 1)
+    steps = list(found if to_the_end else takewhile(lambda step: step[2] < 0.0, found))
+    nodes = np.concatenate([nodes, m + len(within) + np.arange(len(steps))])
+    above = [(nodes[a], nodes[b], bits) for a, b, bits in steps]
+    joins = list(_equal_rows(data, rows))
+    tree = grow(data.heads, joins, within + above)
+    n_before = len(joins) + len(within)
+    worse = np.flatnonzero(tree.costs[n_before:] >= 0.0)
+    n_merges = n_before + int(worse[0] if len(worse) else len(steps))
+    return Solution(rows, data, tree, len(joins), n_merges)
+
+
+def _equal_rows(data: Data, rows: Rows) -> Iterator[tuple[int, int, float]]:
+    """Rows that join an equal one, and the bits of that; none without a weight."""
+    counts = np.zeros(len(rows))
+    counts[:] = data.leaves[data.heads]
+    volumes = np.log2(1.0 + rows.squares) * rows.assume_centered
+
+    def bits(name: int, count: float) -> float:
+        return float(rows.bits(volumes[name], count, rows.mean_squares[name]))
+
+    for leaf in data.joining:
+        name, weight = data.names[leaf], data.leaves[leaf]
+        added = 0.0
+        if weight > 0.0:
+            before = bits(name, counts[name]) + bits(name, weight)
+            counts[name] += weight
+            added = bits(name, counts[name]) - before
+        yield name, leaf, added
+
+
+def _joined_cells(partition: Partition) -> tuple[list[Any], Any]:
+    """Merge the rows of each cell, the last with all bits; also names of the cells."""
+    m, alone = len(partition.labels), partition.rows.alone
+    steps: list[tuple[int, int, float]] = []
+    names = []
+    for group in partition.groups:
+        name, *others = group.members
+        for row in others:
+            steps.append((name, row, 0.0))
+            name = m + len(steps) - 1
+        if others:
+            saved = group.bits - float(np.sum(alone[group.members]))
+            steps[-1] = (*steps[-1][:2], saved)
+        names.append(name)
+    return steps, np.array(names)
+
+
+def even_choice(n: int, most: int) -> Any:
+    """Index of every so many-th of ``n`` rows."""
+    return np.linspace(0, n - 1, min(n, most)).astype(np.intp)
+
+
+class Starts:
+    """Partitions of rows by distances: by Ward's method, k-means, and small cells.
+
+    More than 1000 rows: those of an even choice, and the others with the nearest mean.
+
+    Parameters
+    ----------
+    rows : Rows
+    """
+
+    def __init__(self, rows: Rows) -> None:
+        self.rows, self.index = rows, even_choice(len(rows), MAX_ROWS)
+        self.some = rows.X[self.index]
+        children = np.empty((0, 2))
+        if len(self.index) > 1:
+            children = linkage(self.some, "ward")[:, :2]
+        n = len(self.index)
+        self.tree = Tree(children.astype(np.intp), np.zeros(n - 1), n)
+
+    def ward(self, n_groups: int) -> Any:
+        """Labels in so many groups, or in as many as there are rows."""
+        n = len(self.index)
+        return self._of_all(self.tree.cut(n - min(n_groups, n)))
+
+    def kmeans(self, n_groups: int) -> Any:
+        """Labels in so many groups."""
+        model = KMeans(min(n_groups, len(self.index)), n_init=3, random_state=0)
+        weights = self.rows.weights[self.index]
+        return self._of_all(model.fit_predict(self.some, sample_weight=weights))
+
+    def with_small(self, n_groups: int, least: float) -> Iterator[Any]:
+        """Labels with so many groups of a weight of ``least``, and smaller ones."""
+        for k in range(n_groups + 1, min(n_groups + MAX_SMALL, len(self.index)) + 1):
+            labels = self.ward(k)
+            sizes = np.bincount(labels, self.rows.weights)
+            if np.count_nonzero(sizes >= least) == n_groups:
+                yield labels
+                return
+
+    def given(self, n_groups: int, least: float) -> Iterator[Any]:
+        """Labels to begin with where a number of groups is given."""
+        yield self.ward(n_groups)
+        yield from self.with_small(n_groups, least)
+        yield self.kmeans(n_groups)
+        yield cells(self.rows, max(MAX_CELLS, 2 * n_groups))
+
+    def many(self) -> Iterator[Any]:
+        """Labels of more groups than are likely, to be merged."""
+        yield self.ward(MAX_CELLS)
+        yield cells(self.rows, MAX_CELLS)
+
+    def _of_all(self, labels: Any) -> Any:
+        if len(labels) == len(self.rows):
+            return labels
+        means = [self.some[labels == label].mean(axis=0) for label in np.unique(labels)]
+        return pairwise_distances_argmin(self.rows.X, np.array(means))
+
+
+# Partition by greedy merging, the partition that is kept, and which of its groups
+# count; the samples of others are outliers.
+Found = tuple[Partition, Partition, Any]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Wanted:
+    """A number of groups that count, and whether to search on.
+
+    Parameters
+    ----------
+    n_clusters : int or None
+        Groups that count; as many as describe the rows best.
+    min_cluster_size : int or "auto"
+        Weight from which a group counts. "auto": that of two rows, or a third of an
+        even group where a number of groups is given; any among neighbours.
+    refine : bool
+        Search on after greedy merging.
+    """
+
+    n_clusters: int | None
+    min_cluster_size: Any
+    refine: bool
+
+    @property
+    def auto(self) -> bool:
+        """Whether the least weight follows from the rows."""
+        return isinstance(self.min_cluster_size, str)
+
+    @property
+    def at_least(self) -> int:
+        """Groups that there are at least."""
+        return self.n_clusters or 1
+
+    def least(self, data: Data) -> float:
+        """Weight from which a group counts; every group where it is zero."""
+        if not self.auto:
+            size = float(self.min_cluster_size)
+            return size / data.unit if size > 1.0 else 0.0
+        if data.adjacency is not None:
+            return 0.0
+        if self.n_clusters is not None:
+            return LEAST_SHARE * float(np.sum(data.weights)) / self.n_clusters
+        return 2.0 * float(np.median(data.weights)) * (1.0 - 1e-9)
+
+    def moves(self, data: Data) -> bool:
+        """Whether rows may move between groups."""
+        return self.refine and data.adjacency is None
+
+    def find(
+        self,
+        solution: Solution,
+        elected: Any = None,
+        *,
+        refined: bool = True,
+        watch: Watch = go_on,
+    ) -> Found:
+        """Partition of the distinct rows, refined where that is wanted.
+
+        Parameters
+        ----------
+        solution : Solution
+        elected : array, default=None
+            Labels of the partition for which the distortion was chosen.
+        refined : bool, default=True
+            Not where the search is to stop.
+        watch : callable, default=go_on
+            Called after every round of the search; says whether to stop.
+        """
+        refined = refined and self.moves(solution.data)
+        if self.n_clusters is not None:
+            return self._given(solution, self.n_clusters, elected, refined, watch)
+        best = greedy = solution.partition(solution.n_merges)
+        if refined and elected is not None:
+            best = Partition(solution.rows, elected)
+        elif refined:
+            best = refine(solution.rows, greedy.labels, watch=watch)
+        large = self.are_large(best, self.least(solution.data))
+        if self.auto and held_by(best, large) < 0.5:
+            large[:] = True
+        return greedy, best, large
+
+    def _given(
+        self,
+        solution: Solution,
+        n_groups: int,
+        elected: Any,
+        refined: bool,
+        watch: Watch,
+    ) -> Found:
+        """Partition with a number of groups, with the fewest bits of those found."""
+        least = self.least(solution.data)
+        greedy = self._cut(solution, n_groups, least)
+        found = [] if greedy is None else [greedy]
+        if refined:
+            found += self._settled(solution, n_groups, elected, least, watch)
+        counting = [p for p in found if self.suits(p, least)]
+        if counting:
+            best = min(counting, key=lambda partition: partition.bits)
+            if refined and solution.rows.X.shape[1] <= MAX_DENSE:
+                better = escape(best, len(best.groups), watch)
+                if self.suits(better, least):
+                    best = better
+            return greedy or best, best, self.are_large(best, least)
+        greedy = self._cut(solution, n_groups, 0.0)
+        exact = [p for p in [greedy, *found] if len(p.groups) == n_groups]
+        best = min(exact, key=lambda partition: partition.bits)
+        return greedy, best, self.are_large(best, 0.0 if self.auto else least)
+
+    def suits(self, partition: Partition, least: float) -> bool:
+        """Whether the number of groups that count is the one that was given.
+
+        If no size is given they also hold most rows.
+        """
+        large = self.are_large(partition, least)
+        most = not self.auto or held_by(partition, large) >= MOST
+        return bool(large.sum() == self.n_clusters and most)
+
+    def _settled(
+        self,
+        solution: Solution,
+        n_groups: int,
+        elected: Any,
+        least: float,
+        watch: Watch,
+    ) -> list[Partition]:
+        """Partitions that the search ends at, from several starts."""
+        rows, found = solution.rows, []
+        if elected is not None:
+            found = [Partition(rows, elected)]
+            if self.suits(found[0], least):
+                return found
+        begun = [Partition(rows, s) for s in Starts(rows).given(n_groups, least)]
+        found += [settle(partition, n_groups, watch) for partition in begun]
+        return found + begun
+
+    def _cut(self, solution: Solution, n_groups: int, least: float) -> Any:
+        """Best cut of the tree with so many groups that hold most rows, if any.
+
+        Smaller groups beside them are outliers.
+        """
+        tree, weights = solution.tree, solution.data.leaves
+        n_large, held = tree.count_large(weights, least)
+        cuts = np.flatnonzero(n_large == n_groups)
+        cuts = cuts[cuts >= solution.n_equal]
+        if self.auto:
+            cuts = cuts[held[cuts] >= MOST * np.sum(weights)]
+        if len(cuts) == 0:
+            return None
+        bits = np.concatenate([[0.0], np.cumsum(tree.costs)])
+        return solution.partition(int(cuts[np.argmin(bits[cuts])]))
+
+    def cut(self, tree: Tree, weights: Any, n_clusters: int, least: float) -> Any:
+        """Labels of the leaves in the last cut with so many groups that count."""
+        n_large, _ = tree.count_large(weights, least)
+        cuts = np.flatnonzero(n_large == n_clusters)
+        if len(cuts) == 0:
+            raise ValueError(self._nowhere(tree, n_clusters, least, weights))
+        return tree.cut(int(cuts[-1]))
+
+    def _nowhere(self, tree: Tree, n_clusters: int, least: float, weights: Any) -> str:
+        n_large, _ = tree.count_large(weights, least)
+        size = (
+            "" if self.auto else f" of min_cluster_size={self.min_cluster_size} or more"
+        )
+        return (
+            f"n_clusters={n_clusters} groups{size} are nowhere in the tree of "
+            f"merges of n_samples={len(weights)} rows: it has up to {n_large.max()} of "
+            "them. Ask for no more, for smaller ones, or leave one of the two out."
+        )
+
+    def are_large(self, partition: Partition, least: float) -> Any:
+        """Which groups count: by weight or, where that is not given, by rows."""
+        counts = np.array([group.count for group in partition.groups])
+        large = counts >= least
+        if self.auto:
+            rows = np.array([len(members) for members in partition.members])
+            large |= rows * float(np.median(partition.rows.weights)) >= least
+        return large
+
+    def check(self, found: Found, solution: Solution, epsilon: float) -> None:
+        """Refuse groups of other sizes than given; warn of small ones and of noise."""
+        _, partition, large = found
+        least = self.least(solution.data)
+        if self.n_clusters is not None and not self.suits(partition, least):
+            if not self.auto:
+                tree, weights = solution.tree, solution.data.leaves
+                raise ValueError(self._nowhere(tree, self.n_clusters, least, weights))
+            search = "" if self.moves(solution.data) else "refine=True, "
+            warn(
+                f"n_clusters={self.n_clusters} groups with at least a third of the "
+                "rows of an even group each were not found: some groups are smaller. "
+                f"Try a smaller n_clusters, another epsilon, {search}or "
+                "min_cluster_size=1 if such groups are welcome."
+            )
+        noise = 1.0 - held_by(partition, large)
+        if noise > 0.5:
+            warn(
+                f"{noise:.0%} of the rows are outliers: at "
+                f"epsilon={epsilon:.3g} hardly any groups reach "
+                f"min_cluster_size={self.min_cluster_size}. Try a larger epsilon, a "
+                "smaller min_cluster_size, or n_clusters=None."
+            )
+
+
+def held_by(partition: Partition, large: Any) -> float:
+    """Share of the rows, by weight, in the groups that count."""
+    sizes = np.array([group.count for group in partition.groups])
+    return float(np.sum(sizes[large]) / np.sum(sizes))
+
+
+def named(labels: Any, large: Any) -> Any:
+    """Labels of sorted rows in their order, -1 where the group does not count."""
+    counting = large[labels]
+    names = np.full(len(labels), -1)
+    if counting.any():
+        names[counting] = in_order(labels[counting])
+    return names
