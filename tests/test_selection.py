@@ -167,6 +167,15 @@ def test_choice_on_some_rows_is_near_that_on_all(monkeypatch):
     assert not np.array_equal(fewer.priors_, chosen.priors_)
 
 
+def test_rows_that_are_left_out_are_spread_over_all_of_a_class(monkeypatch):
+    rng, y = np.random.default_rng(0), np.arange(600) % 2
+    X = rng.normal(size=(600, 3))
+    X[300:] += 4.0 * y[300:, None]  # the first half says nothing
+    every = MICLClassifier(1.0).fit(X, y).temperature_
+    limit(monkeypatch, MAX_ROWS=120)
+    assert 0.7 < MICLClassifier(1.0).fit(X, y).temperature_ / every < 1.4
+
+
 def test_label_code_evens_out_classes_that_their_lengths_put_at_a_disadvantage():
     # Few rows in many dimensions: the wide class costs fewer extra bits everywhere.
     rng = np.random.default_rng(0)
