@@ -100,6 +100,7 @@ def test_rows_that_are_chosen_joined_stored_or_sent_say_their_grid():
         np.vstack([first, second]),
         pickle.loads(pickle.dumps(Z)),
         Z.copy(),
+        copy.copy(Z),
         copy.deepcopy(Z),
         Z.astype(np.float32),
         2.0 * Z,
