@@ -399,11 +399,14 @@ class Group(Coded):
         if self.basis.shape[2] == C and F == 1:
             return 0.0
         total = squared_norms(Z)
-        eps = float(xp.finfo(Z.dtype).eps)
-        if b and float(xp.max(c)) * float(xp.max(total)) > 1.0 / math.sqrt(eps):
-            # a difference of squares is too imprecise for such a factor
-            return squared_norms(Z - self.basis @ along)
-        return at_least(total - widen(xp.sum(inside, axis=1)), 0.0)
+        outside = at_least(total - widen(xp.sum(inside, axis=1)), 0.0)
+        if b:
+            # what rounding of the difference of squares may do to 1 + c m
+            eps, top = float(xp.finfo(Z.dtype).eps), xp.max(c, axis=(1, 2))[:, None]
+            error = top * eps * total / (1.0 + top * outside)
+            if float(xp.max(error)) > math.sqrt(eps):
+                return squared_norms(Z - self.basis @ along)
+        return outside
 
 
 def as_path(values: Any, like: Any) -> Any:
