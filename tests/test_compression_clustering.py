@@ -221,7 +221,7 @@ def test_small_groups_are_outliers_and_not_counted(blobs):
 def test_all_rows_may_be_outliers():
     X = np.eye(3) * 100
     model = CompressionClustering(0.01, min_cluster_size=2)
-    said = "100% of the rows are outliers: at epsilon=0.01"
+    said = "100% of the samples are outliers: at epsilon=0.01"
     with pytest.warns(UserWarning, match=said) as warned:
         model.fit(X)
     assert warned[0].filename == __file__
@@ -346,7 +346,7 @@ def test_iris():
         ({"n_clusters": 91}, "n_clusters=91 must be at most"),
         ({"min_cluster_size": 0}, "'min_cluster_size' parameter"),
         ({"min_cluster_size": 80, "n_clusters": 2}, "n_clusters=2 groups"),
-        ({"connectivity": np.eye(3)}, "Bad connectivity: must be of shape"),
+        ({"connectivity": np.eye(3)}, "Bad connectivity: must have the shape"),
         ({"refine": "yes"}, "'refine' parameter"),
     ],
 )

@@ -49,12 +49,10 @@ def test_few_rows_of_many_features_along_distortions(connectivity):
 
 def test_rows_out_of_reach_are_refused():
     X = RNG.normal(size=(12, 2))
-    with pytest.raises(ValueError, match=r"X (holds|contains) an entry of"):
+    with pytest.raises(ValueError, match=r"X contains an entry of"):
         CompressionClustering().fit(np.vstack([X, [1e305, 1e305]]))
     model = CompressionClustering(0.5).fit(X)
-    with pytest.raises(
-        ValueError, match=r"X (holds|contains) an entry of 1e\+200, too"
-    ):
+    with pytest.raises(ValueError, match=r"X contains an entry of 1e\+200, too"):
         model.predict([[1e200, 0.0]])
 
 

@@ -38,7 +38,7 @@ from skredu import MICLClassifier
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.* (has|keeps) no layer:UserWarning"),
     pytest.mark.filterwarnings("ignore:Layer . has not converged"),
-    pytest.mark.filterwarnings("ignore:.*% of the rows are outliers"),
+    pytest.mark.filterwarnings("ignore:.*% of the samples are outliers"),
     pytest.mark.filterwarnings("ignore:n_clusters=.* (were|groups):UserWarning"),
     pytest.mark.filterwarnings("ignore:.*parts that are not connected"),
     pytest.mark.filterwarnings("ignore:The number of unique classes"),

@@ -64,7 +64,7 @@ NAMES = (
     "n_clusters",
     *PARAMETERS,
 )
-SAID = ("parts that are not connected", "of the rows are outliers")
+SAID = ("parts that are not connected", "of the samples are outliers")
 
 
 class Given:

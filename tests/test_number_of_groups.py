@@ -222,7 +222,7 @@ def test_rows_that_are_all_copies_are_groups():
 def test_groups_that_need_more_rows_than_there_are(iris):
     X, _ = iris
     model = CompressionClustering(n_clusters=3, min_cluster_size=60)
-    with pytest.raises(ValueError, match="need 180 rows, but X has n_samples=150"):
+    with pytest.raises(ValueError, match="need 180 samples, but X has n_samples=150"):
         model.fit(X)
     model.fit(X, sample_weight=np.full(len(X), 2.0))
     assert model.cluster_sizes_.min() >= 60

@@ -1,4 +1,4 @@
-"""Clustering by coding length."""
+"""Clustering based on coding lengths."""
 
 from skredu.clustering._compression_clustering import CompressionClustering
 

@@ -1,4 +1,4 @@
-"""CompressionClustering: the partition of rows that takes the fewest bits."""
+"""CompressionClustering: find the partition that takes the fewest bits."""
 
 from __future__ import annotations
 
@@ -27,83 +27,89 @@ from skredu.clustering._search import Found, Solution, Tree, Wanted, named, solv
 from skredu.coding._linalg import BLOCK
 from skredu.coding._rows import check_reach, unit_of
 
-# What is kept of each group.
+# Attributes of groups that are stored.
 FIELDS = ("count", "mean", "squares", "V", "mean_square", "bits")
-# No distortion is smaller: rows that lie closer are the same.
+# Smallest distortion; samples that are closer than this are equal.
 SMALLEST = 1e-300
 
 
 class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator):
-    r"""Clustering by coding length: the groups that take the fewest bits.
+    r"""Clustering by coding length: find the groups that take the fewest bits.
 
-    Rows are coded group by group up to the distortion ``epsilon``; a group on a
-    subspace, or in a small ball, is cheap. Groups merge greedily, always the two whose
-    union costs the fewest extra bits, until every merge would add bits; then rows move,
-    and groups merge and split, while the bits
+    Samples are coded group by group up to the distortion ``epsilon``. A group on a
+    subspace, or in a small ball, takes few bits. Groups are merged greedily, always the
+    two whose union costs the fewest extra bits, until every merge would add bits. Then
+    samples move, and groups are merged and split, as long as the number of bits
 
     .. math::
 
-        \sum_j L(X_j) + \sum_j n_j \bigl(-\log_2 (n_j / n)\bigr), \quad
-        L(X) = \frac{n+d}{2} \log_2 \det\Bigl(I + \frac{d}{n\epsilon^2} S\Bigr)
-               + \frac{d}{2} \log_2\Bigl(1 + \frac{\mu^T\mu}{\epsilon^2}\Bigr)
+    \sum_j L(X_j) + \sum_j n_j \bigl(-\log_2 (n_j / n)\bigr), \quad L(X) = \frac{n+d}{2}
+    \log_2 \det\Bigl(I + \frac{d}{n\epsilon^2} S\Bigr) + \frac{d}{2} \log_2\Bigl(1 +
+    \frac{\mu^T\mu}{\epsilon^2}\Bigr)
 
-    still fall. The number of groups need not be known: it follows from the distortion.
+    decreases. The number of groups need not be known, because it follows from the
+    distortion.
 
     Parameters
     ----------
     epsilon : float or "auto", default="auto"
-        Distortion, a length in the units of ``X``: about the noise in a row,
-        ``sigma * d**0.5`` for a standard deviation ``sigma`` in each feature. Code
-        published with the papers passes its square. ``"auto"`` tries distortions from
-        0.0024 to 2.5 times the spread of the rows, none below the noise that rounding
-        to the steps of features leaves, on at most 1000 rows and in at most 32
-        principal directions. It chooses distortion and partition together, see Notes.
+        Distortion, a length in the units of ``X``. A good value is about the noise of a
+        sample, ``sigma * d**0.5`` for a standard deviation ``sigma`` in each feature.
+        Published code uses its square. ``"auto"`` tries distortions from 0.0024 to 2.5
+        times the spread of the samples, on at most 1000 samples and in at most 32
+        principal directions. Distortions below the noise that is caused by rounding to
+        the steps of the features are not tried. Distortion and partition are chosen
+        together; see Notes.
     n_clusters : int, default=None
-        Number of groups, outliers not counted: a row that fits in none of the groups
-        may have the label -1. None: with a given ``epsilon`` as many
-        as take the fewest bits; with ``"auto"`` as many as describe the rows best, see
-        Notes.
+        Number of groups, not counting outliers: a sample that does not fit into any of
+        the groups may have the label -1. None means the number that takes the fewest
+        bits if ``epsilon`` is given, and the number that describes the samples best
+        with ``"auto"``; see Notes.
     assume_centered : bool, default=False
-        Groups on linear subspaces through the origin instead of affine ones.
+        Whether groups lie on linear subspaces through the origin instead of affine
+        ones.
     connectivity : int, sparse array, array or callable, default=None
-        Which rows are neighbours; only groups with neighbours merge, so that every
-        group is connected. A graph of shape (n_samples, n_samples), whose entries
-        above zero make two rows neighbours, a function that makes one from ``X``, or a
-        number of nearest neighbours. Parts that are not connected are joined where
-        their rows are nearest, with a warning. Equal rows of a graph are one from the
-        start where they are neighbours, and only there. Rows do not move between
-        groups then.
+        Defines which samples are neighbours. Only groups that are neighbours are
+        merged, so every group is connected. It may be a graph of shape (n_samples,
+        n_samples), in which positive entries connect two samples, a function that
+        computes such a graph from ``X``, or a number of nearest neighbours. Components
+        that are not connected are joined at their nearest samples, with a warning.
+        Equal samples of a graph are merged from the start if and only if they are
+        neighbours. Samples do not move between groups if this parameter is used.
     min_cluster_size : int or "auto", default="auto"
-        Smaller groups are outliers, with the label -1. ``"auto"``: with ``n_clusters``
-        each group has at least a third of the rows of an even group; otherwise a row
-        alone is an outlier. Every group counts where rows have neighbours, and where
-        most rows would be outliers.
+        Groups smaller than this are outliers, with the label -1. With ``"auto"`` and
+        ``n_clusters``, each group has at least a third of the samples of an equally
+        sized group; with ``"auto"`` otherwise, a single sample is an outlier. Groups of
+        any size count if ``connectivity`` is used, and if most samples would be
+        outliers.
     refine : bool, default=True
-        Search on after greedy merging. With a given ``epsilon`` the bits never rise.
+        Whether to continue the search after greedy merging. With a given ``epsilon``,
+        it never increases the number of bits.
     n_jobs : int, default=None
-        Distortions for which rows merge at a time; None means 1, -1 all processors.
+        Number of distortions that are processed in parallel; None means 1, and -1 means
+        all processors.
 
     Attributes
     ----------
     labels_ : ndarray of shape (n_samples,)
-        Group of each row, -1 for outliers. Groups are numbered by their smallest
-        rows (the smallest first feature, then the second, ...).
+        Group of each sample, -1 for outliers. Groups are numbered in the order of their
+        smallest samples (by the first feature, then the second, ...).
     n_clusters_ : int
-        Number of groups, outliers not counted.
+        Number of groups, not counting outliers.
     epsilon_ : float
-        The distortion.
+        The distortion that is used.
     coding_length_ : float
-        Bits of the partition, labels included.
+        Coding length of the partition in bits, including the labels.
     greedy_coding_length_ : float
-        Bits where greedy merging stops, or has ``n_clusters`` groups.
+        Coding length at which greedy merging stops or has ``n_clusters`` groups.
     children_ : ndarray of shape (n_samples - 1, 2)
-        Tree of greedy merging: rows below ``n_samples``, merge ``i`` makes the node
-        ``n_samples + i``. Equal rows merge first (with a graph, equal neighbours),
-        and rows of weight zero with the nearest row.
+        Tree of greedy merging. Numbers below ``n_samples`` are samples, and merge ``i``
+        forms the node ``n_samples + i``. Equal samples are merged first (with a graph,
+        equal neighbours), and samples of weight zero with the nearest sample.
     merge_costs_ : ndarray of shape (n_samples - 1,)
-        Bits that each merge adds; negative ones save bits.
+        Bits that each merge adds; negative costs save bits.
     cluster_sizes_ : ndarray of shape (n_clusters,)
-        Weight of each group.
+        Total weight of each group.
     cluster_dimensions_ : ndarray of shape (n_clusters,)
         Effective dimension :math:`\mathrm{tr}\, S(S + n_j\epsilon^2/d\, I)^{-1}`.
     n_features_in_ : int
@@ -114,47 +120,49 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
 
     See Also
     --------
-    MICLClassifier : The same principle with labels.
-    skredu.metrics.coding_length_score : Compares partitions by their bits.
+    MICLClassifier : Uses the same principle with labels.
+    skredu.metrics.coding_length_score : Compares partitions by their coding lengths.
 
     Notes
     -----
-    Up to 10 000 distinct rows all pairs are looked at: :math:`O(n^2 d)` operations
-    where few groups of several rows are there at a time (the usual course), and at most
-    :math:`8 n (3d/2 + d^2/2)` bytes and 5 MiB; no table of pairs, but for distances of
-    at most 1000 rows where Ward's groups are a start. More rows first join
-    256 cells, made by cutting the widest cell across its principal axis again and
-    again, and the cells merge exactly. The search afterwards costs
-    :math:`O(n k d^2)` a round, with at most 50 rounds for 32 groups to begin with.
-    With ``n < d`` everything happens in the span of the rows.
+    For up to 10 000 distinct samples, all pairs are considered. This takes
+    :math:`O(n^2 d)` operations if there are few groups of several samples at a time
+    (which is usual), and at most :math:`8 n (3d/2 + d^2/2)` bytes and 5 MiB. There is
+    no table of pairs, except for the distances of at most 1000 samples if the search
+    starts from Ward's groups. More samples are first gathered in 256 cells, which are
+    formed by repeatedly cutting the widest cell across its principal axis, and the
+    cells are merged exactly. The search afterwards takes :math:`O(n k d^2)` operations
+    per round, with at most 50 rounds if it starts from 32 groups. If ``n < d``, all
+    computations take place in the span of the samples.
 
-    **With "auto"**, weights count relative to their median over the distinct rows, in
-    bits as well: copies of all rows are no evidence of precision, and bits are those of
-    rows that weigh one. For every distortion, groups are looked for from Ward's groups
-    (1, 2, 3, ... of them) and from small cells. Each partition is described by groups
-    that are Gaussian, with a variance in each of their ``q`` principal directions and
-    one in all others,
+    **With "auto"**, weights count relative to their median over the distinct samples,
+    also in the reported numbers of bits, because copies of all samples are no evidence
+    of precision. For every distortion, the search starts from Ward's groups (1, 2, 3,
+    ... of them) and from small cells. In the description of a partition, each group is
+    Gaussian, with a variance in each of its ``q`` principal directions and a common
+    variance in all others, which takes
 
     .. math::
 
-        \frac{n_j}{2} \Bigl(\sum_{i \le q} \log_2 \lambda_i
-        + (r - q) \log_2 \sigma^2\Bigr) + \frac{p_q}{2} \log_2 n
-        - n_j \log_2 \frac{n_j}{n}
+    \frac{n_j}{2} \Bigl(\sum_{i \le q} \log_2 \lambda_i + (r - q) \log_2 \sigma^2\Bigr)
+    + \frac{p_q}{2} \log_2 n - n_j \log_2 \frac{n_j}{n}
 
-    bits with :math:`p_q` parameters and the best ``q``, in the ``r`` directions in
-    which rows differ. The partition with the fewest is taken, and all other rows join
-    the groups where they cost least. Of distortions with the same partition, that with
-    the fewest bits after adding :math:`n r \log_2 \epsilon` is taken; these bits choose
-    where ``n_clusters`` is given.
+    bits, with :math:`p_q` parameters and the best ``q``, in the ``r`` directions in
+    which samples differ. The partition with the fewest of these bits is chosen, and all
+    other samples are assigned to the groups in which they cost the fewest bits. Among
+    distortions with the same partition, the one with the fewest bits after adding
+    :math:`n r \log_2 \epsilon` is chosen; these penalised bits are also used if
+    ``n_clusters`` is given.
 
-    With ``n_clusters`` the search starts at Ward's groups, those of k-means, and cells
-    merged down to ``n_clusters``; it never takes more bits than a cut of the tree with
-    as many large enough groups that hold nine tenths of the rows.
+    With ``n_clusters``, the search starts from Ward's groups, from those of k-means,
+    and from cells that are merged down to ``n_clusters``. It never takes more bits than
+    a cut of the tree with the same number of large enough groups that contain nine
+    tenths of the samples.
 
-    Callbacks of scikit-learn see three tasks: the choice of ``epsilon`` with a part for
-    each distortion, greedy merging in at most 100 parts, and the search in rounds.
-    Where one asks to stop, the distortions and rounds so far decide; greedy merging
-    still completes the tree.
+    Callbacks of scikit-learn observe three tasks: the choice of ``epsilon`` with one
+    part per distortion, greedy merging in at most 100 parts, and the rounds of the
+    search. If a callback asks to stop, the distortions and rounds so far determine the
+    result; greedy merging still completes the tree.
 
     References
     ----------
@@ -226,17 +234,17 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
     def fit(
         self, X: Any, y: Any = None, sample_weight: Any = None
     ) -> CompressionClustering:
-        """Find the groups.
+        """Cluster the samples.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The input samples.
+            The samples to cluster.
         y : None
             Not used, present here for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None
             Number of copies of each sample; fractions are allowed, and zero means
-            absent. With ``epsilon="auto"`` only their ratios count.
+            absent. With ``epsilon="auto"``, only the ratios of the weights matter.
 
         Returns
         -------
@@ -276,10 +284,11 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
         return hasattr(self, "labels_")
 
     def predict(self, X: Any) -> Any:
-        """Group that each row would cost the fewest extra bits in.
+        """Predict the group in which each sample costs the fewest extra bits.
 
-        A row that is cheaper on its own, or with outliers, is one, if there are any in
-        ``labels_`` or ``min_cluster_size`` is a number above 1.
+        A sample that costs fewer bits alone, or together with outliers, is an outlier,
+        if there are outliers in ``labels_`` or if ``min_cluster_size`` is a number
+        greater than 1.
 
         Parameters
         ----------
@@ -289,7 +298,7 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
         Returns
         -------
         labels : ndarray of shape (n_samples,)
-            Group of each row, -1 for outliers.
+            Group of each sample, -1 for outliers.
 
         Raises
         ------
@@ -308,23 +317,23 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
     def labels_at(self, n_clusters: int) -> Any:
         """Cut the tree of greedy merging at another number of groups.
 
-        Groups of a cut are not refined and may be single rows; they are not those of a
-        fit with ``n_clusters``.
+        The groups of a cut are not refined and may be single samples. They differ from
+        those of a fit with ``n_clusters``.
 
         Parameters
         ----------
         n_clusters : int
-            Number of groups, those below a given ``min_cluster_size`` not counted.
+            Number of groups, not counting those below a given ``min_cluster_size``.
 
         Returns
         -------
         labels : ndarray of shape (n_samples,)
-            Group of each row, -1 for outliers.
+            Group of each sample, -1 for outliers.
 
         Raises
         ------
         ValueError
-            If the tree has no such number of groups.
+            If the tree has no cut with this number of groups.
         """
         check_is_fitted(self)
         codes, tree = self._codes, self._tree
@@ -337,17 +346,17 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
         return names
 
     def linkage(self) -> Any:
-        """Tree of greedy merging in the format of SciPy.
+        """Return the tree of greedy merging in the format of SciPy.
 
-        Greedy costs are not monotone, so the height of a merge is the number of bits
-        that all merges up to it have saved or added, in sum of absolute values: merges
-        that save bits come first and lie below the height at which greedy merging
-        stops.
+        The costs of successive merges are not monotone. The height of a merge is
+        therefore the number of bits that all merges up to this one have saved or added,
+        as a sum of absolute values. Merges that save bits come first, and lie below the
+        height at which greedy merging stops.
 
         Returns
         -------
         Z : ndarray of shape (n_samples - 1, 4)
-            Linkage matrix, for `scipy.cluster.hierarchy.dendrogram` and the like.
+            Linkage matrix, for instance for `scipy.cluster.hierarchy.dendrogram`.
 
         Raises
         ------
@@ -360,31 +369,31 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
     def epsilon_path(
         self, X: Any, epsilons: Any = None, sample_weight: Any = None
     ) -> Any:
-        r"""Find the groups and bits of rows at every one of some distortions.
+        r"""Cluster the samples with several distortions.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The input samples.
+            The samples to cluster.
         epsilons : array-like of shape (n_epsilons,), default=None
-            Distortions, in the units of ``X``. None: 11 from 0.0024 to 2.5 times the
-            root mean square distance of the rows to their mean, or to the origin with
-            ``assume_centered``.
+            Distortions, in the units of ``X``. None means 11 values from 0.0024 to 2.5
+            times the root mean square distance of the samples from their mean, or from
+            the origin with ``assume_centered``.
         sample_weight : array-like of shape (n_samples,), default=None
-            Number of copies of each row; as in `fit`, only ratios count with
-            ``epsilon="auto"``.
+            Number of copies of each sample. As in `fit`, only the ratios of the weights
+            matter with ``epsilon="auto"``.
 
         Returns
         -------
         path : dict of ndarrays of shape (n_epsilons,)
-            ``epsilon``, ``n_clusters`` (outliers not counted), ``coding_length`` in
-            bits and ``description_length``, the bits by which ``"auto"`` chooses, up to
-            a constant; `pandas.DataFrame` takes it.
+            ``epsilon``, ``n_clusters`` (not counting outliers), ``coding_length`` in
+            bits, and ``description_length``, the bits by which ``"auto"`` chooses, up
+            to a constant. It can be passed to `pandas.DataFrame`.
 
         Raises
         ------
         ValueError
-            If a distortion is not positive and finite, or an array is out of range.
+            If a distortion is not positive and finite, or if an array is invalid.
         """
         estimator = clone(self)
         data = estimator._check(X, sample_weight)
@@ -396,7 +405,7 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
         return path(data, values, self.assume_centered, self.n_jobs, self._wanted)
 
     def _check(self, X: Any, sample_weight: Any) -> Data:
-        """Rows that are known to be good, equal ones once."""
+        """Validate the samples, and merge equal ones."""
         self._validate_params()
         X = check_rows(self, X)
         weights = check_weights(sample_weight, X)
@@ -404,8 +413,8 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
         if self.n_clusters is not None and self.n_clusters > len(data.X):
             raise ValueError(
                 f"n_clusters={self.n_clusters} must be at most the number of distinct "
-                "rows of positive weight (with a graph as connectivity, equal rows "
-                f"that are no neighbours are distinct), found {len(data.X)}."
+                "samples of positive weight (with a graph as connectivity, equal "
+                f"samples that are not neighbours are distinct), found {len(data.X)}."
             )
         if self.n_clusters is not None and not self._wanted.auto:
             needed = self.n_clusters * int(self.min_cluster_size)
@@ -413,14 +422,14 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
             if needed > total * (1.0 + 1e-9):
                 raise ValueError(
                     f"n_clusters={self.n_clusters} groups of "
-                    f"min_cluster_size={self.min_cluster_size} rows each need {needed} "
-                    f"rows, but X has n_samples={len(data.leaves)} rows of a total "
-                    f"weight of {total:g}."
+                    f"min_cluster_size={self.min_cluster_size} samples each need "
+                    f"{needed} samples, but X has n_samples={len(data.leaves)} samples "
+                    f"with a total weight of {total:g}."
                 )
         return data
 
     def _choose_epsilon(self, data: Data, watch: Watch) -> tuple[float, Any]:
-        """Distortion, and labels of the partition that it was chosen for."""
+        """Return the distortion, and the labels of its partition."""
         if isinstance(self.epsilon, str):
             unit = unit_of(data.X)
             data = replace(data, X=data.X / unit)
@@ -433,12 +442,12 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
         return _in_reach(self.epsilon, data), None
 
     def _describe(self, solution: Solution, found: Found, given: Data) -> None:
-        """Keep what describes the groups, and what `predict` needs."""
+        """Store the attributes of the groups, and what `predict` needs."""
         self._wanted.check(found, solution, self.epsilon_)
         (_, partition, large), data = found, solution.data
         labels = named(partition.labels, large)
         self.n_clusters_ = k = int(labels.max()) + 1
-        # outliers come last, each group of them with its own code
+        # outliers come last, with one code per group of them
         order = np.where(labels < 0, k + partition.labels, labels)
         rows = data.scaled(self.epsilon_, self.assume_centered, span=False)
         groups = Partition(rows, order).groups
@@ -467,7 +476,7 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
         return Wanted(self.n_clusters, self.min_cluster_size, self.refine)
 
     def _nearest(self, X: Any) -> Any:
-        """Labels of rows by their extra bits."""
+        """Return the labels of samples by their extra bits."""
         codes, d = self._codes, X.shape[1]
         X = X * (d**0.5 / self.epsilon_) - codes["origin"]
         ones, centred = np.ones(len(X)), codes["assume_centered"]
@@ -483,11 +492,16 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
 
 
 def _in_reach(epsilon: Any, data: Data) -> float:
-    """Return a given distortion as a float; refuse one that is too small."""
+    """Return weights in a unit, a power of two, in which all numbers are in range.
+
+    The unit is one if the largest weight is in range, which is almost always the case.
+    Otherwise, the bits of bases, or those of samples, are below the rounding errors of
+    the others: bits are proportional to large weights, and do not depend on small ones.
+    """
     value = distortion(epsilon)
     if value < SMALLEST:
         raise ValueError(
             f"epsilon={value} is too small: it must be at least {SMALLEST}."
         )
-    unit_of(data.X, value)  # refuses one that is too small beside the rows
+    unit_of(data.X, value)  # raises an error if it is too small
     return value

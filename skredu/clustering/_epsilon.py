@@ -1,20 +1,20 @@
 r"""Choice of the distortion, and of the partition for which it is chosen.
 
-Bits at two distortions cannot be compared, because a larger one always takes fewer. So
-every group is described as a Gaussian that has a variance of its own in each of its
-``q`` principal directions, and one variance in all others:
+Bits at two distortions cannot be compared, because a larger distortion always takes
+fewer. So every group is described by a Gaussian that has a variance of its own in each
+of its ``q`` principal directions, and a common variance in all others:
 
 .. math::
 
-    \frac{n_j}{2} \Bigl(\sum_{i \le q} \log_2 \lambda_i + (r - q) \log_2 \sigma^2\Bigr)
-    + \frac{p_q}{2} \log_2 n - n_j \log_2 \frac{n_j}{n}
+\frac{n_j}{2} \Bigl(\sum_{i \le q} \log_2 \lambda_i + (r - q) \log_2 \sigma^2\Bigr) +
+\frac{p_q}{2} \log_2 n - n_j \log_2 \frac{n_j}{n}
 
-with the ``q`` for which this is smallest, and :math:`p_q` parameters. A ball takes few
-of them and a subspace needs only those of its own directions, so groups with fewer
-samples than features can be distinguished. This is the Bayesian information criterion
-of a mixture of probabilistic principal component analysers with hard memberships
-(Tipping and Bishop, "Mixtures of probabilistic principal component analyzers", Neural
-Computation, 1999).
+with the ``q`` that minimises it, and :math:`p_q` parameters. A ball has few parameters,
+and a subspace only needs those of its own directions, so groups with fewer samples than
+features can be distinguished. This is the Bayesian information criterion of a mixture
+of probabilistic principal component analysers with hard memberships (Tipping and
+Bishop, "Mixtures of probabilistic principal component analyzers", Neural Computation,
+1999).
 """
 
 from __future__ import annotations
@@ -47,46 +47,47 @@ from skredu.clustering._search import (
     solve,
 )
 
-# Distortions that are tried, relative to the spread of the rows.
+# Distortions that are tried, relative to the spread of the samples.
 EPSILONS = 2.5 * 2.0 ** np.arange(-10.0, 1.0)
-# Values of a feature that differ by less than this share of their range are the same.
+# Values of a feature that differ by less than this share of their range are equal.
 RESOLUTION = 1e-9
-# Of more distinct rows an even choice of so many is looked at where rows do not move:
-# they merge once for each distortion.
+# Largest number of distinct samples that are merged for each distortion; of more
+# samples, an even choice is used.
 MAX_MERGED = 500
-# The search for a number of groups goes on to half as many again and so many more.
+# The search for a number of groups continues to one and a half times the number, plus
+# this number.
 MORE_GROUPS = 4
 MAX_GROUPS = 40
-# Rounds in which rows outside the choice take their groups.
+# Number of rounds in which samples outside of the choice are assigned to groups.
 MAX_ROUNDS = 5
-# Share of the spread below which no deviation counts.
+# Share of the spread below which deviations do not count.
 FINEST = 1e-3
-# Share of the rows up to which a group is no evidence.
+# Largest share of the samples for which a group is not evidence.
 FEW = 0.01
 
 
 def spread_of(data: Data, assume_centered: bool) -> float:
-    """Root mean square distance of rows to their mean, or norm about the origin.
+    """Return the root mean square distance of samples from their mean, or the norm.
 
-    Equal rows have no spread; then it is their norm, and one for rows of zeros.
+    Equal samples have no spread; in this case the norm is returned, and one for zeros.
     """
     shares = data.weights / np.sum(data.weights)
     X = data.X if assume_centered else data.X - shares @ data.X
     for rows in (X, data.X):
         size = float(np.max(np.abs(rows)))
         if size > 1e-15 * float(np.max(np.abs(data.X))):
-            unit = rows / size  # so that no square overflows
+            unit = rows / size  # so that squares do not overflow
             return size * float(shares @ np.einsum("ij,ij->i", unit, unit)) ** 0.5
     return 1.0
 
 
 def rounding_noise(X: Any) -> float:
-    """Root mean square distance by which rounding to the steps of features moves a row.
+    """Return the root mean square distance by which rounding moves a sample.
 
-    Of rows of shape (m, d), in their units: the error within a step ``s`` has the
-    variance ``s^2 / 12``. At this distortion it takes as many bits to tell values one
-    step apart as to code them as groups of their own; below it, values of a feature
-    would be the groups.
+    For samples of shape (m, d), in their units: an error within a step ``s`` of a
+    feature has the variance ``s^2 / 12``. At this distortion, distinguishing values
+    that are one step apart takes as many bits as coding them as separate groups; at
+    smaller distortions, the values of a feature would be the groups.
     """
     steps = steps_of(X)
     size = float(np.max(steps))
@@ -94,14 +95,15 @@ def rounding_noise(X: Any) -> float:
 
 
 def steps_of(X: Any) -> Any:
-    """Step of each feature."""
+    """Return the step of each feature."""
     return np.array([_step(values) for values in np.sort(X, axis=0).T])
 
 
 def _step(values: Any) -> float:
-    """Step of a feature from its sorted values: nearly the smallest difference.
+    """Return the step of a feature from its sorted values.
 
-    Nearly, as a gap that was filled with the mean lies between two steps.
+    It is not exactly the smallest difference, because a missing value that was replaced
+    by the mean is between two steps.
     """
     largest, gaps = max(-values[0], values[-1]), np.diff(values)
     same = RESOLUTION * (values[-1] - values[0]) + 4.0 * np.finfo(float).eps * largest
@@ -110,7 +112,7 @@ def _step(values: Any) -> float:
 
 
 def distortions(data: Data, assume_centered: bool) -> Any:
-    """Grid relative to the spread of the rows, from the noise of rounding on."""
+    """Return distortions relative to the spread, above the noise of rounding."""
     epsilons = EPSILONS * spread_of(data, assume_centered)
     coarse = epsilons >= rounding_noise(data.X)
     coarse[-1] = True
@@ -118,32 +120,32 @@ def distortions(data: Data, assume_centered: bool) -> Any:
 
 
 def total_bits(data: Data, partition: Partition) -> float:
-    """Bits of a partition, labels included."""
+    """Return the bits of a partition, including labels."""
     n = float(np.sum(data.weights))
     return (partition.bits + n * float(np.log2(n))) * data.scale
 
 
 def penalised(data: Data, bits: float, epsilon: float, rank: int) -> float:
-    """Bits as if every coordinate were coded to the same precision in the end.
+    """Return bits as if all coordinates were coded to the same precision in the end.
 
-    There are as many coordinates as directions in which rows differ: to count constant
-    or dependent features would reward the smallest distortion.
+    There are as many coordinates as directions in which samples differ, because
+    counting constant or dependent features would favour the smallest distortion.
     """
     n = float(np.sum(data.weights)) * data.scale
     return bits + n * rank * float(np.log2(epsilon))
 
 
 def directions(data: Data, assume_centered: bool) -> int:
-    """Count the directions in which rows differ, or from the origin."""
+    """Count the directions in which samples differ from each other or the origin."""
     X, largest = data.X, float(np.max(np.abs(data.X)))
     if not assume_centered:
-        X = X - X[0]  # of constant features nothing is left, not even rounding
+        X = X - X[0]  # constant features vanish exactly, without rounding errors
         X = X - X.mean(axis=0)
     size = float(np.max(np.abs(X)))
     if size <= 1e-15 * largest:
         return 0
     sigma = np.linalg.svd(X / size, compute_uv=False)
-    # what rounding leaves of features that follow from others, far from the origin
+    # rounding errors of linearly dependent features far from the origin
     floor = max(X.shape) * len(X) ** 0.5 * np.finfo(np.float64).eps * largest / size
     return int(np.count_nonzero(sigma > floor))
 
@@ -151,7 +153,7 @@ def directions(data: Data, assume_centered: bool) -> int:
 def path(
     data: Data, epsilons: Any, assume_centered: bool, n_jobs: int | None, wanted: Wanted
 ) -> dict[str, Any]:
-    """Numbers of groups and bits of the partition for every distortion."""
+    """Return numbers of groups and bits of the partition for every distortion."""
     search = _Search(data, assume_centered, wanted)
     found = Parallel(n_jobs)(delayed(search.fitted)(float(e)) for e in epsilons)
     names = ("epsilon", "n_clusters", "coding_length", "description_length")
@@ -164,11 +166,11 @@ def path(
 def elect(
     data: Data, assume_centered: bool, n_jobs: int | None, wanted: Wanted, watch: Watch
 ) -> tuple[float, Any]:
-    """Distortion whose partition is described in the fewest bits, and that partition.
+    """Return the distortion with the shortest description, and its labels.
 
-    Labels are those of all distinct rows; None where greedy merging has to find them.
-    ``watch`` is called between distortions, or as many as there are jobs, and says
-    whether to stop.
+    The labels are those of all distinct samples, or None if greedy merging has to find
+    them. ``watch`` is called between distortions (or between batches of parallel ones),
+    and returns whether to stop.
     """
     moves = wanted.moves(data)
     sample = evenly(data, max(MAX_ROWS if moves else MAX_MERGED, 3 * wanted.at_least))
@@ -199,7 +201,7 @@ def elect(
 
 
 def evenly(data: Data, most: int) -> Data:
-    """Every so many-th of the distinct rows, with a median weight of one."""
+    """Return evenly spaced distinct samples, with median weight one."""
     if len(data.X) <= most:
         return data
     index = even_choice(len(data.X), most)
@@ -210,10 +212,10 @@ def evenly(data: Data, most: int) -> Data:
 
 
 def principal_directions(data: Data, assume_centered: bool) -> Any:
-    """Basis of the directions in which rows differ most; None of few features.
+    """Return the directions in which samples differ most, None for few features.
 
-    Groups are looked for there: all that can be told from some rows is seen in these
-    directions, and codes of few rows are short.
+    Groups are searched in this space, because all that can be inferred from some
+    samples is visible in these directions, and codes of few samples are short.
     """
     if data.X.shape[1] <= MAX_DENSE:
         return None
@@ -224,20 +226,20 @@ def principal_directions(data: Data, assume_centered: bool) -> Any:
 
 
 class Judge:
-    """Bits that describe partitions of the same rows, up to a constant.
+    """Lengths of descriptions of partitions of the same samples, up to a constant.
 
-    Lengths are in units of the spread of the rows, so that their squares are in range.
+    Lengths are in units of the spread of the samples, so their squares are in range.
 
     Parameters
     ----------
     rows : Rows
-        At any distortion.
+        The samples at any distortion.
     unit : float
-        Length of one in these rows.
+        Length of one in these samples.
     rounding : array of shape (r,)
-        Variance that rounding leaves in each coordinate.
+        Variance of the rounding error in each coordinate.
     rank : int
-        Number of directions in which rows differ.
+        Number of directions in which samples differ.
     """
 
     def __init__(self, rows: Rows, unit: float, rounding: Any, rank: int) -> None:
@@ -247,10 +249,10 @@ class Judge:
         self.alone = self._alone(rows, unit)
 
     def bits(self, partition: Partition, unit: float, large: Any) -> float:
-        """Bits of the groups that count, and of all other rows, under one label.
+        """Return the bits of the groups that count, and of all others as one group.
 
-        A row alone has no spread, and a few of many rows are close by chance, so they
-        are among the others.
+        A single sample has no spread, and a few of many samples are close by chance, so
+        they belong to the others.
         """
         least = max(1.0, FEW * len(partition.labels))
         bits = outside = 0.0
@@ -266,13 +268,13 @@ class Judge:
         return bits
 
     def _group(self, group: Group, unit: float) -> float:
-        """Bits of a group, for the best number of directions of their own."""
+        """Return the bits of a group for the best number of its own directions."""
         r, n = self.rank, len(group.members)
         free = n if group.rows.assume_centered else n - 1
         variances = self._variances(group, unit)
         q = np.arange(max(1, min(r, free)))
         rest = np.cumsum(variances[::-1])[::-1][q] / (r - q)
-        # Without bias: the directions were fitted to the rows as well.
+        # Unbiased, because the directions were fitted to the samples, too.
         rest *= n / np.maximum(free - q, 1)
         own = np.cumsum(np.log2(variances * (n / max(free, 1))))
         volumes = np.concatenate([[0.0], own])[q] + (r - q) * np.log2(rest)
@@ -281,7 +283,7 @@ class Judge:
         return 0.5 * float(np.min(bits))
 
     def _variances(self, group: Group, unit: float) -> Any:
-        """Variances in principal directions, with what rounding leaves in each."""
+        """Return variances in principal directions, including rounding errors."""
         order = np.argsort(-group.squares, kind="stable")[: self.rank]
         known = len(order)
         noise, left = np.zeros(self.rank), float(np.sum(self.rounding))
@@ -292,9 +294,9 @@ class Judge:
         return np.maximum(noise, self.floor)
 
     def _alone(self, rows: Rows, unit: float) -> Any:
-        """Bits of each row as an outlier.
+        """Return the bits of each sample as an outlier.
 
-        By a Cauchy distribution as wide as all rows.
+        Outliers have a Cauchy distribution that is as wide as all samples.
         """
         r, group = self.rank, group_of(rows, np.arange(len(rows)))
         X = (rows.X - group.mean) * unit
@@ -316,7 +318,7 @@ def _rank(candidate: Candidate) -> tuple[bool, float, float]:
 
 
 class _Search:
-    """Partitions of the same rows at many distortions, and how well they describe."""
+    """Partitions of the same samples at many distortions, and their descriptions."""
 
     def __init__(self, data: Data, assume_centered: bool, wanted: Wanted) -> None:
         self.data, self.assume_centered, self.wanted = data, assume_centered, wanted
@@ -329,11 +331,11 @@ class _Search:
 
     @cached_property
     def starts(self) -> Starts:
-        """Partitions to begin with, the same for all distortions."""
+        """Starting points, which are the same for all distortions."""
         return Starts(self.rows)
 
     def best(self, epsilon: float) -> Candidate:
-        """Partition that is described in the fewest bits."""
+        """Return the partition with the shortest description."""
         rows = self.data.scaled(epsilon, self.assume_centered, span=False)
         found: list[Candidate] = []
         partitions = self._partitions(rows, epsilon, found)
@@ -352,14 +354,14 @@ class _Search:
         return rank, epsilon, partition.labels, large
 
     def _unit(self, epsilon: float) -> float:
-        """Length of one in rows at a distortion, relative to the spread."""
+        """Return the unit of samples at a distortion, relative to the spread."""
         return epsilon / self.spread * self.data.X.shape[1] ** -0.5
 
     def _partitions(self, rows: Rows, epsilon: float, found: list[Candidate]) -> Any:
-        """Partitions to be judged; those before are in ``found``."""
+        """Yield partitions to compare; previous ones are in ``found``."""
         if not self.wanted.moves(self.data):
             greedy = self.wanted.find(self._solved(epsilon))[1]
-            yield Partition(rows, greedy.labels)  # not in the span of few rows
+            yield Partition(rows, greedy.labels)  # not in the span of few samples
             return
         n_groups = self.wanted.n_clusters
         if n_groups is not None:
@@ -378,7 +380,7 @@ class _Search:
         yield reassign(Partition(rows, best[2]), alone=True)
 
     def _numbers(self, rows: Rows, found: list[Candidate]) -> Any:
-        """Partitions in more and more groups, until more do not pay for long."""
+        """Yield partitions with more and more groups, until none is better for long."""
         for k in range(1, min(MAX_GROUPS, len(rows)) + 1):
             yield settle(Partition(rows, self.starts.ward(k)), k)
             best = min(range(k), key=lambda i: found[i][0]) + 1
@@ -391,7 +393,7 @@ class _Search:
         return solve(self.data, epsilon, self.assume_centered, to_the_end=to_the_end)
 
     def fitted(self, epsilon: float) -> tuple[float, int, float, float]:
-        """Distortion, number of groups and bits of the partition that a fit finds."""
+        """Return distortion, number of groups and bits of the partition of a fit."""
         _, found, large = self.wanted.find(self._solved(epsilon))
         rows = self.data.scaled(epsilon, self.assume_centered, span=False)
         partition = Partition(rows, found.labels)
@@ -404,9 +406,9 @@ class _Search:
 
 
 def _extended(rows: Rows, chosen: Any, large: Any) -> Any:
-    """Labels of all rows from those of an even choice, each where it takes fewest bits.
+    """Extend labels of an even choice to all samples, each to its cheapest group.
 
-    Rows are left alone only where some of the choice are.
+    Samples become single only if some of the choice are.
     """
     index = even_choice(len(rows), len(chosen))
     names = np.where(large, np.cumsum(large) - 1, -1)
@@ -417,7 +419,7 @@ def _extended(rows: Rows, chosen: Any, large: Any) -> Any:
         costs = [alone]
         for name in range(np.count_nonzero(large)):
             members = np.flatnonzero(labels == name)
-            if len(members) == 0:  # all its rows have moved
+            if len(members) == 0:  # all of its samples have moved
                 costs.append(np.full(len(rows), math.inf))
                 continue
             group = group_of(rows, members)

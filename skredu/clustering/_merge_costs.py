@@ -1,20 +1,20 @@
-r"""Bits that merging two groups costs, from arrays of what lengths depend on.
+r"""Costs of merging two groups in bits, as functions of arrays.
 
-Samples come in units of :math:`\epsilon/\sqrt d`, in which a group of weight ``n`` with
+Samples are in units of :math:`\epsilon/\sqrt d`, in which a group of weight ``n`` with
 the covariance :math:`C = S/n` takes
 
 .. math::
 
-    L = \frac{n+d}{2} \log_2 \det(I + C) + \frac d2 \log_2(1 + \mu^T\mu / d)
-        - n \log_2 n
+L = \frac{n+d}{2} \log_2 \det(I + C) + \frac d2 \log_2(1 + \mu^T\mu / d) - n \log_2 n
 
-bits; the last term is the part of its label bits that merging changes. The union of two
-groups with the shares :math:`p + q = 1` has the covariance
+bits; the last term is the part of its label bits that changes in a merge. The union of
+two groups with the shares :math:`p + q = 1` has the covariance
 :math:`pC_a + qC_b + pq\,\delta\delta^T`, where :math:`\delta` is the difference of the
-means (absent around the origin).
+means (absent if covariances are about the origin).
 
-A group is a column of a table: a one, the mean, its squared norm about the centre and
-about the origin (over ``d``), the weight and the bits of the group.
+A group is represented by a column of a table: a one, the mean, its squared norm about
+the centre and about the origin (divided by ``d``), the weight, and the bits of the
+group.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ from scipy.linalg import lapack
 
 from skredu.coding._linalg import factor_of, log_volume
 
-# Rows of the table, around the means.
+# Rows of the table before and after the means.
 MEAN = slice(1, -4)
 NORM, MEAN_SQUARE, COUNT, BITS = range(-4, 0)
-# Costs are compared in whole multiples of this many bits, so that rounding does not
-# decide between equal ones.
+# Costs are rounded to multiples of this number of bits, so that rounding errors do not
+# decide between equal costs.
 QUANTUM = 2.0**-32
 
 
 def cheapest(costs: Any, names: Any) -> tuple[float, int]:
-    """Lowest of some costs, and its name; the smallest name of equal costs."""
+    """Return the lowest of some costs, and its name (the smallest one of ties)."""
     lowest = round(float(costs[costs.argmin()]) / QUANTUM) * QUANTUM
     names = names[costs <= lowest + 0.5 * QUANTUM]
     return lowest, int(names[0] if len(names) == 1 else names.min())
 
 
 def quantised(costs: Any) -> Any:
-    """Costs as the nearest multiples of the quantum."""
+    """Round costs to the nearest multiples of the quantum."""
     return np.rint(costs * (1.0 / QUANTUM)) * QUANTUM
 
 
@@ -56,11 +56,11 @@ class Costs:
     Parameters
     ----------
     n_features : int
-        The dimension ``d`` of the lengths.
+        Dimension ``d`` of the lengths.
     assume_centered : bool
-        Covariances about the origin, and no mean to code.
+        Whether covariances are about the origin, so that there is no mean to code.
     label_bits : bool
-        Count the bits that say which group each sample is in.
+        Whether to count the bits of the labels.
     """
 
     n_features: int
@@ -68,7 +68,7 @@ class Costs:
     label_bits: bool = True
 
     def bits(self, volumes: Any, counts: Any, mean_squares: Any) -> Any:
-        """Bits of groups from their log-volumes, weights and squared means."""
+        """Return the bits of groups from log-volumes, weights and squared means."""
         bits = (0.5 * (counts + self.n_features)) * volumes
         if self.label_bits:
             bits -= counts * np.log2(counts)
@@ -77,9 +77,9 @@ class Costs:
         return bits
 
     def between_even_rows(self, A: Any, B: Any) -> Any:
-        """Costs of merging single samples that all weigh the same, of shape (a, b).
+        """Return the costs of merging single samples of equal weight, of shape (a, b).
 
-        Determinants, and squared means, are products with the table: half the time.
+        Determinants and squared means are products with the table, in half of the time.
         """
         d, total = self.n_features, 2.0 * float(B[COUNT, 0])
         mix = np.empty((A.shape[1], len(A) - 2))
@@ -97,7 +97,7 @@ class Costs:
         return costs
 
     def between_rows(self, A: Any, B: Any) -> Any:
-        """Costs of merging single samples, of shape (a, b)."""
+        """Return the costs of merging single samples, of shape (a, b)."""
         total, p, q = _shares(A[COUNT][:, None], B[COUNT])
         a, b = A[NORM][:, None], B[NORM]
         products = A[MEAN].T @ B[MEAN]
@@ -116,15 +116,15 @@ class Costs:
         return costs
 
     def with_even_rows(self, a: Any, covariance: Any, B: Any) -> Any:
-        r"""Costs of merging a group with single samples that all weigh the same.
+        r"""Return the costs of merging a group with single samples of equal weight.
 
         Let :math:`LL^T = I + pC`. The inverse of
 
         .. math:: \begin{pmatrix} 1 & 0 \\ \mu & L / \sqrt{pq} \end{pmatrix}
 
-        takes a sample :math:`x` below a one to the one above
-        :math:`\sqrt{pq}\, L^{-1}(x - \mu)`: squared norms are the determinants. That is
-        one product for all samples.
+        maps a sample :math:`x` below a one to a one above
+        :math:`\sqrt{pq}\, L^{-1}(x - \mu)`, whose squared norm is the determinant. So a
+        single product serves all samples.
         """
         d, total, p, q = self.n_features, *_shares(float(a[COUNT]), float(B[COUNT, 0]))
         L = factor_of(p * covariance)
@@ -150,9 +150,9 @@ class Costs:
         return costs
 
     def with_rows(self, a: Any, spectrum: Any, B: Any, *, even: bool) -> Any:
-        """Costs of merging a group with single samples.
+        """Return the costs of merging a group with single samples.
 
-        ``spectrum`` holds eigenvalues of its covariance and eigenvectors as rows.
+        ``spectrum`` contains eigenvalues of its covariance, and eigenvectors as rows.
         """
         total, p, q = _shares(a[COUNT], B[COUNT][:1] if even else B[COUNT])
         factor = q if self.assume_centered else p * q
@@ -169,9 +169,10 @@ class Costs:
         return self._costs(a, B, (total, p, q), volumes, p * q * squares)
 
     def with_groups(self, a: Any, own: Any, B: Any, others: Any) -> Any:
-        """Costs of merging a group with others, by factors of their covariances.
+        """Return the costs of merging a group with others, by factors of covariances.
 
-        ``own`` is the covariance of the group, ``others`` those of others, (m, r, r).
+        ``own`` is the covariance of the group, and ``others`` are those of the others,
+        (m, r, r).
         """
         shares = _, p, q = _shares(a[COUNT], B[COUNT])
         arms, squares = self._arms(a, B, shares)
@@ -186,7 +187,7 @@ class Costs:
         return self._costs(a, B, shares, volumes, squares)
 
     def with_roots(self, a: Any, own: Any, B: Any, others: Any) -> Any:
-        """Costs of merging a group with others, by roots of their covariances.
+        """Return the costs of merging a group with others, by roots of covariances.
 
         ``others`` is a list of roots, or an array of shape (m, r, r).
         """
@@ -207,7 +208,7 @@ class Costs:
         return self._costs(a, B, shares, volumes, squares)
 
     def _arms(self, a: Any, B: Any, shares: Any) -> tuple[Any, Any]:
-        """Ways between means, times the root of both shares, and their squares."""
+        """Return differences of means times the root of both shares, and squares."""
         if self.assume_centered:
             return None, 0.0
         arms = B[MEAN].T - a[MEAN]
@@ -215,9 +216,9 @@ class Costs:
         return arms, np.einsum("ij,ij->i", arms, arms)
 
     def _costs(self, a: Any, B: Any, shares: Any, volumes: Any, squares: Any) -> Any:
-        """Bits of unions, less those of their parts.
+        """Return the bits of unions minus those of their parts.
 
-        ``squares`` are those of the arms, times both shares.
+        ``squares`` are those of the differences of means, times both shares.
         """
         total, p, q = shares
         bits = self.bits(volumes, total, self.mean_squares(a, B, p, q, squares))
@@ -226,7 +227,7 @@ class Costs:
         return bits
 
     def mean_squares(self, a: Any, B: Any, p: Any, q: Any, squares: Any) -> Any:
-        """Squared means of unions about the origin."""
+        """Return the squared means of unions about the origin."""
         if self.assume_centered:
             return 0.0
         mean_squares = q * B[MEAN_SQUARE]
@@ -236,12 +237,12 @@ class Costs:
 
 
 def log2_det(L: Any) -> float:
-    """Log-determinant of ``L L^T``, in bits; the product of its pivots is finite."""
+    """Return the log-determinant of ``L L^T`` in bits, from the product of pivots."""
     return 2.0 * math.log2(np.multiply.reduce(L.diagonal()))
 
 
 def mixture(own: Any, other: Any, p: float, q: float, arm: Any) -> Any:
-    """Covariance of the union of two groups."""
+    """Return the covariance of the union of two groups."""
     matrix = p * own
     matrix += q * other
     if arm is not None:
@@ -250,19 +251,19 @@ def mixture(own: Any, other: Any, p: float, q: float, arm: Any) -> Any:
 
 
 def mixed_root(own: Any, other: Any, p: float, q: float, arm: Any) -> Any:
-    """Root of the covariance of the union of two groups."""
+    """Return a root of the covariance of the union of two groups."""
     rows = [] if arm is None else [arm[None, :]]
     return np.concatenate([math.sqrt(p) * own, math.sqrt(q) * other, *rows])
 
 
 def _shares(a: Any, b: Any) -> tuple[Any, Any, Any]:
-    """Weight of unions, and the shares of both parts."""
+    """Return the weight of unions, and the shares of both parts."""
     total = a + b
     return total, a / total, b / total
 
 
 def _logs(determinants: Any, factor: float) -> Any:
-    """Multiples of logarithms of what is at least one, in its place."""
+    """Return multiples of logarithms of numbers of at least one, in place."""
     np.maximum(determinants, 1.0, out=determinants)
     np.log2(determinants, out=determinants)
     determinants *= factor

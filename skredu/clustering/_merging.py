@@ -1,9 +1,9 @@
-"""Greedy merging: always the two groups whose union costs the fewest extra bits.
+"""Greedy merging: always merge the two groups whose union costs the fewest extra bits.
 
-Of every pair the younger group (with the greater name) keeps the account: its best
-partner among the older ones. A new group is compared with all others once; the
-account of another is looked at again only when its best partner is gone and its old
-best cost, by then a lower bound, is the lowest of all.
+For every pair, the younger group (with the greater name) stores the cost if the other
+one is its best partner among the older groups. A new group is compared with all others
+once. The best partner of another group is determined again only if it no longer exists
+and if the previous lowest cost, which is then a lower bound, is the lowest of all.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ from skredu.clustering._rows import ILL_CONDITIONED, Rows
 from skredu.coding._linalg import factor_of, rank_of
 from skredu.coding._scatter import Scatter
 
-# Up to this dimension covariances are held as matrices and factored: at 50 dimensions
-# a merge of 1000 rows takes 0.6 ms, against 1.5 ms by singular vectors.
+# Up to this dimension, covariances are matrices and are factored: in 50 dimensions, a
+# merge of 1000 samples takes 0.6 ms, compared with 1.5 ms by singular vectors.
 MAX_DENSE = 64
-# Pairs of rows whose costs are computed at once: they stay in the cache.
+# Number of pairs of samples whose costs are computed at a time, to stay in the cache.
 PAIRS = 2**17
 
 Merge = tuple[int, int, float]
@@ -51,25 +51,26 @@ def merges(
     edges: Any = None,
     label_bits: bool = True,
 ) -> Iterator[Merge]:
-    """Merge groups until one is left; yield names of both parts and the cost in bits.
+    """Merge groups until one is left; yield the names of both and the cost in bits.
 
-    The groups that merge first are named from 0, every union takes the next name. The
-    smaller name comes first; of pairs with equal costs the one with the smallest first
-    name, then the smallest second name, is merged.
+    The initial groups are named from 0, and every union takes the next name. The
+    smaller name is yielded first. Of pairs with equal costs, the one with the smallest
+    first name, then the smallest second name, is merged.
 
     Parameters
     ----------
     rows : Rows
-        Groups of one sample; there may be none.
+        Groups of one sample; may be empty.
     scatters : sequence of Scatter, default=()
         Groups of several samples, with the names after those of ``rows``, in the same
         coordinates.
     edges : sparse array of shape (n_groups, n_groups), default=None
-        Only groups with an entry merge, which is what merging them costs in addition.
-        Where two edges join, their entries add up. It is symmetric, connected, and has
-        no loops. None: all groups may merge, at no additional cost.
+        Only groups with an entry can be merged, at the additional cost of this entry.
+        If two edges join, their entries are added. The graph is symmetric and
+        connected, and has no loops. None means that all groups can be merged without
+        additional costs.
     label_bits : bool, default=True
-        Count the bits that say which group each sample is in.
+        Whether to count the bits of the labels.
     """
     groups = _Groups(rows, scatters, edges, label_bits)
     groups.open_accounts()
@@ -83,7 +84,7 @@ def merges(
 class _Groups:
     """Groups in slots: single samples from 0, others from ``n_rows``.
 
-    Parameters are those of `merges`.
+    The parameters are those of `merges`.
     """
 
     def __init__(
@@ -115,8 +116,8 @@ class _Groups:
         far = max(reach, default=0.0) > ILL_CONDITIONED
         self.ill_conditioned = far or rows.ill_conditioned
         self.dense = r <= MAX_DENSE and not self.ill_conditioned
-        # Of groups of several samples: covariances where they are dense, elsewhere
-        # roots of these in orthogonal rows, r of them where these are few.
+        # For groups of several samples: dense covariances, or their roots with r
+        # orthogonal rows if r is small.
         self.spreads: Any = np.empty((16, r, r)) if r <= MAX_DENSE else []
         for scatter in scatters:
             if self.dense:
@@ -129,7 +130,7 @@ class _Groups:
 
     @property
     def n_groups(self) -> int:
-        """Number of groups that are left."""
+        """Number of remaining groups."""
         return self.n_single + self.n_merged
 
     @property
@@ -160,7 +161,7 @@ class _Groups:
             self._note(slot, self._account(slot))
 
     def cheapest(self) -> tuple[int, int]:
-        """Slots of the group with the lowest cost and of its partner."""
+        """Return the slots of the group with the lowest cost and of its partner."""
         while True:
             best = self.best[: self.end]
             tied = (best == best[best.argmin()]).nonzero()[0]
@@ -177,7 +178,7 @@ class _Groups:
         self.best[slot], self.partners[slot] = account
 
     def _account(self, slot: int) -> tuple[float, int]:
-        """Lowest cost of merging a group with an older one, and the name of that."""
+        """Return the lowest cost of merging a group with an older one, and its name."""
         name = self.names[slot]
         if self.graph is not None:
             names, extra = self.graph.neighbours(name)
@@ -202,7 +203,7 @@ class _Groups:
             every = slice(self.n_single)
             best = cheapest(self._with_singles(slot, every), self.names[every])
         if name == self.n_names - 1:
-            older = slice(self.n_rows, self.end - 1)  # the last slot is its own
+            older = slice(self.n_rows, self.end - 1)  # the last is the union
         else:
             older = np.flatnonzero(self.names[self.n_rows : self.end] < name)
             older += self.n_rows
@@ -212,7 +213,7 @@ class _Groups:
         return best
 
     def _with_singles(self, slot: int, others: Any) -> Any:
-        """Costs of merging a group with single samples."""
+        """Return the costs of merging a group with single samples."""
         own, columns = self.table[:, slot], self._columns(others)
         if self.even and self.dense:
             return self.costs.with_even_rows(own, self._spread(slot), columns)
@@ -220,7 +221,7 @@ class _Groups:
         return self.costs.with_rows(own, spectrum, columns, even=self.even)
 
     def _with_merged(self, slot: int, others: Any) -> Any:
-        """Costs of merging a group with others of several samples."""
+        """Return the costs of merging a group with others of several samples."""
         own, columns = self.table[:, slot], self._columns(others)
         spread = self._spread(slot)
         if isinstance(others, slice):
@@ -240,20 +241,20 @@ class _Groups:
         return self.table.take(others, axis=1)  # twice as fast as by index
 
     def _root(self, slot: int) -> Any:
-        """Root of the covariance of a single sample, or where they are not dense."""
+        """Return a root of the covariance of a group."""
         if slot >= self.n_rows:
             return self.spreads[slot - self.n_rows]
         return self.table[MEAN, slot][None, :] if self.centered else self.nothing
 
     def _spread(self, slot: int) -> Any:
-        """Covariance of a group where they are dense, elsewhere a root of it."""
+        """Return the covariance of a group if they are dense, and otherwise a root."""
         if slot >= self.n_rows:
             return self.spreads[slot - self.n_rows]
         root = self._root(slot)
         return root.T @ root if self.dense else root
 
     def _spectrum(self, slot: int) -> tuple[Any, Any]:
-        """Eigenvalues of a covariance, and eigenvectors as rows."""
+        """Return eigenvalues of a covariance, and eigenvectors as rows."""
         if self.dense and slot >= self.n_rows:
             values, V, _ = lapack.dsyevd(self._spread(slot))
             return np.maximum(values, 0.0), V.T
@@ -286,7 +287,7 @@ class _Groups:
         self._note(slot, self._account(slot))
 
     def _append(self, count: float, mean: Any, spread: Any, mean_square: float) -> int:
-        """Add a group with a covariance, where they are dense, or with a root of it."""
+        """Add a group with a covariance if they are dense, otherwise with a root."""
         slot, t = self.end, self.n_merged
         self.n_merged += 1
         if self.dense:
@@ -327,7 +328,7 @@ class _Groups:
 
 
 def _root(scatter: Scatter) -> Any:
-    """Rows whose products add up to a scatter."""
+    """Return rows whose products add up to a scatter."""
     if scatter.matrix is None:
         return scatter.root
     values, V = np.linalg.eigh(scatter.matrix)
@@ -335,7 +336,7 @@ def _root(scatter: Scatter) -> Any:
 
 
 def _orthogonal(root: Any) -> tuple[Any, float]:
-    """Root of the same covariance of few orthogonal rows, and its log-volume."""
+    """Return a root of few orthogonal rows, and its log-volume."""
     _, sigma, Vt = np.linalg.svd(root, full_matrices=False)
     rank = rank_of(sigma, root.shape)
     sigma, Vt = sigma[:rank], Vt[:rank]
@@ -343,15 +344,15 @@ def _orthogonal(root: Any) -> tuple[Any, float]:
 
 
 class Graph:
-    """Which groups are neighbours while they merge, and what their edges cost.
+    """Graph of neighbouring groups during merging, and the costs of its edges.
 
-    Every group is known by one of its first groups, its head. When two groups merge,
-    only the neighbours of that with fewer of them hear of it.
+    Every group is represented by one of its initial groups, its head. When two groups
+    are merged, only the neighbours of the one with fewer neighbours are updated.
 
     Parameters
     ----------
     edges : sparse array of shape (n, n)
-        Costs of the edges between the first groups, symmetric, without loops.
+        Costs of the edges between the initial groups, symmetric and without loops.
     """
 
     def __init__(self, edges: Any) -> None:
@@ -365,13 +366,13 @@ class Graph:
         self.heads = list(range(len(self.links)))  # by name
 
     def neighbours(self, name: int) -> tuple[Any, Any]:
-        """Names of the groups beside one, and costs of the edges to them."""
+        """Return the names of the neighbours of a group, and the costs of the edges."""
         links = self.links[self.heads[name]]
         heads = np.fromiter(links, np.intp, len(links))
         return self.name_of[heads], np.fromiter(links.values(), float, len(links))
 
     def merge(self, a: int, b: int) -> None:
-        """Join the groups with two names under the next name."""
+        """Merge the groups with two names, under the next name."""
         ends = self.heads[a], self.heads[b]
         gone, head = sorted(ends, key=lambda end: len(self.links[end]))
         links = self.links[head]

@@ -1,9 +1,9 @@
-r"""Samples split into groups, and the search for the groups that take the fewest bits.
+r"""Partitions of samples, and the search for the one that takes the fewest bits.
 
-Samples come in units of :math:`\epsilon/\sqrt d` (see `_merge_costs`). The bits of a
-group are its coding length less :math:`n_j \log_2 n_j`: with labels coded at
-:math:`-\log_2 (n_j / n)` bits per sample the total of a partition is the sum over
-groups and a constant, so a change of two groups is seen in these two alone.
+Samples are in units of :math:`\epsilon/\sqrt d` (see `_merge_costs`). The bits of a
+group are its coding length minus :math:`n_j \log_2 n_j`. Since labels are coded with
+:math:`-\log_2 (n_j / n)` bits per sample, the total of a partition is the sum over the
+groups plus a constant, so a change of two groups only affects these two.
 """
 
 from __future__ import annotations
@@ -22,41 +22,41 @@ from skredu.clustering._merging import Merge, merges
 from skredu.clustering._rows import Rows
 from skredu.coding._scatter import Scatter
 
-# Up to this dimension scatters are held as matrices, from which rows are taken away.
+# Up to this dimension, scatters are matrices, from which samples can be subtracted.
 MAX_DENSE = 32
-# Of a determinant that becomes smaller this share is always left.
+# Smallest remaining share of a determinant that decreases.
 LEAST = 2.0**-53
-# Bits of moves that are kept for the next round, while their groups stay as they are.
+# Number of costs of moves that are kept for the next round while groups do not change.
 MAX_KEPT = 10**6
-# Rows move together in this many rounds at most; in fewer while groups still merge.
+# Largest number of rounds in which samples move, and a smaller one while groups merge.
 MAX_ROUNDS = 50
 COARSE_ROUNDS = 5
-# A change by fewer bits, or by this share of the bits, is none.
+# A change by fewer bits, or by this share of the bits, does not count.
 LEAST_GAIN = 1e-6
-# When all moves at once cost bits, a share of them is tried, the best first.
+# If all moves together cost bits, a share of them is tried, beginning with the best.
 STEP_BACK = 4
-# Cells that rows are split into, to be merged from there.
+# Number of cells into which samples are split before they are merged.
 MAX_CELLS = 32
-# Groups times rows beyond which groups are merged before rows are moved.
+# Number of groups times samples beyond which groups are merged before samples move.
 MAX_MOVES = 10**7
-# Groups that are dissolved or split on trial: so many, fewer where trials times groups,
-# or trials times groups times rows, would be more than this.
+# Number of groups that are dissolved or split on trial, and limits of trials times
+# groups and of trials times groups times samples.
 MAX_TRIALS = 32
 MAX_TRIED_GROUPS = 128
 MAX_TRIED = 4 * 10**6
 
-# Called after every round of the search; says whether to stop.
+# Called after every round of the search; returns whether to stop.
 Watch = Callable[[], bool]
 
 
 def go_on() -> bool:
-    """Go on, unwatched."""
+    """Return False: do not stop."""
     return False
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Group:
-    """Weight, mean, scatter (eigenvalues, eigenvectors), bits and rows of a group."""
+    """Weight, mean, scatter (by eigenvectors), bits and samples of a group."""
 
     rows: Rows
     count: float
@@ -69,12 +69,12 @@ class Group:
 
     @cached_property
     def joined(self) -> Any:
-        """Bits that the group grows by when each of all rows joins."""
+        """Bits that are added if each of all samples joins."""
         return self.change(self.rows, 1.0)
 
     @cached_property
     def left(self) -> Any:
-        """Bits that it grows by when each of its rows leaves: a negative number."""
+        """Bits that are added if each of its samples leaves; a negative number."""
         return self.change(self.rows.take(self.members), -1.0)
 
     @property
@@ -84,9 +84,9 @@ class Group:
         return Scatter(self.count, self.mean, root, None, self.rows.assume_centered)
 
     def change(self, rows: Rows, sign: float) -> Any:
-        """Bits that the group grows by when each of some rows joins (1), leaves (-1).
+        """Return the bits that are added if each sample joins (1) or leaves (-1).
 
-        A row joins or leaves with its whole weight.
+        A sample joins or leaves with its whole weight.
         """
         t = sign * rows.weights
         even = bool(np.all(t == t[0]))
@@ -112,10 +112,10 @@ class Group:
         return np.where(empty, -self.bits, nats / math.log(2.0))
 
     def _growth(self, count: Any, share: Any) -> Any:
-        """Growth of the log-volume, in nats, as the group gets another weight.
+        """Return the change of the log-volume in nats for another weight of the group.
 
-        Differences of few rows to a large weight would be all rounding: they are
-        written out.
+        For few samples compared with a large weight, differences would be rounding
+        errors, so they are computed explicitly.
         """
         squares = self.squares[:, None]
         if np.max(share) > 0.5:
@@ -125,7 +125,7 @@ class Group:
         return np.sum(logs, axis=0)
 
     def _forms(self, rows: Rows, count: Any, even: bool) -> tuple[Any, Any]:
-        """Forms ``v (I + S / count)^-1 v`` of the rows about the mean, and ``v v``."""
+        """Return forms ``v (I + S / count)^-1 v`` of centred samples, and ``v v``."""
         X = rows.X if self.rows.assume_centered else rows.X - self.mean
         arms = np.einsum("ij,ij->i", X, X)
         Y = X @ self.V
@@ -170,15 +170,15 @@ def _dense(rows: Rows) -> bool:
 
 
 class Partition:
-    """Rows with a group each, and the codes of the groups.
+    """Samples with a group each, and the codes of the groups.
 
     Parameters
     ----------
     rows : Rows
     labels : array of shape (n,)
-        Any integers; they become 0 to k - 1.
+        Any integers; they are converted to 0 to k - 1.
     known : dict of bytes to Group, default=()
-        Groups that need not be coded anew, by their rows.
+        Groups that need not be coded again, by their samples.
     """
 
     def __init__(self, rows: Rows, labels: Any, known: Any = ()) -> None:
@@ -200,7 +200,7 @@ class Partition:
         return math.fsum(group.bits for group in self.groups)
 
     def merges(self) -> tuple[Iterator[Merge], Any]:
-        """Merge the groups; also their labels, in the order of the names there."""
+        """Merge the groups; return merges, and labels in the order of their names."""
         single = np.array([len(index) == 1 for index in self.members])
         order = np.argsort(~single, kind="stable")
         index = [int(self.members[j][0]) for j in np.flatnonzero(single)]
@@ -208,14 +208,15 @@ class Partition:
         return merges(self.rows.take(index), scatters), order
 
     def relabelled(self, labels: Any) -> Partition:
-        """Return the same rows with other labels."""
+        """Return the same samples with other labels."""
         keys = (index.tobytes() for index in self.members)
         return Partition(self.rows, labels, zip(keys, self.groups, strict=True))
 
     def moves(self, *, alone: bool = True) -> tuple[Any, Any]:
-        """Best other group of each row, and the bits that moving there alone saves.
+        """Return the best other group of each sample, and the bits that moving saves.
 
-        With ``alone``, the group of number k is a new one, for the row alone.
+        With ``alone``, the group of number k is a new one that contains only this
+        sample.
         """
         rows, k = self.rows, len(self.groups)
         best, cost = np.full(len(rows), k), np.full(len(rows), np.inf)
@@ -232,12 +233,12 @@ class Partition:
 
 
 def refine(rows: Rows, labels: Any, watch: Watch = go_on) -> Partition:
-    """Return the partition with the fewest bits that is found from given labels.
+    """Search for a partition with fewer bits, starting from given labels.
 
-    Samples move and groups merge from the given labels, and from small cells that the
-    samples are split into along principal axes: groups that greedy merging has joined
-    too early come apart there. Then single groups are dissolved, or split, on trial.
-    The bits are never more than those of the given labels.
+    Samples move and groups are merged, starting from the given labels and from small
+    cells into which the samples are split along principal axes: this separates groups
+    that greedy merging has joined too early. Then single groups are dissolved or split
+    on trial. The bits never exceed those of the given labels.
     """
     starts = [Partition(rows, start) for start in (labels, cells(rows, MAX_CELLS))]
     found = [starts[0], *(settle(start, None, watch) for start in starts)]
@@ -247,7 +248,7 @@ def refine(rows: Rows, labels: Any, watch: Watch = go_on) -> Partition:
 def escape(
     partition: Partition, n_groups: int | None = None, watch: Watch = go_on
 ) -> Partition:
-    """Dissolve or split single groups, and settle, as long as that saves bits."""
+    """Dissolve or split single groups, and settle, as long as this saves bits."""
     left = MAX_TRIALS
     while left > 0:
         n, k = len(partition.labels), len(partition.groups)
@@ -271,7 +272,7 @@ def escape(
 
 
 def _changed(partition: Partition, n_groups: int | None) -> Iterator[Any]:
-    """Labels with one group dissolved, or split, or both; small groups go first."""
+    """Yield labels with one group dissolved, split, or both, small groups first."""
     order = np.argsort([group.count for group in partition.groups], kind="stable")
     k = len(order)
     if k == 1 and n_groups is None:
@@ -291,7 +292,7 @@ def _changed(partition: Partition, n_groups: int | None) -> Iterator[Any]:
 
 
 def _split(partition: Partition, labels: Any, j: int) -> Any:
-    """Labels with the rows of one group in two cells."""
+    """Return labels with the samples of one group in two cells."""
     index = np.flatnonzero(labels == j)
     changed = labels.copy()
     changed[index[cells(partition.rows.take(index), 2) == 1]] = len(partition.groups)
@@ -301,7 +302,7 @@ def _split(partition: Partition, labels: Any, j: int) -> Any:
 def settle(
     partition: Partition, n_groups: int | None = None, watch: Watch = go_on
 ) -> Partition:
-    """Move rows and merge groups, in turn, until neither saves bits."""
+    """Move samples and merge groups alternately until neither saves bits."""
     if len(partition.labels) * len(partition.groups) > MAX_MOVES:
         partition = merge(partition, n_groups)
     for rounds, alone in ((COARSE_ROUNDS, False), (MAX_ROUNDS, n_groups is None)):
@@ -320,9 +321,10 @@ def reassign(
     rounds: int = MAX_ROUNDS,
     alone: bool = True,
 ) -> Partition:
-    """Move rows to the groups where they cost least, while the bits fall.
+    """Move samples to the groups in which they cost the fewest bits.
 
-    With ``alone`` a row may also become a group of its own.
+    This is repeated as long as the bits decrease. With ``alone``, a sample may also
+    become a group of its own.
     """
     for _ in range(rounds):
         moved = _move(partition, n_groups, alone and n_groups is None)
@@ -336,7 +338,7 @@ def reassign(
 
 
 def _move(partition: Partition, n_groups: int | None, alone: bool) -> Partition | None:
-    """Partition after as many of the moves as save bits together; None where none."""
+    """Return the partition after as many moves as save bits together, or None."""
     best, gains = partition.moves(alone=alone)
     moving = np.flatnonzero(gains > LEAST_GAIN)
     moving = moving[np.argsort(-gains[moving], kind="stable")]
@@ -354,7 +356,7 @@ def _move(partition: Partition, n_groups: int | None, alone: bool) -> Partition 
 
 
 def merge(partition: Partition, n_groups: int | None = None) -> Partition:
-    """Merge groups down to the fewest bits, or to a number of groups."""
+    """Merge groups to the fewest bits, or to a number of groups."""
     k = len(partition.groups)
     into = np.arange(2 * k)
     total = lowest = 0.0
@@ -373,10 +375,10 @@ def merge(partition: Partition, n_groups: int | None = None) -> Partition:
 
 
 def cells(rows: Rows, n_cells: int) -> Any:
-    """Labels of small cells: again and again the widest is cut at its mean.
+    """Return labels of small cells, by repeatedly cutting the widest cell at its mean.
 
     The cut is across the first principal axis. It does not depend on the order of the
-    rows, on their unit, or on a rotation.
+    samples, on their unit, or on a rotation.
     """
     labels = np.zeros(len(rows), dtype=np.intp)
     queue = [(0.0, 0, np.arange(len(rows)))]
@@ -387,7 +389,7 @@ def cells(rows: Rows, n_cells: int) -> Any:
         X = X - mean
         along = X @ _principal_axis(X, weights)
         above = along > 0.0
-        if np.all(above) or not np.any(above):  # one row has all the weight
+        if np.all(above) or not np.any(above):  # one sample has all the weight
             above = along > 0.5 * (along.min() + along.max())
         if not np.any(above):
             heapq.heappush(queue, (0.0, int(index[0]), index))
@@ -395,13 +397,13 @@ def cells(rows: Rows, n_cells: int) -> Any:
         for part in (index[above], index[~above]):
             heapq.heappush(queue, _cell(rows, part))
         labels[index[above]] = label
-        if queue[0][0] == 0.0:  # only single rows are left
+        if queue[0][0] == 0.0:  # only single samples are left
             break
     return labels
 
 
 def _cell(rows: Rows, index: Any) -> tuple[float, int, Any]:
-    """Cell for the queue: the sum of squares about the mean, negative, comes first."""
+    """Return a cell for the queue, which is sorted by minus the sum of squares."""
     if len(index) < 2:
         return 0.0, int(index[0]) if len(index) else -1, index
     X, weights = rows.X[index], rows.weights[index]

@@ -1,4 +1,4 @@
-"""Samples for the clustering: checked, equal ones once, with neighbours and units."""
+"""Samples of the clustering: validation, distinct samples, neighbours and units."""
 
 from __future__ import annotations
 
@@ -18,44 +18,46 @@ from skredu._base import warn
 from skredu._checks import check_numbers, check_range, naming
 from skredu._compat import fix_connected_components
 
-# Squared norms beyond this (in units of epsilon / sqrt(d)) leave differences of
-# squares, and Cholesky factors, too few digits: directions are projected explicitly.
+# For squared norms beyond this (in units of epsilon / sqrt(d)), differences of squares
+# and Cholesky factors are too imprecise, and directions are projected explicitly.
 ILL_CONDITIONED = 1e8
-# Up to so many parts that are not connected, all pairs of them are joined.
+# Largest number of components of which all pairs are joined.
 MAX_PARTS = 16
-# Rounds in which equal rows of a graph are told apart by where they are in it.
+# Number of rounds in which equal samples are distinguished by their place in the graph.
 MAX_KINDS = 200
 
-# Beyond, differences and distances overflow.
+# Beyond this entry, differences and distances overflow.
 LARGEST_ENTRY = 1e300
-# Weights and their sums are within powers of two up to this one, and a weight is no
-# lighter than the heaviest by more than the other power.
+# Weights and their sums are below this power of two, and the ratio of the largest
+# weight to a weight is below the other power.
 LARGEST_WEIGHT = 60
 MAX_RANGE = 500
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Data:
-    """Rows to be clustered, equal ones once.
+    """The samples to cluster, in which equal samples are merged.
 
     Parameters
     ----------
     X : array of shape (m, d)
-        The distinct rows, sorted.
+        The distinct samples, sorted.
     weights : array of shape (m,)
-        Their weights together.
+        Their total weights.
     leaves : array of shape (n,)
-        Weight of each row that came.
+        Weight of each original sample.
     names : array of shape (n,)
-        Which of the distinct rows each row is; nearest, where it has no weight.
+        Index of the distinct sample of each sample; of the nearest one if its weight is
+        zero.
     adjacency : sparse array of shape (m, m) or None
-        Which of the distinct rows are neighbours.
+        Which of the distinct samples are neighbours.
     joining : array of shape (n - m,), default=()
-        The rows that are not the first of equal ones, in the order in which they join.
+        The samples that are not the first of equal ones, in the order in which they
+        join.
     unit : float, default=1.0
-        What a weight of one stands for, in the weights that were given.
+        The original weight that a weight of one represents.
     scale : float, default=1.0
-        What a bit stands for: the same, where weights were too large.
+        The number of bits that one bit represents: ``unit`` if weights were too large.
     """
 
     X: Any
@@ -69,14 +71,14 @@ class Data:
 
     @property
     def heads(self) -> Any:
-        """First row of positive weight of each of the distinct ones."""
+        """First sample with positive weight of each of the distinct ones."""
         heads = np.full(len(self.X), -1)
         present = np.flatnonzero(self.leaves > 0)[::-1]
         heads[self.names[present]] = present
         return heads
 
     def evened(self) -> Data:
-        """Return the same with a median weight of one: copies are no evidence."""
+        """Return the same data with median weight one, since copies are no evidence."""
         usual = float(np.median(self.weights))
         return replace(
             self,
@@ -88,13 +90,13 @@ class Data:
 
     @cached_property
     def spanned(self) -> Any:
-        """Coordinates of fewer rows than features, in the span of their own."""
+        """Coordinates of fewer samples than features, in their span."""
         return self.X @ np.linalg.qr(self.X.T)[0]
 
     def scaled(
         self, epsilon: float, assume_centered: bool, *, span: bool = True
     ) -> Rows:
-        """Rows in units of epsilon / sqrt(d), in the span of their own if smaller."""
+        """Return samples in units of epsilon / sqrt(d), in their span if smaller."""
         m, d = self.X.shape
         X = (self.spanned if span and m < d else self.X) * (d**0.5 / epsilon)
         origin = np.zeros(X.shape[1])
@@ -110,15 +112,16 @@ class Rows:
     Parameters
     ----------
     X : array of shape (n, r)
-        In units of epsilon / sqrt(d), about any centre unless ``assume_centered``.
+        Samples in units of epsilon / sqrt(d), about any centre unless
+        ``assume_centered``.
     weights : array of shape (n,)
-        Greater than zero.
+        Weights, which are positive.
     origin : array of shape (r,)
-        Where the centre lies: rows and ``origin`` together are about the true origin.
+        Position of the centre: samples plus ``origin`` are relative to the true origin.
     n_features : int
         The dimension ``d`` of the lengths.
     assume_centered : bool
-        Code groups about the origin.
+        Whether to code groups about the origin.
     """
 
     X: Any
@@ -128,7 +131,7 @@ class Rows:
     assume_centered: bool
 
     def take(self, index: Any) -> Rows:
-        """Return some of the rows."""
+        """Return some of the samples."""
         return Rows(
             self.X[index],
             self.weights[index],
@@ -142,7 +145,7 @@ class Rows:
 
     @cached_property
     def squares(self) -> Any:
-        """Squared norms of the rows."""
+        """Squared norms of the samples."""
         return np.einsum("ij,ij->i", self.X, self.X)
 
     @cached_property
@@ -153,19 +156,19 @@ class Rows:
 
     @cached_property
     def ill_conditioned(self) -> bool:
-        """Whether products of samples would lose too many digits."""
+        """Whether products of samples would be too imprecise."""
         return float(np.max(self.squares, initial=0.0)) > ILL_CONDITIONED
 
     @cached_property
     def alone(self) -> Any:
-        """Bits of each row as a group of its own."""
+        """Bits of each sample as a group of its own."""
         volumes: Any = 0.0
         if self.assume_centered:
             volumes = np.log2(1.0 + self.squares)
         return self.bits(volumes, self.weights, self.mean_squares)
 
     def bits(self, volumes: Any, counts: Any, mean_squares: Any) -> Any:
-        """Bits of groups from their log-volumes, weights and squared means."""
+        """Return the bits of groups from log-volumes, weights and squared means."""
         bits = 0.5 * (counts + self.n_features) * volumes - counts * np.log2(counts)
         if self.assume_centered:
             return bits
@@ -173,10 +176,11 @@ class Rows:
 
 
 def prepare(X: Any, weights: Any, connectivity: Any = None) -> Data:
-    """Distinct rows with their weights, and which of them are neighbours.
+    """Validate the input, and merge equal samples.
 
-    With a graph only equal rows that are neighbours are one. Rows without a weight
-    count as the nearest row with one, and have no neighbours.
+    With a graph, equal samples are merged only if they are neighbours. Samples of
+    weight zero are assigned to the nearest sample with positive weight, and have no
+    neighbours.
     """
     X = np.asarray(X, dtype=np.float64) + 0.0  # no negative zeros
     places = _places(X)
@@ -184,7 +188,7 @@ def prepare(X: Any, weights: Any, connectivity: Any = None) -> Data:
     if weights is not None:
         leaves, unit = _in_reach(np.asarray(weights, np.float64), X.shape[1])
     present, absent = np.flatnonzero(leaves > 0), np.flatnonzero(leaves == 0)
-    # sorted: the order in which rows come must not matter, not even to ties
+    # sorted, so that the original order does not matter, not even for ties
     first, codes = distinct_rows(X[present])
     joining, adjacency = None, None
     if isinstance(connectivity, int | np.integer):
@@ -211,22 +215,22 @@ def prepare(X: Any, weights: Any, connectivity: Any = None) -> Data:
 
 
 def _places(X: Any) -> Any:
-    """Rows in a unit in which distances between them are in range."""
+    """Return samples in a unit in which distances between them are in range."""
     largest = float(np.max(np.abs(X)))
     if largest > LARGEST_ENTRY:
         raise ValueError(
-            f"X holds an entry of {largest:.3g}, but at most {LARGEST_ENTRY:.3g} is "
+            f"X contains an entry of {largest:.3g}, but at most {LARGEST_ENTRY:.3g} is "
             "allowed, so that distances are in range."
         )
     return np.ldexp(X, -math.frexp(largest)[1])
 
 
 def _in_reach(weights: Any, n_features: int) -> tuple[Any, float]:
-    """Weights in a unit, a power of two, in which no number vanishes or overflows.
+    """Return weights in a unit, a power of two, in which all numbers are in range.
 
-    Where the largest is in reach, and nearly always is, the unit is one. Beyond, the
-    bits of bases, or those of rows, are below the rounding of the others: bits are
-    proportional to large weights, and do not depend on small ones.
+    The unit is one if the largest weight is in range, which is almost always the case.
+    Otherwise, the bits of bases, or those of samples, are below the rounding errors of
+    the others: bits are proportional to large weights, and do not depend on small ones.
     """
     largest = float(np.max(weights))
     most = np.finfo(np.float64).max / (2000.0 * n_features * len(weights))
@@ -240,9 +244,10 @@ def _in_reach(weights: Any, n_features: int) -> tuple[Any, float]:
 
 
 def distinct_rows(X: Any) -> tuple[Any, Any]:
-    """First of each of the distinct rows, sorted, and which of these each row is.
+    """Return the first of each distinct sample, sorted, and the index of each sample.
 
-    `numpy.unique` gives the same, several times slower where rows begin alike.
+    The result is that of `numpy.unique`, which is several times slower if samples have
+    equal first features.
     """
     order = np.lexsort(X.T[::-1])
     new = np.ones(len(X), dtype=bool)
@@ -253,21 +258,21 @@ def distinct_rows(X: Any) -> tuple[Any, Any]:
 
 
 def _graph(X: Any, connectivity: Any) -> Any:
-    """Neighbours that are given, or made from the rows: symmetric, without loops."""
+    """Return the graph of neighbours, symmetric and without loops."""
     graph = connectivity(X.copy()) if callable(connectivity) else connectivity
     with naming("connectivity"):
         check_numbers(graph, "connectivity")
         graph = check_array(graph, accept_sparse=True, ensure_min_samples=0)
         if graph.shape != (len(X), len(X)):
             raise ValueError(
-                f"must be of shape {(len(X), len(X))} for the rows of X, found "
+                f"must have the shape {(len(X), len(X))} for the samples of X, found "
                 f"{graph.shape}."
             )
         graph = coo_array(graph)
         if np.any(graph.data < 0):
             raise ValueError(
-                f"entries must be 0 or more, found {graph.data.min()}; an entry above "
-                "0 makes two rows neighbours."
+                f"entries must not be negative, found {graph.data.min()}; a positive "
+                "entry connects two samples."
             )
     i, j = (
         ends[(graph.data > 0) & np.not_equal(*graph.coords)] for ends in graph.coords
@@ -276,7 +281,7 @@ def _graph(X: Any, connectivity: Any) -> Any:
 
 
 def _links(i: Any, j: Any, n: int) -> Any:
-    """Sparse graph with an entry of one for each link, however often it is named."""
+    """Return a sparse graph with an entry of one for each link, without duplicates."""
     graph = csr_array((np.ones(len(i)), (i, j)), shape=(n, n))
     graph.sum_duplicates()
     graph.data[:] = 1.0
@@ -284,7 +289,7 @@ def _links(i: Any, j: Any, n: int) -> Any:
 
 
 def _nearest(distinct: Any, n_neighbors: int) -> Any:
-    """Links of distinct rows to their nearest neighbours."""
+    """Return the links of distinct samples to their nearest neighbours."""
     n_neighbors = min(n_neighbors, len(distinct) - 1)
     if n_neighbors == 0:
         return csr_array((1, 1))
@@ -293,11 +298,11 @@ def _nearest(distinct: Any, n_neighbors: int) -> Any:
 
 
 def _parts(codes: Any, graph: Any, weights: Any) -> tuple[Any, Any, Any]:
-    """Equal rows that are connected by links of equal rows, as one.
+    """Merge equal samples that are connected by links of equal samples.
 
-    Returns the first row of each of these parts, in an order that does not depend on
-    that of the rows; which part each row is in; and the other rows in an order such
-    that each is a neighbour of one before it, or of a first one.
+    Returns the first sample of each of these parts, in an order that does not depend on
+    that of the samples; the part of each sample; and the other samples in an order such
+    that each of them is a neighbour of a previous one or of a first one.
     """
     n = len(codes)
     links = coo_array(graph)
@@ -311,7 +316,7 @@ def _parts(codes: Any, graph: Any, weights: Any) -> tuple[Any, Any, Any]:
     order = _order(codes[first], np.bincount(parts, weights), _merged(graph, parts, k))
     rank = np.empty(k, dtype=np.intp)
     rank[order] = np.arange(k)
-    # one search from a root above all first rows
+    # one search from a root above all first samples
     rooted = _links(
         np.concatenate([i, np.full(k, n)]), np.concatenate([j, first]), n + 1
     )
@@ -320,18 +325,18 @@ def _parts(codes: Any, graph: Any, weights: Any) -> tuple[Any, Any, Any]:
 
 
 def _merged(graph: Any, names: Any, m: int) -> Any:
-    """Links of groups of rows: those of any of their rows with rows of others."""
+    """Return the links of groups of samples, from any sample to any other group."""
     i, j = (names[ends] for ends in coo_array(graph).coords)
     return _links(i[i != j], j[i != j], m)
 
 
 def _order(codes: Any, weights: Any, adjacency: Any) -> Any:
-    """Order of nodes by their codes, then their weights, then those of neighbours.
+    """Order nodes by their codes, then their weights, then those of neighbours.
 
-    Nodes are told apart by sums of random numbers over their neighbours, one number
-    for each kind of node; that makes more kinds, again and again (the colours of
-    Weisfeiler and Leman). What is left of ties are nodes that are exchangeable, or
-    nearly always so.
+    Nodes are distinguished by sums of random numbers over their neighbours, with one
+    number for each kind of node. This leads to more kinds, and is repeated (colour
+    refinement of Weisfeiler and Leman). The remaining ties are between nodes that are
+    exchangeable, or nearly always so.
     """
     k = len(codes)
     numbers = np.random.default_rng(0).integers(2**64, size=k, dtype=np.uint64)
@@ -348,7 +353,7 @@ def _order(codes: Any, weights: Any, adjacency: Any) -> Any:
 
 
 def _kinds(*keys: Any) -> tuple[Any, Any]:
-    """Order by some keys, the first before the others, and ranks of equal nodes."""
+    """Order nodes by several keys, and return the ranks of equal nodes."""
     order = np.lexsort(keys[::-1])
     new = np.any([key[order[1:]] != key[order[:-1]] for key in keys], axis=0)
     kinds = np.zeros(len(order), dtype=np.intp)
@@ -357,10 +362,10 @@ def _kinds(*keys: Any) -> tuple[Any, Any]:
 
 
 def _connected(X: Any, adjacency: Any, *, quiet: bool) -> Any:
-    """Graph with parts joined where their rows are nearest.
+    """Return a graph whose components are joined at their nearest samples.
 
-    Small ones of many parts are joined with the nearest other part, until there are
-    few; then all pairs are.
+    If there are many components, small ones are joined with the nearest other component
+    until few are left; then all pairs are joined.
     """
     n_parts, parts = connected_components(adjacency, directed=False)
     if n_parts == 1:
@@ -368,7 +373,7 @@ def _connected(X: Any, adjacency: Any, *, quiet: bool) -> Any:
     if not quiet:
         warn(
             f"connectivity has {n_parts} parts that are not connected; they are joined "
-            "where their rows are nearest, so that the tree of merges is complete."
+            "at their nearest samples, so that the tree of merges is complete."
         )
     while n_parts > MAX_PARTS:
         adjacency = adjacency + _joins(X, parts)
@@ -387,13 +392,13 @@ def _connected(X: Any, adjacency: Any, *, quiet: bool) -> Any:
 
 
 def _joins(X: Any, parts: Any) -> Any:
-    """Links of each part of at most twice the mean size to the nearest row outside."""
+    """Link each component of at most twice the mean size to the nearest sample."""
     sizes = np.bincount(parts)
     members = np.split(np.argsort(parts, kind="stable"), np.cumsum(sizes)[:-1])
     tree, links = KDTree(X), []
     for part, rows in enumerate(members):
         if sizes[part] <= 2.0 * np.mean(sizes):
-            # one neighbour more than there are rows: one is outside
+            # with one more neighbour than samples, one is outside
             lengths, found = tree.query(X[rows], sizes[part] + 1)
             lengths[parts[found] == part] = np.inf
             row, nearest = np.unravel_index(np.argmin(lengths), lengths.shape)

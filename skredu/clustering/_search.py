@@ -1,4 +1,4 @@
-"""Greedy merging as a tree, and the partition with the groups that are wanted."""
+"""The tree of greedy merging, and the search for a partition as requested."""
 
 from __future__ import annotations
 
@@ -27,28 +27,28 @@ from skredu.clustering._partition import (
 )
 from skredu.clustering._rows import Data, Rows
 
-# Up to so many distinct rows every pair of them is looked at.
+# Largest number of distinct samples of which all pairs are considered.
 MAX_EXACT = 10_000
-# Beyond, rows first join this many cells, which then merge.
+# More samples are first gathered in this number of cells, which are then merged.
 N_CELLS = 256
-# Of more rows than this an even choice is looked at; all pairs of them are.
+# Largest number of samples whose pairs are all considered; of more, an even choice.
 MAX_ROWS = 1000
-# So many smaller groups may stand beside those that count.
+# Largest number of smaller groups in addition to those that count.
 MAX_SMALL = 15
-# Share of an even group that the smallest of a given number of groups has at least.
+# Smallest size of one of a given number of groups, relative to an equally sized group.
 LEAST_SHARE = 1 / 3
-# Share of the rows that they hold.
+# Smallest share of the samples in these groups.
 MOST = 0.9
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Tree:
-    """Merges of ``n`` leaves, in their order: down to one node, or the first of these.
+    """Merges of ``n`` leaves in their order, either all or the first ones.
 
     Parameters
     ----------
     children : array of shape (n_merges, 2)
-        Nodes that merge: leaves below ``n``, the node that merge ``i`` makes is
+        Nodes that are merged. Leaves are below ``n``, and merge ``i`` forms the node
         ``n + i``.
     costs : array of shape (n_merges,)
         Bits that each merge adds to the total.
@@ -61,18 +61,18 @@ class Tree:
     n_leaves: int
 
     def cut(self, n_merges: int) -> Any:
-        """Labels of the leaves after some merges: integers, in the order of leaves."""
+        """Return the labels of the leaves after some merges, in their order."""
         n = self.n_leaves
         above = np.arange(n + n_merges)
         above[self.children[:n_merges]] = np.arange(n, n + n_merges)[:, None]
         while True:
-            higher = above[above]  # twice as far up in every round
+            higher = above[above]  # twice as many levels in every round
             if np.array_equal(higher, above):
                 return in_order(above[:n])
             above = higher
 
     def count_large(self, weights: Any, least: float) -> tuple[Any, Any]:
-        """Count nodes with a weight of ``least``, and add these, after every merge."""
+        """Return number and weight of nodes of at least ``least`` after each merge."""
         n, n_merges = self.n_leaves, len(self.children)
         sizes = np.concatenate([weights, np.zeros(n_merges)])
         for i, (a, b) in enumerate(self.children):
@@ -87,7 +87,7 @@ class Tree:
         return np.rint(after(large)).astype(np.intp), after(large * sizes)
 
     def linkage(self) -> Any:
-        """Linkage matrix of SciPy, with the bits moved so far as heights."""
+        """Return the linkage matrix of SciPy, with the sum of moved bits as heights."""
         n = self.n_leaves
         sizes = np.ones(n + len(self.children))
         for i, (a, b) in enumerate(self.children):
@@ -97,20 +97,20 @@ class Tree:
 
 
 def in_order(labels: Any) -> Any:
-    """Labels as integers from 0, in the order in which they appear."""
+    """Return labels as integers from 0, in the order of their first occurrence."""
     _, first, codes = np.unique(labels, return_index=True, return_inverse=True)
     return np.argsort(np.argsort(first))[codes]
 
 
 def grow(heads: Any, joins: Iterable[Any], merges: Iterable[Any]) -> Tree:
-    """Build a tree from rows that join a head first, and from merges of the heads.
+    """Build a tree from leaves that join a group first, and from merges of groups.
 
     Parameters
     ----------
     heads : array of shape (m,)
-        One leaf of each of the groups that merge, by name.
+        One leaf of each of the groups to merge, by name.
     joins : iterable of (name, leaf, bits)
-        Leaves that join the group of a name before anything merges.
+        Leaves that join the group of this name before groups are merged.
     merges : iterable of (name, name, bits)
         Merges of the groups, as `skredu.clustering._merging.merges` yields them.
     """
@@ -133,18 +133,18 @@ def grow(heads: Any, joins: Iterable[Any], merges: Iterable[Any]) -> Tree:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Solution:
-    """Tree of merges and where greedy merging stops.
+    """Tree of merges, and where greedy merging stops.
 
     Parameters
     ----------
     rows : Rows
     data : Data
     tree : Tree
-        Of all rows that came.
+        Tree of all original samples.
     n_equal : int
-        Merges of equal rows that come before all others.
+        Number of merges of equal samples, which come before all others.
     n_merges : int
-        Merges up to the first that adds bits.
+        Number of merges before the first one that adds bits.
     """
 
     rows: Rows
@@ -154,7 +154,7 @@ class Solution:
     n_merges: int
 
     def partition(self, n_merges: int) -> Partition:
-        """Partition of the distinct rows after some merges."""
+        """Return the partition of the distinct samples after some merges."""
         return Partition(self.rows, self.tree.cut(n_merges)[self.data.heads])
 
 
@@ -166,9 +166,9 @@ def solve(
     *,
     to_the_end: bool = True,
 ) -> Solution:
-    """Merge rows greedily, to the end or while bits are saved.
+    """Merge samples greedily, to a single group or as long as bits are saved.
 
-    ``watch`` sees the merges go by.
+    ``watch`` observes the merges.
     """
     rows = data.scaled(epsilon, assume_centered)
     m = len(rows)
@@ -195,7 +195,7 @@ def solve(
 
 
 def _equal_rows(data: Data, rows: Rows) -> Iterator[tuple[int, int, float]]:
-    """Rows that join an equal one, and the bits of that; none without a weight."""
+    """Yield samples that join an equal one, and the bits of these merges."""
     counts = np.zeros(len(rows))
     counts[:] = data.leaves[data.heads]
     volumes = np.log2(1.0 + rows.squares) * rows.assume_centered
@@ -214,7 +214,7 @@ def _equal_rows(data: Data, rows: Rows) -> Iterator[tuple[int, int, float]]:
 
 
 def _joined_cells(partition: Partition) -> tuple[list[Any], Any]:
-    """Merge the rows of each cell, the last with all bits; also names of the cells."""
+    """Merge the samples of each cell, and return the names of the cells, too."""
     m, alone = len(partition.labels), partition.rows.alone
     steps: list[tuple[int, int, float]] = []
     names = []
@@ -231,14 +231,15 @@ def _joined_cells(partition: Partition) -> tuple[list[Any], Any]:
 
 
 def even_choice(n: int, most: int) -> Any:
-    """Index of every so many-th of ``n`` rows."""
+    """Return an evenly spaced index of ``n`` samples."""
     return np.linspace(0, n - 1, min(n, most)).astype(np.intp)
 
 
 class Starts:
-    """Partitions of rows by distances: by Ward's method, k-means, and small cells.
+    """Partitions by distances: by Ward's method, by k-means, and into small cells.
 
-    More than 1000 rows: those of an even choice, and the others with the nearest mean.
+    For more than 1000 samples, an evenly spaced choice is partitioned, and the others
+    are assigned to the nearest mean.
 
     Parameters
     ----------
@@ -255,18 +256,18 @@ class Starts:
         self.tree = Tree(children.astype(np.intp), np.zeros(n - 1), n)
 
     def ward(self, n_groups: int) -> Any:
-        """Labels in so many groups, or in as many as there are rows."""
+        """Return labels of a number of groups, or of all samples if there are fewer."""
         n = len(self.index)
         return self._of_all(self.tree.cut(n - min(n_groups, n)))
 
     def kmeans(self, n_groups: int) -> Any:
-        """Labels in so many groups."""
+        """Return labels of a number of groups."""
         model = KMeans(min(n_groups, len(self.index)), n_init=3, random_state=0)
         weights = self.rows.weights[self.index]
         return self._of_all(model.fit_predict(self.some, sample_weight=weights))
 
     def with_small(self, n_groups: int, least: float) -> Iterator[Any]:
-        """Labels with so many groups of a weight of ``least``, and smaller ones."""
+        """Yield labels of some groups of at least ``least``, and of smaller ones."""
         for k in range(n_groups + 1, min(n_groups + MAX_SMALL, len(self.index)) + 1):
             labels = self.ward(k)
             sizes = np.bincount(labels, self.rows.weights)
@@ -275,14 +276,14 @@ class Starts:
                 return
 
     def given(self, n_groups: int, least: float) -> Iterator[Any]:
-        """Labels to begin with where a number of groups is given."""
+        """Yield starting points if the number of groups is given."""
         yield self.ward(n_groups)
         yield from self.with_small(n_groups, least)
         yield self.kmeans(n_groups)
         yield cells(self.rows, max(MAX_CELLS, 2 * n_groups))
 
     def many(self) -> Iterator[Any]:
-        """Labels of more groups than are likely, to be merged."""
+        """Yield labels of more groups than are likely, which will be merged."""
         yield self.ward(MAX_CELLS)
         yield cells(self.rows, MAX_CELLS)
 
@@ -293,24 +294,26 @@ class Starts:
         return pairwise_distances_argmin(self.rows.X, np.array(means))
 
 
-# Partition by greedy merging, the partition that is kept, and which of its groups
-# count; the samples of others are outliers.
+# The partition of greedy merging, the final partition, and which of its groups count;
+# the samples of all other groups are outliers.
 Found = tuple[Partition, Partition, Any]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Wanted:
-    """A number of groups that count, and whether to search on.
+    """The requested number of groups, their sizes, and whether to refine.
 
     Parameters
     ----------
     n_clusters : int or None
-        Groups that count; as many as describe the rows best.
+        Number of groups that count; None for the number that describes the samples
+        best.
     min_cluster_size : int or "auto"
-        Weight from which a group counts. "auto": that of two rows, or a third of an
-        even group where a number of groups is given; any among neighbours.
+        Smallest weight of a group that counts. ``"auto"`` means that of two samples, or
+        a third of an equally sized group if a number of groups is given, and any weight
+        with neighbours.
     refine : bool
-        Search on after greedy merging.
+        Whether to continue the search after greedy merging.
     """
 
     n_clusters: int | None
@@ -319,16 +322,16 @@ class Wanted:
 
     @property
     def auto(self) -> bool:
-        """Whether the least weight follows from the rows."""
+        """Whether the smallest weight depends on the samples."""
         return isinstance(self.min_cluster_size, str)
 
     @property
     def at_least(self) -> int:
-        """Groups that there are at least."""
+        """Return the smallest possible number of groups."""
         return self.n_clusters or 1
 
     def least(self, data: Data) -> float:
-        """Weight from which a group counts; every group where it is zero."""
+        """Return the smallest weight of a group that counts, zero if all count."""
         if not self.auto:
             size = float(self.min_cluster_size)
             return size / data.unit if size > 1.0 else 0.0
@@ -339,7 +342,7 @@ class Wanted:
         return 2.0 * float(np.median(data.weights)) * (1.0 - 1e-9)
 
     def moves(self, data: Data) -> bool:
-        """Whether rows may move between groups."""
+        """Whether samples may move between groups."""
         return self.refine and data.adjacency is None
 
     def find(
@@ -350,7 +353,7 @@ class Wanted:
         refined: bool = True,
         watch: Watch = go_on,
     ) -> Found:
-        """Partition of the distinct rows, refined where that is wanted.
+        """Find the partition of the distinct samples, and refine it if requested.
 
         Parameters
         ----------
@@ -358,9 +361,9 @@ class Wanted:
         elected : array, default=None
             Labels of the partition for which the distortion was chosen.
         refined : bool, default=True
-            Not where the search is to stop.
+            Whether to refine; False if the search should stop.
         watch : callable, default=go_on
-            Called after every round of the search; says whether to stop.
+            Called after every round of the search; returns whether to stop.
         """
         refined = refined and self.moves(solution.data)
         if self.n_clusters is not None:
@@ -383,7 +386,7 @@ class Wanted:
         refined: bool,
         watch: Watch,
     ) -> Found:
-        """Partition with a number of groups, with the fewest bits of those found."""
+        """Return the best partition that was found with the given number of groups."""
         least = self.least(solution.data)
         greedy = self._cut(solution, n_groups, least)
         found = [] if greedy is None else [greedy]
@@ -403,9 +406,9 @@ class Wanted:
         return greedy, best, self.are_large(best, 0.0 if self.auto else least)
 
     def suits(self, partition: Partition, least: float) -> bool:
-        """Whether the number of groups that count is the one that was given.
+        """Return whether the number of groups that count is the given one.
 
-        If no size is given they also hold most rows.
+        If no size is given, they also have to contain most samples.
         """
         large = self.are_large(partition, least)
         most = not self.auto or held_by(partition, large) >= MOST
@@ -419,7 +422,7 @@ class Wanted:
         least: float,
         watch: Watch,
     ) -> list[Partition]:
-        """Partitions that the search ends at, from several starts."""
+        """Return the partitions at which the search ends, from several starts."""
         rows, found = solution.rows, []
         if elected is not None:
             found = [Partition(rows, elected)]
@@ -430,9 +433,9 @@ class Wanted:
         return found + begun
 
     def _cut(self, solution: Solution, n_groups: int, least: float) -> Any:
-        """Best cut of the tree with so many groups that hold most rows, if any.
+        """Return the best cut of the tree with enough groups that contain most samples.
 
-        Smaller groups beside them are outliers.
+        All smaller groups are outliers.
         """
         tree, weights = solution.tree, solution.data.leaves
         n_large, held = tree.count_large(weights, least)
@@ -446,7 +449,7 @@ class Wanted:
         return solution.partition(int(cuts[np.argmin(bits[cuts])]))
 
     def cut(self, tree: Tree, weights: Any, n_clusters: int, least: float) -> Any:
-        """Labels of the leaves in the last cut with so many groups that count."""
+        """Return the labels of the last cut with this number of groups that count."""
         n_large, _ = tree.count_large(weights, least)
         cuts = np.flatnonzero(n_large == n_clusters)
         if len(cuts) == 0:
@@ -465,7 +468,7 @@ class Wanted:
         )
 
     def are_large(self, partition: Partition, least: float) -> Any:
-        """Which groups count: by weight or, where that is not given, by rows."""
+        """Return which groups count, by weight or else by number of samples."""
         counts = np.array([group.count for group in partition.groups])
         large = counts >= least
         if self.auto:
@@ -474,7 +477,7 @@ class Wanted:
         return large
 
     def check(self, found: Found, solution: Solution, epsilon: float) -> None:
-        """Refuse groups of other sizes than given; warn of small ones and of noise."""
+        """Raise an error for wrong sizes; warn of small groups and of noise."""
         _, partition, large = found
         least = self.least(solution.data)
         if self.n_clusters is not None and not self.suits(partition, least):
@@ -483,15 +486,16 @@ class Wanted:
                 raise ValueError(self._nowhere(tree, self.n_clusters, least, weights))
             search = "" if self.moves(solution.data) else "refine=True, "
             warn(
-                f"n_clusters={self.n_clusters} groups with at least a third of the "
-                "rows of an even group each were not found: some groups are smaller. "
+                f"n_clusters={self.n_clusters} groups, each with at least a third of "
+                "the samples of an equally sized group, were not found: some are "
+                "smaller. "
                 f"Try a smaller n_clusters, another epsilon, {search}or "
-                "min_cluster_size=1 if such groups are welcome."
+                "min_cluster_size=1 to accept such groups."
             )
         noise = 1.0 - held_by(partition, large)
         if noise > 0.5:
             warn(
-                f"{noise:.0%} of the rows are outliers: at "
+                f"{noise:.0%} of the samples are outliers: at "
                 f"epsilon={epsilon:.3g} hardly any groups reach "
                 f"min_cluster_size={self.min_cluster_size}. Try a larger epsilon, a "
                 "smaller min_cluster_size, or n_clusters=None."
@@ -499,13 +503,13 @@ class Wanted:
 
 
 def held_by(partition: Partition, large: Any) -> float:
-    """Share of the rows, by weight, in the groups that count."""
+    """Return the share of the samples, by weight, in the groups that count."""
     sizes = np.array([group.count for group in partition.groups])
     return float(np.sum(sizes[large]) / np.sum(sizes))
 
 
 def named(labels: Any, large: Any) -> Any:
-    """Labels of sorted rows in their order, -1 where the group does not count."""
+    """Return labels in order of the samples, -1 for groups that do not count."""
     counting = large[labels]
     names = np.full(len(labels), -1)
     if counting.any():
