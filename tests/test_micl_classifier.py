@@ -7,6 +7,7 @@ import numpy as np
 import oracle_micl as oracle
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from settings import limit
 from sklearn.metrics.pairwise import pairwise_kernels
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
@@ -629,3 +630,49 @@ def test_epsilon_whose_square_vanishes_is_refused(kernel):
     X, y, _, _ = problem()
     with pytest.raises(ValueError, match="epsilon=1e-160 is too small"):
         MICLClassifier(1e-160, kernel=kernel).fit(X, y)
+
+
+@pytest.mark.parametrize("settings", [{}, {"n_neighbors": 4}], ids=str)
+@pytest.mark.parametrize("assume_centered", [False, True])
+def test_distortions_are_relative_to_the_spread(assume_centered, settings):
+    X, y, weights, _ = problem(weighting="copies")
+    X = X + 20.0
+    model = MICLClassifier(assume_centered=assume_centered, **settings)
+    centre = 0.0 if assume_centered else weights @ X / weights.sum()
+    squares = ((X - centre) ** 2).sum(axis=1)
+    spread = math.sqrt(weights @ squares / weights.sum())
+    path = spread * math.sqrt(X.shape[1]) * np.logspace(-3.0, 0.5, 20)
+    found = model.fit(X, y, weights).epsilon_
+    assert np.abs(np.log(found / path)).min() < 1e-9
+
+
+def test_rows_are_left_out_evenly_over_each_class(monkeypatch):
+    limit(monkeypatch, MAX_ROWS=20)
+    whole, chosen = Classes.left_out, []
+
+    def noted(self, rows, index, *rest):
+        chosen.append(index)
+        return whole(self, rows, index, *rest)
+
+    monkeypatch.setattr(Classes, "left_out", noted)
+    X = np.random.default_rng(0).normal(size=(120, 3))
+    MICLClassifier().fit(X, np.repeat([0, 1], [90, 30]))
+    assert_array_equal(chosen[0], [*range(0, 90, 6), *range(90, 120, 6)])
+
+
+def test_balanced_classes_do_not_count_absent_rows():
+    X, y, weights, new = problem(weighting="fractions")
+    weights[::5] = 0.0
+    model = MICLClassifier(0.5, class_weight="balanced")
+    found = model.fit(X, y, weights).decision_function(new)
+    kept = weights > 0.0
+    model.fit(X[kept], y[kept], weights[kept])
+    assert_allclose(model.decision_function(new), found, rtol=1e-10)
+
+
+def test_new_rows_out_of_reach_of_tiny_training_rows_are_refused():
+    X, y, _, new = problem()
+    model = MICLClassifier().fit(1e-200 * X, y)
+    assert np.isfinite(model.decision_function(1e-195 * new)).all()
+    with pytest.raises(ValueError, match="too large compared with the training"):
+        model.predict(1e-40 * new)
