@@ -324,7 +324,7 @@ def as_features(K: Floats, norms: Any) -> Floats:
 
 
 def products_of(rows: Rows, estimator: Any, unit: float) -> list[Products]:
-    """Return products for the kernel parameters of an estimator, or several candidates.
+    """Return the kernel products of an estimator, one for each candidate of ``gamma``.
 
     ``rows`` are in units of ``unit``, and so is the ``gamma`` of the products.
     """

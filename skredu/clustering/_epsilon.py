@@ -1,6 +1,6 @@
 r"""Choice of the distortion, and of the partition for which it is chosen.
 
-Bits at two distortions cannot be compared, because a larger distortion always takes
+Bits at two distortions cannot be compared, because a larger distortion always needs
 fewer. So every group is described by a Gaussian that has a variance of its own in each
 of its ``q`` principal directions, and a common variance in all others:
 

@@ -276,10 +276,10 @@ def _factored(
 
 
 def _directions(S: Any, longest: int, share: float = 0.0) -> tuple[Any, Any, Any]:
-    """Eigenvalues (F, m) of matrices, eigenvectors, and these over singular values.
+    """Return eigenvalues (F, m), eigenvectors, and these over the singular values.
 
-    What is less than ``longest`` units of rounding (the larger number of coordinates
-    and of rows) or than a share of the largest eigenvalue is no eigenvalue.
+    Eigenvalues below ``longest`` rounding units (the larger number of coordinates and
+    of samples) or below a share of the largest one are set to zero.
     """
     xp = namespace(S)
     eigenvalues, V = xp.linalg.eigh(S)

@@ -310,7 +310,7 @@ def norms(Z: Any) -> Any:
 
 
 def traces_of(S: Any) -> Any:
-    """Traces (F,) of Hermitian matrices."""
+    """Return the traces (F,) of Hermitian matrices."""
     xp = namespace(S)
     diagonals = xp.linalg.diagonal(S)
     return xp.sum(xp.real(diagonals) if is_complex(S) else diagonals, axis=1)

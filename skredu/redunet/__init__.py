@@ -18,7 +18,7 @@ __all__ = [
     "ReduNetTransformer",
 ]
 
-# Who has plain vectors need not wait for what signals take.
+# Networks for vectors can be imported without the code for signals.
 __getattr__ = lazy(
     __name__,
     {

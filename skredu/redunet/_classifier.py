@@ -14,8 +14,8 @@ from skredu.coding._linalg import softmax
 from skredu.coding._rows import Rows
 from skredu.redunet._net import BaseNet, decision_scores
 
-# What a layer has to take from the loss of rows that are left out, an error count plus
-# the Brier score: a thousandth of the rows, to earn its place.
+# Least reduction of the leave-one-out loss (error rate plus Brier score) by a layer
+# that is kept.
 IMPROVEMENT = 1e-3
 
 

@@ -18,7 +18,7 @@ from skredu.coding._linalg import softmax, squares
 from skredu.redunet._net import decision_scores
 from skredu.redunet._signals import Grid
 
-# Frequencies of the bispectrum: more lend weight to noise.
+# Number of frequencies of the bispectrum; with more, noise has a larger weight.
 LOWEST = 10
 
 

@@ -1,6 +1,6 @@
 r"""Membership rules: to which class a sample belongs, as estimated by one layer.
 
-Each rule converts what the classes measure of samples to logarithms of memberships,
+Each rule converts extra nats, or norms of residuals, to logarithms of memberships,
 which are normalised by a softmax over the classes. To add a rule, add a class to this
 file.
 """
@@ -20,7 +20,7 @@ class Coding:
     """
 
     measure: ClassVar[str] = "extra"
-    # Whether a label code is fitted to the scores of rows that are left out.
+    # Whether a label code is fitted to the scores of left-out samples.
     fits_label_code: ClassVar[bool] = True
 
     @staticmethod
@@ -50,8 +50,9 @@ class WeightedResidual(Residual):
         return -factor / total * norms
 
 
-# Parameters of `scores`: what the classes measure of rows, (b, k) or of one class (b,);
-# the weights of the classes; that of all rows; lambda d / epsilon^2.
+# Parameters of `scores`: the extra nats or norms of samples in all classes, (b, k), or
+# in one class, (b,); the weights of the classes; the weight of all samples; and
+# lambda d / epsilon^2.
 MEMBERSHIPS: dict[str, Any] = {
     "coding": Coding,
     "residual": Residual,

@@ -38,7 +38,7 @@ from skredu.redunet._layer import Layer, stepped, take
 from skredu.redunet._memberships import MEMBERSHIPS
 
 RATES = ("R", "Rc", "delta_R")
-# A step is halved so often before no step is left that gains.
+# A step size is halved at most this number of times.
 HALVINGS = 10
 
 
@@ -138,7 +138,7 @@ class BaseNet(
         with watched(self, missing, X=X, y=y) as progress:
             Z = self._features if self._continues else self._begin(rows)
             layer = self._build(Z, rows)
-            if len(self.rates_["R"]) == 0:  # not where all layers have been dropped
+            if len(self.rates_["R"]) == 0:  # otherwise, all layers have been dropped
                 self._append(layer.rates(), Z, rows)
             for _ in range(missing):
                 with progress.task("layer", fitted=self._fitted):
@@ -229,7 +229,7 @@ class BaseNet(
             )
         super().__setstate__(state)
 
-    # -- rows and features ------------------------------------------------------------
+    # -- samples and features ---------------------------------------------------------
 
     def _checked(self, X: Any, y: Any, sample_weight: Any) -> Rows:
         """Validate parameters and samples, also against the previous call."""
@@ -284,7 +284,7 @@ class BaseNet(
             Z = layer.move(Z, step)
             yield Z
 
-    # -- building ---------------------------------------------------------------------
+    # -- building layers --------------------------------------------------------------
 
     def _begin(self, rows: Rows) -> Any:
         """Prepare the training samples for a network without layers."""
@@ -376,7 +376,7 @@ class BaseNet(
         grown = ("_layers", "_decisions", "rates_")
         return {name: vars(self)[name] for name in grown}
 
-    # -- going on with the layers of the call before ----------------------------------
+    # -- continuing from the layers of the previous call ------------------------------
 
     @property
     def _continues(self) -> bool:
@@ -444,12 +444,12 @@ def take_step(
     Returns
     -------
     length, Z, following : float, array of shape (F, C, n) and Layer
-        The step, the features behind it, and the layer made from these. None where no
-        step gains.
+        The step, the features after it, and the layer that is computed from them; or
+        None if no step increases the rate reduction.
     """
     direction = None
     for length in lengths:
-        if direction is None:  # not yet, or the features moved took its place
+        if direction is None:  # not computed yet, or overwritten by the moved features
             direction = change()
         moved, direction = _moved(Z, direction, length)
         following = build(moved)
@@ -459,7 +459,7 @@ def take_step(
 
 
 def _moved(Z: Any, change: Any, step: float) -> tuple[Any, Any]:
-    """Return training features after a step, and the change or None (overwritten).
+    """Return training features after a step, and the change (None if overwritten).
 
     For many samples, only the features and their change are in memory; for few samples,
     the change is kept for a smaller step.

@@ -173,18 +173,19 @@ class ReduNetTransformer(BaseReduNet):
 
     Notes
     -----
-    All motion is in the span of the training rows; what a row has outside keeps its
-    direction. With ``n < d`` rows the network works in ``r + 1`` coordinates, ``r`` the
-    rank, and no ``d x d`` array is made; where a tenth of the features or more are zero
-    in all training rows, in the ``r`` others and one more. A class with ``n_j`` rows
-    keeps its ``m_j <= n_j`` eigenvectors (``r m_j`` numbers) or two triangular or
-    symmetric matrices (``2 r^2``), whichever takes fewer operations: a factored class
-    costs a row :math:`2 r m_j` operations and again as many if it is a member, a dense
-    one at most :math:`r^2`, and :math:`2 r^2`. All rows together keep one ``r x r``
-    matrix a layer. Memberships are sharp, so that a row is a member of few classes:
-    from 64 coordinates on, those with the most energy rule out most dense classes
-    before the others are looked at. Moving ``r`` rows or more holds ``k r^2`` numbers
-    for a while.
+    All motion takes place in the span of the training samples, and the component of a
+    sample outside of it keeps its direction. If there are ``n < d`` training samples of
+    rank ``r``, the network has ``r + 1`` coordinates, and no ``d x d`` array is formed.
+    If a tenth of the features or more are zero in all training samples, the network
+    has the ``r`` other features and one more as coordinates.
+
+    A class with ``n_j`` samples is represented by its ``m_j <= n_j`` eigenvectors
+    (``r m_j`` numbers) or by two triangular or symmetric matrices (``2 r^2``),
+    whichever needs fewer operations. A factored class takes :math:`2 r m_j` operations
+    per sample, and as many again if the sample is a member; a dense class takes at most
+    :math:`r^2`, and :math:`2 r^2`. All samples together have one ``r x r`` matrix per
+    layer. Since memberships are sharp, a sample is a member of few classes.
+
     Array-API input is supported.
 
     References

@@ -39,7 +39,8 @@ class Grid:
         Number of frequencies of the whole spectrum that each represents.
     """
 
-    # A mean over all shifts is at frequency zero only: classes are coded without one.
+    # The mean over all shifts is zero except at frequency zero, so classes are coded
+    # without a mean.
     centred: ClassVar[bool] = False
 
     def __init__(
@@ -94,8 +95,8 @@ class Grid:
     @property
     def width(self) -> int:
         """Number of entries that one sample needs while it is processed."""
-        # half of what there is at a time: predictions of 48 channels on 28 x 28 points
-        # take 4.6 ms per row, 6.3 in blocks of half the rows
+        # Half of the entries that exist at a time: with 48 channels on 28 x 28 points,
+        # predictions take 4.6 ms per sample, but 6.3 ms in blocks of half the size.
         return 4 * self.n_channels * self.n_points
 
     def spread(self, Z: Any, rows: Rows, centred: bool) -> float:

@@ -32,7 +32,7 @@ class StreamingNet(StreamEstimator):
         first = not hasattr(self, "_layers")
         known = classes_of_stream(classes, None if first else self.classes_)
         refuse_stacks(X)
-        source = X  # says its grid
+        source = X  # carries the shape of its grid
         X, y, weights = check_training(self, X, y, sample_weight, reset=first)
         weights = weights_to_add(X, y, weights, self.class_weight, known)
         rows = Rows.of(X, y, weights, known)

@@ -42,7 +42,7 @@ class Vectors:
         a basis and these, all features are coordinates.
     """
 
-    # Classes behind the layers are coded around their means.
+    # After the layers, classes are coded around their means.
     centred: ClassVar[bool] = True
 
     def __init__(
@@ -69,7 +69,7 @@ class Vectors:
         elif n < d:
             group: Any = group_of(Z.T[None, :, :], None, self.blocks)
             self.basis = group.basis[0, :, :]
-        if not self._everything:  # training rows have nothing outside
+        if not self._everything:  # training samples have no part outside
             rest = xp.zeros((n, 1), dtype=Z.dtype, device=Z.device)
             Z = xp.concat([self._inside(Z), rest], axis=1)
         return Z.T[None, :, :]
@@ -118,7 +118,7 @@ class Vectors:
         eye = xp.eye(P.shape[0], dtype=P.dtype, device=P.device)
         if self._everything:
             return alpha * (eye - P)
-        inside = alpha * P[:-1, :-1]  # outside of the span P is zero
+        inside = alpha * P[:-1, :-1]  # P is zero outside of the span
         eye = xp.eye(self.n_features, dtype=P.dtype, device=P.device)
         return alpha * eye - self._back(self._back(inside).T).T
 
