@@ -7,6 +7,7 @@ import pkgutil
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from numpydoc.docscrape import NumpyDocString
@@ -251,6 +252,14 @@ def test_docstring_and_signature(name):
         # it is a length where published code has its square
         (entry,) = [e for e in doc_of(name)["Parameters"] if e.name == "epsilon"]
         assert "square" in " ".join(entry.desc)
+
+
+def test_formulas_are_indented_below_their_directive():
+    # Sphinx shows others as text, without an error
+    for file in Path(skredu.__file__).parent.rglob("*.py"):
+        text = file.read_text(encoding="utf-8")
+        blocks = re.findall(r"^( *)\.\. math::\n\n( *)", text, re.MULTILINE)
+        assert all(len(inner) > len(outer) for outer, inner in blocks), file
 
 
 @pytest.mark.parametrize("name", ["", *MODULE_NAMES])

@@ -43,9 +43,9 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
 
     .. math::
 
-    \sum_j L(X_j) + \sum_j n_j \bigl(-\log_2 (n_j / n)\bigr), \quad L(X) = \frac{n+d}{2}
-    \log_2 \det\Bigl(I + \frac{d}{n\epsilon^2} S\Bigr) + \frac{d}{2} \log_2\Bigl(1 +
-    \frac{\mu^T\mu}{\epsilon^2}\Bigr)
+        \sum_j L(X_j) + \sum_j n_j \bigl(-\log_2 (n_j / n)\bigr), \quad
+        L(X) = \frac{n+d}{2} \log_2 \det\Bigl(I + \frac{d}{n\epsilon^2} S\Bigr)
+               + \frac{d}{2} \log_2\Bigl(1 + \frac{\mu^T\mu}{\epsilon^2}\Bigr)
 
     decreases. The number of groups need not be known, because it follows from the
     distortion.
@@ -144,8 +144,9 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
 
     .. math::
 
-    \frac{n_j}{2} \Bigl(\sum_{i \le q} \log_2 \lambda_i + (r - q) \log_2 \sigma^2\Bigr)
-    + \frac{p_q}{2} \log_2 n - n_j \log_2 \frac{n_j}{n}
+        \frac{n_j}{2} \Bigl(\sum_{i \le q} \log_2 \lambda_i
+        + (r - q) \log_2 \sigma^2\Bigr) + \frac{p_q}{2} \log_2 n
+        - n_j \log_2 \frac{n_j}{n}
 
     bits, with :math:`p_q` parameters and the best ``q``, in the ``r`` directions in
     which samples differ. The partition with the fewest of these bits is chosen, and all

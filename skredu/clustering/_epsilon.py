@@ -6,8 +6,9 @@ of its ``q`` principal directions, and a common variance in all others:
 
 .. math::
 
-\frac{n_j}{2} \Bigl(\sum_{i \le q} \log_2 \lambda_i + (r - q) \log_2 \sigma^2\Bigr) +
-\frac{p_q}{2} \log_2 n - n_j \log_2 \frac{n_j}{n}
+    \frac{n_j}{2} \Bigl(\sum_{i \le q} \log_2 \lambda_i
+    + (r - q) \log_2 \sigma^2\Bigr) + \frac{p_q}{2} \log_2 n
+    - n_j \log_2 \frac{n_j}{n}
 
 with the ``q`` that minimises it, and :math:`p_q` parameters. A ball has few parameters,
 and a subspace only needs those of its own directions, so groups with fewer samples than

@@ -5,7 +5,8 @@ the covariance :math:`C = S/n` takes
 
 .. math::
 
-L = \frac{n+d}{2} \log_2 \det(I + C) + \frac d2 \log_2(1 + \mu^T\mu / d) - n \log_2 n
+    L = \frac{n+d}{2} \log_2 \det(I + C)
+    + \frac d2 \log_2(1 + \mu^T\mu / d) - n \log_2 n
 
 bits; the last term is the part of its label bits that changes in a merge. The union of
 two groups with the shares :math:`p + q = 1` has the covariance

@@ -4,8 +4,8 @@ With the scatter :math:`S` of a group of weight ``n``, block by block, the lengt
 
 .. math::
 
-L = \frac{n + d}{2} \log\det(I + cS) + \frac d2 \log\Bigl(1 +
-\frac{\mu^T\mu}{\epsilon^2}\Bigr), \quad c = \frac{d}{n\epsilon^2}.
+    L = \frac{n + d}{2} \log\det(I + cS) + \frac d2 \log\Bigl(1 +
+    \frac{\mu^T\mu}{\epsilon^2}\Bigr), \quad c = \frac{d}{n\epsilon^2}.
 
 If the weight of a sample ``z`` changes by ``t`` (1: the sample joins, -1: one copy
 leaves), the scatter changes by a matrix of rank one, and the determinant follows in

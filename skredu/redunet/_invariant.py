@@ -131,8 +131,8 @@ class InvariantReduNetTransformer(BaseInvariantReduNet):
 
     .. math::
 
-    E(p) = \alpha\bigl(I + \alpha T \sum_i v_i(p) v_i(p)^H\bigr)^{-1}, \quad C_j(p) =
-    \alpha_j\bigl(I + \alpha_j T \sum_{i \in j} v_i(p) v_i(p)^H\bigr)^{-1}
+        E(p) = \alpha\bigl(I + \alpha T \sum_i v_i(p) v_i(p)^H\bigr)^{-1}, \quad
+        C_j(p) = \alpha_j\bigl(I + \alpha_j T \sum_{i \in j} v_i(p) v_i(p)^H\bigr)^{-1}
 
     with orthonormal spectra :math:`v_i`, :math:`\alpha = C/(n\epsilon^2)` and
     :math:`\alpha_j = C/(n_j\epsilon^2)`. With the factor ``T``, they are equal to the
@@ -251,8 +251,8 @@ class InvariantReduNetTransformer(BaseInvariantReduNet):
 
     .. math::
 
-    \min(|v_c(p)|, |v_c(q)|, |v_c(p + q)|) \, e^{i\varphi}, \quad \varphi = \arg v_c(p)
-    v_c(q) \overline{v_c(p + q)}
+        \min(|v_c(p)|, |v_c(q)|, |v_c(p + q)|) \, e^{i\varphi}, \quad
+        \varphi = \arg v_c(p) v_c(q) \overline{v_c(p + q)}
 
     for the ``B`` pairs (55 on large grids) of the ten lowest nonzero frequencies; and
     the class probabilities. On training samples, the probabilities are sharper than on

@@ -74,8 +74,9 @@ class ReduNetTransformer(BaseReduNet):
 
     .. math::
 
-    z^+ \propto z + \eta \Bigl(Ez - \sum_j \gamma_j \pi_j(z) C_j z\Bigr), \quad E =
-    \alpha(I + \alpha Z^T Z)^{-1}, \; C_j = \alpha_j(I + \alpha_j Z^T \Pi_j Z)^{-1}
+        z^+ \propto z + \eta \Bigl(Ez - \sum_j \gamma_j \pi_j(z) C_j z\Bigr), \quad
+        E = \alpha(I + \alpha Z^T Z)^{-1}, \;
+        C_j = \alpha_j(I + \alpha_j Z^T \Pi_j Z)^{-1}
 
     with :math:`\alpha = d/(n\epsilon^2)`, :math:`\alpha_j = d/(n_j\epsilon^2)` and
     shares :math:`\gamma_j`. The classes contract to subspaces, which become orthogonal.

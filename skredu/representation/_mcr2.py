@@ -47,9 +47,10 @@ class MCR2Transformer(
 
     .. math::
 
-    \frac12 \log\det(I + \alpha Z^T Z) - \sum_j \frac{\gamma_j}{2} \log\det(I + \alpha_j
-    Z_j^T Z_j), \quad \alpha = \frac{m}{n\epsilon^2}, \; \alpha_j =
-    \frac{m}{n_j\epsilon^2}, \; \gamma_j = \frac{n_j}{n},
+        \frac12 \log\det(I + \alpha Z^T Z)
+        - \sum_j \frac{\gamma_j}{2} \log\det(I + \alpha_j Z_j^T Z_j), \quad
+        \alpha = \frac{m}{n\epsilon^2}, \; \alpha_j = \frac{m}{n_j\epsilon^2}, \;
+        \gamma_j = \frac{n_j}{n},
 
     with ``m`` components and ``n_j`` samples of class j. The subspaces of the classes
     become orthogonal, and within its subspace each class stays as wide as possible.
