@@ -26,6 +26,7 @@ CASES = {
     "few rows": (None, 14, 9),
     "one class of one row": (None, 9, 7),
     "constant features": (None, 7, 30),
+    "features of all sizes": (None, 12, 9),
     "a point": ((1,), 3, 11),
     "1-D even": ((6,), 1, 9),
     "1-D odd": ((5,), 2, 8),
@@ -68,6 +69,8 @@ class Problem:
             X += 0.3 * rng.normal(size=(n, d))
         if case.startswith("constant"):
             X[:, [1, 4]] = 0.0
+        if case.endswith("all sizes"):
+            X *= np.geomspace(1.0, 1e-3, d)
         self.X, self.weights = on_sphere(X), WEIGHTS[weights](rng, n)
         inside = rng.normal(size=(2, n)) @ self.X
         others = [rng.normal(size=(4, d)), inside, self.X[:2]]
