@@ -154,7 +154,7 @@ def test_what_fit_calibrated_stays_with_its_parameters(before, after):
     model = MICLClassifier(**before).fit(X, Y)
     was = model.predict_proba(NEW)
     (name,) = after
-    with pytest.raises(ValueError, match=f"{name} is .* and was .* call fit"):
+    with pytest.raises(ValueError, match=f"{name} is .* and was .* Call fit"):
         model.set_params(**after).partial_fit(X, Y)
     assert_array_equal(model.predict_proba(NEW), was)
     clone(model).set_params(**before).fit(X, Y).partial_fit(X, Y)
