@@ -157,7 +157,7 @@ def test_labels_at_cuts_the_tree(blobs, n_clusters):
 
 def test_labels_at_refuses_what_the_tree_has_not(blobs):
     model = CompressionClustering(0.4).fit(blobs[0])
-    with pytest.raises(ValueError, match="n_clusters=91 groups are nowhere"):
+    with pytest.raises(ValueError, match="n_clusters=91 groups do not exist"):
         model.labels_at(91)
 
 
@@ -204,7 +204,7 @@ def test_distortions_without_as_many_large_groups_are_passed_over():
     X[:12] += [9.0, 0.0]
     model = CompressionClustering(n_clusters=2, min_cluster_size=10).fit(X)
     assert model.n_clusters_ == 2
-    with pytest.raises(ValueError, match="are nowhere in the tree"):
+    with pytest.raises(ValueError, match="do not exist in the merge tree"):
         CompressionClustering(n_clusters=3, min_cluster_size=8).fit(X)
 
 

@@ -40,7 +40,7 @@ def test_what_was_set_in_vain_is_named_once(net, given, said):
     model = net(2, **given)
     ((message, place),) = told(model)
     assert said in message
-    assert "n_layers=0 asks for no layers" in message
+    assert "set n_layers=0 to omit layers" in message
     assert place == __file__
     assert model.n_iter_ == 0
     assert_array_equal(model.predict_proba(X), net(0).fit(X, Y).predict_proba(X))

@@ -117,7 +117,7 @@ def test_a_least_size_that_only_some_distortions_reach(options):
     X, y = make_blobs(90, 2, centers=[[0, 0], [20, 0], [0, 20]], random_state=0)
     model = CompressionClustering(n_clusters=3, min_cluster_size=20, **options).fit(X)
     assert adjusted_rand_score(y, model.labels_) == 1.0
-    with pytest.raises(ValueError, match="nowhere in the tree"):
+    with pytest.raises(ValueError, match="do not exist in the merge tree"):
         model.set_params(n_clusters=2, min_cluster_size=44).fit(X)
 
 

@@ -194,7 +194,7 @@ def test_a_request_to_stop_is_seen_by_every_task_of_the_fit():
 def test_callbacks_are_torn_down_when_a_fit_fails(X):
     watcher = Watcher()
     model = CompressionClustering(0.4, n_clusters=2, min_cluster_size=44)
-    with pytest.raises(ValueError, match="nowhere in the tree"):
+    with pytest.raises(ValueError, match="do not exist in the merge tree"):
         model.set_callbacks(watcher).fit(X)
     assert watcher.ended[-1] == "teardown"
     assert clone(model).get_params() == model.get_params()

@@ -79,7 +79,7 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, LinearStream):
         - A callable has to be symmetric and real. ``kernel(x, y)`` returns a number for
           two samples of shape (d,), or ``kernel(X, Y)`` returns an array of shape (n,
           m) for samples of shapes (n, d) and (m, d). The latter is much faster, and
-          used by the functions in ``sklearn.metrics.pairwise``.
+          is used by the functions in ``sklearn.metrics.pairwise``.
     gamma : float, default=None
         Coefficient of ``"rbf"`` and ``"poly"``. None means, for rbf, one over the mean
         squared distance between two training samples or, with ``epsilon="auto"``, an
@@ -113,7 +113,7 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, LinearStream):
     calibrate : bool, default=True
         Whether to fit the label code (unless ``priors=None``) and ``temperature_`` by
         leave-one-out, so that probabilities reflect how often a class is correct. This
-        takes about as long as predicting the samples that are left out. If False, the
+        takes about as long as predicting the left-out samples. If False, the
         label code is that of ``priors``, and the temperature is 1.
     class_weight : dict or "balanced", default=None
         Factors by which the weights of the samples of each class are multiplied, by
@@ -161,11 +161,11 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, LinearStream):
     :math:`O(d \sum_j r_j)`. The model contains about :math:`2 d \sum_j r_j` numbers,
     and no ``d x d`` array if :math:`n_j \le d`. With a kernel, ``fit`` takes
     :math:`O(n^2 d + n^3/3 + \sum_j n_j^3)` operations and a few times :math:`n^2`
-    numbers, twice that if two values of ``gamma`` are tried, and a sample takes
-    :math:`O(nd + \sum_j n_j^2)`. In the local variant with ``m`` neighbours, a sample
-    takes :math:`O(nd + k m d \min(m, d))`. If ``epsilon`` is given, a large class needs
-    one Cholesky factorisation and no eigenvectors. Array API input is supported with
-    ``kernel="linear"`` and ``n_neighbors=None``.
+    numbers, twice that if two values of ``gamma`` are tried, and the prediction of a
+    sample takes :math:`O(nd + \sum_j n_j^2)`. In the local variant with ``m``
+    neighbours, it takes :math:`O(nd + k m d \min(m, d))`. If ``epsilon`` is given, a
+    large class needs one Cholesky factorisation and no eigenvectors. Array API input is
+    supported with ``kernel="linear"`` and ``n_neighbors=None``.
 
     `decision_function` returns the negative of the extra bits, relative to those of all
     classes together, which is ``temperature_`` times the binary logarithm of the
@@ -176,10 +176,10 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, LinearStream):
     to 5 000 of them, evenly distributed over all samples so far. After `fit`, the
     choice of `fit` is kept. Classes are factored, and parameters are chosen, when a
     prediction or an attribute first needs them, with the parameters of the last call.
-    So many calls cost little more than one `fit`, but predictions between them need a
-    choice of parameters each. Several threads may predict at the same time, because the
-    result does not depend on which of them computes it first. After `fit`, ``predict``
-    never modifies the estimator.
+    So many calls cost little more than one `fit`, but each prediction between them
+    requires a new choice of parameters. Several threads may predict at the same time,
+    because the result does not depend on which of them computes it first. After `fit`,
+    ``predict`` never modifies the estimator.
 
     References
     ----------

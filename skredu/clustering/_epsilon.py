@@ -127,7 +127,7 @@ def total_bits(data: Data, partition: Partition) -> float:
 
 
 def penalised(data: Data, bits: float, epsilon: float, rank: int) -> float:
-    """Return bits as if all coordinates were coded to the same precision in the end.
+    """Return bits as if all coordinates were coded to the same final precision.
 
     There are as many coordinates as directions in which samples differ, because
     counting constant or dependent features would favour the smallest distortion.

@@ -453,18 +453,20 @@ class Wanted:
         n_large, _ = tree.count_large(weights, least)
         cuts = np.flatnonzero(n_large == n_clusters)
         if len(cuts) == 0:
-            raise ValueError(self._nowhere(tree, n_clusters, least, weights))
+            raise ValueError(self._not_in_tree(tree, n_clusters, least, weights))
         return tree.cut(int(cuts[-1]))
 
-    def _nowhere(self, tree: Tree, n_clusters: int, least: float, weights: Any) -> str:
+    def _not_in_tree(
+        self, tree: Tree, n_clusters: int, least: float, weights: Any
+    ) -> str:
         n_large, _ = tree.count_large(weights, least)
         size = (
             "" if self.auto else f" of min_cluster_size={self.min_cluster_size} or more"
         )
         return (
-            f"n_clusters={n_clusters} groups{size} are nowhere in the tree of "
-            f"merges of n_samples={len(weights)} rows: it has up to {n_large.max()} of "
-            "them. Ask for no more, for smaller ones, or leave one of the two out."
+            f"n_clusters={n_clusters} groups{size} do not exist in the merge tree of "
+            f"n_samples={len(weights)} samples, which has at most {n_large.max()} of "
+            "them: decrease n_clusters or min_cluster_size, or omit one of the two."
         )
 
     def are_large(self, partition: Partition, least: float) -> Any:
@@ -483,7 +485,9 @@ class Wanted:
         if self.n_clusters is not None and not self.suits(partition, least):
             if not self.auto:
                 tree, weights = solution.tree, solution.data.leaves
-                raise ValueError(self._nowhere(tree, self.n_clusters, least, weights))
+                raise ValueError(
+                    self._not_in_tree(tree, self.n_clusters, least, weights)
+                )
             search = "" if self.moves(solution.data) else "refine=True, "
             warn(
                 f"n_clusters={self.n_clusters} groups, each with at least a third of "

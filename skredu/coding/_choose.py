@@ -194,7 +194,7 @@ def label_code(scores: Any, slices: list[slice], weights: Any) -> list[float]:
 def select(
     scores: Floats, y: NDArray[np.intp], weights: Floats, *, fit_labels: bool
 ) -> tuple[int, float, Floats, float]:
-    """Choose among distortions by the samples that are left out.
+    """Choose a distortion by the scores of left-out samples.
 
     Parameters
     ----------

@@ -4,8 +4,8 @@ Responses are cyclic cross-correlations,
 
 .. math:: y_f[t] = \sum_c \sum_s w_{fc}[s] \, x_c[t + s]
 
-with indices modulo the grid. Signals have the shape (b, channels, *grid), filters
-(n_filters, channels, *kernel), responses (b, n_filters, *grid).
+with indices modulo the grid. Signals have the shape (b, channels, *grid), filters have
+the shape (n_filters, channels, *kernel), and responses (b, n_filters, *grid).
 """
 
 from __future__ import annotations

@@ -173,7 +173,7 @@ def _names(prefix: str, n_channels: int, shape: Shape) -> list[str]:
 
 
 def grid_of(X: Any, given: Any, n_features: int) -> Shape:
-    """Return the shape of the grid, from the parameter, the mark, or as one axis.
+    """Return the shape of the grid: the parameter, that of the mark, or one axis.
 
     Raises
     ------

@@ -172,7 +172,7 @@ class FilterDisplay(Display):
 
         Returns
         -------
-        frame : pandas.DataFrame of shape (n_pictures, height * width)
+        frame : pandas.DataFrame of shape (n_images, height * width)
             The values of each image. The index is its title, or the name of its line
             and its column.
         """

@@ -127,7 +127,7 @@ class BaseNetClassifier(CodingClassifier, BaseNet):
         if not given:
             return
         reason = "no layer reduced the leave-one-out loss by at least 0.001"
-        advice = "n_iter_no_change=None keeps all layers"
+        advice = "Use n_iter_no_change=None to keep all layers"
         if not self._layers:
             reason = "no step increases the rate reduction"
             advice = "Try another epsilon"
@@ -135,6 +135,6 @@ class BaseNetClassifier(CodingClassifier, BaseNet):
         effect = "has no effect" if len(given) == 1 else "have no effect"
         warn(
             f"{type(self).__name__} keeps no layer (n_iter_=0), because {reason}: "
-            f"{' and '.join(shown)} {effect} on predictions. {advice}; n_layers=0 "
-            "asks for no layers."
+            f"{' and '.join(shown)} {effect} on predictions. {advice}, or set "
+            "n_layers=0 to omit layers."
         )

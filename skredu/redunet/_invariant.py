@@ -204,7 +204,7 @@ class InvariantReduNetTransformer(BaseInvariantReduNet):
         Shape of the grid.
     n_channels_ : int
         Number of channels.
-    layers_ : list of InvariantReduNetLayer
+    layers_ : list of ReduNetLayer
         The layers. ``layer.expansion`` contains the filters of :math:`E`, an array of
         shape (C, C, \*signal_shape), and ``layer.compression(j)`` those of :math:`C_j`;
         ``layer.eta`` is the step size, and ``layer.gamma`` contains the shares.
@@ -363,7 +363,7 @@ class InvariantReduNetClassifier(StreamingNet, BaseNetClassifier, BaseInvariantR
         Number of channels.
     temperature_ : float
         Number by which bits are divided before they become probabilities.
-    layers_ : list of InvariantReduNetLayer
+    layers_ : list of ReduNetLayer
         The layers; see `InvariantReduNetTransformer`.
     n_iter_ : int
         Number of layers that are kept.

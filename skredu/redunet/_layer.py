@@ -257,7 +257,7 @@ class Layer:
 
         A sample that is left out of its own class, and of all samples, moves as a new
         sample would. ``own`` is an array that first contains the projections of samples
-        on their classes, and in the end the change.
+        on their classes, and finally the change.
         """
         xp = namespace(Z)
         scores = self._scores_left_out(Z, rows, own)

@@ -368,7 +368,7 @@ class BaseNet(
                 f"{type(self).__name__} has no layer (n_iter_=0), because no step "
                 "increases the rate reduction of the training samples at "
                 f"epsilon={self.epsilon_:.3g}. "
-                "Try another epsilon; n_layers=0 asks for no layers."
+                "Try another epsilon, or set n_layers=0 to omit layers."
             )
 
     def _fitted(self) -> dict[str, Any]:

@@ -103,8 +103,8 @@ class MCR2Transformer(
         Determines the random numbers of ``init="random"``. Pass an int for reproducible
         output across multiple function calls.
     warm_start : bool, default=False
-        Whether to start from the maps of the previous call to `fit`, whatever the
-        samples.
+        Whether to start from the maps of the previous call to `fit`, even if the
+        samples are different.
 
     Attributes
     ----------
@@ -143,7 +143,7 @@ class MCR2Transformer(
     search is L-BFGS in coordinates along the principal axes of the training samples.
     Each axis is multiplied by the square root of its length, so that the search reaches
     short axes late: few samples with many features can be separated along short axes
-    whatever the labels are. (On 1500 images of MNIST with 20 components, the accuracy
+    for any labels. (On 1500 images of MNIST with 20 components, the accuracy
     of 5 nearest neighbours on 1000 other images was 0.885. It was 0.855 with unscaled
     axes, 0.67 with axes of equal length, and 0.876 with principal components.)
 
