@@ -411,6 +411,21 @@ def test_spectra_of_any_spread_and_rank_keep_their_digits(shape, assume_centered
         assert_allclose(bits, found, rtol=1e-5, atol=1e-5 * np.abs(found).max())
 
 
+@pytest.mark.parametrize("assume_centered", [False, True])
+def test_small_distortions_keep_the_digits_of_single_precision(assume_centered):
+    rng, y = np.random.default_rng(0), np.sort(np.arange(60) % 2)
+    basis = np.linalg.qr(rng.normal(size=(8, 4)))[0].T
+    X = rng.normal(size=(66, 4)) * [1.0, 1e-1, 1e-2, 3e-3] @ basis
+    X = X.astype(np.float32)
+    for epsilon in (1e-2, 3e-3, 1e-3, 3e-4):
+        settings = {"priors": None, "calibrate": False}
+        model = MICLClassifier(epsilon, assume_centered=assume_centered, **settings)
+        single = model.fit(X[:60], y).decision_function(X[60:])
+        X_double = X.astype(np.float64)
+        double = model.fit(X_double[:60], y).decision_function(X_double[60:])
+        assert_allclose(single, double, atol=1.5e-4)
+
+
 def test_tiny_distortion_keeps_its_digits_on_rank_deficient_rows():
     X, y, weights, new = problem(60, 6, weighting="copies")
     X[:, 5] = X[:, 0] + X[:, 1]
