@@ -28,6 +28,7 @@ from skredu.coding._linalg import (
     one_block,
     real_dots,
     real_dtype,
+    right_triangle,
     squared_norms,
     whitenings,
     widen,
@@ -91,11 +92,31 @@ class DenseGroup(Coded):
     @cached_property
     def projection(self) -> Any:
         """The soft projection ``P``, (F, C, C)."""
-        xp, found = namespace(self.scatter), self._factor_or_inverse[0]
-        if one_block(found):
-            found = inverses_of_factors(self._rounded(found))
+        xp, found = namespace(self.scatter), self._solution
         eye = xp.eye(found.shape[1], dtype=found.dtype, device=found.device)
         return xp.astype(eye - found, self.dtype, copy=False)
+
+    @cached_property
+    def _solution(self) -> Any:
+        """Inverse of ``I + c S``, (F, C, C)."""
+        found = self._factor_or_inverse[0]
+        if one_block(found):
+            found = inverses_of_factors(self._rounded(found))
+        return found
+
+    @cached_property
+    def squaring(self) -> Any:
+        """What makes forms of ``(I + c S)^{-2}``, as the matrix of `scoring` does."""
+        inverse = self._solution
+        if one_block(inverse):
+            return self._cast(right_triangle(inverse[0, ...])[None, ...])
+        if self._packs(inverse):
+            return self._cast(packed(inverse @ inverse), packed=True)
+        return self._cast(inverse)
+
+    def form_matrix(self, *, extra: bool) -> Any:
+        """Matrix of `scoring` for extra nats, of `squaring` for residuals."""
+        return self.scoring[1] if extra else self.squaring
 
     @cached_property
     def scoring(self) -> tuple[float, Any]:
@@ -104,16 +125,24 @@ class DenseGroup(Coded):
         The matrix is ``W`` (F, C, C) or contains packed coefficients (F, C^2).
         """
         S = self._scaled(1.0)
-        xp, dtype = namespace(S), self.dtype
-        if S.shape[0] > 1 and S.shape[1] <= MAX_PACKED:
+        if self._packs(S):
             inverse, logs = inverses(S)
-            matrix, dtype = packed(inverse), xp.float64
+            return self._total(logs), self._cast(packed(inverse), packed=True)
+        L, logs = factors(S)
+        return self._total(logs), self._cast(whitenings(self._rounded(L)))
+
+    @staticmethod
+    def _packs(S: Any) -> bool:
+        return bool(S.shape[0] > 1 and S.shape[1] <= MAX_PACKED)
+
+    def _cast(self, matrix: Any, *, packed: bool = False) -> Any:
+        """Matrix in the precision of the rows, or packed in one that keeps digits."""
+        xp, dtype = namespace(matrix), self.dtype
+        if packed:
+            dtype = xp.float64
             if self.steepness <= MAX_SINGLE:
                 dtype = real_dtype(xp.empty(0, dtype=self.dtype))
-        else:
-            L, logs = factors(S)
-            matrix = whitenings(self._rounded(L))
-        return self._total(logs), xp.astype(matrix, dtype, copy=False)
+        return xp.astype(matrix, dtype, copy=False)
 
     def volume(self, epsilon: float) -> float:
         """Return the log-determinant of ``I + c S`` over all blocks."""
@@ -166,14 +195,16 @@ class DenseGroup(Coded):
         factor = xp.maximum(1.0 + step * m, eps / (1.0 + xp.abs(step) * m))
         return solved, factor, log_det + self.blocks.total(xp.log(factor))
 
-    def to_state(self, *, scores: bool = True, moves: bool = True) -> dict[str, Any]:
+    def to_state(
+        self, *, scores: bool = True, moves: bool = True, squares: bool = False
+    ) -> dict[str, Any]:
         """Return everything that predictions need as arrays, numbers and containers.
 
-        ``scores`` includes what `extra` needs, and ``moves`` what `project` and
-        `residual` need.
+        ``scores`` includes what `extra` needs, ``moves`` what `project` and `residual`
+        need, and ``squares`` includes `squaring`.
         """
         names = ["n", "epsilon", "mean", "varying", "constant", "log_det"]
-        names += ["scoring"] * scores + ["projection"] * moves
+        names += ["scoring"] * scores + ["projection"] * moves + ["squaring"] * squares
         state = {name: getattr(self, name) for name in names}
         return {**state, "blocks": vars(self.blocks)}
 
@@ -230,7 +261,7 @@ def group_of_state(state: dict[str, Any]) -> Group | DenseGroup:
         return Group(**state)
     made: dict[str, Any] = {
         name: state.pop(name)
-        for name in ("log_det", "scoring", "projection")
+        for name in ("log_det", "scoring", "projection", "squaring")
         if name in state
     }
     group = DenseGroup(scatter=None, **state)

@@ -318,7 +318,11 @@ class Group(Coded):
 
     def project(self, Z: Any, epsilon: float) -> Any:
         """Return soft projections ``z - (I + c S)^{-1} z`` of samples, (F, C, b)."""
-        return self.basis @ (self._shares(epsilon) * coordinates(self.basis, Z))
+        return self.project_along(coordinates(self.basis, Z), epsilon)
+
+    def project_along(self, along: Any, epsilon: float) -> Any:
+        """Return soft projections of samples from their coordinates in the basis."""
+        return self.basis @ (self._shares(epsilon) * along)
 
     def matrix(self, epsilon: float) -> Any:
         """Return the soft projection as matrices (F, C, C)."""

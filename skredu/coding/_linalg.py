@@ -11,7 +11,7 @@ import math
 from typing import Any
 
 import numpy as np
-from scipy.linalg import blas, lapack
+from scipy.linalg import blas, lapack, qr
 
 from skredu._compat import at_least, namespace
 
@@ -353,6 +353,16 @@ def whitenings(L: Any) -> Any:
     if xp is np and one_block(L):
         return np.asfortranarray(lapack_of("trtri", L)(L[0].T, lower=0)[0])[None]
     return adjoint(xp.linalg.inv(L))
+
+
+def right_triangle(Q: Any) -> Any:
+    """Upper-triangular ``T`` with ``T T^T`` the square of a symmetric matrix."""
+    xp = namespace(Q)
+    turned = xp.flip(Q, axis=1)
+    if xp is np:  # NumPy's would be in double precision
+        (R,) = qr(turned, mode="r", overwrite_a=True, check_finite=False)
+        return np.asfortranarray(R.T[::-1, ::-1])
+    return xp.flip(xp.linalg.qr(turned)[1].T)
 
 
 def inverses_of_factors(L: Any) -> Any:

@@ -13,28 +13,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
-from itertools import groupby
-from operator import itemgetter
 from typing import Any
 
 import numpy as np
 
 from skredu._compat import namespace
 from skredu.coding._choose import label_code
-from skredu.coding._dense import DenseGroup, extras, group_of_state
+from skredu.coding._dense import DenseGroup, group_of_state
 from skredu.coding._factoring import group_of
-from skredu.coding._group import Group
 from skredu.coding._linalg import (
     blocks_of_rows,
-    coordinates,
     norms,
     real_dtype,
     softmax,
     split,
-    squared_norms,
-    squares,
 )
 from skredu.redunet._memberships import MEMBERSHIPS
+from skredu.redunet._scores import Scores
 
 
 class Layer:
@@ -107,9 +102,10 @@ class Layer:
         """Return the state as arrays, numbers and containers."""
         names = ("epsilon", "membership", "temperature", "label_code")
         extra = self.rule.measure == "extra"
+        scored = {"scores": extra, "squares": not extra}
         return {
             "whole": _state_of(self.whole, scores=False),
-            "classes": [_state_of(group, scores=extra) for group in self.classes],
+            "classes": [_state_of(group, **scored) for group in self.classes],
             **{name: getattr(self, name) for name in names},
         }
 
@@ -136,70 +132,29 @@ class Layer:
     def _blocks(self, Z: Any, n: int | None = None) -> list[slice]:
         """Return slices of samples (all of Z, or ``n``) that are processed together."""
         F, C, b = Z.shape
-        ranks = sum(len(batch.index) * batch.rank for batch in self._batches)
-        width = F * (4 * C + ranks + len(self.classes))
+        width = F * (4 * C + self._scores.width)
         return blocks_of_rows(b if n is None else n, width)
 
+    @property
+    def _factor(self) -> float:
+        """What residual rules multiply norms of residuals by, before the weights."""
+        return float(self.temperature * self.whole.blocks.dim / self.epsilon**2)
+
     @cached_property
-    def _batches(self) -> list[Batch]:
-        """Return the factored classes, grouped by their ranks."""
-        ranks = sorted(
-            (group.eigenvalues.shape[1], j)
-            for j, group in enumerate(self.classes)
-            if isinstance(group, Group)
-        )
-        return [
-            Batch(self.classes, [j for _, j in pairs], rank, self.epsilon)
-            for rank, pairs in groupby(ranks, key=itemgetter(0))
-        ]
-
-    def measured(self, Z: Any) -> Any:
-        """Return extra nats of samples in each class, or norms of residuals, (b, k)."""
-        xp = namespace(Z)
-        columns: dict[int, Any] = {}
-        for batch in self._batches:
-            values = getattr(batch, self.rule.measure)(Z)
-            columns.update((j, values[i, :]) for i, j in enumerate(batch.index))
-        dense = [j for j in range(len(self.classes)) if j not in columns]
-        groups = [self.classes[j] for j in dense]
-        if self.rule.measure == "residual":
-            found = [group.residual(Z, self.epsilon) for group in groups]
-            columns.update(zip(dense, found, strict=True))
-        elif dense:
-            values = extras(groups, Z, self.epsilon)
-            columns.update((j, values[:, i]) for i, j in enumerate(dense))
-        return xp.stack([columns[j] for j in range(len(columns))], axis=1)
-
-    def _scored(self, measured: Any, j: int | None = None) -> Any:
-        """Return scores without label code, of all classes (b, k) or of one, (b,)."""
-        xp = namespace(measured)
-        counts = [g.n for g in (self.classes if j is None else [self.classes[j]])]
-        counts = xp.asarray(counts, dtype=xp.float64, device=measured.device)
-        factor = self.temperature * self.whole.blocks.dim / self.epsilon**2
-        return self.rule.scores(measured, counts, self.whole.n, factor)
-
-    def scores(self, Z: Any) -> Any:
-        """Return logarithms of memberships, not normalised, of shape (b, k)."""
-        return self._corrected(self._scored(self.measured(Z)))
-
-    def _corrected(self, scores: Any) -> Any:
-        if self.label_code is None:
-            return scores
-        place = {"dtype": scores.dtype, "device": scores.device}
-        return scores + namespace(scores).asarray(self.label_code, **place)
+    def _scores(self) -> Scores:
+        return Scores(self.classes, self.epsilon, self.rule, self.whole.n, self._factor)
 
     def memberships(self, Z: Any) -> Any:
-        """Return memberships of samples, in double precision, of shape (b, k)."""
-        return softmax(self.scores(Z))
+        """Memberships of rows, in double precision, of shape (b, k)."""
+        return softmax(self._scores(Z, self.label_code)[0])
 
     def change(self, Z: Any) -> Any:
         """Return the change of samples for a step size of ``1 / alpha``."""
 
         def of(rows: Any) -> Any:
-            Pi = self.memberships(rows)
-            return self._add_projections(
-                -self.whole.project(rows, self.epsilon), rows, Pi
-            )
+            scores, along = self._scores(rows, self.label_code, sharp=True)
+            start = -self.whole.project(rows, self.epsilon)
+            return self._add_projections(start, rows, softmax(scores), along)
 
         blocks = self._blocks(Z)
         if len(blocks) == 1:
@@ -209,10 +164,13 @@ class Layer:
             change[:, :, block] = of(Z[:, :, block])
         return change
 
-    def _add_projections(self, total: Any, Z: Any, Pi: Any) -> Any:
-        """Add the projections on the classes times memberships, in place if possible.
+    def _add_projections(
+        self, total: Any, Z: Any, Pi: Any, along: dict[int, Any]
+    ) -> Any:
+        """Add the projections on the classes times memberships, perhaps in place.
 
-        Memberships are sharp; those below rounding errors need no product.
+        Memberships are sharp: those below rounding cost no product. ``along`` holds
+        coordinates of the rows in factored classes that are known.
         """
         xp, dtype = namespace(Z), real_dtype(Z)
         members = Pi > float(xp.finfo(dtype).eps)
@@ -221,7 +179,10 @@ class Layer:
             if some[j]:
                 index, rest = split(members[:, j])
                 shares = xp.astype(xp.take(Pi[:, j], index), dtype, copy=False)
-                part = group.project(take(Z, index), self.epsilon)
+                if j in along:
+                    part = group.project_along(take(along[j], index), self.epsilon)
+                else:
+                    part = group.project(take(Z, index), self.epsilon)
                 total = add_to(total, index, rest, shares * part)
         return total
 
@@ -262,10 +223,11 @@ class Layer:
         xp = namespace(Z)
         scores = self._scores_left_out(Z, rows, own)
         if self.rule.fits_label_code:
-            self.label_code = label_code(
-                scores, rows.slices, rows.weights_at(slice(None))
+            weights = rows.weights_at(slice(None))
+            self.label_code = label_code(scores, rows.slices, weights)
+            scores = scores + xp.asarray(
+                self.label_code, dtype=scores.dtype, device=scores.device
             )
-            scores = self._corrected(scores)
         Pi = softmax(scores)
         for block in self._blocks(Z):
             shares, change = Pi[block, :], self._left_out(self.whole, Z, rows, block)[1]
@@ -276,13 +238,13 @@ class Layer:
                     share = xp.astype(shares[here, j], real_dtype(Z), copy=False)
                     change[:, :, here] += share * own[:, :, at]
                     shares[here, j] = xp.zeros_like(share, dtype=shares.dtype)
-            own[:, :, block] = self._add_projections(change, Z[:, :, block], shares)
+            own[:, :, block] = self._add_projections(change, Z[:, :, block], shares, {})
         return own
 
     def _scores_left_out(self, Z: Any, rows: Any, own: Any) -> Any:
         """Return scores (n, k) without label code; write projections on own classes."""
         xp = namespace(Z)
-        scores = [self._scored(self.measured(Z[:, :, b])) for b in self._blocks(Z)]
+        scores = [self._scores(Z[:, :, block])[0] for block in self._blocks(Z)]
         scores = scores[0] if len(scores) == 1 else xp.concat(scores)
         for j, (group, part) in enumerate(zip(self.classes, rows.slices, strict=True)):
             for at, here in self._pieces(Z, part):
@@ -290,7 +252,9 @@ class Layer:
                 own[:, :, at] = projected
                 if self.rule.measure == "residual":
                     found = norms(Z[:, :, at] - projected)
-                scores[at, j] = self._scored(found, j)
+                scores[at, j] = self.rule.scores(
+                    found, group.n, self.whole.n, self._factor
+                )
         return scores
 
     def _left_out(
@@ -306,71 +270,10 @@ class Layer:
             yield slice(part.start + here.start, part.start + here.stop), here
 
 
-class Batch:
-    """Factored groups of equal rank, in which samples are scored at once.
-
-    Parameters
-    ----------
-    groups : list of Group
-        Groups of all classes of a layer.
-    index : list of int
-        Indices of the classes in the batch.
-    rank : int
-        Number of eigenvectors of each class.
-    epsilon : float
-    """
-
-    def __init__(
-        self, groups: list[Any], index: list[int], rank: int, epsilon: float
-    ) -> None:
-        some, self.index, self.rank = [groups[j] for j in index], index, rank
-        self.epsilon, self.blocks = epsilon, some[0].blocks
-        xp = namespace(some[0].basis)
-        self.basis = some[0].basis
-        if len(some) > 1:
-            self.basis = xp.concat([g.basis for g in some], axis=2)
-        self.eigenvalues = xp.stack([g.eigenvalues for g in some], axis=1)
-        place = {"dtype": xp.float64, "device": self.eigenvalues.device}
-        self.counts = xp.asarray([g.n for g in some], **place)
-
-    def extra(self, Z: Any) -> Any:
-        """Return the extra nats of samples in each group, without labels, (m, b)."""
-        xp, blocks, n = namespace(Z), self.blocks, self.counts
-        before, after = self._scaled(0.0), self._scaled(1.0)
-        c = blocks.scale(n + 1.0, self.epsilon)[:, :, None]
-        joined = xp.log1p(c * self._forms(Z, 1.0 / (1.0 + after)))
-        volumes = blocks.total(xp.sum(xp.log1p(after), axis=2))[:, None]
-        length = (
-            (n[:, None] + 1.0 + blocks.dim) / 2.0 * (volumes + blocks.total(joined))
-        )
-        volumes = blocks.total(xp.sum(xp.log1p(before), axis=2))
-        return length - ((n + blocks.dim) / 2.0 * volumes)[:, None]
-
-    def residual(self, Z: Any) -> Any:
-        """Return the norms of ``(I + alpha S)^{-1} z`` for each group, (m, b)."""
-        forms = self._forms(Z, 1.0 / (1.0 + self._scaled(0.0)) ** 2)
-        return namespace(forms).sqrt(namespace(forms).sum(forms, axis=0))
-
-    def _scaled(self, change: float) -> Any:
-        """Return eigenvalues (F, m, r) times the factor of the scatter."""
-        c = self.blocks.scale(self.counts + change, self.epsilon)
-        return c[:, :, None] * self.eigenvalues
-
-    def _forms(self, Z: Any, shares: Any) -> Any:
-        """Return forms (F, m, b) with ``shares`` in each span, and one elsewhere."""
-        xp, (F, _, b) = namespace(Z), Z.shape
-        inside = squares(coordinates(self.basis, Z))
-        shares = xp.astype(shares, inside.dtype, copy=False)
-        inside = xp.reshape(inside, (F, len(self.index), self.rank, b))
-        within = xp.sum(inside, axis=2)
-        rest = squared_norms(Z)[:, None, :] - xp.astype(within, xp.float64, copy=False)
-        inside = (shares[:, :, None, :] @ inside)[:, :, 0, :]
-        return xp.maximum(rest, xp.zeros_like(rest)) + inside
-
-
-def _state_of(group: Any, *, scores: bool) -> dict[str, Any]:
+def _state_of(group: Any, **needed: bool) -> dict[str, Any]:
+    """State of a group, with what is needed of the matrices of a dense one."""
     if isinstance(group, DenseGroup):
-        return group.to_state(scores=scores)
+        return group.to_state(**needed)
     return group.to_state()
 
 

@@ -7,6 +7,7 @@ file.
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
 from skredu._compat import namespace
@@ -25,8 +26,11 @@ class Coding:
 
     @staticmethod
     def scores(nats: Any, counts: Any, total: float, factor: float) -> Any:
-        """Return the scores from extra nats, which do not include labels."""
-        return namespace(nats).log(counts / total) - nats
+        """Scores from extra nats, label not included."""
+        shares = counts / total
+        if isinstance(shares, float):
+            return math.log(shares) - nats
+        return namespace(nats).log(shares) - nats
 
 
 class Residual:

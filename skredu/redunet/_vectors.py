@@ -15,17 +15,21 @@ from skredu.coding._linalg import LEAST_STILL, split, spread_columns
 from skredu.coding._rows import Rows
 from skredu.coding._sphere import on_sphere, root_mean_square
 
+# From this number of features on they are ordered: the first of them tell most rows
+# apart, see `skredu.redunet._scores`.
+LEAST_ORDERED = 128
+
 
 class Vectors:
     """Vectors as features (1, C, n), with one block.
 
-    Samples are projected to the unit sphere, after a constant was appended if there is
-    an intercept. All motion takes place in the span of the training samples, and the
-    component of a sample outside of it keeps its direction. If there are fewer training
-    samples than features, a sample is therefore represented by its coordinates in an
-    orthonormal basis of this span and, in one more coordinate, by the norm of the rest.
-    If many features are zero in all training samples, the other features are the
-    coordinates.
+    Rows are put on the unit sphere, with a constant behind them or not. All motion
+    happens in the span of the training rows: what of a row lies outside keeps its
+    direction. With fewer training rows than features a row is therefore held as its
+    coordinates in an orthonormal basis of that span and, in one more coordinate, the
+    length of the rest. Where many features are zero in all training rows, or classes
+    have many rows, the coordinates are the other features, those with the most energy
+    first.
 
     Parameters
     ----------
@@ -63,16 +67,21 @@ class Vectors:
         xp, (n, d) = namespace(Z), Z.shape
         self.n_features = d
         self.counts = xp.ones(1, dtype=xp.float64, device=Z.device)
-        used, unused = split(xp.any(Z != 0, axis=0))
-        if 0 < used.shape[0] <= n and unused.shape[0] >= LEAST_STILL * d:
-            self.used, self.unused = used, unused
+        energy = xp.sum(Z * Z, axis=0)
+        used, unused = split(energy > 0)
+        few = unused.shape[0] < LEAST_STILL * d
+        ordered = 2 * max(rows.sizes) > d >= LEAST_ORDERED  # classes have matrices
+        if 0 < used.shape[0] <= n and (ordered or not few):
+            order = xp.argsort(-xp.take(energy, used))
+            self.used, self.unused = xp.take(used, order), unused
         elif n < d:
             group: Any = group_of(Z.T[None, :, :], None, self.blocks)
             self.basis = group.basis[0, :, :]
-        if not self._everything:  # training samples have no part outside
+        inside = self._inside(Z)
+        if self._has_rest:  # training rows have nothing outside
             rest = xp.zeros((n, 1), dtype=Z.dtype, device=Z.device)
-            Z = xp.concat([self._inside(Z), rest], axis=1)
-        return Z.T[None, :, :]
+            inside = xp.concat([inside, rest], axis=1)
+        return inside.T[None, :, :]
 
     @property
     def blocks(self) -> Blocks:
@@ -97,9 +106,9 @@ class Vectors:
     def to_features(self, X: Any) -> tuple[Any, Any]:
         """Return features (1, C, n) of samples, and directions of the parts outside."""
         Z = on_sphere(X, self.constant)
-        if self._everything:
-            return Z.T[None, :, :], None
         xp, inside = namespace(Z), self._inside(Z)
+        if not self._has_rest:
+            return inside.T[None, :, :], None
         rest = Z - self._back(inside)
         length = xp.sqrt(xp.sum(rest * rest, axis=1, keepdims=True))
         features = xp.concat([inside, length], axis=1).T[None, :, :]
@@ -108,34 +117,37 @@ class Vectors:
     def from_features(self, Z: Any, outside: Any) -> Any:
         """Return samples (n, d) from features and directions of the parts outside."""
         moved = Z[0, :, :].T
-        if self._everything:
-            return moved
+        if outside is None:
+            return self._back(moved)
         return self._back(moved[:, :-1]) + moved[:, -1:] * outside
 
     def show(self, P: Any, alpha: float) -> Any:
         """Return ``alpha (I - P)`` as a dense matrix (d, d)."""
         xp, P = namespace(P), P[0, :, :]
-        eye = xp.eye(P.shape[0], dtype=P.dtype, device=P.device)
-        if self._everything:
-            return alpha * (eye - P)
-        inside = alpha * P[:-1, :-1]  # P is zero outside of the span
+        if self._has_rest:  # along which P is zero
+            P = P[:-1, :-1]
         eye = xp.eye(self.n_features, dtype=P.dtype, device=P.device)
-        return alpha * eye - self._back(self._back(inside).T).T
+        return alpha * (eye - self._back(self._back(P).T).T)
 
     @property
-    def _everything(self) -> bool:
-        return self.basis is None and self.used is None
+    def _has_rest(self) -> bool:
+        """Whether rows may have a part outside of the coordinates."""
+        return self.basis is not None or (
+            self.unused is not None and self.unused.shape[0] > 0
+        )
 
     def _inside(self, Z: Any) -> Any:
         """Return coordinates (n, r) of the component in the span."""
         if self.basis is not None:
             return Z @ self.basis
-        return namespace(Z).take(Z, self.used, axis=1)
+        return Z if self.used is None else namespace(Z).take(Z, self.used, axis=1)
 
     def _back(self, inside: Any) -> Any:
         """Return samples (n, d) from coordinates of their component in the span."""
         if self.basis is not None:
             return inside @ self.basis.T
+        if self.used is None:
+            return inside
         return spread_columns(inside, self.used, self.unused)
 
 
