@@ -137,7 +137,7 @@ class Layer:
 
     @property
     def _factor(self) -> float:
-        """What residual rules multiply norms of residuals by, before the weights."""
+        """Return the factor of residual norms in the rules that use them."""
         return float(self.temperature * self.whole.blocks.dim / self.epsilon**2)
 
     @cached_property
@@ -145,7 +145,7 @@ class Layer:
         return Scores(self.classes, self.epsilon, self.rule, self.whole.n, self._factor)
 
     def memberships(self, Z: Any) -> Any:
-        """Memberships of rows, in double precision, of shape (b, k)."""
+        """Return memberships of samples, in double precision, of shape (b, k)."""
         return softmax(self._scores(Z, self.label_code)[0])
 
     def change(self, Z: Any) -> Any:
@@ -167,10 +167,10 @@ class Layer:
     def _add_projections(
         self, total: Any, Z: Any, Pi: Any, along: dict[int, Any]
     ) -> Any:
-        """Add the projections on the classes times memberships, perhaps in place.
+        """Add the projections on the classes times memberships, in place if possible.
 
-        Memberships are sharp: those below rounding cost no product. ``along`` holds
-        coordinates of the rows in factored classes that are known.
+        Memberships are sharp; those below rounding errors need no product. ``along``
+        contains the coordinates of the samples in factored classes, if known.
         """
         xp, dtype = namespace(Z), real_dtype(Z)
         members = Pi > float(xp.finfo(dtype).eps)

@@ -74,13 +74,14 @@ class Scores:
         n = [groups[j].n for j in order]
         self.n = xp.asarray(n, dtype=counts.dtype, device=counts.device)
         if self.extra:
-            self.before, self.after = xp.concat([p.volumes() for p in parts], axis=1)
+            volumes = xp.concat([part.volumes() for part in parts], axis=1)
+            self.before, self.after = volumes[0, :], volumes[1, :]
             self.scale = self.blocks.scale(self.n + 1.0, epsilon)[:, :, None]
 
     @property
     def width(self) -> int:
         """Number of entries that one row takes besides its features."""
-        return len(self.n) + sum(part.width for part in self.parts)
+        return len(self.order) + sum(part.width for part in self.parts)
 
     def __call__(
         self, Z: Any, label_code: list[float] | None = None, *, sharp: bool = False

@@ -23,13 +23,13 @@ LEAST_ORDERED = 128
 class Vectors:
     """Vectors as features (1, C, n), with one block.
 
-    Rows are put on the unit sphere, with a constant behind them or not. All motion
-    happens in the span of the training rows: what of a row lies outside keeps its
-    direction. With fewer training rows than features a row is therefore held as its
-    coordinates in an orthonormal basis of that span and, in one more coordinate, the
-    length of the rest. Where many features are zero in all training rows, or classes
-    have many rows, the coordinates are the other features, those with the most energy
-    first.
+    Samples are projected to the unit sphere, after a constant was appended if there is
+    an intercept. All motion takes place in the span of the training samples, and the
+    component of a sample outside of it keeps its direction. If there are fewer training
+    samples than features, a sample is therefore represented by its coordinates in an
+    orthonormal basis of this span and, in one more coordinate, by the norm of the rest.
+    If many features are zero in all training samples, or classes have many samples, the
+    other features are the coordinates, those with the most energy first.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ class Vectors:
 
     @property
     def _has_rest(self) -> bool:
-        """Whether rows may have a part outside of the coordinates."""
+        """Return whether samples may have a component outside of the coordinates."""
         return self.basis is not None or (
             self.unused is not None and self.unused.shape[0] > 0
         )
