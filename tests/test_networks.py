@@ -327,6 +327,16 @@ def test_steps_are_halved_until_the_rate_reduction_does_not_fall(
             assert problem.family(moved).rates()[2] < slow.rates()[2] + 1e-13
 
 
+@pytest.mark.filterwarnings("ignore:.* has no layer:UserWarning")
+@pytest.mark.parametrize(("eta", "halvings"), [(64.0, 5), (1024.0, 9), (2048.0, None)])
+def test_a_step_is_halved_nine_times_at_most(eta, halvings):
+    problem = Problem("many rows", epsilon=1.5)
+    settings = {"step": "relative", "membership": "weighted_residual"}
+    taken = steps_of(problem, problem.net(1, eta=eta, **settings))
+    expected = [] if halvings is None else [eta / 2**halvings]
+    assert_allclose(taken, expected, rtol=1e-9)
+
+
 # -- blocks of rows -------------------------------------------------------------------
 
 
