@@ -30,10 +30,12 @@ from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.utils import gen_batches
 
 from skredu.clustering._partition import (
+    MAX_CELLS,
     MAX_DENSE,
     Group,
     Partition,
     Watch,
+    cells,
     group_of,
     reassign,
     settle,
@@ -112,28 +114,10 @@ def _step(values: Any) -> float:
     return float(np.quantile(gaps, 0.1, method="lower")) if len(gaps) else 0.0
 
 
-def distortions(data: Data, assume_centered: bool) -> Any:
-    """Return distortions relative to the spread, above the noise of rounding."""
-    epsilons = EPSILONS * spread_of(data, assume_centered)
-    coarse = epsilons >= rounding_noise(data.X)
-    coarse[-1] = True
-    return epsilons[coarse]
-
-
 def total_bits(data: Data, partition: Partition) -> float:
     """Return the bits of a partition, including labels."""
     n = float(np.sum(data.weights))
     return (partition.bits + n * float(np.log2(n))) * data.scale
-
-
-def penalised(data: Data, bits: float, epsilon: float, rank: int) -> float:
-    """Return bits as if all coordinates were coded to the same final precision.
-
-    There are as many coordinates as directions in which samples differ, because
-    counting constant or dependent features would favour the smallest distortion.
-    """
-    n = float(np.sum(data.weights)) * data.scale
-    return bits + n * rank * float(np.log2(epsilon))
 
 
 def directions(data: Data, assume_centered: bool) -> int:
@@ -174,12 +158,17 @@ def elect(
     and returns whether to stop.
     """
     moves = wanted.moves(data)
-    sample = evenly(data, max(MAX_ROWS if moves else MAX_MERGED, 3 * wanted.at_least))
+    sample = evenly(
+        data, max(MAX_ROWS if moves else MAX_MERGED, 3 * (wanted.n_clusters or 1))
+    )
     basis = principal_directions(sample, assume_centered) if moves else None
     if basis is not None:
         sample = replace(sample, X=sample.X @ basis)
     search = _Search(sample, assume_centered, replace(wanted, refine=moves))
-    epsilons = distortions(sample, assume_centered)
+    epsilons = EPSILONS * spread_of(sample, assume_centered)
+    coarse = epsilons >= rounding_noise(sample.X)
+    coarse[-1] = True
+    epsilons = epsilons[coarse]
     if wanted.n_clusters is None:
         epsilons = epsilons[::-2]
     found: list[Candidate] = []
@@ -226,90 +215,6 @@ def principal_directions(data: Data, assume_centered: bool) -> Any:
     return np.linalg.svd(root, full_matrices=False)[2][:MAX_DENSE].T
 
 
-class Judge:
-    """Lengths of descriptions of partitions of the same samples, up to a constant.
-
-    Lengths are in units of the spread of the samples, so their squares are in range.
-
-    Parameters
-    ----------
-    rows : Rows
-        The samples at any distortion.
-    unit : float
-        Length of one in these samples.
-    rounding : array of shape (r,)
-        Variance of the rounding error in each coordinate.
-    rank : int
-        Number of directions in which samples differ.
-    """
-
-    def __init__(self, rows: Rows, unit: float, rounding: Any, rank: int) -> None:
-        self.rank, self.rounding = max(rank, 1), rounding
-        self.floor = FINEST**2 / self.rank
-        self.total = float(np.sum(rows.weights))
-        self.alone = self._alone(rows, unit)
-
-    def bits(self, partition: Partition, unit: float, large: Any) -> float:
-        """Return the bits of the groups that count, and of all others as one group.
-
-        A single sample has no spread, and a few of many samples are close by chance, so
-        they belong to the others.
-        """
-        least = max(1.0, FEW * len(partition.labels))
-        bits = outside = 0.0
-        for group, counts in zip(partition.groups, large, strict=True):
-            if counts and len(group.members) > least:
-                bits += self._group(group, unit)
-                bits -= group.count * math.log2(group.count / self.total)
-            else:
-                bits += float(np.sum(self.alone[group.members]))
-                outside += group.count
-        if outside > 0.0:
-            bits -= outside * math.log2(outside / self.total)
-        return bits
-
-    def _group(self, group: Group, unit: float) -> float:
-        """Return the bits of a group for the best number of its own directions."""
-        r, n = self.rank, len(group.members)
-        free = n if group.rows.assume_centered else n - 1
-        variances = self._variances(group, unit)
-        q = np.arange(max(1, min(r, free)))
-        rest = np.cumsum(variances[::-1])[::-1][q] / (r - q)
-        # Unbiased, because the directions were fitted to the samples, too.
-        rest *= n / np.maximum(free - q, 1)
-        own = np.cumsum(np.log2(variances * (n / max(free, 1))))
-        volumes = np.concatenate([[0.0], own])[q] + (r - q) * np.log2(rest)
-        n_parameters = 1 + q * r - q * (q - 1) // 2 + (n - free) * r
-        bits = group.count * volumes + n_parameters * math.log2(self.total)
-        return 0.5 * float(np.min(bits))
-
-    def _variances(self, group: Group, unit: float) -> Any:
-        """Return variances in principal directions, including rounding errors."""
-        order = np.argsort(-group.squares, kind="stable")[: self.rank]
-        known = len(order)
-        noise, left = np.zeros(self.rank), float(np.sum(self.rounding))
-        noise[:known] = self.rounding @ group.V[:, order] ** 2
-        if known < self.rank:
-            noise[known:] = max(0.0, left - noise.sum()) / (self.rank - known)
-        noise[:known] += group.squares[order] * (unit * unit / group.count)
-        return np.maximum(noise, self.floor)
-
-    def _alone(self, rows: Rows, unit: float) -> Any:
-        """Return the bits of each sample as an outlier.
-
-        Outliers have a Cauchy distribution that is as wide as all samples.
-        """
-        r, group = self.rank, group_of(rows, np.arange(len(rows)))
-        X = (rows.X - group.mean) * unit
-        variance = float(np.sum(group.squares)) * unit**2 / (self.total * r)
-        variance, half = max(variance, self.floor), 0.5 * (r + 1)
-        bits = 0.5 * r * math.log2(variance) - math.lgamma(half) / math.log(2.0)
-        bits += half * math.log2(math.pi)
-        bits -= 0.5 * r * math.log2(2.0 * math.pi * math.e)  # as for Gaussians
-        distances = np.einsum("ij,ij->i", X, X) / variance
-        return rows.weights * (bits + half * np.log2(1.0 + distances))
-
-
 # Rank (the lowest is the best), distortion, labels, and which groups count.
 Candidate = tuple[tuple[bool, float, float], float, Any, Any]
 
@@ -319,16 +224,23 @@ def _rank(candidate: Candidate) -> tuple[bool, float, float]:
 
 
 class _Search:
-    """Partitions of the same samples at many distortions, and their descriptions."""
+    """Partitions of the same samples at many distortions, and their descriptions.
+
+    Lengths are in units of the spread of the samples, so that their squares are in
+    range.
+    """
 
     def __init__(self, data: Data, assume_centered: bool, wanted: Wanted) -> None:
         self.data, self.assume_centered, self.wanted = data, assume_centered, wanted
         self.spread = spread_of(data, assume_centered)
         self.rank = directions(data, assume_centered)
         self.least = wanted.least(data)
-        self.rows = rows = data.scaled(self.spread, assume_centered, span=False)
-        rounding = (steps_of(data.X) / self.spread) ** 2 / 12.0
-        self.judge = Judge(rows, data.X.shape[1] ** -0.5, rounding, self.rank)
+        self.rows = data.scaled(self.spread, assume_centered, span=False)
+        # variance of the rounding error in each coordinate
+        self.rounding = (steps_of(data.X) / self.spread) ** 2 / 12.0
+        self.floor = FINEST**2 / max(self.rank, 1)
+        self.total = float(np.sum(data.weights))
+        self.alone = self._alone(self.rows, data.X.shape[1] ** -0.5)
 
     @cached_property
     def starts(self) -> Starts:
@@ -345,18 +257,18 @@ class _Search:
 
     def _judged(self, partition: Partition, epsilon: float) -> Candidate:
         large = self.wanted.are_large(partition, self.least)
-        own = penalised(self.data, partition.bits, epsilon / self.spread, self.rank)
+        # Bits as if all coordinates were coded to the same final precision. Only the
+        # directions in which samples differ are counted, because counting constant or
+        # dependent features would favour the smallest distortion.
+        n = self.total * self.data.scale
+        own = partition.bits + n * self.rank * math.log2(epsilon / self.spread)
         if self.wanted.n_clusters is not None:
             rank = (not self.wanted.suits(partition, self.least), own, 0.0)
         else:
-            bits = self.judge.bits(partition, self._unit(epsilon), large)
+            bits = self.describe(partition, epsilon, large)
             # the same partition takes the same bits up to rounding
             rank = (not large.any(), round(bits / len(self.data.X), 6), own)
         return rank, epsilon, partition.labels, large
-
-    def _unit(self, epsilon: float) -> float:
-        """Return the unit of samples at a distortion, relative to the spread."""
-        return epsilon / self.spread * self.data.X.shape[1] ** -0.5
 
     def _partitions(self, rows: Rows, epsilon: float, found: list[Candidate]) -> Any:
         """Yield partitions to compare; previous ones are in ``found``."""
@@ -375,7 +287,7 @@ class _Search:
                 yield settle(Partition(rows, self.starts.ward(k)), k)
         else:
             yield from self._numbers(rows, found)
-            for labels in self.starts.many():
+            for labels in (self.starts.ward(MAX_CELLS), cells(self.rows, MAX_CELLS)):
                 yield settle(Partition(rows, labels))
         best = min(found, key=_rank)
         yield reassign(Partition(rows, best[2]), alone=True)
@@ -402,8 +314,71 @@ class _Search:
             epsilon,
             int(large.sum()),
             total_bits(self.data, partition),
-            self.judge.bits(partition, self._unit(epsilon), large),
+            self.describe(partition, epsilon, large),
         )
+
+    def describe(self, partition: Partition, epsilon: float, large: Any) -> float:
+        """Return the bits that describe a partition at a distortion, up to a constant.
+
+        The groups that count are described one by one, and all other samples as one
+        group. A single sample has no spread, and a few of many samples are close by
+        chance, so they belong to the others.
+        """
+        unit = epsilon / self.spread * self.data.X.shape[1] ** -0.5
+        least = max(1.0, FEW * len(partition.labels))
+        bits = outside = 0.0
+        for group, counts in zip(partition.groups, large, strict=True):
+            if counts and len(group.members) > least:
+                bits += self._group(group, unit)
+                bits -= group.count * math.log2(group.count / self.total)
+            else:
+                bits += float(np.sum(self.alone[group.members]))
+                outside += group.count
+        if outside > 0.0:
+            bits -= outside * math.log2(outside / self.total)
+        return bits
+
+    def _group(self, group: Group, unit: float) -> float:
+        """Return the bits of a group for the best number of its own directions."""
+        r, n = max(self.rank, 1), len(group.members)
+        free = n if group.rows.assume_centered else n - 1
+        variances = self._variances(group, unit)
+        q = np.arange(max(1, min(r, free)))
+        rest = np.cumsum(variances[::-1])[::-1][q] / (r - q)
+        # Unbiased, because the directions were fitted to the samples, too.
+        rest *= n / np.maximum(free - q, 1)
+        own = np.cumsum(np.log2(variances * (n / max(free, 1))))
+        volumes = np.concatenate([[0.0], own])[q] + (r - q) * np.log2(rest)
+        n_parameters = 1 + q * r - q * (q - 1) // 2 + (n - free) * r
+        bits = group.count * volumes + n_parameters * math.log2(self.total)
+        return 0.5 * float(np.min(bits))
+
+    def _variances(self, group: Group, unit: float) -> Any:
+        """Return variances in principal directions, including rounding errors."""
+        rank = max(self.rank, 1)
+        order = np.argsort(-group.squares, kind="stable")[:rank]
+        known = len(order)
+        noise, left = np.zeros(rank), float(np.sum(self.rounding))
+        noise[:known] = self.rounding @ group.V[:, order] ** 2
+        if known < rank:
+            noise[known:] = max(0.0, left - noise.sum()) / (rank - known)
+        noise[:known] += group.squares[order] * (unit * unit / group.count)
+        return np.maximum(noise, self.floor)
+
+    def _alone(self, rows: Rows, unit: float) -> Any:
+        """Return the bits of each sample as an outlier.
+
+        Outliers have a Cauchy distribution that is as wide as all samples.
+        """
+        r, group = max(self.rank, 1), group_of(rows, np.arange(len(rows)))
+        X = (rows.X - group.mean) * unit
+        variance = float(np.sum(group.squares)) * unit**2 / (self.total * r)
+        variance, half = max(variance, self.floor), 0.5 * (r + 1)
+        bits = 0.5 * r * math.log2(variance) - math.lgamma(half) / math.log(2.0)
+        bits += half * math.log2(math.pi)
+        bits -= 0.5 * r * math.log2(2.0 * math.pi * math.e)  # as for Gaussians
+        distances = np.einsum("ij,ij->i", X, X) / variance
+        return rows.weights * (bits + half * np.log2(1.0 + distances))
 
 
 def _extended(rows: Rows, chosen: Any, large: Any) -> Any:

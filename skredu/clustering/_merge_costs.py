@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 from scipy.linalg import lapack
 
+from skredu.clustering._rows import group_bits
 from skredu.coding._linalg import factor_of, log_volume
 
 # Rows of the table before and after the means.
@@ -43,11 +44,6 @@ def cheapest(costs: Any, names: Any) -> tuple[float, int]:
     lowest = round(float(costs[costs.argmin()]) / QUANTUM) * QUANTUM
     names = names[costs <= lowest + 0.5 * QUANTUM]
     return lowest, int(names[0] if len(names) == 1 else names.min())
-
-
-def quantised(costs: Any) -> Any:
-    """Round costs to the nearest multiples of the quantum."""
-    return np.rint(costs * (1.0 / QUANTUM)) * QUANTUM
 
 
 @dataclass(frozen=True)
@@ -69,13 +65,10 @@ class Costs:
     label_bits: bool = True
 
     def bits(self, volumes: Any, counts: Any, mean_squares: Any) -> Any:
-        """Return the bits of groups from log-volumes, weights and squared means."""
-        bits = (0.5 * (counts + self.n_features)) * volumes
-        if self.label_bits:
-            bits -= counts * np.log2(counts)
-        if not self.assume_centered:
-            bits += (0.5 * self.n_features) * np.log2(1.0 + mean_squares)
-        return bits
+        """Return the bits of groups; see `group_bits`."""
+        mean_squares = None if self.assume_centered else mean_squares
+        d, label_bits = self.n_features, self.label_bits
+        return group_bits(volumes, counts, mean_squares, d, label_bits=label_bits)
 
     def between_even_rows(self, A: Any, B: Any) -> Any:
         """Return the costs of merging single samples of equal weight, of shape (a, b).

@@ -29,7 +29,6 @@ from skredu.clustering._merge_costs import (
     log2_det,
     mixed_root,
     mixture,
-    quantised,
 )
 from skredu.clustering._rows import ILL_CONDITIONED, Rows
 from skredu.coding._linalg import factor_of, rank_of
@@ -74,7 +73,7 @@ def merges(
     """
     groups = _Groups(rows, scatters, edges, label_bits)
     groups.open_accounts()
-    while groups.n_groups > 1:
+    while groups.n_single + groups.n_merged > 1:
         a, b = groups.cheapest()
         first, second = sorted((int(groups.names[a]), int(groups.names[b])))
         yield first, second, float(groups.best[a])
@@ -101,11 +100,8 @@ class _Groups:
         self.names[:n] = self.slots[:n] = np.arange(n)
         self.n_single, self.n_merged, self.n_names = n, 0, n
         singles = self.table[:, :n]
-        singles[MEAN], singles[NORM], singles[COUNT] = (
-            rows.X.T,
-            rows.squares,
-            rows.weights,
-        )
+        singles[MEAN], singles[NORM] = rows.X.T, rows.squares
+        singles[COUNT] = rows.weights
         singles[MEAN_SQUARE] = 0.0 if self.centered else rows.mean_squares
         volumes = np.log2(1.0 + rows.squares) * self.centered
         singles[BITS] = self.costs.bits(volumes, rows.weights, singles[MEAN_SQUARE])
@@ -129,11 +125,6 @@ class _Groups:
             self._append(scatter.count, scatter.mean, spread, mean_square)
 
     @property
-    def n_groups(self) -> int:
-        """Number of remaining groups."""
-        return self.n_single + self.n_merged
-
-    @property
     def end(self) -> int:
         """One past the last slot in use."""
         return self.n_rows + self.n_merged
@@ -153,12 +144,12 @@ class _Groups:
                 costs = between(own, others)
                 upper = np.triu_indices(own.shape[1])
                 costs[:, block.start :][upper] = np.inf  # not older
-                lowest = quantised(costs.min(axis=1))
+                lowest = np.rint(costs.min(axis=1) / QUANTUM) * QUANTUM
                 self.best[block] = lowest
                 tied = costs <= lowest[:, None] + 0.5 * QUANTUM
                 self.partners[block] = tied.argmax(axis=1)
         for slot in range(start, self.end):
-            self._note(slot, self._account(slot))
+            self.best[slot], self.partners[slot] = self._account(slot)
 
     def cheapest(self) -> tuple[int, int]:
         """Return the slots of the group with the lowest cost and of its partner."""
@@ -167,15 +158,12 @@ class _Groups:
             tied = (best == best[best.argmin()]).nonzero()[0]
             stale = tied[self.slots[self.partners[tied]] < 0]
             for slot in stale:
-                self._note(slot, self._account(slot))
+                self.best[slot], self.partners[slot] = self._account(slot)
             if len(stale) == 0:
                 if len(tied) > 1:
                     tied = tied[np.lexsort((self.names[tied], self.partners[tied]))]
                 slot = int(tied[0])
                 return slot, int(self.slots[self.partners[slot]])
-
-    def _note(self, slot: int, account: tuple[float, int]) -> None:
-        self.best[slot], self.partners[slot] = account
 
     def _account(self, slot: int) -> tuple[float, int]:
         """Return the lowest cost of merging a group with an older one, and its name."""
@@ -284,7 +272,7 @@ class _Groups:
         for slot in sorted((a, b), reverse=True):
             self._remove(slot)
         slot = self._append(count, mean, spread, max(mean_square, 0.0))
-        self._note(slot, self._account(slot))
+        self.best[slot], self.partners[slot] = self._account(slot)
 
     def _append(self, count: float, mean: Any, spread: Any, mean_square: float) -> int:
         """Add a group with a covariance if they are dense, otherwise with a root."""

@@ -168,11 +168,36 @@ class Rows:
         return self.bits(volumes, self.weights, self.mean_squares)
 
     def bits(self, volumes: Any, counts: Any, mean_squares: Any) -> Any:
-        """Return the bits of groups from log-volumes, weights and squared means."""
-        bits = 0.5 * (counts + self.n_features) * volumes - counts * np.log2(counts)
-        if self.assume_centered:
-            return bits
-        return bits + 0.5 * self.n_features * np.log2(1.0 + mean_squares)
+        """Return the bits of groups; see `group_bits`."""
+        mean_squares = None if self.assume_centered else mean_squares
+        return group_bits(volumes, counts, mean_squares, self.n_features)
+
+
+def group_bits(
+    volumes: Any, counts: Any, mean_squares: Any, d: int, *, label_bits: bool = True
+) -> Any:
+    """Return the bits of groups from what they depend on.
+
+    Parameters
+    ----------
+    volumes : float or array
+        Log-determinants of ``I`` and the covariance, in bits.
+    counts : float or array
+        Weights.
+    mean_squares : float, array or None
+        Squared norms of the means over ``d``; None around the origin.
+    d : int
+        The dimension of the lengths.
+    label_bits : bool, default=True
+        Subtract ``counts * log2(counts)``, the part of the bits of labels that depends
+        on the groups.
+    """
+    bits = (0.5 * (counts + d)) * volumes
+    if label_bits:
+        bits -= counts * np.log2(counts)
+    if mean_squares is not None:
+        bits += (0.5 * d) * np.log2(1.0 + mean_squares)
+    return bits
 
 
 def prepare(X: Any, weights: Any, connectivity: Any = None) -> Data:

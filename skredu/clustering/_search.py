@@ -71,12 +71,16 @@ class Tree:
                 return in_order(above[:n])
             above = higher
 
+    def sizes(self, weights: Any) -> Any:
+        """Return the weights of all nodes from those of the leaves."""
+        sizes = np.concatenate([weights, np.zeros(len(self.children))])
+        for i, (a, b) in enumerate(self.children, self.n_leaves):
+            sizes[i] = sizes[a] + sizes[b]
+        return sizes
+
     def count_large(self, weights: Any, least: float) -> tuple[Any, Any]:
         """Return number and weight of nodes of at least ``least`` after each merge."""
-        n, n_merges = self.n_leaves, len(self.children)
-        sizes = np.concatenate([weights, np.zeros(n_merges)])
-        for i, (a, b) in enumerate(self.children):
-            sizes[n + i] = sizes[a] + sizes[b]
+        n, sizes = self.n_leaves, self.sizes(weights)
         large = (sizes >= least).astype(float)
 
         def after(values: Any) -> Any:
@@ -88,12 +92,9 @@ class Tree:
 
     def linkage(self) -> Any:
         """Return the linkage matrix of SciPy, with the sum of moved bits as heights."""
-        n = self.n_leaves
-        sizes = np.ones(n + len(self.children))
-        for i, (a, b) in enumerate(self.children):
-            sizes[n + i] = sizes[a] + sizes[b]
+        sizes = self.sizes(np.ones(self.n_leaves))[self.n_leaves :]
         heights = np.cumsum(np.abs(self.costs))
-        return np.column_stack([self.children, heights, sizes[n:]]).astype(float)
+        return np.column_stack([self.children, heights, sizes]).astype(float)
 
 
 def in_order(labels: Any) -> Any:
@@ -260,32 +261,23 @@ class Starts:
         n = len(self.index)
         return self._of_all(self.tree.cut(n - min(n_groups, n)))
 
-    def kmeans(self, n_groups: int) -> Any:
-        """Return labels of a number of groups."""
-        model = KMeans(min(n_groups, len(self.index)), n_init=3, random_state=0)
-        weights = self.rows.weights[self.index]
-        return self._of_all(model.fit_predict(self.some, sample_weight=weights))
+    def given(self, n_groups: int, least: float) -> Iterator[Any]:
+        """Yield labels to start from if the number of groups is given.
 
-    def with_small(self, n_groups: int, least: float) -> Iterator[Any]:
-        """Yield labels of some groups of at least ``least``, and of smaller ones."""
+        These are Ward's groups, a larger number of Ward's groups of which as many as
+        wanted have a weight of at least ``least``, those of k-means, and small cells.
+        """
+        yield self.ward(n_groups)
         for k in range(n_groups + 1, min(n_groups + MAX_SMALL, len(self.index)) + 1):
             labels = self.ward(k)
             sizes = np.bincount(labels, self.rows.weights)
             if np.count_nonzero(sizes >= least) == n_groups:
                 yield labels
-                return
-
-    def given(self, n_groups: int, least: float) -> Iterator[Any]:
-        """Yield starting points if the number of groups is given."""
-        yield self.ward(n_groups)
-        yield from self.with_small(n_groups, least)
-        yield self.kmeans(n_groups)
+                break
+        model = KMeans(min(n_groups, len(self.index)), n_init=3, random_state=0)
+        weights = self.rows.weights[self.index]
+        yield self._of_all(model.fit_predict(self.some, sample_weight=weights))
         yield cells(self.rows, max(MAX_CELLS, 2 * n_groups))
-
-    def many(self) -> Iterator[Any]:
-        """Yield labels of more groups than are likely, which will be merged."""
-        yield self.ward(MAX_CELLS)
-        yield cells(self.rows, MAX_CELLS)
 
     def _of_all(self, labels: Any) -> Any:
         if len(labels) == len(self.rows):
@@ -324,11 +316,6 @@ class Wanted:
     def auto(self) -> bool:
         """Whether the smallest weight depends on the samples."""
         return isinstance(self.min_cluster_size, str)
-
-    @property
-    def at_least(self) -> int:
-        """Return the smallest possible number of groups."""
-        return self.n_clusters or 1
 
     def least(self, data: Data) -> float:
         """Return the smallest weight of a group that counts, zero if all count."""
