@@ -23,8 +23,8 @@ LAYOUT = 2
 def all_or_nothing(method: Method) -> Method:
     """Make a method restore its estimator if it raises an error.
 
-    This includes errors of memory and Ctrl-C. The method may set and delete attributes,
-    but must not change in place what the attributes of before the call hold.
+    This includes memory errors and keyboard interrupts. The method may set and delete
+    attributes, but must not modify the previous values of attributes in place.
     """
 
     @functools.wraps(method)
@@ -109,10 +109,10 @@ class SkreduEstimator(BaseEstimator):
 class StreamEstimator(SkreduEstimator):
     """Base class of estimators whose `partial_fit` only adds samples.
 
-    Attributes that follow from all rows so far are computed on first access. They are
-    kept as ``found`` together with the rows, in the dict ``_stream`` that every call
-    replaces. So a thread that is late stores what it computed with the rows for which
-    it did.
+    Attributes that depend on all samples so far are computed on first access. They are
+    stored as ``found`` together with the samples in the dict ``_stream``, which every
+    call replaces. So a slow thread stores its results with the samples from which it
+    computed them.
     """
 
     _following: ClassVar[tuple[str, ...]]

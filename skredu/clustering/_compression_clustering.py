@@ -493,12 +493,7 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
 
 
 def _in_reach(epsilon: Any, data: Data) -> float:
-    """Return weights in a unit, a power of two, in which all numbers are in range.
-
-    The unit is one if the largest weight is in range, which is almost always the case.
-    Otherwise, the bits of bases, or those of samples, are below the rounding errors of
-    the others: bits are proportional to large weights, and do not depend on small ones.
-    """
+    """Return a given distortion as a float; raise an error if it is too small."""
     value = distortion(epsilon)
     if value < SMALLEST:
         raise ValueError(

@@ -293,7 +293,7 @@ class _Search:
         yield reassign(Partition(rows, best[2]), alone=True)
 
     def _numbers(self, rows: Rows, found: list[Candidate]) -> Any:
-        """Yield partitions with more and more groups, until none is better for long."""
+        """Yield partitions with more and more groups, until they no longer improve."""
         for k in range(1, min(MAX_GROUPS, len(rows)) + 1):
             yield settle(Partition(rows, self.starts.ward(k)), k)
             best = min(range(k), key=lambda i: found[i][0]) + 1

@@ -116,9 +116,8 @@ class Costs:
 
         .. math:: \begin{pmatrix} 1 & 0 \\ \mu & L / \sqrt{pq} \end{pmatrix}
 
-        maps a sample :math:`x` below a one to a one above
-        :math:`\sqrt{pq}\, L^{-1}(x - \mu)`, whose squared norm is the determinant. So a
-        single product serves all samples.
+        maps :math:`(1, x)` to :math:`(1, \sqrt{pq}\, L^{-1}(x - \mu))`, whose squared
+        norm is the factor of the determinant. So a single product serves all samples.
         """
         d, total, p, q = self.n_features, *_shares(float(a[COUNT]), float(B[COUNT, 0]))
         L = factor_of(p * covariance)

@@ -126,7 +126,7 @@ class _Groups:
 
     @property
     def end(self) -> int:
-        """One past the last slot in use."""
+        """Number of the last used slot plus one."""
         return self.n_rows + self.n_merged
 
     # -- accounts ---------------------------------------------------------------------
@@ -297,7 +297,7 @@ class _Groups:
         return slot
 
     def _remove(self, slot: int) -> None:
-        """Put the last group of a kind in the place of one."""
+        """Remove the group in a slot, to which the last group of its kind moves."""
         self.slots[self.names[slot]] = -1
         if slot < self.n_rows:
             self.n_single -= 1

@@ -143,7 +143,7 @@ class Group:
 
 
 def group_of(rows: Rows, index: Any) -> Group:
-    """Code of the group of some rows."""
+    """Return the group of some samples."""
     X, weights = rows.X[index], rows.weights[index]
     count = float(np.sum(weights))
     mean = np.zeros(X.shape[1])

@@ -1,7 +1,7 @@
 r"""Choice of the distortion, the label code and the temperature by leave-one-out.
 
-Each distortion is judged by the samples that are left out, after the label code that
-suits it best has been fitted. Without this, a distortion could win only because its
+Each distortion is judged by the left-out samples, after the label code that suits it
+best has been fitted. Without this, a distortion could win only because its
 lengths happen to favour the right classes.
 
 The scores are extra nats with a minus sign. As log-probabilities they are overconfident
@@ -77,7 +77,7 @@ class Choice(NamedTuple):
     label_shift : array of shape (k,)
         Nats by which the label code differs from the class frequencies.
     loss : float
-        Loss of the samples that are left out; compares choices for the same samples.
+        Loss of the left-out samples; compares choices for the same samples.
     temperature : float
         Number by which bits are divided before they become probabilities: greater than
         1 if bits are overconfident, smaller than 1 if they are underconfident.
@@ -361,8 +361,8 @@ class Labelled:
         t, b = theta[0], theta[1:]
         if np.ptp(b) > MOST_SPREAD:
             return np.inf, np.zeros_like(self.scores)
-        # The best score of a sample is zero, so one term is at least exp(min b - max
-        # b).
+        # The best score of a sample is zero, so one term is at least
+        # exp(min b - max b).
         P = t * self.scores
         P += (b - b.max())[:, None]
         own = P[self.y, np.arange(len(self.y))]

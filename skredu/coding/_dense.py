@@ -106,7 +106,7 @@ class DenseGroup(Coded):
 
     @cached_property
     def squaring(self) -> Any:
-        """What makes forms of ``(I + c S)^{-2}``, as the matrix of `scoring` does."""
+        """Matrix of the forms of ``(I + c S)^{-2}``, as in `scoring`."""
         inverse = self._solution
         if one_block(inverse):
             return self._cast(right_triangle(inverse[0, ...])[None, ...])
@@ -115,7 +115,7 @@ class DenseGroup(Coded):
         return self._cast(inverse)
 
     def form_matrix(self, *, extra: bool) -> Any:
-        """Matrix of `scoring` for extra nats, of `squaring` for residuals."""
+        """Return the matrix of forms for extra nats, or the one for residuals."""
         return self.scoring[1] if extra else self.squaring
 
     @cached_property
@@ -136,7 +136,7 @@ class DenseGroup(Coded):
         return bool(S.shape[0] > 1 and S.shape[1] <= MAX_PACKED)
 
     def _cast(self, matrix: Any, *, packed: bool = False) -> Any:
-        """Matrix in the precision of the rows, or packed in one that keeps digits."""
+        """Return a matrix in the precision of samples, or in a higher one if packed."""
         xp, dtype = namespace(matrix), self.dtype
         if packed:
             dtype = xp.float64

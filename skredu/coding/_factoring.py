@@ -146,9 +146,9 @@ def factored(scatter: Scatter, blocks: Blocks, shares: Any = None) -> Group:
 
 
 def group_of_stack(scatter: Scatter, blocks: Blocks, n_rows: int, dtype: Any) -> Group:
-    """Code a group of which the scatters (F, C, C) around the origin are known.
+    """Code a group whose scatters (F, C, C) about the origin are known.
 
-    ``n_rows`` is the number of rows that made them, ``dtype`` their type.
+    ``n_rows`` is the number of samples, and ``dtype`` is their type.
     """
     S = scatter.matrix
     eigenvalues, V, whitening = _directions(S, max(n_rows, S.shape[1]))
@@ -255,8 +255,8 @@ def _factored(
     leverages : array of shape (F, r, b) or None
         Squared left singular vectors.
     whitening : array of shape (F, C, r) or None
-        Eigenvectors over singular values, from which leverages are made, if there are
-        many rows.
+        Eigenvectors over singular values, from which leverages are computed if there
+        are many samples.
     """
     xp, (_, C, b) = namespace(root), root.shape
     # centred single-precision samples sum to zero in single precision only

@@ -200,8 +200,8 @@ class Group(Coded):
     rests : array of shape (F, m) or None
         Leverage of these samples in no direction; None if it is zero.
     whitening : array of shape (F, a, r) or None
-        Eigenvectors over singular values, in double precision. With many rows it takes
-        the place of their leverages, which are made from it when they are needed.
+        Eigenvectors over singular values, in double precision. For many samples, it
+        replaces ``leverages``, which are computed from it when they are needed.
     """
 
     n: float
@@ -297,9 +297,9 @@ class Group(Coded):
     ) -> tuple[Any, Any]:
         """Return extra nats (b,) and projections (F, C, b) of left-out samples.
 
-        The parameters are those of `without`. The group must have been made from the
-        samples, around the origin. For a sample without which the group is empty, the
-        nats are those of a group of its own, and there is no projection.
+        The parameters are those of `without`. The group must have been computed from
+        the samples, about the origin. For a sample without which the group is empty,
+        the nats are those of a group of its own, and there is no projection.
         """
         xp, w = namespace(self.eigenvalues), self._weights(weights)
         alone = self.n - w <= NOTHING_LEFT * self.n

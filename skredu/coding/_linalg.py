@@ -356,10 +356,10 @@ def whitenings(L: Any) -> Any:
 
 
 def right_triangle(Q: Any) -> Any:
-    """Upper-triangular ``T`` with ``T T^T`` the square of a symmetric matrix."""
+    """Return upper-triangular ``T`` with ``T T^T = Q^2`` for a symmetric ``Q``."""
     xp = namespace(Q)
     turned = xp.flip(Q, axis=1)
-    if xp is np:  # NumPy's would be in double precision
+    if xp is np:  # that of NumPy would use double precision
         (R,) = qr(turned, mode="r", overwrite_a=True, check_finite=False)
         return np.asfortranarray(R.T[::-1, ::-1])
     return xp.flip(xp.linalg.qr(turned)[1].T)

@@ -66,7 +66,7 @@ def weights_to_add(X: Any, y: Any, weights: Any, class_weight: Any, known: Any) 
 
 
 def _products(y: Any, weights: Any, class_weight: Any, known: Any) -> Any:
-    """Return products ``conj(z_a) z_b`` for ``a <= b``, real parts first, (F, p, b)."""
+    """Return weights times those of the classes, or None if neither is given."""
     if weights is None and class_weight is None:
         return None
     w = np.ones(len(y)) if weights is None else to_numpy(weights).astype(np.float64)

@@ -271,7 +271,7 @@ class Layer:
 
 
 def _state_of(group: Any, **needed: bool) -> dict[str, Any]:
-    """State of a group, with what is needed of the matrices of a dense one."""
+    """Return the state of a group; a dense one only contains the needed matrices."""
     if isinstance(group, DenseGroup):
         return group.to_state(**needed)
     return group.to_state()

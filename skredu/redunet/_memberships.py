@@ -26,7 +26,7 @@ class Coding:
 
     @staticmethod
     def scores(nats: Any, counts: Any, total: float, factor: float) -> Any:
-        """Scores from extra nats, label not included."""
+        """Return the scores from extra nats, which do not include labels."""
         shares = counts / total
         if isinstance(shares, float):
             return math.log(shares) - nats

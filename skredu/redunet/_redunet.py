@@ -185,7 +185,9 @@ class ReduNetTransformer(BaseReduNet):
     whichever needs fewer operations. A factored class takes :math:`2 r m_j` operations
     per sample, and as many again if the sample is a member; a dense class takes at most
     :math:`r^2`, and :math:`2 r^2`. All samples together have one ``r x r`` matrix per
-    layer. Since memberships are sharp, a sample is a member of few classes.
+    layer. Since memberships are sharp, a sample is a member of few classes. With 128
+    coordinates or more, products with dense classes are only completed for the classes
+    that the coordinates with the most energy do not rule out.
 
     Array-API input is supported.
 

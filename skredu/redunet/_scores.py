@@ -1,9 +1,10 @@
-r"""Scores of rows in all classes of a layer at once.
+r"""Scores of samples in all classes of a layer at once.
 
-A class measures a row by forms :math:`z^H Q z`: of :math:`Q = (I + c'S)^{-1}` at the
-scale of one more row for extra nats, of :math:`(I + cS)^{-2}` for norms of residuals.
-Factored classes of the same rank share one product, small matrices the products of
-coordinates, and what follows from the forms is one formula for all classes.
+The scores are computed from forms :math:`z^H Q z`. For extra nats, :math:`Q` is
+:math:`(I + c'S)^{-1}` at the scale of one more sample; for norms of residuals, it is
+:math:`(I + cS)^{-2}`. Factored classes of the same rank share one product, and small
+matrices share the products of coordinates. One formula for all classes converts forms
+to scores.
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ from skredu.coding._linalg import (
     widen,
 )
 
-# Nats behind the best class at which a membership is below rounding: exp(-40) = 4e-18.
+# Memberships of classes that are this number of nats worse than the best one are below
+# the rounding errors: exp(-40) = 4e-18.
 FAR = 40.0
-# Matrices of at least so many coordinates are looked at in a share of these first.
+# With at least this number of coordinates, forms are first summed over a share of them.
 LEAST_BOUNDED = 128
 FIRST_SHARE = 1.0 / 3.0
 
@@ -44,9 +46,9 @@ class Scores:
     rule : class
         Rule for memberships, see `skredu.redunet._memberships`.
     total : float
-        Weight of all rows.
+        Weight of all samples.
     factor : float
-        What the rule multiplies norms of residuals by.
+        Factor of the norms of residuals in the rule.
     """
 
     def __init__(
@@ -80,16 +82,17 @@ class Scores:
 
     @property
     def width(self) -> int:
-        """Number of entries that one row takes besides its features."""
+        """Number of entries that one sample needs in addition to its features."""
         return len(self.order) + sum(part.width for part in self.parts)
 
     def __call__(
         self, Z: Any, label_code: list[float] | None = None, *, sharp: bool = False
     ) -> tuple[Any, dict[int, Any]]:
-        """Scores of rows, (b, k), and their coordinates in the factored classes.
+        """Return scores of samples, (b, k), and coordinates in the factored classes.
 
-        With ``label_code``, nats are added for each class. If ``sharp``, scores of
-        memberships below rounding may be too large, but so that they stay below it.
+        ``label_code`` contains nats to add for each class. If ``sharp``, the scores of
+        memberships below the rounding errors may be inaccurate, but these memberships
+        remain below the rounding errors.
         """
         xp, code = namespace(Z), 0.0 * self.n
         if label_code is not None:
@@ -111,7 +114,7 @@ class Scores:
         return scores, along
 
     def _of_forms(self, forms: Any, code: Any) -> Any:
-        """Scores (b, k) from forms (F, k, b)."""
+        """Return scores (b, k) from forms (F, k, b)."""
         xp, d, n = namespace(forms), self.blocks.dim, self.n[:, None]
         forms = at_least(widen(forms), 0.0)
         if self.extra:
@@ -123,10 +126,11 @@ class Scores:
         return self.rule.scores(measured.T, self.n, self.total, self.factor) + code
 
     def _finish(self, forms: Any, Z: Any, code: Any) -> None:
-        """Finish forms of which there are only sums over the first coordinates.
+        """Complete forms that have only been summed over the first coordinates.
 
-        These bound the forms from below, and the scores from above. Those of the class
-        that seems best are finished, and those that it does not leave far behind.
+        These sums are lower bounds of the forms, so they lead to upper bounds of the
+        scores. The form of the class with the highest bound is completed first, then
+        those of all classes that may have a membership above the rounding errors.
         """
         scores, start, dense = self._of_forms(forms, code), 0, []
         for part in self.parts:
@@ -170,13 +174,13 @@ class Factored:
         return int(self.basis.shape[2])
 
     def volumes(self) -> Any:
-        """Log-determinants (2, m) of the groups, and of those of one more row."""
+        """Return log-determinants (2, m) at the scales ``c`` and ``c'``."""
         xp = namespace(self.shares)
         logs = [xp.sum(xp.log1p(scaled), axis=2) for scaled in self.scaled]
         return xp.stack([self.blocks.total(part) for part in logs])
 
     def forms(self, Z: Any, sharp: bool) -> tuple[Any, Any]:
-        """Forms (F, m, b), and the coordinates of rows."""
+        """Return forms (F, m, b), and the coordinates of samples."""
         xp, (F, _, b) = namespace(Z), Z.shape
         along = coordinates(self.basis, Z)
         inside = squares(along)
@@ -187,14 +191,14 @@ class Factored:
         return at_least(rest, 0.0) + inside, along
 
     def split(self, along: Any) -> list[Any]:
-        """Coordinates of each group."""
+        """Return the coordinates of each group."""
         rank = self.basis.shape[2] // len(self.groups)
         starts = range(0, self.basis.shape[2], rank)
         return [along[:, start : start + rank, :] for start in starts]
 
 
 class Dense:
-    """Groups by matrices, all packed or all whole."""
+    """Groups represented by matrices, which are either all packed or all full."""
 
     def __init__(
         self, groups: list[Any], index: list[int], epsilon: float, extra: bool
@@ -213,7 +217,7 @@ class Dense:
     width = 0
 
     def volumes(self) -> Any:
-        """Log-determinants (2, m) of the groups, and of those of one more row."""
+        """Return log-determinants (2, m) at the scales ``c`` and ``c'``."""
         counts = self.groups[0].blocks.counts
         pairs = [(group.log_det, group.scoring[0]) for group in self.groups]
         return (
@@ -221,7 +225,7 @@ class Dense:
         )
 
     def forms(self, Z: Any, sharp: bool) -> tuple[Any, None]:
-        """Forms (F, m, b); if ``sharp`` and bounded, in the first coordinates."""
+        """Return forms (F, m, b), of the first coordinates if ``sharp`` and bounded."""
         if self.packed:
             return packed_forms(self.matrices, Z), None
         if sharp and self.bounded:
@@ -233,7 +237,7 @@ class Dense:
         return namespace(Z).stack(forms, axis=1), None
 
     def finish(self, forms: Any, j: int, i: int, Z: Any, index: Any) -> None:
-        """Add the rest of the forms of some rows in group ``i``, column ``j``."""
+        """Complete the forms of some samples in group ``i``, which is column ``j``."""
         if len(index):
             first = int(FIRST_SHARE * Z.shape[1])
             rest = adjoint(self.matrices[i][:, :, first:]) @ Z[:, :, index]

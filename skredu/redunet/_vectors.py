@@ -15,8 +15,8 @@ from skredu.coding._linalg import LEAST_STILL, split, spread_columns
 from skredu.coding._rows import Rows
 from skredu.coding._sphere import on_sphere, root_mean_square
 
-# From this number of features on they are ordered: the first of them tell most rows
-# apart, see `skredu.redunet._scores`.
+# With at least this number of features, they are sorted by their energy, so that the
+# first of them distinguish most samples; see `skredu.redunet._scores`.
 LEAST_ORDERED = 128
 
 
@@ -70,7 +70,7 @@ class Vectors:
         energy = xp.sum(Z * Z, axis=0)
         used, unused = split(energy > 0)
         few = unused.shape[0] < LEAST_STILL * d
-        ordered = 2 * max(rows.sizes) > d >= LEAST_ORDERED  # classes have matrices
+        ordered = 2 * max(rows.sizes) > d >= LEAST_ORDERED  # classes are dense
         if 0 < used.shape[0] <= n and (ordered or not few):
             order = xp.argsort(-xp.take(energy, used))
             self.used, self.unused = xp.take(used, order), unused

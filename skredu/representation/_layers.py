@@ -33,18 +33,18 @@ class Search:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Layer:
-    """A layer, with what is known of its making.
+    """A layer, and how it was found.
 
     Parameters
     ----------
     components : ndarray of shape (m, d)
     intercept : ndarray of shape (m,)
     start, Z : ndarrays of shape (n, m)
-        Features of the training rows by the map that it started from, and by its own.
+        Features of the training samples at the starting point, and of the layer.
     n_iter : int
-        Iterations.
+        Number of iterations.
     enough : bool
-        Whether these were enough.
+        Whether the iterations were sufficient.
     """
 
     components: Any
