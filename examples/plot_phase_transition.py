@@ -43,7 +43,7 @@ path = model.epsilon_path(X, ratios * noise)
 # The number of bits cannot be used to choose the distortion, because it decreases as
 # :math:`\epsilon` grows and details are discarded. So "auto" evaluates the groups of
 # each distortion by a description that does not depend on :math:`\epsilon`: Gaussians
-# that pay for the directions in which they are wide.
+# with a cost for each direction in which they are wide.
 
 auto = CompressionClustering(assume_centered=True).fit(X)
 auto_ari = adjusted_rand_score(y, auto.labels_)

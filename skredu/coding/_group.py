@@ -161,7 +161,7 @@ class Coded(ABC):
         return widen(self.mean @ Z[0, ...]), squared_norms(Z)[0, :]
 
     def _centred(self, Z: Any) -> tuple[Any, Any]:
-        """Return varying coordinates relative to the mean, and the others' part of m.
+        """Return varying coordinates minus the mean, and the part of the others in m.
 
         Coordinates are relative to the mean of this group and not to a common origin,
         so the precision does not suffer if a group is far from the others.
