@@ -124,13 +124,17 @@ def check_id(value):
 CONTRADICTORY_IF_PAIRWISE = "check_decision_proba_consistency"
 
 
+def marks_of(estimator):
+    """Further settings of a class are slow."""
+    first = next(e for e in ESTIMATORS if type(e) is type(estimator))
+    return [] if estimator is first else [pytest.mark.slow]
+
+
 def checks():
     """All checks that scikit-learn has for each of the estimators."""
-    seen = set()
     for estimator in ESTIMATORS:
         left_out = [CONTRADICTORY_IF_PAIRWISE] if is_pairwise(estimator) else []
-        marks = [pytest.mark.slow] if type(estimator) in seen else []
-        seen.add(type(estimator))
+        marks = marks_of(estimator)
         for instance, check in estimator_checks_generator(estimator):
             if check_name(check) not in left_out:
                 yield pytest.param(instance, check, marks=marks)
@@ -230,7 +234,9 @@ OF_TRANSFORMERS = [
 
 
 @pytest.mark.filterwarnings("ignore:.* has no layer:UserWarning")
-@pytest.mark.parametrize("estimator", ESTIMATORS, ids=check_id)
+@pytest.mark.parametrize(
+    "estimator", [pytest.param(e, marks=marks_of(e)) for e in ESTIMATORS], ids=check_id
+)
 def test_checks_that_are_not_run_for_other_packages(estimator):
     transforms = hasattr(estimator, "transform")
     for check in OTHERS + OF_TRANSFORMERS * transforms:
