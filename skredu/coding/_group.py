@@ -310,10 +310,12 @@ class Group(Coded):
         shrink = 1.0 / (1.0 + c * self.eigenvalues[:, :, None])
         dtype, along = real_dtype(Z), coordinates(self.basis, Z)
         inner = self._inner(Z, w, c, part)[:, 0, :]
-        rest = self.basis @ (xp.astype(shrink, dtype, copy=False) * along)
+        # divided in double precision, in which tiny factors do not vanish
+        inner = at_least(inner, float(xp.finfo(dtype).smallest_normal))[:, None, :]
+        rest = self.basis @ (xp.astype(shrink / inner, dtype, copy=False) * along)
         if self.leverages is None or self.rests is not None:
-            rest = rest + (Z - self.basis @ along)
-        rest = rest / xp.astype(inner, dtype, copy=False)[:, None, :]
+            outside = Z - self.basis @ along
+            rest = rest + outside / xp.astype(inner, dtype, copy=False)
         return nats, xp.where(alone, xp.zeros_like(Z), Z - rest)
 
     def project(self, Z: Any, epsilon: float) -> Any:
@@ -376,13 +378,14 @@ class Group(Coded):
         n = self.n + found
         n = xp.where(n == 0.0, xp.ones_like(n), n)  # any factor, if there is no sample
         c = self.blocks.scale(n[None, :], epsilons[:, None])
-        columns = []
-        for i in range(n.shape[0]):
-            scaled = c[:, :, i][:, :, None] * self.eigenvalues[:, None, :]
-            columns.append(self.blocks.total(xp.sum(xp.log1p(scaled), axis=2)))
-        volumes = xp.stack(columns, axis=1)
-        if places is None:
-            return c, volumes
+        if n.shape[0] == 1:
+            logs = xp.sum(xp.log1p(c * self.eigenvalues[:, None, :]), axis=2)
+            return c, self.blocks.total(logs)[:, None]
+        rows = []
+        for i in range(c.shape[1]):  # one distortion at a time: weights may all differ
+            scaled = c[:, i, :][:, :, None] * self.eigenvalues[:, None, :]
+            rows.append(self.blocks.total(xp.sum(xp.log1p(scaled), axis=2)))
+        volumes = xp.stack(rows, axis=0)
         return xp.take(c, places, axis=2), xp.take(volumes, places, axis=1)
 
     def _forms(self, Z: Any, c: Any) -> Any:
