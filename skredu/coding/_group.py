@@ -34,6 +34,7 @@ from skredu.coding._blocks import Blocks
 from skredu.coding._linalg import (
     adjoint,
     coordinates,
+    one_block,
     real_dtype,
     squared_norms,
     squares,
@@ -313,7 +314,8 @@ class Group(Coded):
         # divided in double precision, in which tiny factors do not vanish
         inner = at_least(inner, float(xp.finfo(dtype).smallest_normal))[:, None, :]
         rest = self.basis @ (xp.astype(shrink / inner, dtype, copy=False) * along)
-        if self.leverages is None or self.rests is not None:
+        spans = one_block(Z) and self.basis.shape[2] == Z.shape[1]
+        if not spans and (self.leverages is None or self.rests is not None):
             outside = Z - self.basis @ along
             rest = rest + outside / xp.astype(inner, dtype, copy=False)
         return nats, xp.where(alone, xp.zeros_like(Z), Z - rest)
