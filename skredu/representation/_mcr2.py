@@ -18,15 +18,16 @@ from skredu._progress import Progress, watched
 from skredu.coding._linalg import BLOCK
 from skredu.coding._rows import Rows
 from skredu.coding._sphere import MODERATE
-from skredu.representation._layers import (
+from skredu.representation._maps import (
     ACTIVATIONS,
-    Layer,
-    Search,
-    build,
+    Coordinates,
+    ascend,
+    count_components,
+    features,
+    starting_map,
     through,
 )
 from skredu.representation._objective import Reduction
-from skredu.representation._start import Start, count_components
 
 Layers = list[dict[str, Any]]
 
@@ -328,55 +329,76 @@ class MCR2Transformer(
         X, y, weights = check_training(self, X, y, sample_weight, reset=reset)
         return Rows.of(X, y, check_range(weights))
 
-    def _search(self, rows: Rows) -> Search:
-        """Return the options of the search for maps."""
+    def _reduction(self, rows: Rows, before: Layers) -> Reduction:
+        """Return the objective, with the number of components that is valid."""
         d, more, k = self.n_features_in_, bool(self.fit_intercept), len(rows.classes)
         m = count_components(self.n_components, self.init, d, d + more, k)
+        if before and len(before[0]["intercept"]) != m:
+            raise ValueError(
+                f"n_components={m} must be {len(before[0]['intercept'])} as in "
+                "the previous call when warm_start=True."
+            )
         weights = np.ones(len(rows.X)) if rows.weights is None else rows.weights
-        reduction = Reduction(
-            rows.slices, weights.astype(np.float64), m, float(self.epsilon)
-        )
-        scaling = float(self.intercept_scaling) if self.fit_intercept else None
-        return Search(reduction, scaling, self.max_iter, float(self.tol))
+        weights = weights.astype(np.float64)
+        return Reduction(rows.slices, weights, m, float(self.epsilon))
 
     def _grow(self, rows: Rows, before: Layers, progress: Progress) -> None:
         """Add layers, each of which is a task of callbacks."""
-        search = self._search(rows)
-        m = search.reduction.n_features
-        start = Start(self.init, m, rows.slices, self.random_state, before)
-        Z = rows.X
+        reduction, Z = self._reduction(rows, before), rows.X
+        scaling = float(self.intercept_scaling) if self.fit_intercept else None
         for i in range(self.n_layers):
             with progress.task("layer", self.max_iter, fitted=self._fitted) as task:
-                layer = build(Z, search, start.of_layer(i), task)
-                kept = self._append(layer, rows, search.reduction)
+                place = Coordinates.of(Z, reduction.weights, scaling)
+                start = self._start(i, place, rows, reduction.n_features, before)
+                W, n_iter, enough = ascend(
+                    start,
+                    place.rows,
+                    reduction,
+                    max_iter=self.max_iter,
+                    tol=float(self.tol),
+                    progress=task,
+                )
+                Z = features(place.rows, W, reduction.n_features)
+                found = place.leave(place.scaled(W), reduction.n_features)
+                maps = [part.astype(rows.X.dtype) for part in found]
+                first = features(place.rows, start, reduction.n_features)
+                kept = self._append(maps, reduction.rates(Z), reduction.rates(first))
+            if kept:
+                self.n_iter_ += n_iter
+            if kept and not enough:
+                warn(
+                    f"Layer {len(self.layers_)} has not converged in max_iter="
+                    f"{self.max_iter} iterations.",
+                    ConvergenceWarning,
+                )
             if progress.stopped or not kept:
                 break
-            Z = ACTIVATIONS[self.activation](layer.Z)
+            Z = ACTIVATIONS[self.activation](Z)
 
-    def _append(self, layer: Layer, rows: Rows, reduction: Reduction) -> bool:
-        """Keep a layer if it increased the rate reduction; return whether it did."""
-        rates = reduction.rates(layer.Z)
+    def _start(
+        self, i: int, place: Coordinates, rows: Rows, m: int, before: Layers
+    ) -> Any:
+        """Return the map from which the search for a layer starts."""
+        if i < len(before):
+            return place.enter(**before[i])
+        if i > 0:  # the identity map
+            return place.enter(np.eye(m), np.zeros(m))
+        return starting_map(place, self.init, m, rows.slices, self.random_state)
+
+    def _append(
+        self, maps: list[Any], rates: dict[str, float], first: dict[str, float]
+    ) -> bool:
+        """Keep a layer if it increased the rate reduction; return whether it did.
+
+        ``rates`` are those of its features, and ``first`` those of its start.
+        """
         if not self.layers_:
-            first = reduction.rates(layer.start)
             self.rates_ = {name: np.array([first[name]]) for name in RATES}
         elif rates["delta_R"] <= self.rate_reduction_ * (1.0 + self.tol):
             return False
-        dtype = rows.X.dtype
-        self.layers_.append(
-            {
-                "components": layer.components.astype(dtype),
-                "intercept": layer.intercept.astype(dtype),
-            }
-        )
+        self.layers_.append(dict(zip(("components", "intercept"), maps, strict=True)))
         for name in RATES:
             self.rates_[name] = np.append(self.rates_[name], rates[name])
-        self.n_iter_ += layer.n_iter
-        if not layer.enough:
-            warn(
-                f"Layer {len(self.layers_)} has not converged in max_iter="
-                f"{self.max_iter} iterations.",
-                ConvergenceWarning,
-            )
         return True
 
     def _fitted(self) -> dict[str, Any]:
