@@ -34,7 +34,7 @@ from skredu.coding._linalg import blocks_of_rows
 from skredu.coding._rows import Rows
 from skredu.coding._sphere import MODERATE
 from skredu.coding._weights import weights_to_fit
-from skredu.redunet._layer import Layer, stepped, take
+from skredu.redunet._layer import Layer, ReduNetLayer, moved_by, take
 from skredu.redunet._memberships import MEMBERSHIPS
 
 RATES = ("R", "Rc", "delta_R")
@@ -451,26 +451,11 @@ def take_step(
     for length in lengths:
         if direction is None:  # not computed yet, or overwritten by the moved features
             direction = change()
-        moved, direction = _moved(Z, direction, length)
+        moved, direction = moved_by(Z, direction, length)
         following = build(moved)
         if always or following.rates()[2] >= layer.rates()[2]:
             return length, moved, following
     return None
-
-
-def _moved(Z: Any, change: Any, step: float) -> tuple[Any, Any]:
-    """Return training features after a step, and the change (None if overwritten).
-
-    For many samples, only the features and their change are in memory; for few samples,
-    the change is kept for a smaller step.
-    """
-    F, C, n = Z.shape
-    blocks = blocks_of_rows(n, F * C)
-    if len(blocks) == 1:
-        return stepped(Z, change, step), change
-    for block in blocks:
-        change[:, :, block] = stepped(Z[:, :, block], change[:, :, block], step)
-    return change, None
 
 
 class FeatureClasses(Classes):
@@ -524,61 +509,3 @@ def decision_scores(decision: dict[str, Any], Z: Any) -> Any:
     rows = namespace(Z).permute_dims(Z, (2, 0, 1))
     classes = FeatureClasses.of_state(decision)
     return classes.scores(rows, decision["epsilon"], decision["log_priors"])
-
-
-class ReduNetLayer:
-    r"""A layer with its operators, which are computed on demand.
-
-    A sample ``z`` becomes :math:`z + \eta (Ez - \sum_j \gamma_j \pi_j(z) C_j z)`,
-    divided by its norm. Operators on vectors are matrices, and those on signals are the
-    filters of circular convolutions.
-
-    Parameters
-    ----------
-    layer : Layer
-        The layer on features.
-    step : float
-        Step size of the layer, relative to ``1 / alpha``.
-    space : Vectors or Grid
-        The space of the samples.
-
-    Attributes
-    ----------
-    eta : float
-        Step size in the units of the paper; for signals, on all of their shifts.
-    gamma : list of float
-        Share of each class.
-    expansion : array of shape (d, d) or (C, C, *signal_shape)
-        The expansion operator ``E``.
-    """
-
-    def __init__(self, layer: Layer, step: float, space: Any) -> None:
-        self._layer, self._step, self._space = layer, step, space
-
-    def __repr__(self) -> str:
-        dim, k = int(self._space.blocks.dim), len(self._layer.classes)
-        return f"{type(self).__name__}({dim} features, {k} classes)"
-
-    @property
-    def eta(self) -> float:
-        """Step size in the units of the paper; for signals, on all of their shifts."""
-        return self._step / self._layer.alpha
-
-    @property
-    def gamma(self) -> list[float]:
-        """Share of each class."""
-        return [group.n / self._layer.whole.n for group in self._layer.classes]
-
-    @property
-    def expansion(self) -> Any:
-        """The expansion operator ``E``."""
-        return self._operator(self._layer.whole)
-
-    def compression(self, j: int) -> Any:
-        """Return the compression operator ``C_j`` of the class with index j."""
-        return self._operator(self._layer.classes[j])
-
-    def _operator(self, group: Any) -> Any:
-        epsilon = self._layer.epsilon
-        alpha = group.blocks.dim / epsilon**2 / group.n
-        return self._space.show(group.matrix(epsilon), alpha)
