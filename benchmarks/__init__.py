@@ -1,1 +1,1 @@
-"""Speed as ratios, memory and accuracy of skredu; see README.md in this folder."""
+"""Benchmarks of speed, memory and accuracy; see README.md in this folder."""

@@ -29,7 +29,7 @@ Case = tuple[str, Callable[[], Results]]
 
 
 def fitted(model: Any, new: Any, **given: Any) -> Results:
-    """Public fitted attributes, and what the methods return for new rows."""
+    """Yield public fitted attributes, and the results of methods for new rows."""
     for name in sorted(dir(model)):
         if name.endswith("_") and not name.startswith("_") and hasattr(model, name):
             value = getattr(model, name)
@@ -57,7 +57,7 @@ def fitted(model: Any, new: Any, **given: Any) -> Results:
 
 
 def fits(model: Any, X: Any, y: Any, new: Any, **given: Any) -> Callable[[], Results]:
-    """A case: a model that is fitted, and what it returns then."""
+    """Return a case: a model that is fitted, and its results."""
     return lambda: fitted(model.fit(X, y, **given), new)
 
 
@@ -88,7 +88,7 @@ MICL: dict[str, dict[str, Any]] = {
 
 
 def micl(inputs: Inputs) -> Iterator[Case]:
-    """MICL: linear, kernel and local, from all rows or a stream."""
+    """Yield cases of linear, kernel and local MICL, from all rows or a stream."""
     from skredu import MICLClassifier
 
     for rows in ("wine", "iris", "digits", "wide", "hard", "sphere"):
@@ -149,7 +149,7 @@ def _stream(
 
 
 def subspaces(inputs: Inputs) -> Iterator[Case]:
-    """Nearest subspaces."""
+    """Yield cases of nearest subspaces."""
     from skredu import NearestSubspaceClassifier
 
     settings = (
@@ -195,7 +195,7 @@ INTERCEPTS = {
 
 
 def redunet(inputs: Inputs) -> Iterator[Case]:
-    """ReduNet, transformer and classifier."""
+    """Yield cases of ReduNet, transformer and classifier."""
     from skredu import ReduNetClassifier, ReduNetTransformer
 
     for rows in ("wine", "iris", "digits", "wide", "hard", "sphere"):
@@ -218,7 +218,7 @@ GRIDS: dict[str, dict[str, Any]] = {
 
 
 def invariant(inputs: Inputs) -> Iterator[Case]:
-    """Invariant ReduNet, transformer and classifier, from all rows or a stream."""
+    """Yield cases of invariant ReduNets, from all rows or a stream."""
     from skredu import InvariantReduNetClassifier, InvariantReduNetTransformer
 
     both = (InvariantReduNetTransformer, InvariantReduNetClassifier)
@@ -291,7 +291,7 @@ CLUSTERING: dict[str, dict[str, Any]] = {
 
 
 def clustering(inputs: Inputs) -> Iterator[Case]:
-    """Clustering by compression: trees, labels, bits, paths."""
+    """Yield cases of clustering: trees, labels, bits and paths."""
     from skredu import CompressionClustering
 
     for rows in ("subspaces", "iris", "wine", "hard"):
@@ -346,7 +346,7 @@ def _path(X: Any) -> Callable[[], Results]:
 
 
 def mcr2(inputs: Inputs) -> Iterator[Case]:
-    """MCR2 features by gradient ascent."""
+    """Yield cases of MCR2 features."""
     from skredu import MCR2Transformer
 
     settings: dict[str, dict[str, Any]] = {
@@ -377,7 +377,7 @@ def mcr2(inputs: Inputs) -> Iterator[Case]:
 
 
 def lifting(inputs: Inputs) -> Iterator[Case]:
-    """Convolutions and polar coordinates."""
+    """Yield cases of convolutions and polar coordinates."""
     from skredu import ConvolutionalLifting, PolarTransformer
 
     settings: dict[str, dict[str, Any]] = {
@@ -400,7 +400,7 @@ def lifting(inputs: Inputs) -> Iterator[Case]:
 
 
 def functions(inputs: Inputs) -> Iterator[Case]:
-    """Rates and metrics."""
+    """Yield cases of rates and metrics."""
     for rows in ("wine", "iris", "digits", "wide", "hard", "sphere"):
         X, y, _ = inputs.named(rows)
         Z = X / np.linalg.norm(X, axis=1, keepdims=True)

@@ -10,7 +10,7 @@ import numpy as np
 
 MAX_ROWS = 1200  # of a table
 MIN_CLASS_ROWS = 5
-# Columns that name a row and tell nothing about the next one.
+# Columns that identify rows and contain no information about other rows.
 IDENTIFIERS = {"titanic": ["PassengerId", "Name", "Ticket", "Cabin"]}
 
 
@@ -26,7 +26,7 @@ class Split(NamedTuple):
 def mnist(
     data: Path | None, dtype: str = "float64", train: int = 60_000, test: int = 10_000
 ) -> Split:
-    """Leading rows of MNIST in [0, 1], 784 pixels; generated ones without data."""
+    """Return the first rows of MNIST, pixels in [0, 1]; generated rows without data."""
     if data is None:
         return _like_mnist(dtype, train, test)
     with np.load(data / "mnist.npz", allow_pickle=False) as file:
@@ -38,7 +38,7 @@ def mnist(
 
 
 def _like_mnist(dtype: str, train: int, test: int) -> Split:
-    """Ten classes in [0, 1]^784, most of their energy in 50 directions each."""
+    """Generate ten classes in [0, 1]^784, each with most energy in 50 directions."""
     rng = np.random.default_rng(0)
     bases = rng.standard_normal((10, 50, 784), dtype=np.float32) / 40
     means = rng.uniform(0, 0.5, (10, 784)).astype(np.float32)
@@ -57,13 +57,13 @@ def _like_mnist(dtype: str, train: int, test: int) -> Split:
 
 
 def microarrays(data: Path) -> list[str]:
-    """Names of the gene expression sets."""
+    """Return the names of the gene expression data sets."""
     with np.load(data / "microarray.npz", allow_pickle=False) as file:
         return file["names"].tolist()
 
 
 def microarray(data: Path, name: str) -> tuple[Any, Any]:
-    """Rows and labels of one gene expression set, small classes dropped."""
+    """Return rows and labels of a gene expression data set without small classes."""
     with np.load(data / "microarray.npz", allow_pickle=False) as file:
         X, y = file[f"{name}/X"], file[f"{name}/y"]
     keep = large_classes(y)
@@ -71,13 +71,13 @@ def microarray(data: Path, name: str) -> tuple[Any, Any]:
 
 
 def ucr_sets(data: Path) -> list[str]:
-    """Names of the time series sets."""
+    """Return the names of the time series data sets."""
     with np.load(data / "ucr_time_series.npz", allow_pickle=False) as file:
         return file["names"].tolist()
 
 
 def ucr(data: Path, name: str) -> Split:
-    """Training and test part of one time series set, as published.
+    """Return the published training and test part of a time series data set.
 
     The file has ``names``, and for each ``<name>/X_train``, ``<name>/y_train``,
     ``<name>/X_test`` and ``<name>/y_test``.
@@ -90,7 +90,7 @@ def ucr(data: Path, name: str) -> Split:
 
 
 class Sequence(NamedTuple):
-    """Tracked points of one video: paths as rows, and the motion of each."""
+    """Tracked points of one video: their paths as rows, and their motions."""
 
     name: str
     category: str
@@ -100,12 +100,12 @@ class Sequence(NamedTuple):
 
     @property
     def video(self) -> str:
-        """Name of the video: two of its motions make a sequence of their own."""
+        """Name of the video; two of its motions also form a sequence of their own."""
         return re.sub(r"_g\d\d$", "", self.name)
 
 
 def hopkins155(data: Path) -> list[Sequence]:
-    """Sequences of the Hopkins 155, rows ``x1, y1, x2, y2, ...`` of image coordinates.
+    """Return the sequences of Hopkins 155, with rows ``x1, y1, x2, y2, ...``.
 
     The file has ``names``, ``category`` and ``n_motions``, and for each name
     ``x/<name>`` of shape (2, points, frames) and ``s/<name>``, the motions.
@@ -122,17 +122,17 @@ def hopkins155(data: Path) -> list[Sequence]:
 
 
 def _paths(x: Any) -> Any:
-    """Rows of all coordinates of a point from an array (2, points, frames)."""
+    """Return one row of coordinates per point from an array (2, points, frames)."""
     return x.transpose(1, 2, 0).reshape(x.shape[1], -1).astype(np.float64)
 
 
 def yale_faces(data: Path) -> tuple[Any, Any]:
-    """Cropped Extended Yale B: rows of pixels in [0, 1], and subjects from 0."""
+    """Return cropped Extended Yale B: rows of pixels in [0, 1], subjects from 0."""
     return _images(data / "extended_yale_b.npz", 255.0)
 
 
 def coil20(data: Path) -> tuple[Any, Any]:
-    """COIL-20: rows of pixels in [0, 1], and objects from 0."""
+    """Return COIL-20: rows of pixels in [0, 1], and objects from 0."""
     return _images(data / "coil20.npz", 4080.0)
 
 
@@ -143,16 +143,16 @@ def _images(path: Path, top: float) -> tuple[Any, Any]:
 
 
 def tables(folder: Path) -> list[str]:
-    """Names of the CSV files in a folder."""
+    """Return the names of the CSV files in a folder."""
     return sorted(path.stem for path in folder.glob("*.csv"))
 
 
 def table(folder: Path, name: str, max_rows: int | None = MAX_ROWS) -> tuple[Any, Any]:
-    """Frame of features and labels from a CSV file whose last column is the target.
+    """Return features (a frame) and labels from a CSV file with the target last.
 
     Empty cells are missing: NaN in numeric columns, a category in columns of strings.
-    Identifiers are left out. Of a longer file ``max_rows`` random rows are kept, in
-    their order, and then the classes with at least five of them.
+    Identifiers are left out. At most ``max_rows`` random rows are kept, in their order,
+    and then the classes with at least five of them.
     """
     import pandas as pd
 
@@ -168,13 +168,13 @@ def table(folder: Path, name: str, max_rows: int | None = MAX_ROWS) -> tuple[Any
 
 
 def string_columns(frame: Any) -> list[str]:
-    """Columns of a frame that do not hold numbers."""
+    """Return the columns of a frame that do not contain numbers."""
     from pandas.api.types import is_numeric_dtype
 
     return [name for name in frame.columns if not is_numeric_dtype(frame[name])]
 
 
 def large_classes(y: Any) -> Any:
-    """Mask of the rows whose class has at least five."""
+    """Return a mask of the rows whose class has at least five rows."""
     _, codes, counts = np.unique(y, return_inverse=True, return_counts=True)
     return counts[codes] >= MIN_CLASS_ROWS

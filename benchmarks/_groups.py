@@ -1,4 +1,4 @@
-"""Rows with known groups, and the methods that look for them without knowing them."""
+"""Generated rows with known groups, and clustering methods to compare."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from sklearn.preprocessing import PowerTransformer, StandardScaler
 from skredu import CompressionClustering
 from skredu.datasets import make_subspaces
 
-# Numbers of groups that mixtures and silhouettes are tried with.
+# Numbers of groups that are tried for mixtures and silhouettes.
 NUMBERS = range(1, 13)
-# Rows times features squared beyond which mixtures take minutes, and are left out.
+# Mixtures are left out if rows times squared features exceed this (they take minutes).
 MAX_MIXTURE = 2 * 10**7
 
 Problem = tuple[Any, Any]
 
 
 def blobs(n: int, d: int, k: int, distance: float, seed: int = 0) -> Problem:
-    """Round blobs of variance one, ``distance`` apart in root mean square."""
+    """Generate round blobs of variance one with the given rms ``distance``."""
     rng = np.random.default_rng(seed)
     centres = rng.normal(size=(k, d)) * distance / (2.0 * d) ** 0.5
     y = np.arange(n) % k
@@ -35,7 +35,7 @@ def blobs(n: int, d: int, k: int, distance: float, seed: int = 0) -> Problem:
 
 
 def embeddings(n: int, d: int, k: int, seed: int = 0) -> Problem:
-    """Rows on the sphere around uneven topics, with a spectrum that decays."""
+    """Generate rows on the sphere around topics of different sizes."""
     rng = np.random.default_rng(seed)
     basis = np.linalg.qr(rng.normal(size=(d, d)))[0]
     spectrum = (1.0 + np.arange(d)) ** -0.7
@@ -48,7 +48,7 @@ def embeddings(n: int, d: int, k: int, seed: int = 0) -> Problem:
 
 
 def customers(n: int, seed: int = 0) -> Problem:
-    """Skewed columns of a shop in five segments; in 1 % of the rows one value is off.
+    """Generate skewed columns of customers in five segments; 1 % of rows have an error.
 
     These rows are labelled -1.
     """
@@ -83,7 +83,7 @@ def _transformed(problem: Callable[[], Problem]) -> Problem:
 
 
 def _outliers(problem: Callable[[], Problem], share: float = 0.01) -> Problem:
-    """Rows of a problem, and a few that lie anywhere in a box of eight spreads."""
+    """Return the rows of a problem and a few outliers in a box of eight spreads."""
     X, y = problem()
     rng, n = np.random.default_rng(0), round(share * len(X))
     far = X.mean(axis=0) + 8.0 * X.std(axis=0) * rng.uniform(-1, 1, (n, X.shape[1]))
@@ -110,7 +110,7 @@ def _subspaces(n_outliers: int) -> Problem:
 
 
 def problems(largest: int) -> dict[str, Callable[[], Problem]]:
-    """Every kind of rows, those of up to ``largest`` rows."""
+    """Return all problems with at most ``largest`` rows."""
     flowers, wine = partial(_table, load_iris), partial(_table, load_wine)
     found: dict[str, Callable[[], Problem]] = {
         "blobs, d = 2": partial(blobs, 500, 2, 5, 12.0),
@@ -148,7 +148,7 @@ def _rows_of(name: str) -> int:
 
 
 def _mixture(X: Any, _: int) -> Any:
-    """Gaussian mixture with the covariances and the number of groups of least BIC."""
+    """Fit a Gaussian mixture with covariances and number of groups of least BIC."""
     if X.size * X.shape[1] > MAX_MIXTURE:
         return None
     kinds = ("full", "tied", "diag", "spherical")
@@ -161,7 +161,7 @@ def _mixture(X: Any, _: int) -> Any:
 
 
 def _silhouette(X: Any, _: int) -> Any:
-    """K-means with the number of groups of the greatest silhouette."""
+    """Fit k-means with the number of groups that has the greatest silhouette."""
     found = [KMeans(k, n_init=3, random_state=0).fit_predict(X) for k in NUMBERS[1:]]
     options = {"sample_size": min(len(X), 2000), "random_state": 0}
     return max(found, key=lambda labels: silhouette_score(X, labels, **options))
@@ -186,7 +186,7 @@ METHODS: dict[str, Callable[[Any, int], Any]] = {
 
 
 def labels_of(name: str, X: Any, k: int) -> Any:
-    """Labels that a method finds, or None where it is left out."""
+    """Return the labels that a method finds, or None if it is left out."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return METHODS[name](X, k)

@@ -1,4 +1,4 @@
-"""What all benchmarks share: options, machine, ratios of times, memory, tables."""
+"""Shared parts of the benchmarks: options, machine, times, memory and tables."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MEMORY_NOTE = (
 
 
 class Report:
-    """Prints what it is told at once, and can write the same to a Markdown file.
+    """Report that is printed immediately and can also be written to a Markdown file.
 
     Parameters
     ----------
@@ -55,10 +55,10 @@ class Report:
         self.say(markdown_table(header, rows))
 
     def save(self, path: Path | None) -> None:
-        """Write everything so far, if there is a path.
+        """Write everything so far to a file, if there is a path.
 
         A file with the lines ``<!-- begin: name -->`` and ``<!-- end: name -->`` keeps
-        everything but what is between them; any other file is overwritten.
+        everything except for what is between them; any other file is overwritten.
         """
         if path is None:
             return
@@ -73,12 +73,12 @@ class Report:
 
 
 def progress(text: str) -> None:
-    """Say what is under way, beside the report."""
+    """Print what is being done; this is not part of the report."""
     print(f"[{dt.datetime.now():%H:%M:%S}] {text}", file=sys.stderr, flush=True)
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Aligned Markdown table, the first column to the left and others to the right."""
+    """Return a Markdown table with the first column aligned left and others right."""
     cells = [list(header), *([str(cell) for cell in row] for row in rows)]
     widths = [max(3, *map(len, column)) for column in zip(*cells, strict=True)]
     rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
@@ -92,7 +92,7 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> s
 
 
 class Benchmark(argparse.ArgumentParser):
-    """Options of a benchmark, and the functions that fill its report.
+    """Options of a benchmark, and the functions that write its report.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ class Benchmark(argparse.ArgumentParser):
             self.add_argument("--parts", nargs="+", choices=parts, help="of the report")
 
     def run(self, arguments: Sequence[str] | None) -> None:
-        """Run the parts that are asked for, into one report."""
+        """Run the requested parts and write one report."""
         args = self.parse_args(arguments)
         limit_threads(args.threads)
         report = Report(self._name, self._title)
@@ -147,7 +147,7 @@ class Benchmark(argparse.ArgumentParser):
 
 
 def limit_threads(threads: int | None) -> None:
-    """Give BLAS and OpenMP that many threads, here and in child processes."""
+    """Set the number of threads of BLAS and OpenMP, here and in child processes."""
     if threads is not None:
         for library in ("OMP", "OPENBLAS", "MKL", "BLIS", "VECLIB_MAXIMUM"):
             os.environ[f"{library}_NUM_THREADS"] = str(threads)
@@ -155,7 +155,7 @@ def limit_threads(threads: int | None) -> None:
 
 
 def machine() -> str:
-    """Date, versions and size of the machine, one line each."""
+    """Return the date, versions and the size of the machine, one line each."""
     names = ("skredu", "numpy", "scipy", "scikit-learn")
     versions = ", ".join(f"{name} {_version(name)}" for name in names)
     threads = {pool["num_threads"] for pool in threadpool_info()} or {1}
@@ -205,10 +205,10 @@ def _memory() -> str:
 def median_times(
     tasks: Mapping[str, Callable[[], object]], runs: int
 ) -> dict[str, float]:
-    """Median seconds of each task, the tasks taking turns so that load hits all.
+    """Return the median seconds of each task; tasks alternate to share the load.
 
     Short tasks are repeated within a run until 20 ms have passed. If there is more than
-    one run, a first one is thrown away: it pays for imports and threads that start.
+    one run, the first one is discarded, because it includes imports and thread starts.
     """
     times: dict[str, list[float]] = {name: [] for name in tasks}
     repeats = {name: _repeats(task) for name, task in tasks.items()} if runs > 1 else {}
@@ -221,7 +221,7 @@ def median_times(
 
 
 def seconds_of(task: Callable[[], object], repeats: int = 1) -> float:
-    """Mean seconds of some calls."""
+    """Return the mean seconds of some calls."""
     gc.collect()
     start = time.perf_counter()
     for _ in range(repeats):
@@ -230,7 +230,7 @@ def seconds_of(task: Callable[[], object], repeats: int = 1) -> float:
 
 
 def _repeats(task: Callable[[], object]) -> int:
-    """How many calls take 20 ms; also the warm-up."""
+    """Return how many calls take 20 ms; this is also the warm-up."""
     seconds = seconds_of(task)
     return 1 if seconds > 0.02 else min(1000, int(0.02 / seconds) + 1)
 
@@ -240,22 +240,22 @@ def _repeats(task: Callable[[], object]) -> int:
 
 @dataclass
 class Peak:
-    """Bytes above what was there before: NumPy arrays, and the whole process."""
+    """Additional bytes of NumPy arrays and of the whole process."""
 
     arrays: int
     process: int | None
 
     def cells(self) -> list[str]:
-        """Both in MiB."""
+        """Return both numbers in MiB."""
         process = "unknown" if self.process is None else f"{self.process / MIB:.0f}"
         return [f"{self.arrays / MIB:.1f}", process]
 
 
 def peak_memory(prepare: Callable[..., Callable[[], object]], *args: Any) -> Peak:
-    """Peak memory of the work that ``prepare(*args)`` returns, in a child process.
+    """Measure the peak memory of the function that ``prepare(*args)`` returns.
 
-    ``prepare`` has to be a function of a module; it loads the data, and what it
-    allocates does not count.
+    This is done in a child process. ``prepare`` has to be a function of a module; it
+    loads the data, and its own allocations do not count.
     """
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as child:
@@ -276,12 +276,12 @@ def _peak(prepare: Callable[..., Callable[[], object]], args: tuple[Any, ...]) -
 
 
 def peak_size() -> int | None:
-    """Most bytes that this process has had so far; None where that is unknown."""
+    """Return the peak size of this process in bytes; None if it is unknown."""
     return _status("VmHWM")
 
 
 def _forget_peak() -> None:
-    """Let the peak resident size start anew; Linux only, and there not everywhere."""
+    """Reset the peak resident size; this only works on some Linux systems."""
     try:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     except OSError:
@@ -289,9 +289,9 @@ def _forget_peak() -> None:
 
 
 def _status(field: str) -> int | None:
-    """Bytes of a field of /proc/self/status; None without one.
+    """Return a field of /proc/self/status in bytes; None if there is none.
 
-    Unlike ``resource.ru_maxrss`` these do not inherit the parent's peak.
+    Unlike ``resource.ru_maxrss``, it does not inherit the peak of the parent.
     """
     status = Path("/proc/self/status")
     if not status.exists():

@@ -1,4 +1,4 @@
-"""Small inputs of every kind for `benchmarks.record`."""
+"""Small inputs of many kinds for `benchmarks.record`."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class Inputs:
         self.make = importlib.import_module("skredu.datasets")
 
     def split(self, X: Any, y: Any, n: int) -> Data:
-        """The first rows to fit, the others as new ones."""
+        """Return the first rows to fit, and the others as new ones."""
         X = np.asarray(X, dtype=self._dtype)
         return X[:n], np.asarray(y)[:n], X[n:]
 
     def bundled(self, name: str, n: int, most: int) -> Data:
-        """Rows of scikit-learn in random order, standardised unless they are pixels."""
+        """Return data of scikit-learn in random order, standardised unless pixels."""
         from sklearn import datasets
 
         X, y = getattr(datasets, f"load_{name}")(return_X_y=True)
@@ -32,7 +32,7 @@ class Inputs:
         return self.split(X[order], y[order], n)
 
     def named(self, name: str) -> Data:
-        """Rows of one kind."""
+        """Return rows of one kind."""
         rng = np.random.default_rng(2)
         if name == "wine":
             return self.bundled(name, 120, 178)
@@ -41,7 +41,7 @@ class Inputs:
             return X, np.array(["setosa", "versicolor", "virginica"])[y], new
         if name == "digits":
             X, y, new = self.bundled(name, 350, 450)
-            # Otherwise neighbours tie.
+            # Otherwise, neighbours would tie.
             X = np.concatenate([X, new]) * rng.uniform(0.97, 1.03, (450, 64))
             return self.split(X, y, 350)
         if name == "wide":  # more features than rows
@@ -87,7 +87,7 @@ class Inputs:
         return self.split(*rows, 140)
 
     def weights(self, n: int) -> Any:
-        """Positive weights, some of them zero, some whole."""
+        """Return weights, some of which are zero and some integers."""
         weights = np.random.default_rng(3).uniform(0.2, 3, n).round(2)
         weights[::17] = 0
         weights[1::5] = 2

@@ -1,6 +1,6 @@
-"""Accuracy and losses of probabilities on twenty tables: of skredu and its peers.
+"""Accuracy and losses of probabilities on twenty tables: skredu and scikit-learn.
 
-Run ``python -m benchmarks.accuracy --data FOLDER``; the folder holds CSV files with a
+Run ``python -m benchmarks.accuracy --data FOLDER``; it contains CSV files with a
 header and the target in the last column.
 """
 
@@ -50,7 +50,7 @@ on it."""
 
 
 def classifiers() -> dict[str, BaseEstimator]:
-    """Those of skredu, everything at its default, and those of scikit-learn."""
+    """Return classifiers of skredu with default parameters, and of scikit-learn."""
     svc = {"C": [1, 10, 100], "gamma": ["scale", 0.1, 0.01, 0.001]}
     knn = {"n_neighbors": [1, 3, 5, 9, 15, 25], "weights": ["uniform", "distance"]}
     features = Nystroem(n_components=300, random_state=0)
@@ -75,14 +75,14 @@ def classifiers() -> dict[str, BaseEstimator]:
 
 
 def _qda() -> BaseEstimator:
-    """Regularised QDA, also for classes with fewer rows than features if possible."""
+    """Return regularised QDA, if possible also for classes with few rows."""
     if "solver" in inspect.signature(QDA).parameters:
         return QDA(solver="eigen", shrinkage=0.1)
     return QDA(reg_param=0.1)
 
 
 def pipeline(frame: Any, model: BaseEstimator) -> Pipeline:
-    """All that happens inside a fold."""
+    """Return a pipeline with all steps that are fitted within a fold."""
     strings = _data.string_columns(frame)
     numbers = [name for name in frame.columns if name not in strings]
     one_hot = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
@@ -96,7 +96,7 @@ MEASURES = ("accuracy", "log-loss", "Brier", "calibration")
 
 
 def measures(model: Any, X: Any, y: Any) -> dict[str, float]:
-    """Accuracy and losses of probabilities of a fitted model; NaN where it has none."""
+    """Return accuracy and losses of a fitted model; NaN without probabilities."""
     found = dict.fromkeys(MEASURES, np.nan)
     predicted = model.predict(X)
     found["accuracy"] = float(np.mean(predicted == y))
@@ -113,7 +113,7 @@ def measures(model: Any, X: Any, y: Any) -> dict[str, float]:
 
 
 def scores_of(X: Any, y: Any, model: BaseEstimator) -> list[float]:
-    """Means of all measures over the folds, NaN where a fit fails."""
+    """Return the means of all measures over the folds, NaN if a fit fails."""
     folds = StratifiedKFold(5, shuffle=True, random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FitFailedWarning)
@@ -129,13 +129,13 @@ def scores_of(X: Any, y: Any, model: BaseEstimator) -> list[float]:
 
 
 def mean_ranks(scores: Any) -> Any:
-    """Mean rank of each column, one for the largest; what is missing ranks last."""
+    """Return mean ranks of columns, 1 for the largest; missing values rank last."""
     filled = np.where(np.isnan(scores), -np.inf, np.round(scores, 10))
     return rankdata(-filled, axis=1).mean(axis=0)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Measure, and print the table."""
+    """Measure, and print the tables."""
     options = Benchmark(
         "accuracy",
         "Accuracy on tables",
@@ -177,7 +177,7 @@ def _report(
     scores: Any,
     seconds: Any,
 ) -> None:
-    """Print means first, then all tables; models are numbered to save width."""
+    """Print the means first, then all tables; models are numbered to save width."""
     accuracies, losses = scores[:, :, 0], scores[:, :, 1:]
     means, ranks = np.nanmean(accuracies, axis=0), mean_ranks(accuracies)
     report.table(

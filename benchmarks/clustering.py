@@ -1,6 +1,6 @@
-"""CompressionClustering: the groups of its defaults, time and memory, bits, many rows.
+"""CompressionClustering: default groups, time and memory, bits, and many rows.
 
-Run ``python -m benchmarks.clustering``; rows are generated or scikit-learn's.
+Run ``python -m benchmarks.clustering``; rows are generated or from scikit-learn.
 ``--figure FILE`` draws the growth with the number of rows.
 """
 
@@ -43,7 +43,7 @@ EPSILONS = (0.03, 0.1, 0.3)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the parts that are asked for."""
+    """Run the requested parts."""
     options = Benchmark("clustering", "CompressionClustering", PARTS, runs=5)
     options.add_argument("--sizes", type=int, nargs="+", help="rows against Ward")
     options.add_argument(
@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def subspaces(n: int, d: int = 10, offset: float = 1.0) -> tuple[Any, Any]:
-    """Rows on five affine subspaces, and which is whose."""
+    """Generate rows on five affine subspaces, and their labels."""
     counts = [len(part) for part in np.array_split(np.arange(n), 5)]
     return make_subspaces(
         counts,
@@ -74,7 +74,7 @@ def subspaces(n: int, d: int = 10, offset: float = 1.0) -> tuple[Any, Any]:
 
 
 def gaussians(n: int, d: int = 10) -> tuple[Any, Any]:
-    """Rows from five Gaussians with covariances that are far from round."""
+    """Generate rows from five Gaussians whose covariances are far from spherical."""
     rng = np.random.default_rng(0)
     y = np.arange(n) % 5
     X = np.empty((n, d))
@@ -107,7 +107,7 @@ def _prepare(kind: str, n: int, name: str) -> Callable[[], object]:
 
 
 def against_ward(report: Report, args: argparse.Namespace) -> None:
-    """Time and memory of greedy merging, by the number of rows."""
+    """Measure time and memory of greedy merging for several numbers of rows."""
     report.say("### Greedy merging against Ward")
     report.say(
         "`CompressionClustering(0.1, refine=False)` and "
@@ -162,7 +162,7 @@ def _growth_line(kind: str, n: int, times: dict[int, dict[str, float]]) -> list[
 
 
 def _draw(curves: dict[str, dict[int, dict[str, float]]], path: Path) -> None:
-    """Seconds against rows, both axes logarithmic."""
+    """Draw the seconds as a function of the rows, with logarithmic axes."""
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(1, len(curves), figsize=(8, 3.4), layout="constrained")
@@ -182,7 +182,7 @@ def _draw(curves: dict[str, dict[int, dict[str, float]]], path: Path) -> None:
 
 
 def bits(report: Report, args: argparse.Namespace) -> None:
-    """Bits a row of greedy merging, of the search after it, and of the truth."""
+    """Compare the bits per row of greedy merging, of the search, and of the truth."""
     report.say(
         "### Bits per sample: greedy merging, the search after it, and the true"
         " partition"
@@ -247,7 +247,7 @@ def _bits_line(kind: str, X: Any, y: Any, epsilon: float) -> list[str]:
 
 
 def many(report: Report, args: argparse.Namespace) -> None:
-    """Fit many rows with default settings, and the yardstick: k-means, then Ward."""
+    """Fit many rows with default settings, and compare with k-means before Ward."""
     report.say(f"### {args.many} samples, ten dimensions, default settings")
     report.say(
         "More samples than the limit of exact merging are first gathered in "
@@ -285,7 +285,7 @@ def _kmeans_then_ward(X: Any) -> Any:
 
 
 def near(report: Report, args: argparse.Namespace) -> None:
-    """Bits with cells first against exact merging, where both can be had."""
+    """Compare the bits with cells to exact merging if both are possible."""
     report.say(f"### Cells compared with exact merging, {args.compared} samples")
     lines = []
     for (kind, generate), d, epsilon in product(KINDS.items(), DIMENSIONS, EPSILONS):
@@ -304,7 +304,7 @@ def near(report: Report, args: argparse.Namespace) -> None:
 
 @contextlib.contextmanager
 def _exact_up_to(n: int) -> Iterator[None]:
-    """Let more rows than ``n`` join cells first, which is no parameter."""
+    """Gather more rows than ``n`` in cells; there is no parameter for this."""
     modules = [m for m in list(sys.modules.values()) if "MAX_EXACT" in vars(m)]
     if not modules:
         raise AttributeError("no module has the constant MAX_EXACT that 'near' sets")
@@ -318,7 +318,7 @@ def _exact_up_to(n: int) -> Iterator[None]:
 
 
 def defaults(report: Report, args: argparse.Namespace) -> None:
-    """Groups that are found where nothing is said, beside other methods."""
+    """Compare the groups of the default settings with those of other methods."""
     report.say("### How many groups, and which")
     report.say(
         "All parameters have their default values. ARI is computed for the "
@@ -346,7 +346,7 @@ def defaults(report: Report, args: argparse.Namespace) -> None:
 
 
 def _found(method: str, X: Any, y: Any, k: int) -> list[Any]:
-    """ARI, groups, outliers and seconds of the processor."""
+    """Return ARI, groups, outliers and processor seconds."""
     start = time.process_time()
     labels = labels_of(method, X, k)
     seconds = time.process_time() - start

@@ -1,6 +1,6 @@
-"""CompressionClustering on images: faces under many lights, objects that turn.
+"""CompressionClustering on images: faces in different light, and rotating objects.
 
-Run ``python -m benchmarks.faces --data FOLDER``; the folder holds extended_yale_b.npz
+Run ``python -m benchmarks.faces --data FOLDER``; it contains extended_yale_b.npz
 and coil20.npz. All images of a face under distant light lie near a linear subspace of
 about nine dimensions; the views of an object lie on a curve.
 """
@@ -53,7 +53,7 @@ CONTEXT = (
 
 
 def models(k: int) -> dict[str, ClusterMixin]:
-    """Our two settings, and those of scikit-learn, for k groups."""
+    """Return two settings of skredu, and methods of scikit-learn, for k groups."""
     ours = partial(
         CompressionClustering, EPSILON, assume_centered=True, connectivity=NEIGHBORS
     )
@@ -68,18 +68,18 @@ def models(k: int) -> dict[str, ClusterMixin]:
 
 
 def rows_of(X: Any, d: int, *, whitened: bool) -> Any:
-    """Unit rows along their leading singular directions, whitened or not."""
+    """Return coordinates along the leading singular directions, whitened or not."""
     U, s, _ = np.linalg.svd(unit(X), full_matrices=False)
     return unit(U[:, :d]) if whitened else U[:, :d] * s[:d]
 
 
 def unit(X: Any) -> Any:
-    """Rows of norm one."""
+    """Scale rows to norm one."""
     return X / np.linalg.norm(X, axis=1, keepdims=True)
 
 
 def sets(args: argparse.Namespace) -> Iterator[tuple[str, Any, Any]]:
-    """Names, rows of pixels and labels, each part of the faces on its own."""
+    """Yield names, rows of pixels and labels; each part of the faces is one set."""
     X, y = _data.yale_faces(args.data)
     for first, last in SUBJECTS:
         kept = (y >= first) & (y <= last)
@@ -89,7 +89,7 @@ def sets(args: argparse.Namespace) -> Iterator[tuple[str, Any, Any]]:
 
 
 def scored(model: ClusterMixin, X: Any, y: Any) -> list[str]:
-    """Groups found, accuracy, mutual information, Rand index and seconds, as text."""
+    """Return groups, accuracy, mutual information, Rand index and seconds as text."""
     start = time.perf_counter()
     labels = model.fit_predict(X)
     seconds = time.perf_counter() - start
@@ -103,7 +103,7 @@ def scored(model: ClusterMixin, X: Any, y: Any) -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Cluster every set in every way, and print a table for each."""
+    """Cluster every set with all methods, and print a table for each."""
     options = Benchmark(
         "faces",
         "Faces and objects",

@@ -1,6 +1,6 @@
 """CompressionClustering on motion segmentation: sequences of the Hopkins 155.
 
-Run ``python -m benchmarks.hopkins155 --data FOLDER``; the folder holds hopkins155.npz.
+Run ``python -m benchmarks.hopkins155 --data FOLDER``; it contains hopkins155.npz.
 A row is the path of one tracked point through all frames. Under an affine camera the
 paths of one rigid motion lie on a linear subspace of at most four dimensions. The
 number of motions is given, everything else is the same for all sequences.
@@ -61,7 +61,7 @@ LEGEND = (
 
 
 class Setting(NamedTuple):
-    """From trajectories to the rows to be clustered, and the distortion.
+    """Coordinates of trajectories that are clustered, and the distortion.
 
     Rows are the coordinates ``u_i * s_i**power`` along the leading singular directions
     of the un-centred trajectories: ``power=1`` projects, ``power=0`` whitens.
@@ -75,7 +75,7 @@ class Setting(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What became of one sequence."""
+    """Result for one sequence."""
 
     sequence: _data.Sequence
     error: float
@@ -83,7 +83,7 @@ class Result(NamedTuple):
 
 
 def sparsity_dimension(n_features: int, _: int = 1) -> int:
-    """Smallest d with d >= 8 log2(n_features / d): sparsity-preserving."""
+    """Return the smallest d >= 8 log2(n_features / d), which preserves sparsity."""
     d = np.arange(1, n_features + 1)
     return int(d[d >= 8 * np.log2(n_features / d)][0])
 
@@ -99,7 +99,7 @@ SETTINGS = {
 
 
 def rows_of(sequence: _data.Sequence, setting: Setting) -> Any:
-    """Trajectories along their leading singular directions, as the setting says."""
+    """Return the coordinates of trajectories for a setting."""
     n_features = sequence.X.shape[1]
     d = setting.dimension(n_features, sequence.n_motions)
     U, s, _ = np.linalg.svd(sequence.X, full_matrices=False)
@@ -108,7 +108,7 @@ def rows_of(sequence: _data.Sequence, setting: Setting) -> Any:
 
 
 def segmented(sequence: _data.Sequence, setting: Setting) -> Result:
-    """Cluster one sequence; the share of rows in the wrong group, per cent."""
+    """Cluster a sequence, and return the percentage of rows in the wrong group."""
     start = time.perf_counter()
     model = CompressionClustering(
         setting.epsilon,
@@ -122,12 +122,12 @@ def segmented(sequence: _data.Sequence, setting: Setting) -> Result:
 
 
 def first_half(sequences: list[_data.Sequence]) -> set[str]:
-    """Names of every other video."""
+    """Return the names of every other video."""
     return set(sorted({sequence.video for sequence in sequences})[::2])
 
 
 def mean_and_median(errors: Iterable[float]) -> str:
-    """Both with two digits; a dash for none."""
+    """Return both with two digits, or a dash if there are no values."""
     values = list(errors)
     return f"{np.mean(values):.2f} / {np.median(values):.2f}" if values else "–"
 
@@ -171,7 +171,7 @@ def _measure(report: Report, args: argparse.Namespace) -> None:
 def _summary(
     report: Report, results: dict[str, list[Result]], chosen: set[str]
 ) -> None:
-    """All settings, the published rows below, by number of motions and by half."""
+    """Print all settings and published methods, by number of motions and by half."""
     rows = []
     for name, found in results.items():
         parts = [
@@ -193,7 +193,7 @@ def _summary(
 
 
 def _by_category(report: Report, results: dict[str, list[Result]]) -> None:
-    """Categories as rows, settings and the published variants of ALC as columns."""
+    """Print settings and published variants of ALC as columns, categories as rows."""
     report.say("### By category")
     rows = []
     for (category, n_motions), published in PUBLISHED_ALC.items():

@@ -1,9 +1,9 @@
-"""Invariant ReduNet: time of a layer against its plain form, growth, memory.
+"""Invariant ReduNet: time of a layer compared with its plain form, growth, memory.
 
 Run ``python -m benchmarks.invariant``; the signals are generated. The plain form is the
-layer as it is written in the paper: a full complex Fourier transform, one inverse a
-frequency and operator, one product a class with all rows. It is written twice: by
-products of stacked matrices, and by a sum over named indices for signals as they come.
+layer as it is written in the paper: a full complex Fourier transform, one inverse per
+frequency and operator, and one product of each class with all rows. There are two
+versions: products of stacked matrices, and sums over named indices (einsum).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ GROWTH = {
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the parts that are asked for."""
+    """Run the requested parts."""
     options = Benchmark("invariant", "Invariant ReduNet", PARTS, runs=5)
     options.add_argument(
         "--layers", type=int, default=3, help="most layers that are timed"
@@ -54,7 +54,7 @@ def main(arguments: list[str] | None = None) -> None:
 def signals(
     grid: tuple[int, ...], n_channels: int, n: int, n_classes: int, dtype: str
 ) -> tuple[Any, Any]:
-    """Noisy patterns, one a class: rows and labels."""
+    """Generate noisy patterns, one per class: rows and labels."""
     rng = np.random.default_rng(0)
     y = np.sort(np.arange(n) % n_classes)
     patterns = rng.standard_normal((n_classes, n_channels * int(np.prod(grid))))
@@ -66,13 +66,13 @@ def signals(
 
 
 class Stacked:
-    """Spectra with frequencies first and rows last: products of stacked matrices."""
+    """Spectra with frequencies first and rows last, for stacked products."""
 
     rows = 2
 
     @staticmethod
     def enter(X: Any) -> Any:
-        """Complex spectra of shape (T, C, n)."""
+        """Return complex spectra of shape (T, C, n)."""
         n = len(X)
         return np.ascontiguousarray(
             spectra(X).reshape(n, -1, POINTS).transpose(2, 1, 0)
@@ -80,7 +80,7 @@ class Stacked:
 
     @staticmethod
     def operator(V: Any) -> Any:
-        """``alpha (I + alpha V V^H)^{-1}``, one call for the inverses of all."""
+        """Return ``alpha (I + alpha V V^H)^{-1}``, with one call for all inverses."""
         _, C, n = V.shape
         alpha = C / (n * EPSILON**2)
         M = np.eye(C, dtype=V.dtype) + alpha * (V @ V.conj().swapaxes(1, 2))
@@ -90,18 +90,18 @@ class Stacked:
 
 
 class Named:
-    """Spectra as signals come, and sums over named indices, as published."""
+    """Spectra in the shape of signals, for sums over named indices, as published."""
 
     rows = 0
 
     @staticmethod
     def enter(X: Any) -> Any:
-        """Complex spectra of shape (n, C, H, W)."""
+        """Return complex spectra of shape (n, C, H, W)."""
         return spectra(X)
 
     @staticmethod
     def operator(V: Any) -> Any:
-        """``alpha (I + alpha V V^H)^{-1}`` at every frequency, one after the other."""
+        """Return ``alpha (I + alpha V V^H)^{-1}``, one frequency after the other."""
         n, C, H, W = V.shape
         alpha = C / (n * EPSILON**2)
         M = alpha * np.einsum("bihw,bjhw->ijhw", V, V.conj(), optimize=True)
@@ -113,7 +113,7 @@ class Named:
 
     @staticmethod
     def apply(operator: Any, V: Any) -> Any:
-        """Products with all rows."""
+        """Return products with all rows."""
         return np.einsum("ijhw,bjhw->bihw", operator, V, optimize=True)
 
 
@@ -121,7 +121,7 @@ Plain = type[Stacked] | type[Named]
 
 
 def plain_network(X: Any, y: Any, n_layers: int) -> Any:
-    """Signals behind published layers."""
+    """Return the signals after published layers."""
     V = Named.enter(X)
     for _ in range(n_layers):
         V = plain_layer(V, y, Named)
@@ -129,13 +129,13 @@ def plain_network(X: Any, y: Any, n_layers: int) -> Any:
 
 
 def spectra(X: Any) -> Any:
-    """Complex spectra of rows on the sphere."""
+    """Return complex spectra of rows on the sphere."""
     X = X / np.linalg.norm(X, axis=1, keepdims=True)
     return np.fft.fft2(np.reshape(X, (len(X), -1, *GRID)), norm="ortho")
 
 
 def plain_layer(V: Any, y: Any, form: Plain) -> Any:
-    """Spectra behind a published layer."""
+    """Return the spectra after a published layer."""
     change = form.apply(form.operator(V), V)
     labels, counts = np.unique(y, return_counts=True)
     products = [
@@ -153,13 +153,13 @@ def plain_layer(V: Any, y: Any, form: Plain) -> Any:
 
 
 def row_norms(V: Any, form: Plain) -> Any:
-    """Norms of rows."""
+    """Return the norms of rows."""
     others = tuple(axis for axis in range(V.ndim) if axis != form.rows)
     return np.sqrt(np.sum(V.real**2 + V.imag**2, axis=others))
 
 
 def published(n_layers: int) -> InvariantReduNetTransformer:
-    """Layers of the published network."""
+    """Return a model with layers of the published network."""
     return InvariantReduNetTransformer(
         n_layers,
         EPSILON * POINTS**0.5,
@@ -173,12 +173,12 @@ def published(n_layers: int) -> InvariantReduNetTransformer:
 
 
 def default(n_layers: int, **settings: Any) -> InvariantReduNetTransformer:
-    """Layers with the memberships and the construction of the default."""
+    """Return a model with the default memberships and construction."""
     return InvariantReduNetTransformer(n_layers, EPSILON, **settings)
 
 
 def layers(report: Report, args: argparse.Namespace) -> None:
-    """Time of a layer, ours and plain."""
+    """Measure the time of a layer, ours and the plain one."""
     report.say(
         "### A layer compared with its direct form\n\nThe signals are on a grid "
         f"of {GRID[0]} x {GRID[1]} points, in {CLASSES} classes. Seconds per "
@@ -215,7 +215,9 @@ def _compare(n_channels: int, n: int, dtype: str, args: argparse.Namespace) -> A
     }
     stacked, named, one, several, *usual = median_times(tasks, args.runs).values()
     fast = (several - one) / (more - 1)
-    added = net(more).fit(X, y).n_iter_ - 1  # fewer where no step gains
+    added = (
+        net(more).fit(X, y).n_iter_ - 1
+    )  # fewer if no step increases the rate reduction
     default_cell = f"{(usual[1] - usual[0]) / added:.3g}" if added > 0 else "–"
     Z = published(1).fit(X, y).transform(X)
     error = float(np.max(np.abs(Z - plain_network(X, y, 1))))
@@ -228,7 +230,7 @@ def _compare(n_channels: int, n: int, dtype: str, args: argparse.Namespace) -> A
 
 
 def growth(report: Report, args: argparse.Namespace) -> None:
-    """Time of a layer as sizes grow, and the exponent."""
+    """Measure how the time of a layer grows with sizes, and the exponent."""
     report.say(
         "### Growth\n\nSeconds to `fit` one layer with the default memberships, "
         "float32, one size at a time. *exponent*: slope of the logarithms between the "
@@ -260,7 +262,7 @@ def _one_layer(grid: tuple[int, ...], n_channels: int, n: int, k: int) -> object
 
 
 def memory(report: Report, args: argparse.Namespace) -> None:
-    """Peak memory of a layer, ours and plain."""
+    """Measure the peak memory of a layer, ours and the plain one."""
     report.say(f"### Memory\n\n{MEMORY_NOTE} MiB, one layer, float32.")
     rows = []
     for n_channels, n in SIZES:

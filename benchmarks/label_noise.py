@@ -1,7 +1,7 @@
-"""Wrong training labels: classifiers by compression beside those of scikit-learn.
+"""Wrong training labels: classifiers of skredu compared with those of scikit-learn.
 
-Run ``python -m benchmarks.label_noise --data FOLDER``; the folder holds mnist.npz.
-Without it generated rows take the place of MNIST. ``--figure FILE`` draws the table.
+Run ``python -m benchmarks.label_noise --data FOLDER``; the folder contains mnist.npz.
+Without it, generated rows replace MNIST. ``--figure FILE`` draws the table.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ PUBLISHED = {
 
 
 def models(n_components: int) -> dict[str, BaseEstimator]:
-    """Classifiers at their defaults, on principal components of the pixels."""
+    """Return classifiers with default parameters, on principal components of pixels."""
     kinds = {
         "MICL": [MICLClassifier()],
         "ReduNet": [ReduNetClassifier()],
@@ -63,7 +63,7 @@ def models(n_components: int) -> dict[str, BaseEstimator]:
 
 
 def corrupted(y: Any, share: float, seed: int) -> Any:
-    """Labels of which a share is drawn anew, as in the published experiment.
+    """Return labels of which a share is drawn again, as in the published experiment.
 
     The true label may be drawn again.
     """
@@ -75,7 +75,7 @@ def corrupted(y: Any, share: float, seed: int) -> Any:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Measure, print, draw."""
+    """Measure, print and draw."""
     options = Benchmark(
         "label_noise", "Wrong labels", {"labels": _measure}, data="folder of mnist.npz"
     )
@@ -117,7 +117,7 @@ def _measure(report: Report, args: argparse.Namespace) -> None:
 
 
 def measure(args: argparse.Namespace) -> tuple[dict[str, list[float]], dict[str, str]]:
-    """Accuracies by model and share, and seconds of a fit."""
+    """Return the accuracies by model and share, and the seconds of a fit."""
     rows = _data.mnist(args.data, "float64", args.train, args.test)
     scores: dict[str, list[float]] = {}
     seconds = {}
@@ -140,7 +140,7 @@ def measure(args: argparse.Namespace) -> tuple[dict[str, list[float]], dict[str,
 
 
 def draw(scores: dict[str, list[float]], path: Path) -> None:
-    """Accuracy against the share of wrong labels."""
+    """Draw the accuracy as a function of the share of wrong labels."""
     import matplotlib.pyplot as plt
 
     figure, axis = plt.subplots(figsize=(6.4, 4), layout="constrained")

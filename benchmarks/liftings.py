@@ -1,8 +1,8 @@
-"""Settings of the lifting before an invariant net: series, and images of all sizes.
+"""Settings of the lifting before an invariant network, for time series and images.
 
-Run ``python -m benchmarks.liftings --data FOLDER``; the folder holds usps.npz,
-mnist.npz, fashion_mnist.npz and ucr_time_series.npz. Without it only the digits of
-scikit-learn and generated series are looked at.
+Run ``python -m benchmarks.liftings --data FOLDER``; the folder contains usps.npz,
+mnist.npz, fashion_mnist.npz and ucr_time_series.npz. Without it, only the digits of
+scikit-learn and generated series are used.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ PROTOCOL = (
     "and test samples as published. Means of three seeds are shown if there"
     " are fewer than 500 training samples."
 )
-# The setting of the ReduNet paper: responses as they are, above zero.
+# The setting of the ReduNet paper: responses that are greater than zero.
 PLAIN: dict[str, Any] = {"threshold": 0.0, "pooling": None}
 LIFTINGS: dict[str, dict[str, Any]] = {
     "defaults": {},
@@ -62,7 +62,7 @@ Set = tuple[str, tuple[int, ...], _data.Split]
 
 
 def sets(data: Path | None, rows: int) -> Iterator[Set]:
-    """Column of the table, grid and rows of every set."""
+    """Yield the column of the table, the grid and the rows of every set."""
     X, y = load_digits(return_X_y=True)
     order = np.random.default_rng(0).permutation(len(y))
     a, b, X = order[:300], order[900:], (X / 16).astype(np.float32)
@@ -96,7 +96,7 @@ def _published(data: Path, rows: int) -> Iterator[Set]:
 def accuracy(
     grid: tuple[int, ...], rows: _data.Split, options: dict[str, Any]
 ) -> float:
-    """Mean accuracy over the seeds."""
+    """Return the mean accuracy over the seeds."""
     scores = []
     for seed in range(3 if len(rows.X_train) < 500 else 1):
         lifting = ConvolutionalLifting(signal_shape=grid, random_state=seed, **options)

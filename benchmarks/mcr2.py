@@ -1,7 +1,7 @@
-"""MCR2Transformer beside PCA, LDA and NCA: what simple classifiers make of features.
+"""MCR2Transformer compared with PCA, LDA and NCA by simple classifiers of features.
 
-Run ``python -m benchmarks.mcr2``; nothing is needed but scikit-learn's own data, or
-with ``--data FOLDER`` the folder of ``*.csv`` tables for the comparison of settings.
+Run ``python -m benchmarks.mcr2``; it uses the data of scikit-learn and, for the
+comparison of settings, a folder of ``*.csv`` tables (``--data FOLDER``).
 """
 
 from __future__ import annotations
@@ -62,14 +62,14 @@ SETTINGS = (
 
 
 def scaler_of(name: str) -> Any:
-    """What rows of a set go through first."""
+    """Return the scaler of a set."""
     if name == "digits":
         return FunctionTransformer(lambda X: X / 16.0)
     return StandardScaler()
 
 
 def folds(name: str) -> Iterator[tuple[Any, Any, Any, Any]]:
-    """Scaled training and test rows of each fold."""
+    """Yield the scaled training and test rows of each fold."""
     X, y = SETS[name](return_X_y=True)
     yield from parts(X, y, scaler_of(name), FOLDS)
 
@@ -77,7 +77,7 @@ def folds(name: str) -> Iterator[tuple[Any, Any, Any, Any]]:
 def parts(
     X: Any, y: Any, scaler: Any, n_folds: int
 ) -> Iterator[tuple[Any, Any, Any, Any]]:
-    """Training and test part of each fold, scaled by the training part."""
+    """Yield the training and test part of each fold, scaled by the training part."""
     take = X.iloc.__getitem__ if hasattr(X, "iloc") else X.__getitem__
     split = StratifiedKFold(n_folds, shuffle=True, random_state=0).split(X, y)
     for train, test in split:
@@ -86,7 +86,7 @@ def parts(
 
 
 def features(m: int, k: int) -> dict[str, Any]:
-    """Transformers to m components of rows in k classes."""
+    """Return transformers to m components of rows in k classes."""
     found: dict[str, Any] = {
         "PCA": PCA(m),
         "NCA": NeighborhoodComponentsAnalysis(m, random_state=0),
@@ -99,13 +99,13 @@ def features(m: int, k: int) -> dict[str, Any]:
 
 
 def accuracies(Z_train: Any, y_train: Any, Z_test: Any, y_test: Any) -> list[float]:
-    """Accuracy of 5 nearest neighbours and of logistic regression."""
+    """Return the accuracies of 5 nearest neighbours and of logistic regression."""
     models = KNeighborsClassifier(5), LogisticRegression(max_iter=5000)
     return [m.fit(Z_train, y_train).score(Z_test, y_test) for m in models]
 
 
 def measured(model: Any, rows: list[tuple[Any, Any, Any, Any]]) -> Any:
-    """Mean accuracies by features of a model, and seconds of its fit."""
+    """Return the mean accuracies on the features of a model, and seconds of its fit."""
     results = []
     for X_train, y_train, X_test, y_test in rows:
         start = time.process_time()
@@ -117,7 +117,7 @@ def measured(model: Any, rows: list[tuple[Any, Any, Any, Any]]) -> Any:
 
 
 def compare(report: Report, args: argparse.Namespace) -> None:
-    """Accuracies by the number of components."""
+    """Measure accuracies by the number of components."""
     report.say(f"### Comparison with other features\n\n{PROTOCOL}")
     header = ["set", "features", "components", "5-NN", "logistic", "seconds"]
     table = []
@@ -136,7 +136,7 @@ def compare(report: Report, args: argparse.Namespace) -> None:
 
 
 def depth(report: Report, _: argparse.Namespace) -> None:
-    """What more layers add."""
+    """Measure the effect of more layers."""
     report.say(f"### Layers\n\n{DEPTH}")
     header = ["set", "activation", "n_layers", "kept", "train", "held out"]
     table = []
@@ -173,7 +173,7 @@ def _depth(
 
 
 def candidates() -> dict[str, Callable[[int, int], Any]]:
-    """Transformers for k classes and d features, by name."""
+    """Return transformers for k classes and d features, by name."""
 
     def ours(share: int, k: int, d: int, **options: Any) -> Any:
         m = min(share * k, d + 1) if share else d + 1
@@ -212,7 +212,7 @@ def candidates() -> dict[str, Callable[[int, int], Any]]:
 
 
 def settings(report: Report, args: argparse.Namespace) -> None:
-    """Means over tables of many settings."""
+    """Measure many settings, and average over tables."""
     if args.data is None:
         return
     names = _data.tables(args.data)
@@ -235,7 +235,7 @@ def settings(report: Report, args: argparse.Namespace) -> None:
 
 
 def _columns(X: Any) -> Any:
-    """Numbers standardised, strings one-hot."""
+    """Return a transformer that standardises numbers and encodes strings."""
     numbers = make_pipeline(SimpleImputer(), StandardScaler())
     strings = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
     return make_column_transformer(
@@ -252,7 +252,7 @@ def main(arguments: list[str] | None = None) -> None:
     options.add_argument(
         "--components", type=int, nargs="+", default=list(COMPONENTS), metavar="M"
     )
-    # searches of other settings than the default may end early; that is in the tables
+    # with other settings, searches may end early; the tables show this
     warnings.simplefilter("ignore", ConvergenceWarning)
     options.run(arguments)
 

@@ -1,8 +1,8 @@
-"""MICLClassifier: time against QDA, test errors, the price of "auto", n << d.
+"""MICLClassifier: time compared with QDA, test errors, cost of "auto", and n << d.
 
-Run ``python -m benchmarks.micl --data FOLDER``; the folder holds mnist.npz,
-microarray.npz and tabular/letter.csv. Without it generated rows take the place of
-MNIST, and the gene expressions and letters are left out.
+Run ``python -m benchmarks.micl --data FOLDER``; the folder contains mnist.npz,
+microarray.npz and tabular/letter.csv. Without it, generated rows replace MNIST, and the
+gene expressions and letters are left out.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ DTYPES = ("float64", "float32")
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the parts that are asked for."""
+    """Run the requested parts."""
     options = Benchmark(
         "micl", "MICLClassifier", PARTS, data="folder with mnist.npz and others", runs=5
     )
@@ -59,7 +59,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _mnist(args: argparse.Namespace, dtype: str = "float64") -> _data.Split:
-    """Leading rows of MNIST, as many as the options say."""
+    """Return the first rows of MNIST, as many as the options request."""
     return _data.mnist(args.data, dtype, args.train, args.test)
 
 
@@ -75,7 +75,7 @@ def _name_of_mnist(args: argparse.Namespace) -> str:
 
 
 def _gaussian_models() -> dict[str, BaseEstimator]:
-    """MICL and scikit-learn's QDA, with the faster solver where there is one."""
+    """Return MICL and QDA of scikit-learn, with its faster solver if there is one."""
     models = {
         MICL_GIVEN: MICLClassifier(epsilon=EPSILON, calibrate=False),
         QDA_GIVEN: QDA(reg_param=0.1),
@@ -96,7 +96,7 @@ def _prepare_mnist(
 
 
 def against_qda(report: Report, args: argparse.Namespace) -> None:
-    """Fit and predict on MNIST, all models in turns, in both precisions."""
+    """Measure fit and predict on MNIST in both precisions; models alternate."""
     report.say("### Fit and predict against quadratic discriminant analysis")
     report.say(
         f"{_name_of_mnist(args)}. MICL does not calibrate. Seconds are medians "
@@ -133,7 +133,7 @@ def against_qda(report: Report, args: argparse.Namespace) -> None:
 
 
 def test_errors(report: Report, args: argparse.Namespace) -> None:
-    """Linear, kernel and local coding on MNIST."""
+    """Measure the errors of linear, kernel and local MICL on MNIST."""
     report.say("### Test errors")
     report.say(
         f"{_name_of_mnist(args)}, float32. If the table says so, only the first "
@@ -190,7 +190,7 @@ def _auto_cases(args: argparse.Namespace) -> dict[str, tuple[Any, Any, dict[str,
 
 
 def price_of_auto(report: Report, args: argparse.Namespace) -> None:
-    """Fit with 20 distortions against one fit and predict of the same rows."""
+    """Compare a fit with 20 distortions to one fit and predict of the same rows."""
     report.say('### The cost of epsilon="auto"')
     report.say(
         "The table compares a fit that chooses the best of 20 distortions with "
@@ -232,7 +232,7 @@ def _gene_models() -> dict[str, Pipeline]:
 
 
 def _folds(y: Any) -> StratifiedKFold:
-    """Ten folds, or as many as the smallest class has rows."""
+    """Return ten folds, or as many as the smallest class has rows."""
     n = min(10, int(np.unique(y, return_counts=True)[1].min()))
     return StratifiedKFold(n, shuffle=True, random_state=0)
 
@@ -243,7 +243,7 @@ def _prepare_genes(data: Path, name: str, model: str) -> Callable[[], Any]:
 
 
 def gene_expression(report: Report, args: argparse.Namespace) -> None:
-    """Ten-fold runs on rows with thousands of features."""
+    """Measure ten-fold runs on rows with thousands of features."""
     report.say("### Gene expression, n << d")
     if args.data is None:
         report.say("Left out: needs --data.")

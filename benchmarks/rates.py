@@ -1,4 +1,4 @@
-"""Coding rates on the cheaper side against the formula as it is written.
+"""Coding rates on the cheaper side compared with the formula as it is written.
 
 Run ``python -m benchmarks.rates``; the data are generated.
 """
@@ -18,20 +18,20 @@ CLASSES = 10
 
 
 def plain_rate(Z: np.ndarray) -> float:
-    """Half the log-determinant of the d x d matrix."""
+    """Return half the log-determinant of the d x d matrix."""
     n, d = Z.shape
     M = np.eye(d) + d / (n * EPSILON**2) * Z.T @ Z
     return 0.5 * np.linalg.slogdet(M)[1]
 
 
 def plain_reduction(Z: np.ndarray, y: np.ndarray) -> float:
-    """Rate of all rows less the mean rate of the classes."""
+    """Return the rate of all rows minus the mean rate of the classes."""
     classes = [Z[y == j] for j in range(CLASSES)]
     return plain_rate(Z) - sum(len(W) / len(Z) * plain_rate(W) for W in classes)
 
 
 def plain_gradient(Z: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Gradient of the reduction with an inverse of every d x d matrix."""
+    """Return the gradient of the reduction with an inverse of every d x d matrix."""
 
     def operator(W: np.ndarray) -> np.ndarray:
         alpha = W.shape[1] / (len(W) * EPSILON**2)
@@ -45,7 +45,7 @@ def plain_gradient(Z: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Time all shapes and print the table."""
+    """Time all shapes, and print the table."""
     options = Benchmark("rates", "Coding rates", {"all": _measure}, runs=5)
     options.run(arguments)
 
@@ -69,7 +69,7 @@ def _measure(report: Report, args: argparse.Namespace) -> None:
 
 
 def compare(n: int, d: int, runs: int) -> list[list[str]]:
-    """Rows of the table for one shape."""
+    """Return the rows of the table for one shape."""
     rng = np.random.default_rng(0)
     Z = rng.standard_normal((n, d))
     Z /= np.linalg.norm(Z, axis=1, keepdims=True)

@@ -8,11 +8,11 @@ difference of every group of results and ends with status 1 if one is too large.
 A difference is relative to the largest absolute value of the array. It may be 1e-9 in
 float64 and 1e-4 in float32; labels, numbers of groups and numbers of layers must be
 equal. Some results are not determined to that precision: two distortions or two merges
-are equally good, or kernels are ill-conditioned. They are those that differ when the
-old checkout is recorded a second time with ``OPENBLAS_CORETYPE=Sandybridge``, which
+are equally good, or kernels are ill-conditioned. They differ if the old
+checkout is recorded a second time with ``OPENBLAS_CORETYPE=Sandybridge``, which
 rounds differently. ``--rounding`` names such recordings, and results that differ there
 by a tenth of what is allowed, or more, are only counted. So are results in float32 that
-differ from the old ones and equal the old ones in float64: they have become better.
+differ from the old ones and equal the old ones in float64, since these have improved.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ TOLERANCE = {"float64": 1e-9, "float32": 1e-4}
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Record or compare; the exit status."""
+    """Record or compare; return the exit status."""
     options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     options.add_argument("file", type=Path, nargs="?", help="recording to write")
     options.add_argument("--compare", type=Path, nargs=2, metavar=("OLD", "NEW"))
@@ -62,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def record(only: str = "*") -> dict[str, Any]:
-    """Arrays of all cases, by ``part/case/dtype/array``."""
+    """Return the arrays of all cases, by ``part/case/dtype/array``."""
     arrays: dict[str, Any] = {}
     for part, cases in PARTS.items():
         start = time.process_time()
@@ -87,7 +87,7 @@ def _run(run: Callable[[], Results]) -> Results:
 
 
 def _flat(key: str, value: Any) -> Results:
-    """Arrays in a fitted attribute: of numbers, strings, dicts, lists and layers."""
+    """Yield the arrays in an attribute: numbers, strings, dicts, lists and layers."""
     if isinstance(value, Mapping):
         for name, item in value.items():
             yield from _flat(f"{key}.{name}", item)
@@ -112,7 +112,7 @@ def _flat(key: str, value: Any) -> Results:
 
 
 def _some(operator: Any) -> Any:
-    """Sums of the entries of an operator with fixed random factors, and its shape."""
+    """Return random sums of the entries of an operator, and its shape."""
     operator = np.asarray(operator)
     factors = np.random.default_rng(0).normal(size=(operator.size, 4))
     return np.r_[operator.ravel() @ factors, operator.shape]
@@ -122,7 +122,7 @@ def _some(operator: Any) -> Any:
 
 
 def compare(args: argparse.Namespace) -> int:
-    """Print the largest differences; 1 if one is too large, else 0."""
+    """Print the largest differences; return 1 if one is too large, otherwise 0."""
     old, new = (_load(path, args.only) for path in args.compare)
     better = {name for name in old if _is_better(name, old, new)}
     missing = sorted(old.keys() - new.keys() - better)
@@ -158,7 +158,7 @@ def compare(args: argparse.Namespace) -> int:
 
 
 def _is_better(name: str, old: dict[str, Any], new: dict[str, Any]) -> bool:
-    """Whether a result in float32 has left the old one for that in float64."""
+    """Return whether a new result in float32 equals the old one in float64 only."""
     double = name.replace("/float32/", "/float64/")
     if double == name or (double in old) != (name in new):
         return False
@@ -181,7 +181,7 @@ def _allowed(name: str) -> float:
 
 
 def _difference(a: Any, b: Any) -> float:
-    """Largest difference relative to the largest value; infinite where kinds differ."""
+    """Return the largest relative difference; infinite if kinds differ."""
     if a.shape != b.shape or (a.dtype.kind in "fc") != (b.dtype.kind in "fc"):
         return np.inf
     if a.dtype.kind not in "fc" or not a.size:

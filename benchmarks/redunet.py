@@ -1,8 +1,8 @@
-"""ReduNet: time of a layer, many more features than rows, steps, and what depth adds.
+"""ReduNet: time of a layer, many more features than rows, steps, effect of depth.
 
-Run ``python -m benchmarks.redunet --data FOLDER``; the folder holds mnist.npz,
-microarray.npz and tabular/. Without it generated rows take the place of MNIST, and
-tables and gene expressions are left out.
+Run ``python -m benchmarks.redunet --data FOLDER``; the folder contains mnist.npz,
+microarray.npz and tabular/. Without it, generated rows replace MNIST, and tables and
+gene expressions are left out.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ DEPTHS = (0, 1, 2, 5, 10, 20, 50)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the parts that are asked for."""
+    """Run the requested parts."""
     options = Benchmark(
         "redunet", "ReduNet", PARTS, data="folder with mnist.npz and others", runs=5
     )
@@ -73,7 +73,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def plain_layer(Z: Any, slices: list[slice]) -> Any:
-    """Features behind a layer: d x d operators, one dense product a class."""
+    """Return the features after a layer, by d x d operators and a product per class."""
     n, d = Z.shape
     eye = np.eye(d, dtype=Z.dtype)
     alpha = d / (n * EPSILON**2)
@@ -94,7 +94,7 @@ def plain_layer(Z: Any, slices: list[slice]) -> Any:
 
 
 def plain_network(X: Any, y: Any, n_layers: int) -> Any:
-    """Features of the training rows, sorted by class."""
+    """Return the features of the training rows, sorted by class."""
     X = X[np.argsort(y, kind="stable")]
     ends = np.cumsum(np.unique(y, return_counts=True)[1]).tolist()
     slices = [slice(a, b) for a, b in zip([0, *ends[:-1]], ends, strict=True)]
@@ -105,7 +105,7 @@ def plain_network(X: Any, y: Any, n_layers: int) -> Any:
 
 
 def published(n_layers: int, eta: float = ETA) -> dict[str, Any]:
-    """Parameters of the published network."""
+    """Return the parameters of the published network."""
     return {
         "n_layers": n_layers,
         "epsilon": EPSILON,
@@ -119,7 +119,7 @@ def published(n_layers: int, eta: float = ETA) -> dict[str, Any]:
 
 
 def layer_time(report: Report, args: argparse.Namespace) -> None:
-    """Time of a layer against the plain form, by shape and precision."""
+    """Compare the time of a layer with the plain form, by shape and precision."""
     report.say("### A layer compared with its direct form")
     source = "MNIST" if args.data else "generated rows of the shape of MNIST"
     report.say(
@@ -189,7 +189,7 @@ def _fit_genes(data: Path, name: str, model: str) -> Callable[[], object]:
 
 
 def genes(report: Report, args: argparse.Namespace) -> None:
-    """Accuracy, time and memory where n << d."""
+    """Measure accuracy, time and memory for n << d."""
     report.say("### Gene expression, n << d")
     if args.data is None:
         report.say("Left out: needs --data.")
@@ -222,7 +222,7 @@ def genes(report: Report, args: argparse.Namespace) -> None:
 
 
 def steps(report: Report, args: argparse.Namespace) -> None:
-    """Held-out accuracy by eta, epsilon and the rule for steps."""
+    """Measure the held-out accuracy by eta, epsilon and the step rule."""
     report.say("### Steps and distortions on held-out samples")
     models: dict[str, BaseEstimator] = {
         "MICL": MICLClassifier(),
@@ -279,7 +279,7 @@ def _spread(name: str, values: list[float], tables: dict[str, list[float]]) -> s
 
 
 def _bundled() -> dict[str, tuple[Any, Any, BaseEstimator]]:
-    """Rows, labels and the scaling of data that scikit-learn bundles."""
+    """Return rows, labels and scaling of a data set of scikit-learn."""
     loaders = {
         "digits": (load_digits, FunctionTransformer(lambda X: X / 16)),
         "breast cancer": (load_breast_cancer, StandardScaler()),
@@ -294,7 +294,7 @@ def _bundled() -> dict[str, tuple[Any, Any, BaseEstimator]]:
 
 
 def depth(report: Report, args: argparse.Namespace) -> None:
-    """Rate reduction, separation and accuracy of simple classifiers by layers."""
+    """Measure rate reduction, separation and accuracies after each number of layers."""
     report.say("### What depth adds on held-out samples")
     report.say(
         "`ReduNetTransformer` with `n_layers=50` is fitted to one half of the "
@@ -351,7 +351,7 @@ def _depth_lines(name: str, split: _data.Split, eta: float) -> list[list[str]]:
 
 
 def _cosines(Z: Any, y: Any) -> tuple[float, float]:
-    """Mean absolute cosines within classes and between them."""
+    """Return the mean absolute cosines within classes and between them."""
     similarity = class_similarity(Z, y)
     diagonal = np.eye(len(similarity), dtype=bool)
     return float(similarity[diagonal].mean()), float(similarity[~diagonal].mean())

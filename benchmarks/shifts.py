@@ -1,7 +1,7 @@
-"""Nets that are indifferent to shifts: rotated and translated digits.
+"""Networks that are invariant to shifts: rotated and translated digits.
 
-Run ``python -m benchmarks.shifts --data FOLDER``; the folder holds mnist.npz. Without
-it generated rows of the same shape take the place of MNIST. The experiments are those
+Run ``python -m benchmarks.shifts --data FOLDER``; the folder contains mnist.npz.
+Without it, generated rows of the same shape replace MNIST. The experiments are those
 of the ReduNet paper: images on circles, whose rotations are cyclic shifts, and images
 on a torus, with their cyclic translations.
 """
@@ -70,25 +70,25 @@ FEATURES = (
 
 
 def shifted(X: Any, grid: tuple[int, ...], shift: tuple[int, ...]) -> Any:
-    """Rows shifted along the axes of the grid."""
+    """Shift rows along the axes of the grid."""
     signals = X.reshape(len(X), -1, *grid)
     return np.roll(signals, shift, range(2, signals.ndim)).reshape(X.shape)
 
 
 def shifts_of(grid: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
-    """Every shift, none first."""
+    """Return every shift, beginning with none."""
     return itertools.product(*map(range, grid))
 
 
 def moved_once(X: Any, grid: tuple[int, ...], rng: np.random.Generator) -> Any:
-    """Every row by a random shift of its own."""
+    """Shift every row by a random shift of its own."""
     moves = rng.integers(0, grid, (len(X), len(grid)))
     pairs = zip(X, moves.tolist(), strict=True)
     return np.concatenate([shifted(x[None], grid, tuple(move)) for x, move in pairs])
 
 
 def with_copies(X: Any, y: Any, grid: tuple[int, ...], copies: int) -> tuple[Any, Any]:
-    """Rows and randomly shifted copies of each."""
+    """Return rows and randomly shifted copies of each."""
     rng = np.random.default_rng(0)
     parts = [X, *(moved_once(X, grid, rng) for _ in range(copies))]
     return np.concatenate(parts), np.tile(y, copies + 1)
@@ -96,19 +96,19 @@ def with_copies(X: Any, y: Any, grid: tuple[int, ...], copies: int) -> tuple[Any
 
 @dataclass
 class Experiment:
-    """Which digits, how many, on which grid, and what has been published.
+    """Digits, their number, the grid, and published results.
 
     Parameters
     ----------
     title : str
     digits : int
-        The first so many classes.
+        Number of classes; the first ones are used.
     train, test : int
         Training and test rows of each class; None: all.
     radii : int
         Circles; 0: translations of the images themselves.
     nets : dict of str to pipeline
-        Invariant nets behind their lifting.
+        Invariant networks after their lifting.
     published : list of (method, accuracy on original rows, on all shifts)
     """
 
@@ -122,12 +122,12 @@ class Experiment:
 
     @property
     def grid(self) -> tuple[int, ...]:
-        """Shape of the grid that rows are shifted on."""
+        """Shape of the grid on which rows are shifted."""
         return (ANGLES,) if self.radii else (SIDE, SIDE)
 
 
 def net(grid: tuple[int, ...], n_filters: int = 16, **options: Any) -> BaseEstimator:
-    """Lifting, and a net with the options ``net_*``."""
+    """Return a pipeline of a lifting and a network with the options ``net_*``."""
     inner = {k[4:]: v for k, v in options.items() if k.startswith("net_")}
     outer = {k: v for k, v in options.items() if not k.startswith("net_")}
     return make_pipeline(
@@ -137,15 +137,15 @@ def net(grid: tuple[int, ...], n_filters: int = 16, **options: Any) -> BaseEstim
 
 
 def leading(X: Any, y: Any, digits: int, n: int | None) -> tuple[Any, Any]:
-    """First n rows of every class, in their order; None: all."""
+    """Return the first n rows of every class, in their order, or all if n is None."""
     kept = np.sort(np.concatenate([np.flatnonzero(y == j)[:n] for j in range(digits)]))
     return X[kept], y[kept]
 
 
 def rows_of(experiment: Experiment, data: Path | None) -> _data.Split:
-    """Training and test rows, on circles for rotations."""
+    """Return training and test rows, on circles for rotations."""
     sizes = (60_000, 10_000)
-    if data is None:  # generated: so many that there are enough of each class
+    if data is None:  # generated rows: enough of each class
         sizes = (30 * experiment.train, 30 * (experiment.test or 50))
     rows = _data.mnist(data, "float32", *sizes)
     X, y = leading(rows.X_train, rows.y_train, experiment.digits, experiment.train)
@@ -159,7 +159,7 @@ def rows_of(experiment: Experiment, data: Path | None) -> _data.Split:
 
 
 def models(experiment: Experiment) -> Iterator[tuple[str, BaseEstimator, bool]]:
-    """Names, estimators, and whether they get shifted copies of the training rows."""
+    """Yield names, estimators, and whether they get shifted copies of rows."""
     for name, make in experiment.nets.items():
         yield name, make(), False
     yield "plain ReduNet", ReduNetClassifier(), False
@@ -175,7 +175,7 @@ def models(experiment: Experiment) -> Iterator[tuple[str, BaseEstimator, bool]]:
 
 @dataclass
 class Scores:
-    """Accuracies, the share of predictions that shifts change, and seconds."""
+    """Accuracies, share of predictions that change with shifts, and seconds."""
 
     original: float
     once: float
@@ -185,7 +185,7 @@ class Scores:
     seconds: float
 
     def cells(self) -> list[str]:
-        """As text."""
+        """Return the scores as text."""
         every = f"{self.shifted:.4f} ({self.part:.4f})"
         share = f"{1000 * self.changed:.2f}"
         cells = [f"{self.original:.4f}", f"{self.once:.4f}", every, share]
@@ -195,7 +195,7 @@ class Scores:
 def scored(
     model: BaseEstimator, rows: _data.Split, grid: tuple[int, ...], n: int
 ) -> Scores:
-    """Scores of a fitted model, with all shifts of n test rows."""
+    """Return the scores of a fitted model, with all shifts of n test rows."""
     X, y = rows.X_test, rows.y_test
     start = time.perf_counter()
     still = model.predict(X)
@@ -218,7 +218,7 @@ def scored(
 
 
 def run(report: Report, experiment: Experiment, args: argparse.Namespace) -> None:
-    """One experiment and its table."""
+    """Run an experiment, and print its table."""
     rows, grid = rows_of(experiment, args.data), experiment.grid
     sizes = f"{len(rows.X_train)} training samples, {len(rows.X_test)} test samples"
     report.say(f"### {experiment.title}\n\n{sizes}.")
@@ -241,7 +241,7 @@ def run(report: Report, experiment: Experiment, args: argparse.Namespace) -> Non
 
 
 def features(report: Report, data: Path | None) -> None:
-    """Classifiers on invariant features and on parts of them, and the table."""
+    """Compare classifiers on invariant features and on parts of them."""
     readers = {
         "5-NN": KNeighborsClassifier(),
         "logistic": LogisticRegression(max_iter=300),
@@ -261,7 +261,7 @@ def features(report: Report, data: Path | None) -> None:
 
 
 def feature_sets(data: Path | None) -> Iterator[tuple[str, _data.Split, Any, int]]:
-    """Names, rows, grids and sizes of filters."""
+    """Yield names, rows, grids and sizes of filters."""
     X, y = load_digits(return_X_y=True)
     yield "digits", _data.Split(X[:500], y[:500], X[500:], y[500:]), (8, 8), 5
     rows = _data.mnist(data, "float32", 60_000 if data else 2000, ONCE)
@@ -272,7 +272,7 @@ def feature_sets(data: Path | None) -> Iterator[tuple[str, _data.Split, Any, int
 def read(
     rows: _data.Split, grid: tuple[int, ...], n: int, kernel: int, readers: list[Any]
 ) -> Iterator[tuple[str, list[str]]]:
-    """Parts of the features behind n filters, and the accuracies of readers."""
+    """Yield parts of the features for n filters, and the accuracies of classifiers."""
     bank = BARE | {"kernel_size": kernel, "random_state": 0}
     steps = [ConvolutionalLifting(n, signal_shape=grid, **bank)] if n else []
     net = InvariantReduNetTransformer(0, signal_shape=grid, output="invariant")
@@ -295,7 +295,7 @@ def read(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the experiments that are asked for."""
+    """Run the requested experiments."""
     options = Benchmark(
         "shifts",
         "Shifts and rotations",
@@ -329,7 +329,7 @@ def _measure(report: Report, args: argparse.Namespace) -> None:
 
 
 ROTATIONS, TRANSLATIONS = partial(net, (ANGLES,)), partial(net, (SIDE, SIDE))
-# Responses as they are, above zero.
+# Responses that are greater than zero.
 BARE: dict[str, Any] = {
     "kernel_size": 9,
     "filters": "kmeans",
@@ -337,7 +337,7 @@ BARE: dict[str, Any] = {
     "pooling": None,
 }
 COSINES: dict[str, Any] = BARE | {"filters": "dct"}
-# Three layers behind 16 filters changed no accuracy on other training rows.
+# Three layers after 16 filters changed no accuracy on other training rows.
 ALONE: dict[str, Any] = BARE | {"kernel_size": 11, "net_n_layers": 0}
 LARGE: dict[str, Any] = ALONE | {"threshold": 1.0}
 SMOOTHED: dict[str, Any] = LARGE | {"pooling": 0.9 / 11}  # 0.9 pixels

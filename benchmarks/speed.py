@@ -1,12 +1,12 @@
-"""Time fit, transform and predict of two checkouts in turns.
+"""Compare the times of fit, transform and predict of two checkouts.
 
 Run ``python -m benchmarks.speed OLD NEW`` with the paths of two checkouts. The shapes
 are those of the benchmarks of MICL, clustering, ReduNet and invariant ReduNet; the rows
 are generated. Each checkout is imported by a process of its own, and the two processes
 take turns call by call. A ratio is the median time of the old checkout divided by that
-of the new one, so that 2 is twice as fast. What seems slower is measured a second time
-by new processes, and all calls count. Run it on a machine that does nothing else, or
-with ``--cpu``, which counts processor time.
+of the new one, so that 2 is twice as fast. Rows that seem slower are measured a second
+time by new processes, and all calls count. Run it on an idle machine, or with
+``--cpu``, which counts processor time.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def compare(report: Report, args: argparse.Namespace) -> None:
-    """Print the ratios of all rows, their mean, and what is slower."""
+    """Print the ratios of all rows, their mean, and the rows that are slower."""
     clock = "processor time" if args.cpu else "time"
     report.say(
         f"Medians of {clock} of {args.checkouts[0]} (old) and {args.checkouts[1]} "
@@ -77,7 +77,7 @@ def _lines(name: str, times: Times) -> list[list[str]]:
 
 
 def measured(name: str, args: argparse.Namespace) -> Times:
-    """Seconds of each method of the old and of the new checkout."""
+    """Return the seconds of each method of the old and of the new checkout."""
     times: Times = defaultdict(lambda: ([], []))
     for _ in range(2):
         with contextlib.ExitStack() as stack:
@@ -106,8 +106,8 @@ def _take_turns(both: list[Any], times: Times, args: argparse.Namespace) -> None
 
 @contextlib.contextmanager
 def _process(checkout: Path, name: str) -> Iterator[Any]:
-    """A process that has fitted the model of a row once."""
-    # Benchmarks are those of this file, also where the checkout has others.
+    """Start a process that has fitted the model of a row once."""
+    # The benchmarks are those of this file even if the checkout has others.
     code = (
         "import sys, benchmarks; sys.path.insert(0, sys.argv[1]); "
         "from benchmarks.speed import serve; serve(*sys.argv[1:])"
@@ -132,7 +132,7 @@ def _ask(process: Any, question: Any) -> Any:
 
 
 def serve(checkout: str, name: str) -> None:
-    """Answer in which times the methods of a row run, with a checkout's skredu."""
+    """Measure the methods of a row on request, with the skredu of a checkout."""
     found = Path(importlib.import_module("skredu").__file__ or "").parents[1]
     if found != Path(checkout):
         raise ImportError(f"skredu is imported from {found} instead of {checkout}")
@@ -168,7 +168,7 @@ Row = tuple[Any, Any, Any, Any]  # model, rows to fit, labels, new rows
 
 
 def _of(kind: str, *args: Any, **settings: Any) -> Any:
-    """An estimator of the checkout that is on the path."""
+    """Return an estimator of the checkout that is on the path."""
     return getattr(importlib.import_module("skredu"), kind)(*args, **settings)
 
 
@@ -178,7 +178,7 @@ def _pixels(n: int, dtype: str, model: Callable[[], Any], test: int = 2000) -> R
 
 
 def _normal(n: int, d: int, k: int, model: Callable[[], Any], dtype: str) -> Row:
-    """Normal rows around centres: gene expressions and letters."""
+    """Generate normal rows around centres, in place of gene expressions and letters."""
     rng = np.random.default_rng(0)
     y = np.arange(n) % k
     X = rng.normal(size=(k, d))[y] + rng.normal(size=(n, d)) * rng.uniform(0.5, 3, d)

@@ -1,8 +1,8 @@
-"""Many digits, and all of their shifts, by a net without layers: rows come in parts.
+"""Many digits and all of their shifts, learned in parts by a network without layers.
 
-Run ``python -m benchmarks.stream --data FOLDER``; the folder holds mnist.npz. Without
-it generated rows of the same shape take the place of MNIST. A part is lifted to many
-channels, added to the model, and gone before the next one comes.
+Run ``python -m benchmarks.stream --data FOLDER``; the folder contains mnist.npz.
+Without it, generated rows of the same shape replace MNIST. A part is lifted to many
+channels, added to the model, and deleted before the next one arrives.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ PREDICTED = 500  # rows that are lifted at a time to be predicted
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the parts that are asked for."""
+    """Run the requested parts."""
     options = Benchmark("stream", "Many signals", PARTS, data="folder with mnist.npz")
     options.add_argument("--train", type=int, default=60_000, help="rows to fit")
     options.add_argument("--test", type=int, default=10_000, help="rows to test")
@@ -50,7 +50,7 @@ def _digits(args: argparse.Namespace) -> _data.Split:
 
 
 def net(n_filters: int) -> Pipeline:
-    """Clustered filters, smoothed roots of what they answer, and a net."""
+    """Return k-means filters with smoothed square roots of responses, and a network."""
     return TRANSLATIONS(n_filters, **SMOOTHED)
 
 
@@ -58,7 +58,7 @@ def net(n_filters: int) -> Pipeline:
 
 
 def stream(report: Report, args: argparse.Namespace) -> None:
-    """Accuracy, time and memory as parts of the rows come."""
+    """Measure accuracy, time and memory while parts of the rows arrive."""
     rows = _digits(args)
     report.say(
         f"### Parts of {args.size} "
@@ -95,7 +95,7 @@ def stream(report: Report, args: argparse.Namespace) -> None:
 
 
 def learn(model: Pipeline, X: Any, y: Any) -> tuple[float, float]:
-    """Lift a part, add it to the net and decide anew; seconds of both."""
+    """Lift a part, and add it to the network; return the seconds of both steps."""
     start = time.perf_counter()
     lifted = model[:-1].transform(X)
     between = time.perf_counter()
@@ -104,7 +104,7 @@ def learn(model: Pipeline, X: Any, y: Any) -> tuple[float, float]:
 
 
 def predictions(model: Pipeline, X: Any) -> Any:
-    """Predictions for rows, of which some at a time are lifted."""
+    """Predict rows, of which some at a time are lifted."""
     starts = range(0, len(X), PREDICTED)
     return np.concatenate([model.predict(X[s : s + PREDICTED]) for s in starts])
 
@@ -113,7 +113,7 @@ def predictions(model: Pipeline, X: Any) -> Any:
 
 
 def memory(report: Report, args: argparse.Namespace) -> None:
-    """Peak memory of fit, beside what the rows and their spectra take."""
+    """Compare the peak memory of fit with the size of the rows and their spectra."""
     report.say(
         "### All samples at once\n\nThe table contains GiB in a child process: "
         "the lifted samples and their spectra, and the maximum that `fit` "
@@ -143,7 +143,7 @@ def _fit(args: argparse.Namespace, n: int, n_layers: int) -> Callable[[], object
 
 
 def small(report: Report, args: argparse.Namespace) -> None:
-    """Cost of many small parts beside that of one fit."""
+    """Compare the cost of many small parts with that of one fit."""
     report.say(
         "### Many small parts\n\nThe table contains CPU seconds of one `fit` to "
         f"Gaussian samples, of {args.parts_of_100} calls of `partial_fit` with "
@@ -175,7 +175,7 @@ def _gaussians(n: int, n_features: int, n_classes: int) -> tuple[Any, Any]:
 
 
 def _seconds(model: Any, X: Any, y: Any) -> list[float]:
-    """CPU seconds of a fit, of adding parts, of the choice, and of a peer's parts."""
+    """Return CPU seconds of a fit, of parts, of the choice, and of another method."""
 
     def add(model: Any) -> None:
         for start in range(0, len(y), 100):

@@ -1,6 +1,6 @@
-"""Time series of the UCR archive: nets to which all shifts are alike, and others.
+"""Time series of the UCR archive: invariant networks and other classifiers.
 
-Run ``python -m benchmarks.time_series --data FOLDER``; the folder holds
+Run ``python -m benchmarks.time_series --data FOLDER``; the folder contains
 ucr_time_series.npz (keys in ``benchmarks/_data.py``).
 """
 
@@ -61,7 +61,7 @@ LIFTINGS: dict[str, tuple[Any, ...]] = {
 
 
 class Result(NamedTuple):
-    """What one model did on one set."""
+    """Result of one model on one set."""
 
     accuracy: float
     seconds: float
@@ -69,7 +69,7 @@ class Result(NamedTuple):
 
 
 def lifting(name: str) -> ConvolutionalLifting:
-    """A bank of filters by its name."""
+    """Return a lifting by its name."""
     filters, number, points, activation, threshold, pooling = LIFTINGS[name]
     return ConvolutionalLifting(
         number,
@@ -83,19 +83,19 @@ def lifting(name: str) -> ConvolutionalLifting:
 
 
 def net(first: Any, n_layers: int = 20) -> Pipeline:
-    """Lifting, or "passthrough", and an invariant net."""
+    """Return a pipeline of a lifting or "passthrough", and an invariant network."""
     return Pipeline([("lifting", first), ("net", InvariantReduNetClassifier(n_layers))])
 
 
 def models(smallest: int, n_layers: int) -> dict[str, BaseEstimator]:
-    """Every row of the first table.
+    """Return the models of the first table.
 
     Parameters
     ----------
     smallest : int
         Rows of the smallest class.
     n_layers : int
-        Most layers of nets in the search.
+        Largest number of layers in the search.
     """
     return {
         "1-NN": KNeighborsClassifier(1),
@@ -113,7 +113,7 @@ def models(smallest: int, n_layers: int) -> dict[str, BaseEstimator]:
 
 
 def search(n_folds: int, n_layers: int) -> GridSearchCV:
-    """Cross-validation among the plain net and invariant ones behind every lifting."""
+    """Return a grid search over networks and liftings."""
     grid = [
         {
             "lifting": ["passthrough"],
@@ -126,21 +126,21 @@ def search(n_folds: int, n_layers: int) -> GridSearchCV:
 
 
 def choice(model: BaseEstimator) -> str:
-    """Name of what a search took; nothing for other models."""
+    """Return the name of the choice of a search, empty for other models."""
     if not isinstance(model, GridSearchCV):
         return ""
     return [PLAIN, *LIFTINGS][model.best_index_]
 
 
 def result(model: BaseEstimator, rows: _data.Split) -> Result:
-    """Fit, predict, and count."""
+    """Fit, predict, and return the result."""
     start = time.perf_counter()
     score = model.fit(rows.X_train, rows.y_train).score(rows.X_test, rows.y_test)
     return Result(float(score), time.perf_counter() - start, choice(model))
 
 
 def run(data: Path, name: str, args: argparse.Namespace) -> tuple[str, list[Result]]:
-    """Shape of one set, and results of all models on it."""
+    """Return the shape of a set, and the results of all models on it."""
     rows = _data.ucr(data, name)
     counts = np.unique(rows.y_train, return_counts=True)[1]
     points = rows.X_train.shape[1]
@@ -182,7 +182,7 @@ def _measure(report: Report, args: argparse.Namespace) -> None:
 def _report(
     report: Report, labels: list[str], found: dict[str, tuple[str, list[Result]]]
 ) -> None:
-    """Print means first, then all sets; models are numbered to save width."""
+    """Print the means first, then all sets; models are numbered to save width."""
     every = [results for _, results in found.values()]
     scores = np.array([[r.accuracy for r in results] for results in every])
     seconds = np.sum([[r.seconds for r in results] for results in every], axis=0)

@@ -1,1 +1,1 @@
-"""Suite of airspeed velocity: follows speed, memory and quality over the commits."""
+"""Suite for airspeed velocity, which tracks speed, memory and accuracy over commits."""

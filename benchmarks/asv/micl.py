@@ -1,4 +1,4 @@
-"""MICLClassifier on scikit-learn's digits, and with many more features than rows."""
+"""MICLClassifier on digits, and for many more features than rows."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ MODELS: dict[str, dict[str, Any]] = {
 
 
 class Digits:
-    """Time of fit and predict, and accuracy, of every variant."""
+    """Time of fit and predict, and accuracy of every variant."""
 
     params = (list(MODELS),)
     param_names = ("variant",)
 
     def setup(self, variant: str) -> None:
-        """Digits in [0, 1], and a fitted model."""
+        """Load digits in [0, 1], and fit a model."""
         X, self.y = load_digits(return_X_y=True)
         self.X = X / 16
         self.model = MICLClassifier(**MODELS[variant]).fit(self.X, self.y)
@@ -39,25 +39,25 @@ class Digits:
         self.model.predict(self.X)
 
     def track_accuracy(self, variant: str) -> float:
-        """Five-fold accuracy."""
+        """Return the five-fold accuracy."""
         folds = StratifiedKFold(5, shuffle=True, random_state=0)
         model = MICLClassifier(**MODELS[variant])
         return float(cross_val_score(model, self.X, self.y, cv=folds).mean())
 
 
 class Wide:
-    """A hundred rows with ten thousand features: no d x d array may be made."""
+    """A hundred rows with ten thousand features, so no d x d array may be formed."""
 
     def setup(self) -> None:
-        """Rows of two classes."""
+        """Generate rows of two classes."""
         self.X = np.random.default_rng(0).standard_normal((100, 10_000))
         self.y = np.arange(100) % 2
         self.X[self.y == 1, :50] += 1.0
 
     def time_fit_predict(self) -> None:
-        """Fit with the best distortion, predict the same rows."""
+        """Fit with the best distortion, and predict the same rows."""
         MICLClassifier().fit(self.X, self.y).predict(self.X)
 
     def peakmem_fit_predict(self) -> None:
-        """Its memory."""
+        """Fit and predict for the measurement of memory."""
         MICLClassifier().fit(self.X, self.y).predict(self.X)

@@ -1,4 +1,4 @@
-"""Coding rates of rows on the sphere, few and many of them."""
+"""Coding rates of few and of many rows on the sphere."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ class Rates:
     param_names = ("shape", "dtype")
 
     def setup(self, shape: tuple[int, int], dtype: str) -> None:
-        """Rows on the sphere in ten classes."""
+        """Generate rows on the sphere in ten classes."""
         Z = np.random.default_rng(0).standard_normal(shape)
         self.Z = (Z / np.linalg.norm(Z, axis=1, keepdims=True)).astype(dtype)
         self.y = np.arange(shape[0]) % 10
 
     def time_coding_length(self, *_: object) -> None:
-        """Bits of all rows."""
+        """Compute the bits of all rows."""
         coding_length(self.Z, epsilon=0.5)
 
     def time_rate_reduction(self, *_: object) -> None:
-        """Rate of all rows less that of the classes."""
+        """Compute the rate of all rows minus that of the classes."""
         rate_reduction(self.Z, self.y, epsilon=0.5)
 
     def time_rate_reduction_gradient(self, *_: object) -> None:
-        """Its gradient."""
+        """Compute the gradient of the rate reduction."""
         rate_reduction_gradient(self.Z, self.y, epsilon=0.5)
 
     def peakmem_rate_reduction_gradient(self, *_: object) -> None:
-        """Memory of the gradient."""
+        """Compute the gradient for the measurement of memory."""
         rate_reduction_gradient(self.Z, self.y, epsilon=0.5)
