@@ -13,7 +13,7 @@ from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from skredu._base import SkreduEstimator, all_or_nothing
-from skredu._checks import check_rows, check_weights, distortion
+from skredu._checks import check_rows, check_weights
 from skredu._compat import (
     CallbackSupportMixin,
     Interval,
@@ -22,15 +22,13 @@ from skredu._compat import (
 from skredu._progress import Progress, watched
 from skredu.clustering._epsilon import EPSILONS, elect, path, spread_of, total_bits
 from skredu.clustering._partition import Group, Partition, Watch
-from skredu.clustering._rows import Data, Rows, prepare
+from skredu.clustering._rows import SMALLEST, Data, Rows, in_reach, prepare
 from skredu.clustering._search import Found, Solution, Tree, Wanted, named, solve
 from skredu.coding._linalg import BLOCK
 from skredu.coding._rows import check_reach, unit_of
 
 # Attributes of groups that are stored.
 FIELDS = ("count", "mean", "squares", "V", "mean_square", "bits")
-# Smallest distortion; samples that are closer than this are equal.
-SMALLEST = 1e-300
 
 
 class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator):
@@ -260,8 +258,7 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
         given = self._check(X, sample_weight)
         data = given.evened() if isinstance(self.epsilon, str) else given
         with watched(self, 3, X=X) as progress:
-            found = self._search(data, progress)
-        solution, partitions = found
+            solution, partitions = self._search(data, progress)
         self.children_ = solution.tree.children
         self.merge_costs_ = solution.tree.costs * data.scale
         self.greedy_coding_length_ = total_bits(data, partitions[0])
@@ -402,7 +399,7 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
             data = data.evened()
         if epsilons is None:
             epsilons = EPSILONS * spread_of(data, self.assume_centered)
-        values = [_in_reach(epsilon, data) for epsilon in np.ravel(epsilons)]
+        values = [in_reach(epsilon, data) for epsilon in np.ravel(epsilons)]
         return path(data, values, self.assume_centered, self.n_jobs, self._wanted)
 
     def _check(self, X: Any, sample_weight: Any) -> Data:
@@ -440,7 +437,7 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
             if epsilon * unit < SMALLEST:
                 return SMALLEST, None
             return epsilon * unit, elected
-        return _in_reach(self.epsilon, data), None
+        return in_reach(self.epsilon, data), None
 
     def _describe(self, solution: Solution, found: Found, given: Data) -> None:
         """Store the attributes of the groups, and what `predict` needs."""
@@ -490,14 +487,3 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
             costs = costs[:, : self.n_clusters_]
         best = np.argmin(costs, axis=1)
         return np.where(best < self.n_clusters_, best, -1)
-
-
-def _in_reach(epsilon: Any, data: Data) -> float:
-    """Return a given distortion as a float; raise an error if it is too small."""
-    value = distortion(epsilon)
-    if value < SMALLEST:
-        raise ValueError(
-            f"epsilon={value} is too small: it must be at least {SMALLEST}."
-        )
-    unit_of(data.X, value)  # raises an error if it is too small
-    return value

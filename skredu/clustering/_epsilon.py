@@ -40,13 +40,12 @@ from skredu.clustering._partition import (
     reassign,
     settle,
 )
-from skredu.clustering._rows import Data, Rows
+from skredu.clustering._rows import Data, Rows, even_choice
 from skredu.clustering._search import (
     MAX_ROWS,
     MAX_SMALL,
     Starts,
     Wanted,
-    even_choice,
     solve,
 )
 

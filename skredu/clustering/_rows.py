@@ -15,8 +15,9 @@ from sklearn.neighbors import kneighbors_graph
 from sklearn.utils import check_array
 
 from skredu._base import warn
-from skredu._checks import check_numbers, check_range, naming
+from skredu._checks import check_numbers, check_range, distortion, naming
 from skredu._compat import fix_connected_components
+from skredu.coding._rows import unit_of
 
 # For squared norms beyond this (in units of epsilon / sqrt(d)), differences of squares
 # and Cholesky factors are too imprecise, and directions are projected explicitly.
@@ -32,6 +33,8 @@ LARGEST_ENTRY = 1e300
 # weight to a weight is below the other power.
 LARGEST_WEIGHT = 60
 MAX_RANGE = 500
+# Smallest distortion; samples that are closer than this are equal.
+SMALLEST = 1e-300
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -211,7 +214,7 @@ def prepare(X: Any, weights: Any, connectivity: Any = None) -> Data:
     places = _places(X)
     leaves, unit = np.ones(len(X)), 1.0
     if weights is not None:
-        leaves, unit = _in_reach(np.asarray(weights, np.float64), X.shape[1])
+        leaves, unit = _weights_in_range(np.asarray(weights, np.float64), X.shape[1])
     present, absent = np.flatnonzero(leaves > 0), np.flatnonzero(leaves == 0)
     # sorted, so that the original order does not matter, not even for ties
     first, codes = distinct_rows(X[present])
@@ -250,7 +253,7 @@ def _places(X: Any) -> Any:
     return np.ldexp(X, -math.frexp(largest)[1])
 
 
-def _in_reach(weights: Any, n_features: int) -> tuple[Any, float]:
+def _weights_in_range(weights: Any, n_features: int) -> tuple[Any, float]:
     """Return weights in a unit, a power of two, in which all numbers are in range.
 
     The unit is one if the largest weight is in range, which is almost always the case.
@@ -430,3 +433,19 @@ def _joins(X: Any, parts: Any) -> Any:
             links.append((rows[row], found[row, nearest]))
     i, j = np.array(links).T
     return _links(np.concatenate([i, j]), np.concatenate([j, i]), len(X))
+
+
+def in_reach(epsilon: Any, data: Data) -> float:
+    """Return a given distortion as a float; raise an error if it is too small."""
+    value = distortion(epsilon)
+    if value < SMALLEST:
+        raise ValueError(
+            f"epsilon={value} is too small: it must be at least {SMALLEST}."
+        )
+    unit_of(data.X, value)  # raises an error if it is too small
+    return value
+
+
+def even_choice(n: int, most: int) -> Any:
+    """Return an evenly spaced index of ``n`` samples."""
+    return np.linspace(0, n - 1, min(n, most)).astype(np.intp)

@@ -25,7 +25,7 @@ from skredu.clustering._partition import (
     refine,
     settle,
 )
-from skredu.clustering._rows import Data, Rows
+from skredu.clustering._rows import Data, Rows, even_choice
 
 # Largest number of distinct samples of which all pairs are considered.
 MAX_EXACT = 10_000
@@ -197,8 +197,7 @@ def solve(
 
 def _equal_rows(data: Data, rows: Rows) -> Iterator[tuple[int, int, float]]:
     """Yield samples that join an equal one, and the bits of these merges."""
-    counts = np.zeros(len(rows))
-    counts[:] = data.leaves[data.heads]
+    counts = data.leaves[data.heads]  # a copy
     volumes = np.log2(1.0 + rows.squares) * rows.assume_centered
 
     def bits(name: int, count: float) -> float:
@@ -231,11 +230,6 @@ def _joined_cells(partition: Partition) -> tuple[list[Any], Any]:
     return steps, np.array(names)
 
 
-def even_choice(n: int, most: int) -> Any:
-    """Return an evenly spaced index of ``n`` samples."""
-    return np.linspace(0, n - 1, min(n, most)).astype(np.intp)
-
-
 class Starts:
     """Partitions by distances: by Ward's method, by k-means, and into small cells.
 
@@ -250,10 +244,8 @@ class Starts:
     def __init__(self, rows: Rows) -> None:
         self.rows, self.index = rows, even_choice(len(rows), MAX_ROWS)
         self.some = rows.X[self.index]
-        children = np.empty((0, 2))
-        if len(self.index) > 1:
-            children = linkage(self.some, "ward")[:, :2]
         n = len(self.index)
+        children = linkage(self.some, "ward")[:, :2] if n > 1 else np.empty((0, 2))
         self.tree = Tree(children.astype(np.intp), np.zeros(n - 1), n)
 
     def ward(self, n_groups: int) -> Any:
@@ -447,9 +439,8 @@ class Wanted:
         self, tree: Tree, n_clusters: int, least: float, weights: Any
     ) -> str:
         n_large, _ = tree.count_large(weights, least)
-        size = (
-            "" if self.auto else f" of min_cluster_size={self.min_cluster_size} or more"
-        )
+        smallest = self.min_cluster_size
+        size = "" if self.auto else f" of min_cluster_size={smallest} or more"
         return (
             f"n_clusters={n_clusters} groups{size} do not exist in the merge tree of "
             f"n_samples={len(weights)} samples, which has at most {n_large.max()} of "
