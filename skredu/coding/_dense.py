@@ -10,7 +10,6 @@ operations of a product. The forms of several small blocks are sums of the produ
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -24,7 +23,6 @@ from skredu.coding._linalg import (
     inverses,
     inverses_of_factors,
     is_complex,
-    norms,
     one_block,
     real_dots,
     real_dtype,
@@ -156,10 +154,6 @@ class DenseGroup(Coded):
         """Return the soft projection as matrices (F, C, C)."""
         return self.projection
 
-    def residual(self, Z: Any, epsilon: float) -> Any:
-        """Return the norms of ``(I + c S)^{-1} z``, (b,), in double precision."""
-        return norms(Z - self.project(Z, epsilon))
-
     def left_out(
         self, Z: Any, epsilon: float, weights: Any = None, part: Any = None
     ) -> tuple[Any, Any]:
@@ -200,8 +194,8 @@ class DenseGroup(Coded):
     ) -> dict[str, Any]:
         """Return everything that predictions need as arrays, numbers and containers.
 
-        ``scores`` includes what `extra` needs, ``moves`` what `project` and `residual`
-        need, and ``squares`` includes `squaring`.
+        ``scores`` includes what `extra` needs, ``moves`` what `project` needs, and
+        ``squares`` includes `squaring`.
         """
         names = ["n", "epsilon", "mean", "varying", "constant", "log_det"]
         names += ["scoring"] * scores + ["projection"] * moves + ["squaring"] * squares
@@ -267,27 +261,6 @@ def group_of_state(state: dict[str, Any]) -> Group | DenseGroup:
     group = DenseGroup(scatter=None, **state)
     vars(group).update(made)
     return group
-
-
-def extras(groups: Sequence[Any], Z: Any, epsilon: float) -> Any:
-    """Return the extra nats of samples in each group, not including labels, (b, k).
-
-    Groups with packed forms share the products of the coordinates.
-    """
-    xp = namespace(Z)
-    matrices = [g.scoring[1] if isinstance(g, DenseGroup) else None for g in groups]
-    shared = [Q for Q in matrices if Q is not None and Q.ndim == 2]
-    known = iter(())
-    if shared:
-        dtype = xp.result_type(*{Q.dtype for Q in shared})
-        stack = xp.stack([xp.astype(Q, dtype, copy=False) for Q in shared], axis=1)
-        found = packed_forms(stack, Z)
-        known = (found[:, i : i + 1, :] for i in range(len(shared)))
-    nats = []
-    for group, Q in zip(groups, matrices, strict=True):
-        forms = next(known) if Q is not None and Q.ndim == 2 else None
-        nats.append(group.extra(Z, epsilon, forms=forms))
-    return xp.stack(nats, axis=1)
 
 
 # -- forms of small blocks ------------------------------------------------------------

@@ -91,7 +91,7 @@ class Coded(ABC):
         volumes = self._scales(epsilons, zero)[1]
         return self._length(volumes, mean_square, epsilons, zero)[:, 0]
 
-    def extra(self, Z: Any, epsilons: Any, change: Any = 1.0, forms: Any = None) -> Any:
+    def extra(self, Z: Any, epsilons: Any, change: Any = 1.0) -> Any:
         """Return the extra nats of samples that join the group, not including labels.
 
         Parameters
@@ -100,15 +100,13 @@ class Coded(ABC):
         epsilons : float or array of shape (e,)
         change : float or array of shape (b,), default=1.0
             Number of copies of each sample that join.
-        forms : array of shape (F, e, b), default=None
-            The forms ``m`` of the samples, if they are known.
 
         Returns
         -------
         nats : array of shape (b,) or (b, e), in double precision
         """
         path = as_path(epsilons, self.blocks.counts)
-        length = self._changed(Z, path, as_path(change, path), forms)
+        length = self._changed(Z, path, as_path(change, path))
         nats = (length - self.length(path)[:, None]).T
         return nats[:, 0] if path is not epsilons else nats
 
@@ -118,15 +116,14 @@ class Coded(ABC):
         volumes = self.blocks.total(xp.log1p(c[:, None] * squared_norms(Z)))
         return (1.0 + self.blocks.dim) / 2.0 * volumes
 
-    def _changed(self, Z: Any, epsilons: Any, change: Any, forms: Any = None) -> Any:
+    def _changed(self, Z: Any, epsilons: Any, change: Any) -> Any:
         """Return lengths (e, b) with more copies of each sample (of rank one)."""
         xp = namespace(epsilons)
         c, volumes = self._scales(epsilons, change)
-        forms = self._forms(Z, c) if forms is None else forms
         growth = change  # of the scatter
         if self.mean is not None:
             growth = change * self.n / (self.n + change)
-        step = c * growth * forms
+        step = c * growth * self._forms(Z, c)
         if xp.any(change < 0.0):  # copies leave: at most the whole determinant
             step = at_least(step, float(xp.finfo(xp.float64).eps) - 1.0)
         logs = self.blocks.total(xp.log1p(step))
@@ -338,16 +335,6 @@ class Group(Coded):
         shares = namespace(c).astype(c / (1.0 + c), real_dtype(self.basis), copy=False)
         return shares[:, :, None]
 
-    def residual(self, Z: Any, epsilon: float) -> Any:
-        """Return the norms of ``(I + c S)^{-1} z``, (b,), in double precision."""
-        xp = namespace(Z)
-        c = self.blocks.scale(self.n, epsilon)[:, None, None]
-        along = coordinates(self.basis, Z)
-        inside = squares(along)
-        small = _shrunk(inside, self.eigenvalues, c, power=2)[:, 0, :]
-        total = widen(small) + self._outside(Z, along, inside, c)
-        return xp.sqrt(xp.sum(total, axis=0))
-
     def to_state(self, *, scores: bool = True, moves: bool = True) -> dict[str, Any]:
         """Return everything that predictions need as arrays, numbers and containers."""
         names = ("n", "eigenvalues", "basis", "mean", "varying", "constant")
@@ -433,18 +420,18 @@ def _columns(A: Any, part: Any) -> Any:
     return namespace(A).take(A, part, axis=A.ndim - 1)
 
 
-def _shrunk(squares: Any, eigenvalues: Any, c: Any, power: int = 1) -> Any:
-    r"""Return sums :math:`\sum_i p_i / (1 + c\lambda_i)^k` of squares ``p`` (F, r, b).
+def _shrunk(squares: Any, eigenvalues: Any, c: Any) -> Any:
+    r"""Return sums :math:`\sum_i p_i / (1 + c\lambda_i)` of squares ``p`` (F, r, b).
 
     Factors ``c`` have the shape (F, e, 1) or, one per sample, (F, e, b). The latter
     needs no matrix product, and is processed one distortion at a time to save memory.
     """
     xp = namespace(squares)
     if c.shape[2] == 1:
-        shares = (1.0 + c * eigenvalues[:, None, :]) ** -power
+        shares = 1.0 / (1.0 + c * eigenvalues[:, None, :])
         return xp.astype(shares, squares.dtype, copy=False) @ squares
     sums = []
     for i in range(c.shape[1]):
-        scaled = (1.0 + c[:, i, :][:, None, :] * eigenvalues[:, :, None]) ** power
+        scaled = 1.0 + c[:, i, :][:, None, :] * eigenvalues[:, :, None]
         sums.append(xp.sum(squares / xp.astype(scaled, squares.dtype), axis=1))
     return xp.stack(sums, axis=1)
