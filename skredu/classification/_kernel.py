@@ -413,7 +413,7 @@ class KernelClasses(Classes):
         """Return the products of samples with the training samples and themselves."""
         return self.products(X)
 
-    def training(self, index: Any) -> Floats:
+    def training(self, rows: Rows, index: Any) -> Floats:
         """Return the features of some training samples, which are known."""
         return as_features(self.gram[index], self.gram.diagonal()[index])
 

@@ -426,9 +426,7 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, LinearStream):
             for products in products_of(rows, self, self._unit):
                 known = KernelClasses.fit(rows, products, centered, progress)
                 with progress.task("choose epsilon"):
-                    choice = self._choose(
-                        known, rows, training=known.training, spread=known.spread
-                    )
+                    choice = self._choose(known, rows, spread=known.spread)
                 known.gram = None  # its samples have been left out
                 candidates.append((choice, known))
         choice, classes = min(candidates, key=lambda fitted: fitted[0].loss)

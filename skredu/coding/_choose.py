@@ -18,7 +18,6 @@ the nats that are added to the label code.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -93,7 +92,6 @@ class Choice(NamedTuple):
 def choose(
     classes: Classes,
     rows: Rows | None,
-    training: Callable[[Any], Any] | None = None,
     *,
     labels: Any,
     epsilon: float | None = None,
@@ -109,9 +107,6 @@ def choose(
     classes : Classes
     rows : Rows or None
         The training samples; None if nothing is chosen by samples.
-    training : callable, default=None
-        Returns the features of some of the samples, see `Classes.left_out`; None if
-        `Classes.features` computes them.
     labels : ndarray of shape (k,)
         Labels of the classes.
     epsilon : float, default=None
@@ -138,11 +133,6 @@ def choose(
         epsilon = before.epsilon if epsilon is None else epsilon
         return before._replace(epsilon=epsilon, log_priors=log_priors)
     assert rows is not None
-    if training is None:
-
-        def training(index: Any) -> Any:
-            return classes.features(rows.take(index))
-
     path = np.asarray([epsilon])
     if epsilon is None:
         if spread is None:
@@ -155,7 +145,7 @@ def choose(
         w = to_numpy(rows.weights)[chosen].astype(np.float64)
     xp = namespace(rows.source)
     epsilons = xp.asarray(path, dtype=xp.float64, device=rows.source.device)
-    scores = to_numpy(classes.left_out(rows, chosen, training, epsilons))
+    scores = to_numpy(classes.left_out(rows, chosen, epsilons))
     np.subtract(log_priors[None, :, None], scores, out=scores)
     weights *= w
     if priors is None or (isinstance(priors, str) and priors == "auto"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from skredu._compat import namespace
@@ -58,6 +58,10 @@ class Classes:
         """Return the features of samples (b, d)."""
         return X.T[None, ...]
 
+    def training(self, rows: Rows, index: Any) -> Any:
+        """Return the features of the sorted training samples at some positions."""
+        return self.features(rows.take(index))
+
     @property
     def dim(self) -> float:
         """Dimension that coding lengths count."""
@@ -92,9 +96,7 @@ class Classes:
             parts.append((log_priors - xp.stack(nats, axis=1)) / math.log(2.0))
         return xp.concat(parts)
 
-    def left_out(
-        self, rows: Rows, chosen: Any, features: Callable[[Any], Any], epsilons: Any
-    ) -> Any:
+    def left_out(self, rows: Rows, chosen: Any, epsilons: Any) -> Any:
         """Return the extra nats of training samples in every class, without themselves.
 
         Parameters
@@ -103,9 +105,6 @@ class Classes:
             The samples from which the groups were computed, or some of them.
         chosen : ndarray of shape (m,)
             Positions of the sorted samples to code, in ascending order.
-        features : callable
-            Returns the features (F, C, b) of some of the sorted samples, given an
-            ndarray of positions.
         epsilons : array of shape (e,)
 
         Returns
@@ -115,7 +114,7 @@ class Classes:
         xp, parts = namespace(epsilons), []
         for block in self._blocks(len(chosen), epsilons.shape[0]):
             index = chosen[block]
-            Z, nats = features(index), []
+            Z, nats = self.training(rows, index), []
             for group, part in zip(self.groups, rows.slices, strict=True):
                 start, stop = (int((index < i).sum()) for i in (part.start, part.stop))
                 own = xp.asarray(index[start:stop], device=epsilons.device)

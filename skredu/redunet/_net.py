@@ -459,11 +459,26 @@ def take_step(
 
 
 class FeatureClasses(Classes):
-    """Classes of samples whose features are known, samples first: (n, F, C)."""
+    """Classes of samples whose features are known.
+
+    Parameters
+    ----------
+    groups : list of groups
+    Z : array of shape (F, C, n), default=None
+        Features of the training samples, if samples will be left out.
+    """
+
+    def __init__(self, groups: list[Any], Z: Any = None) -> None:
+        super().__init__(groups)
+        self.Z = Z
 
     def features(self, X: Any) -> Any:
-        """Return the features (F, C, b)."""
+        """Return the features (F, C, b) of samples (b, F, C)."""
         return namespace(X).permute_dims(X, (1, 2, 0))
+
+    def training(self, rows: Rows, index: Any) -> Any:
+        """Return the features of some training samples, which are known."""
+        return take(self.Z, namespace(self.Z).asarray(index, device=self.Z.device))
 
 
 def fit_decision(Z: Any, rows: Rows, space: Any, *, centred: bool) -> dict[str, Any]:
@@ -490,16 +505,9 @@ def choose_decision(
 
     If there is a choice ``before``, it is kept.
     """
-    classes, counts = FeatureClasses(groups), space.counts
+    classes, counts = FeatureClasses(groups, Z), space.counts
     xp, place = namespace(counts), {"device": counts.device}
-    choice = choose(
-        classes,
-        rows,
-        lambda index: take(Z, xp.asarray(index, **place)),
-        labels=labels,
-        spread=spread,
-        before=before,
-    )
+    choice = choose(classes, rows, labels=labels, spread=spread, before=before)
     log_priors = xp.asarray(choice.log_priors, dtype=counts.dtype, **place)
     return {**classes.to_state(), **choice._asdict(), "log_priors": log_priors}
 
