@@ -353,7 +353,7 @@ def _gradient(Z: Any, y: Any, epsilon: float, weights: Any) -> Any:
 def _length(X: Any, epsilon: float, assume_centered: bool, weights: Any) -> Any:
     """Compute the coding length in bits of valid samples."""
     d, size = X.shape[1], power_of_two(X)
-    n, mean, rows = centre(widen(X) / size, weights, assume_centered=assume_centered)
+    n, mean, _, rows = centre(widen(X) / size, weights, assume_centered=assume_centered)
     log_scale = _log_scale(n, d, epsilon) + math.log(size)
     nats = (n + d) / 2 * log_volume(rows, log_scale=log_scale)
     if not assume_centered:

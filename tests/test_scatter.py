@@ -160,7 +160,7 @@ def test_extreme_counts(count):
 def test_root_of_rows_is_the_centred_weighted_rows_in_their_order():
     X, weights = rows(4, 6), np.array([1.0, 2.0, 0.0, 0.5])
     scatter = Scatter.from_rows(X, weights)
-    count, mean, centred = centre(X, weights)
+    count, mean, _, centred = centre(X, weights)
     assert (scatter.count, count) == (3.5, 3.5)
     assert scatter.matrix is None
     assert_array_equal(scatter.root, centred)

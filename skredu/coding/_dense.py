@@ -59,7 +59,7 @@ class DenseGroup(Coded):
         The scatter in double precision; None if the matrices are known.
     dtype : data type, default=None
         Type of the samples.
-    steepness : float, default=0.0
+    condition : float, default=0.0
         Largest trace of ``c S`` among the blocks.
     mean, varying, constant :
         See `Coded`.
@@ -73,13 +73,13 @@ class DenseGroup(Coded):
         scatter: Any,
         dtype: Any = None,
         *,
-        steepness: float = 0.0,
+        condition: float = 0.0,
         mean: Any = None,
         varying: Any = None,
         constant: Any = None,
     ) -> None:
         self.n, self.blocks, self.epsilon = n, blocks, epsilon
-        self.scatter, self.dtype, self.steepness = scatter, dtype, steepness
+        self.scatter, self.dtype, self.condition = scatter, dtype, condition
         self.mean, self.varying, self.constant = mean, varying, constant
 
     @cached_property
@@ -138,7 +138,7 @@ class DenseGroup(Coded):
         xp, dtype = namespace(matrix), self.dtype
         if packed:
             dtype = xp.float64
-            if self.steepness <= MAX_SINGLE:
+            if self.condition <= MAX_SINGLE:
                 dtype = real_dtype(xp.empty(0, dtype=self.dtype))
         return xp.astype(matrix, dtype, copy=False)
 
@@ -226,7 +226,7 @@ class DenseGroup(Coded):
 
     def _rounded(self, L: Any) -> Any:
         """Return a copy of factors in the precision in which they are inverted."""
-        single = self.steepness <= MAX_SINGLE_INVERSE
+        single = self.condition <= MAX_SINGLE_INVERSE
         return namespace(L).astype(L, self.dtype if single else L.dtype, copy=True)
 
     def _total(self, logs: Any) -> float:

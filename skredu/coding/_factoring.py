@@ -16,15 +16,15 @@ from skredu.coding._blocks import Blocks
 from skredu.coding._dense import DenseGroup
 from skredu.coding._group import Group
 from skredu.coding._linalg import (
-    LEAST_STILL,
+    LEAST_CONSTANT,
     adjoint,
     one_block,
-    real_dtype,
     scatters,
     split,
     squared_norms,
     squares,
     traces_of,
+    weighted,
     widen,
     widen_stack,
 )
@@ -32,7 +32,7 @@ from skredu.coding._scatter import Scatter, centre
 
 # Up to this condition, and to the inverse square root of the machine precision,
 # matrices are precise enough.
-MAX_STEEP = 1e7
+MAX_DENSE_CONDITION = 1e7
 # Up to this condition, the products of samples determine their singular vectors.
 MAX_GRAM = 1e5
 # Operations, divided by m^3, of an eigendecomposition of size m, and of the dense form
@@ -81,21 +81,21 @@ def group_of(
     n, mean, root = _weighted(Z, weights, centred)
     if epsilon is None:
         few = one_block(Z) and Z.shape[2] <= Z.shape[1]
-        steepness = math.inf if few else 0.0
+        condition = math.inf if few else 0.0
     else:
         if scatter is None:
             traces = xp.sum(squared_norms(root), axis=1)
         else:
             traces = traces_of(scatter)
-        steepness = float(xp.max(blocks.scale(n, epsilon) * traces))
-        limit = MAX_GRAM if exact else MAX_STEEP
+        condition = float(xp.max(blocks.scale(n, epsilon) * traces))
+        limit = MAX_GRAM if exact else MAX_DENSE_CONDITION
         differ = left_out and weights is not None and xp.any(weights != weights[0])
-        if not differ and steepness <= limit and not _factored_pays(Z, n_coded):
+        if not differ and condition <= limit and not _factored_pays(Z, n_coded):
             S = scatters(root) if scatter is None else scatter
-            options = {"steepness": steepness, "mean": mean}
+            options = {"condition": condition, "mean": mean}
             return DenseGroup(n, blocks, epsilon, S, Z.dtype, **options)
     share = 1.0 / n if weights is None else weights / n
-    return _factored_group(root, n, blocks, mean, share, epsilon, steepness)
+    return _factored_group(root, n, blocks, mean, share, epsilon, condition)
 
 
 def group_of_scatter(
@@ -107,7 +107,7 @@ def group_of_scatter(
     matrix, and `factored` otherwise.
     """
     S = scatter.matrix
-    if epsilon is None or S is None or too_steep(scatter, epsilon):
+    if epsilon is None or S is None or ill_conditioned(scatter, epsilon):
         return factored(scatter, blocks, shares)
     mean = None if scatter.assume_centered else scatter.mean
     S, varying, constant = _varying_part(S)
@@ -117,7 +117,7 @@ def group_of_scatter(
         epsilon,
         widen(S)[None, ...],
         S.dtype,
-        steepness=_steepness(scatter, epsilon),
+        condition=_condition(scatter, epsilon),
         mean=mean,
         varying=varying,
         constant=constant,
@@ -156,28 +156,25 @@ def group_of_stack(scatter: Scatter, blocks: Blocks, n_rows: int, dtype: Any) ->
     return Group(scatter.count, blocks, eigenvalues, V, whitening=whitening)
 
 
-def too_steep(scatter: Scatter, epsilon: float) -> bool:
+def ill_conditioned(scatter: Scatter, epsilon: float) -> bool:
     """Return whether ``I + c S`` would be ill-conditioned for a matrix ``S``."""
     if scatter.matrix is None or scatter.count == 0.0:
         return False
     eps = float(namespace(scatter.matrix).finfo(scatter.matrix.dtype).eps)
-    return _steepness(scatter, epsilon) > min(MAX_STEEP, 1.0 / math.sqrt(eps))
+    return _condition(scatter, epsilon) > min(MAX_DENSE_CONDITION, 1.0 / math.sqrt(eps))
 
 
-def _steepness(scatter: Scatter, epsilon: float) -> float:
+def _condition(scatter: Scatter, epsilon: float) -> float:
     return scatter.n_features / scatter.count / epsilon / epsilon * scatter.trace
 
 
 def _weighted(Z: Any, weights: Any, centred: bool) -> tuple[float, Any, Any]:
     """Return weight, mean or None, and centred rows times the roots of weights."""
-    xp = namespace(Z)
     if centred:
-        n, mean, rows = centre(Z[0, ...].T, weights)
+        n, mean, _, rows = centre(Z[0, ...].T, weights)
         return n, mean, rows.T[None, ...]
-    if weights is None:
-        return float(Z.shape[2]), None, Z
-    roots = xp.astype(xp.sqrt(weights), real_dtype(Z), copy=False)
-    return float(xp.sum(weights)), None, Z * roots
+    n = float(Z.shape[2] if weights is None else namespace(Z).sum(weights))
+    return n, None, weighted(Z, weights)
 
 
 def _factored_pays(Z: Any, n_coded: int) -> bool:
@@ -207,12 +204,12 @@ def _factored_group(
     mean: Any,
     shares: Any,
     epsilon: float | None,
-    steepness: float,
+    condition: float,
 ) -> Group:
     """Construct a group from weighted, centred rows with these shares of its weight."""
     xp, (_, _, b) = namespace(root), root.shape
     eigenvalues, V, leverages, whitening = _factored(
-        root, steepness, centred=mean is not None
+        root, condition, centred=mean is not None
     )
     least, c = 0.0, 1.0
     if epsilon is not None:  # omit what only changes rounding errors
@@ -242,7 +239,7 @@ def _factored_group(
 
 
 def _factored(
-    root: Any, steepness: float, *, centred: bool
+    root: Any, condition: float, *, centred: bool
 ) -> tuple[Any, Any, Any, Any]:
     """Factor scatters of weighted rows (F, C, b) on their cheaper side.
 
@@ -261,7 +258,7 @@ def _factored(
     xp, (_, C, b) = namespace(root), root.shape
     # centred single-precision samples sum to zero in single precision only
     floor = 4 * min(C, b) * float(xp.finfo(root.dtype).eps)
-    if steepness > MAX_GRAM:
+    if condition > MAX_GRAM:
         V, sigma, Uh = xp.linalg.svd(widen_stack(root), full_matrices=False)
         real = sigma > floor * sigma[:, :1]
         return xp.where(real, sigma * sigma, 0.0 * sigma), V, squares(Uh), None
@@ -295,7 +292,7 @@ def _varying_part(matrix: Any) -> tuple[Any, Any, Any]:
     """Return the scatter of varying features, their index, and that of the others."""
     xp = namespace(matrix)
     varying, constant = split(xp.linalg.diagonal(matrix) > 0)
-    few = constant.shape[0] < LEAST_STILL * matrix.shape[0]
+    few = constant.shape[0] < LEAST_CONSTANT * matrix.shape[0]
     if few or varying.shape[0] == 0:
         return matrix, None, None
     matrix = xp.take(xp.take(matrix, varying, axis=0), varying, axis=1)

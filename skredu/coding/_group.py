@@ -335,8 +335,11 @@ class Group(Coded):
         shares = namespace(c).astype(c / (1.0 + c), real_dtype(self.basis), copy=False)
         return shares[:, :, None]
 
-    def to_state(self, *, scores: bool = True, moves: bool = True) -> dict[str, Any]:
-        """Return everything that predictions need as arrays, numbers and containers."""
+    def to_state(self, **needed: bool) -> dict[str, Any]:
+        """Return everything that predictions need as arrays, numbers and containers.
+
+        A group in this form needs the same for all purposes; see `DenseGroup`.
+        """
         names = ("n", "eigenvalues", "basis", "mean", "varying", "constant")
         state = {name: getattr(self, name) for name in names}
         return {**state, "blocks": vars(self.blocks)}

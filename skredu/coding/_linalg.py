@@ -36,7 +36,7 @@ MAX_STACK = 32
 # Prefixes of LAPACK functions by the type of a NumPy array.
 LETTERS = {"f": "s", "d": "d", "F": "c", "D": "z"}
 # With a smaller share of constant columns, leaving them out is not worthwhile.
-LEAST_STILL = 0.1
+LEAST_CONSTANT = 0.1
 
 
 def widen(X: Any) -> Any:
@@ -120,11 +120,13 @@ def gram(W: Any) -> Any:
 
 def scatter_of(W: Any) -> Any:
     """Return ``W^T W``; columns of zeros, from constant features, cost nothing."""
-    moving, still = split(namespace(W).any(W != 0, axis=0))
-    if still.shape[0] < LEAST_STILL * W.shape[1]:
+    varying, constant = split(namespace(W).any(W != 0, axis=0))
+    if constant.shape[0] < LEAST_CONSTANT * W.shape[1]:
         return W.T @ W
-    W = namespace(W).take(W, moving, axis=1)
-    return spread_columns(spread_columns(W.T @ W, moving, still).T, moving, still)
+    W = namespace(W).take(W, varying, axis=1)
+    return spread_columns(
+        spread_columns(W.T @ W, varying, constant).T, varying, constant
+    )
 
 
 def scatters(root: Any) -> Any:
@@ -145,15 +147,15 @@ def split(mask: Any) -> tuple[Any, Any]:
     return xp.nonzero(mask)[0], xp.nonzero(~mask)[0]
 
 
-def spread_columns(A: Any, moving: Any, still: Any) -> Any:
+def spread_columns(A: Any, varying: Any, constant: Any) -> Any:
     """Put the columns of ``A`` at some positions, and zeros at the others."""
-    xp, (n, a), rest = namespace(A), A.shape, still.shape[0]
+    xp, (n, a), rest = namespace(A), A.shape, constant.shape[0]
     if xp is np:
         spread = np.zeros((n, a + rest), dtype=A.dtype)
-        spread[:, moving] = A
+        spread[:, varying] = A
         return spread
     zeros = xp.zeros((n, rest), dtype=A.dtype, device=A.device)
-    order = xp.argsort(xp.concat([moving, still]))
+    order = xp.argsort(xp.concat([varying, constant]))
     return xp.take(xp.concat([A, zeros], axis=1), order, axis=1)
 
 
@@ -269,6 +271,14 @@ def widen_stack(Z: Any) -> Any:
     """Convert a real or complex array to double precision."""
     xp = namespace(Z)
     return xp.astype(Z, xp.complex128, copy=False) if is_complex(Z) else widen(Z)
+
+
+def weighted(Z: Any, weights: Any) -> Any:
+    """Return samples (F, C, b) times the square roots of their weights, if any."""
+    if weights is None:
+        return Z
+    xp = namespace(Z)
+    return Z * xp.astype(xp.sqrt(weights), real_dtype(Z), copy=False)
 
 
 def adjoint(A: Any) -> Any:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from skredu._compat import namespace, to_numpy
-from skredu.coding._factoring import too_steep
+from skredu.coding._factoring import ill_conditioned
 from skredu.coding._linalg import blocks_of_rows, largest, widen
 from skredu.coding._scatter import Scatter
 
@@ -176,7 +176,7 @@ class Rows:
                 if old is not None:
                     old = replace(old, precise=precise or old.precise)
                     scatter = old.merge(scatter)
-                if epsilon is None or not too_steep(scatter, epsilon):
+                if epsilon is None or not ill_conditioned(scatter, epsilon):
                     break
             found.append(scatter)
         return found

@@ -59,7 +59,7 @@ class Scatter:
         precise: bool = False,
     ) -> Scatter:
         """Compute the scatter of samples (n, d); a weight is a number of copies."""
-        count, mean, rest, root = _centre(X, weights, assume_centered)
+        count, mean, rest, root = centre(X, weights, assume_centered=assume_centered)
         return _of_root(count, mean, rest, root, assume_centered, precise)
 
     @property
@@ -102,13 +102,7 @@ class Scatter:
 
 def centre(
     X: Any, weights: Any = None, *, assume_centered: bool = False
-) -> tuple[float, Any, Any]:
-    """Return weighted count, mean, and rows ``sqrt(w) (x - mean)`` of shape (n, d)."""
-    count, mean, _, rows = _centre(X, weights, assume_centered)
-    return count, mean, rows
-
-
-def _centre(X: Any, weights: Any, assume_centered: bool) -> tuple[float, Any, Any, Any]:
+) -> tuple[float, Any, Any, Any]:
     """Return weighted count, mean in two parts, and rows ``sqrt(w) (x - mean)``.
 
     The rows are first shifted by one of them, the one with the largest weight. So an

@@ -19,7 +19,7 @@ import numpy as np
 
 from skredu._compat import namespace
 from skredu.coding._choose import label_code
-from skredu.coding._dense import DenseGroup, group_of_state
+from skredu.coding._dense import group_of_state
 from skredu.coding._factoring import group_of
 from skredu.coding._linalg import (
     blocks_of_rows,
@@ -104,8 +104,8 @@ class Layer:
         extra = self.rule.measure == "extra"
         scored = {"scores": extra, "squares": not extra}
         return {
-            "whole": _state_of(self.whole, scores=False),
-            "classes": [_state_of(group, **scored) for group in self.classes],
+            "whole": self.whole.to_state(scores=False),
+            "classes": [group.to_state(**scored) for group in self.classes],
             **{name: getattr(self, name) for name in names},
         }
 
@@ -197,7 +197,7 @@ class Layer:
         ----------
         Z : array of shape (F, C, n)
             Their features, from which the layer was computed.
-        rows : Training
+        rows : Rows
         construction : {"left_out", "estimated", "labels"}
             By the operators and memberships of the other samples, as a new sample
             moves; by those of all samples; or by their labels.
@@ -268,13 +268,6 @@ class Layer:
         """Iterate over parts of a class: positions in all samples, and in the class."""
         for here in self._blocks(Z, part.stop - part.start):
             yield slice(part.start + here.start, part.start + here.stop), here
-
-
-def _state_of(group: Any, **needed: bool) -> dict[str, Any]:
-    """Return the state of a group; a dense one only contains the needed matrices."""
-    if isinstance(group, DenseGroup):
-        return group.to_state(**needed)
-    return group.to_state()
 
 
 class ReduNetLayer:
@@ -349,14 +342,6 @@ def overlap(part: slice, block: slice) -> tuple[slice, slice]:
     """Return the samples of a class in a block: positions in all, and in the block."""
     start, stop = max(part.start, block.start), min(part.stop, block.stop)
     return slice(start, stop), slice(start - block.start, stop - block.start)
-
-
-def weighted(Z: Any, weights: Any) -> Any:
-    """Return samples times the square roots of their weights."""
-    if weights is None:
-        return Z
-    xp = namespace(Z)
-    return Z * xp.astype(xp.sqrt(weights), real_dtype(Z), copy=False)
 
 
 def stepped(Z: Any, change: Any, step: float) -> Any:

@@ -219,16 +219,6 @@ class BaseNet(
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_layers")
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore the state; raise an error if its layers have another format."""
-        if "_layers" in state and "_space" not in state:
-            raise ValueError(
-                f"This {type(self).__name__} was fitted by skredu "
-                f"{state.get('_skredu_version', '(unknown version)')}, whose layers "
-                "cannot be loaded by this version: fit it again."
-            )
-        super().__setstate__(state)
-
     # -- samples and features ---------------------------------------------------------
 
     def _checked(self, X: Any, y: Any, sample_weight: Any) -> Rows:

@@ -11,12 +11,12 @@ from skredu._checks import check_training
 from skredu._compat import check_same_namespace, namespace, to_numpy
 from skredu.coding._choose import Choice
 from skredu.coding._factoring import group_of_stack
-from skredu.coding._linalg import adjoint, scatters, widen_stack
+from skredu.coding._linalg import adjoint, scatters, weighted, widen_stack
 from skredu.coding._rows import Rows, Summary, classes_of_stream, codes_of
 from skredu.coding._scatter import Scatter
 from skredu.coding._weights import weights_to_add
 from skredu.lifting._signals import NAME, refuse_stacks
-from skredu.redunet._layer import rates_of, weighted
+from skredu.redunet._layer import rates_of
 from skredu.redunet._net import RATES, choose_decision
 from skredu.redunet._signals import Grid
 

@@ -11,7 +11,7 @@ import numpy as np
 from skredu._compat import namespace
 from skredu.coding._blocks import Blocks
 from skredu.coding._factoring import group_of
-from skredu.coding._linalg import LEAST_STILL, split, spread_columns
+from skredu.coding._linalg import LEAST_CONSTANT, split, spread_columns
 from skredu.coding._rows import Rows
 from skredu.coding._sphere import on_sphere, root_mean_square
 
@@ -69,7 +69,7 @@ class Vectors:
         self.counts = xp.ones(1, dtype=xp.float64, device=Z.device)
         energy = xp.sum(Z * Z, axis=0)
         used, unused = split(energy > 0)
-        few = unused.shape[0] < LEAST_STILL * d
+        few = unused.shape[0] < LEAST_CONSTANT * d
         ordered = 2 * max(rows.sizes) > d >= LEAST_ORDERED  # classes are dense
         if 0 < used.shape[0] <= n and (ordered or not few):
             order = xp.argsort(-xp.take(energy, used))

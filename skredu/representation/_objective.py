@@ -61,7 +61,7 @@ class Reduction:
         scale = self.n_features / self.epsilon**2
         n = float(np.sum(self.weights))
         if scale > MAX_TRACE:
-            value, gradient = self._of_steep_rows(V, n)
+            value, gradient = self._of_ill_conditioned_rows(V, n)
         else:
             value, gradient = self._of_weighted_rows(V, n, scale)
         return value, roots * gradient
@@ -105,7 +105,7 @@ class Reduction:
         gradient *= scale / n
         return 0.5 * (volume - within), gradient
 
-    def _of_steep_rows(self, V: Any, n: float) -> tuple[float, Any]:
+    def _of_ill_conditioned_rows(self, V: Any, n: float) -> tuple[float, Any]:
         """Return value and gradient from singular values, if this is necessary."""
         log_scale = 0.5 * math.log(self.n_features) - math.log(self.epsilon)
         s = log_scale - 0.5 * math.log(n)
