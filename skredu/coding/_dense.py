@@ -24,6 +24,7 @@ from skredu.coding._linalg import (
     inverses_of_factors,
     is_complex,
     one_block,
+    product,
     real_dots,
     real_dtype,
     right_triangle,
@@ -148,7 +149,7 @@ class DenseGroup(Coded):
 
     def project(self, Z: Any, epsilon: float) -> Any:
         """Return soft projections ``z - (I + c S)^{-1} z`` of samples, (F, C, b)."""
-        return self.projection @ Z
+        return product(self.projection, Z)
 
     def matrix(self, epsilon: float) -> Any:
         """Return the soft projection as matrices (F, C, C)."""

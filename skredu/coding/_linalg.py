@@ -296,6 +296,14 @@ def coordinates(V: Any, Z: Any) -> Any:
     return xp.conj(xp.matrix_transpose(V) @ xp.conj(Z))
 
 
+def product(A: Any, Z: Any) -> Any:
+    """Return ``A Z`` for stacked matrices; samples of one block stay rows in memory."""
+    xp = namespace(Z)
+    if Z.shape[0] > 1:
+        return A @ Z
+    return xp.matrix_transpose(xp.matrix_transpose(Z) @ xp.matrix_transpose(A))
+
+
 def squares(Z: Any) -> Any:
     """Return squared absolute values."""
     xp = namespace(Z)

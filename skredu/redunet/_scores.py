@@ -21,6 +21,7 @@ from skredu.coding._linalg import (
     adjoint_product,
     coordinates,
     one_block,
+    product,
     squared_norms,
     squares,
     widen,
@@ -231,7 +232,7 @@ class Dense:
         if sharp and self.bounded:
             first = int(FIRST_SHARE * Z.shape[1])
             rows, heads = Z[:, :first, :], [W[:, :first, :first] for W in self.matrices]
-            forms = [squared_norms(adjoint(W) @ rows) for W in heads]
+            forms = [squared_norms(product(adjoint(W), rows)) for W in heads]
         else:
             forms = [squared_norms(adjoint_product(W, Z)) for W in self.matrices]
         return namespace(Z).stack(forms, axis=1), None
@@ -239,6 +240,5 @@ class Dense:
     def finish(self, forms: Any, j: int, i: int, Z: Any, index: Any) -> None:
         """Complete the forms of some samples in group ``i``, which is column ``j``."""
         if len(index):
-            first = int(FIRST_SHARE * Z.shape[1])
-            rest = adjoint(self.matrices[i][:, :, first:]) @ Z[:, :, index]
-            forms[0, j, index] += squared_norms(rest)[0]
+            whitened = adjoint_product(self.matrices[i], Z[:, :, index], overwrite=True)
+            forms[0, j, index] = squared_norms(whitened)[0]
