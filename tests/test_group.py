@@ -9,7 +9,7 @@ from oracle_spectral import Family
 
 from skredu.coding import _factoring
 from skredu.coding._blocks import Blocks, vector_blocks
-from skredu.coding._dense import DenseGroup, group_of_state
+from skredu.coding._dense import DenseGroup, group_of_state, packed, packed_forms
 from skredu.coding._factoring import group_of, group_of_scatter
 from skredu.coding._group import Group
 from skredu.coding._scatter import Scatter
@@ -224,6 +224,43 @@ def test_blocks_of_signals_are_all_of_their_shifts(n, kind, every):
         rest = full.copy()
         rest[i] = 0.0
         assert_allclose(nats[i], family.extra(X[i], mask, rest), rtol=1e-9)
+
+
+@pytest.mark.parametrize("i", [0.0, 1.0j])
+def test_forms_of_packed_matrices(i):
+    rng = np.random.default_rng(0)
+    A = rng.normal(size=(2, 3, 4, 4)) + i * rng.normal(size=(2, 3, 4, 4))
+    Q, Z = A @ A.conj().transpose(0, 1, 3, 2), A[0] + A[1]
+    found = packed_forms(np.stack([packed(Q[0]), packed(Q[1])], axis=1), Z)
+    expected = np.einsum("fab,fcb,mfac->fmb", Z.conj(), Z, Q).real
+    assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_packed_forms_of_steep_groups_are_summed_in_double_precision():
+    rng = np.random.default_rng(0)
+    X, epsilon = rng.normal(size=(9, 18)), 0.003
+    X[:, :6] = X[:, 6:12]
+    forms = []
+    Z, counts = spectra(X, 3, 6)
+    single = Z.astype(np.complex64)
+    for rows in (single.astype(np.complex128), single):
+        group = group_of(rows, None, Blocks(3, counts, 6), epsilon=epsilon)
+        forms.append(group.extra(rows, epsilon))
+    assert_allclose(forms[1], forms[0], rtol=1e-4)
+
+
+@pytest.mark.parametrize("centred", [True, False])
+def test_rows_of_any_weight_without_themselves(centred):
+    X, options = data(6, 3, "none")[0], {"assume_centered": not centred}
+    blocks = vector_blocks(3, X)
+    for w in (np.full(6, 1e-9), np.array([0.5, 1e7, 1e7, 3e7, 0.5, 2e7])):
+        group = group_of(features(X), w, blocks, centred=centred)
+        found = group.without(features(X), 0.4, w)
+        expected = [
+            extra_bits(np.delete(X, i, 0), np.delete(w, i), X[i], 0.4, **options)
+            for i in range(6)
+        ]
+        assert_allclose(found, np.array(expected) * NAT, rtol=1e-6)
 
 
 def test_constant_features_cost_no_product_and_change_nothing():

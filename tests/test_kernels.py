@@ -42,6 +42,26 @@ def test_function_of_two_rows_is_told_from_one_of_matrices(n, d):
         assert_allclose(found, scores[0], rtol=1e-8, atol=1e-8)
 
 
+@pytest.mark.parametrize("d", [2, 3, 4])
+def test_function_of_two_rows_may_have_products_of_each_row_with_itself(d):
+    X = np.random.default_rng(0).normal(size=(12, d))
+    labels = np.arange(12) % 2
+    named = MICLClassifier(0.5, kernel="rbf", gamma=0.5).fit(X, labels)
+    model = MICLClassifier(
+        0.5, kernel=lambda x, y: np.exp(x @ y.T - 0.5 * (x @ x.T + y @ y.T))
+    ).fit(X, labels)
+    assert_allclose(model.decision_function(X), named.decision_function(X), atol=1e-8)
+
+
+def test_cosines_of_rows_of_any_size_with_zeros():
+    X = np.random.default_rng(0).normal(size=(12, 4))
+    X[:, 1] = 0.0
+    model = MICLClassifier(kernel="cosine").fit(X, np.arange(12) % 2)
+    expected = model.decision_function(X)
+    for c in (1e-200, 1e200):
+        assert_allclose(model.decision_function(c * X), expected, atol=1e-6)
+
+
 def test_laplacian_kernel_of_scikit_learn_is_accepted():
     assert MICLClassifier(kernel=laplacian_kernel).fit(X, Y).score(X, Y) > 0.95
 

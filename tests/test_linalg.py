@@ -10,7 +10,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from skredu.coding import _linalg
-from skredu.coding._linalg import log_volume, volume_gradient
+from skredu.coding._linalg import inverses, log_volume, traces_of, volume_gradient
 
 SHAPES = [(1, 1), (1, 6), (6, 1), (3, 6), (6, 3), (5, 5), (12, 8), (8, 12), (30, 4)]
 EXPONENTS = [-15, -8, -4, -1, 0, 1, 2, 3, 3.8, 4.2, 5, 6, 7.9, 8.1, 10, 12, 15]
@@ -151,6 +151,25 @@ def test_gradient_scales_inversely_with_rows_and_distortion():
             )
             expected = volume_gradient(W, log_scale=log_scale)
             assert_allclose(gradient * factor, expected, rtol=1e-10, atol=1e-11)
+
+
+def test_gradient_at_any_scale_tends_to_the_pseudoinverse():
+    W = np.random.default_rng(1).standard_normal((7, 4))
+    for log_scale in (30.0, 300.0, 800.0):
+        gradient = volume_gradient(W, log_scale=log_scale)
+        assert_allclose(gradient, np.linalg.pinv(W).T, rtol=1e-10)
+
+
+@pytest.mark.parametrize("shape", [(1, 5), (3, 4), (2, 40)])
+@pytest.mark.parametrize("i", [0.0, 1.0j])
+def test_inverses_and_traces_of_stacks(shape, i):
+    rng = np.random.default_rng(0)
+    A = rng.normal(size=(*shape, 6)) + i * rng.normal(size=(*shape, 6))
+    S, eye = A @ A.conj().transpose(0, 2, 1), np.eye(shape[1])
+    assert_allclose(traces_of(S), np.trace(S, axis1=1, axis2=2).real)
+    inverse, logs = inverses(S.copy())
+    assert_allclose(inverse @ (eye + S), eye + 0.0 * S, atol=1e-10)
+    assert_allclose(logs, np.linalg.slogdet(eye + S)[1])
 
 
 def test_every_namespace_and_precision_agrees_with_numpy(xp, dtype):

@@ -266,6 +266,13 @@ def test_similarity_is_at_most_one():
         assert np.max(similarity) <= 1.0
 
 
+def test_weights_of_the_similarity_may_be_huge():
+    X, y = rows_and_labels(n=9)
+    w = np.arange(1.0, 10.0)
+    expected = class_similarity(X, y, sample_weight=w)
+    assert_allclose(class_similarity(X, y, sample_weight=1e300 * w), expected)
+
+
 def test_classes_without_weight_have_similarity_zero():
     similarity = class_similarity(np.eye(2), ["a", "b"], sample_weight=[1, 0])
     assert_array_equal(similarity, [[1.0, 0.0], [0.0, 0.0]])

@@ -328,6 +328,12 @@ def test_rows_near_both_ends_have_the_features_of_those_between(c):
         assert_allclose(make(kind).fit(c * X, Y).transform(c * X), expected, atol=1e-6)
 
 
+def test_rows_of_all_sizes_at_once_have_the_same_direction():
+    sizes = np.logspace(-200, 200, len(X))[:, None]
+    net = ReduNetTransformer(0, fit_intercept=False).fit(X, Y)
+    assert_allclose(net.transform(sizes * X), net.transform(X), atol=1e-12)
+
+
 def test_rows_too_small_for_a_map_are_named():
     with pytest.raises(ValueError, match=r"X has a root mean square of .*scale"):
         MCR2Transformer().fit(1e-318 * X, Y)

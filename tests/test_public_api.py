@@ -1,5 +1,6 @@
 """What users see: names, signatures, docstrings, the cost of an import."""
 
+import ast
 import doctest
 import importlib
 import inspect
@@ -186,6 +187,15 @@ def test_version_is_that_of_the_distribution():
 def test_parameters_are_documented_in_their_order_and_validated(name):
     assert documented(name) == parameters(name)
     assert set(find(name)._parameter_constraints) == set(parameters(name))
+
+
+@pytest.mark.parametrize("name", [*ESTIMATORS, *FUNCTIONS, *METHODS, *DISPLAY_METHODS])
+def test_defaults_are_the_documented_ones(name):
+    signature = inspect.signature(find(name)).parameters
+    for entry in doc_of(name)["Parameters"]:
+        if "default=" in entry.type:
+            default = ast.literal_eval(entry.type.partition("default=")[2])
+            assert signature[entry.name].default == default, entry.name
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)
