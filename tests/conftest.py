@@ -1,4 +1,4 @@
-"""Environment, array namespaces and the guard of the global random state."""
+"""Environment, array namespaces, and a check of the global random state."""
 
 # ruff: noqa: E402
 
@@ -57,7 +57,7 @@ class Backend:
         return getattr(self._module, name)
 
     def asarray(self, values, *, dtype=None):
-        """Array of the namespace; ``dtype`` may be a name."""
+        """Return an array of the namespace; ``dtype`` may be a name."""
         if isinstance(dtype, str):
             dtype = getattr(self._module, dtype)
         if self._module is not np:
@@ -67,7 +67,7 @@ class Backend:
         return array
 
     def to_numpy(self, array):
-        """Copy of an array of this namespace, which it must be, for comparisons."""
+        """Return a NumPy copy of an array, which must be of this namespace."""
         assert isinstance(array, type(self.asarray([0.0])))
         if self._module is np:
             return np.array(array)
@@ -137,7 +137,7 @@ def module():
 
 @pytest.fixture(params=list(BACKENDS))
 def xp(request):
-    """Array namespace, with dispatch on where it is not NumPy."""
+    """Yield an array namespace; dispatch is on unless it is NumPy."""
     dispatch = request.param in DISPATCHED
     with sklearn.config_context(array_api_dispatch=dispatch):
         yield BACKENDS[request.param]()
@@ -145,13 +145,13 @@ def xp(request):
 
 @pytest.fixture(params=["float64", "float32"])
 def dtype(request):
-    """Name of a floating type."""
+    """Return the name of a floating type."""
     return request.param
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call():
-    """No test touches NumPy's global random state.
+    """Check that no test changes NumPy's global random state.
 
     Around the call of the function itself, so that plugins which set the state
     between the phases of a test do not matter.

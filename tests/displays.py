@@ -1,4 +1,4 @@
-"""What tests of displays share."""
+"""Shared parts of the tests of displays."""
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -15,14 +15,14 @@ def legend(display):
 
 
 def many(k):
-    """Four rows of each of many classes."""
+    """Return four rows of each of many classes."""
     rng = np.random.default_rng(0)
     names = np.repeat([f"class number {j:03d}" for j in range(k)], 4)
     return rng.standard_normal((4 * k, 6)), names
 
 
 class Stranger(BaseEstimator):
-    """Fitted, but nothing that a display shows; rates on demand."""
+    """Fitted estimator with nothing that a display shows; rates on demand."""
 
     def __init__(self, rates=None):
         self.rates = rates

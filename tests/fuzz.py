@@ -1,4 +1,4 @@
-"""Odd rows, labels, weights and parameters, and what must hold whatever they are.
+"""Unusual rows, labels, weights and parameters, and what must always hold.
 
 A call gives a finite, right result, or it raises ValueError or TypeError with the name
 of what it refuses. It gives no warning (warnings are errors in all tests), and leaves
@@ -31,7 +31,7 @@ ANONYMOUS = (
 
 
 def numbers(*good):
-    """A number, good ones more often than those that are too large, odd or none."""
+    """Draw a number: mostly valid, sometimes too large, unusual or not a number."""
     return st.one_of(st.sampled_from(good), st.sampled_from(good), ANY_NUMBER)
 
 
@@ -77,7 +77,7 @@ ANY_NUMBER = st.one_of(
 
 
 def choices(*good):
-    """One of some values, or a number."""
+    """Draw one of some values, or a number."""
     return st.one_of(st.sampled_from(good), st.sampled_from(good), ANY_NUMBER)
 
 
@@ -138,7 +138,7 @@ TYPES = {
 
 @st.composite
 def rows(draw, n=None, d=None):
-    """Rows of every kind, plain ones most often."""
+    """Draw rows of every kind, mostly ordinary ones."""
     n = draw(st.integers(1, 9)) if n is None else n
     d = draw(st.integers(1, 6)) if d is None else d
     rng = np.random.default_rng(draw(st.integers(0, 2**16)))
@@ -184,7 +184,7 @@ LABELS = {
 
 @st.composite
 def labels(draw, n):
-    """Labels of every kind, plain ones most often."""
+    """Draw labels of every kind, mostly ordinary ones."""
     rng = np.random.default_rng(draw(st.integers(0, 2**16)))
     y = rng.integers(0, draw(st.integers(1, 4)), n)
     if draw(st.booleans()):
@@ -231,7 +231,7 @@ WEIGHTS = {
 
 @st.composite
 def weights(draw, n):
-    """Weights of every kind, none most often."""
+    """Draw weights of every kind, mostly none."""
     if draw(st.booleans()):
         return None
     rng = np.random.default_rng(draw(st.integers(0, 2**16)))
@@ -242,7 +242,7 @@ def weights(draw, n):
 
 @st.composite
 def some(draw, strategies):
-    """Draw a few of some named parameters, none most often."""
+    """Draw a few of some named parameters, mostly none."""
     names = draw(st.lists(st.sampled_from(sorted(strategies)), max_size=3, unique=True))
     return {name: draw(strategies[name]) for name in names}
 
@@ -251,7 +251,7 @@ def some(draw, strategies):
 
 
 def attempt(call, *arguments, names, **options):
-    """Result of a call that may refuse, None where it does; see the module."""
+    """Return the result of a call, or None if it raises an error; see the module."""
     before = copy.deepcopy((arguments, options))
     result, refusal = None, None
     try:
@@ -268,7 +268,7 @@ def attempt(call, *arguments, names, **options):
 
 
 def same(a, b):
-    """Whether two arguments are the same to the last bit."""
+    """Return whether two arguments are exactly the same."""
     if isinstance(a, tuple | list):
         return len(a) == len(b) and all(map(same, a, b))
     if isinstance(a, dict):
@@ -285,6 +285,6 @@ def same(a, b):
 
 
 def finite(value):
-    """Whether a number or array is real and finite."""
+    """Return whether a number or array is real and finite."""
     value = np.asarray(value)
     return value.dtype.kind in "fiu" and bool(np.isfinite(value).all())

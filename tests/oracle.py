@@ -1,4 +1,4 @@
-"""Slow, obviously right versions, written from the formulas in another way.
+"""Slow and simple versions of the formulas, written independently of the package.
 
 Numbers are exact fractions or mpmath floats, matrices are lists of lists, sums are
 loops over rows, determinants come from elimination on the d x d side: nothing here
@@ -20,7 +20,7 @@ def _exact(values):
 
 
 def one_hot(y):
-    """Memberships of labels: one column a label, in their order."""
+    """Return memberships of labels, with one column per label in their order."""
     y = list(y)
     names = sorted(set(y))
     return np.array([[1.0 if label == name else 0.0 for name in names] for label in y])
@@ -37,7 +37,7 @@ def _weights(weights, n):
 
 
 def _log_det_of_one_plus(S, scale):
-    """ln det(I + scale S) by elimination, the largest pivot first."""
+    """Return ln det(I + scale S) by elimination with the largest pivot first."""
     d = len(S)
     A = [[scale * S[i][j] + (1 if i == j else 0) for j in range(d)] for i in range(d)]
     total = mpmath.mpf(0)
@@ -74,7 +74,7 @@ def _mean(X, weights):
 
 
 def log_volume(W, scale, *, digits=DIGITS):
-    """Ln det(I + scale W^T W) of rows, ``scale`` a number or an mpmath number."""
+    """Return ln det(I + scale W^T W) of rows; ``scale`` may be an mpmath number."""
     with mpmath.workdps(digits):
         W = _exact(W)
         S = _scatter(W, _weights(None, len(W)), [0] * len(W[0]))
@@ -93,7 +93,7 @@ def _length(X, weights, epsilon, assume_centered):
 
 
 def coding_length(X, *, epsilon, assume_centered=False, weights=None, digits=DIGITS):
-    """Bits of rows."""
+    """Return the bits of rows."""
     with mpmath.workdps(digits):
         weights = _weights(weights, len(X))
         return _length(_exact(X), weights, mpmath.mpf(epsilon), assume_centered)
@@ -102,7 +102,7 @@ def coding_length(X, *, epsilon, assume_centered=False, weights=None, digits=DIG
 def partition_coding_length(
     X, y, *, epsilon, assume_centered=False, weights=None, digits=DIGITS
 ):
-    """Bits of rows coded group by group, and of their labels."""
+    """Return the bits of rows that are coded by group, and of their labels."""
     with mpmath.workdps(digits):
         X, Pi, weights = _exact(X), _memberships(y), _weights(weights, len(X))
         total = mpmath.mpf(0)
@@ -131,20 +131,20 @@ def _class_rate(Z, Pi, weights, epsilon):
 
 
 def coding_rate(Z, *, epsilon, weights=None, digits=DIGITS):
-    """Nats of rows around the origin."""
+    """Return the rate of rows about the origin in nats."""
     with mpmath.workdps(digits):
         return _rate(_exact(Z), _weights(weights, len(Z)), mpmath.mpf(epsilon))
 
 
 def class_coding_rate(Z, y, *, epsilon, weights=None, digits=DIGITS):
-    """Nats of rows around the origin, class by class."""
+    """Return the rate of rows about the origin by class in nats."""
     with mpmath.workdps(digits):
         weights = _weights(weights, len(Z))
         return _class_rate(_exact(Z), _memberships(y), weights, mpmath.mpf(epsilon))
 
 
 def rate_reduction(Z, y, *, epsilon, weights=None, digits=DIGITS):
-    """Nats saved by knowing the classes."""
+    """Return the nats that are saved if the classes are known."""
     with mpmath.workdps(digits):
         whole = coding_rate(Z, epsilon=epsilon, weights=weights, digits=digits)
         return whole - class_coding_rate(
@@ -153,7 +153,7 @@ def rate_reduction(Z, y, *, epsilon, weights=None, digits=DIGITS):
 
 
 def rate_reduction_gradient(Z, y, *, epsilon, weights=None, digits=DIGITS):
-    """Gradient by the rows: central differences with a third of the digits."""
+    """Return the gradient by the rows, by central differences."""
     with mpmath.workdps(digits):
         Z, Pi = _exact(Z), _memberships(y)
         weights, epsilon = _weights(weights, len(Z)), mpmath.mpf(epsilon)
@@ -178,7 +178,7 @@ def rate_reduction_gradient(Z, y, *, epsilon, weights=None, digits=DIGITS):
 
 
 def scatter(X, weights=None, *, assume_centered=False):
-    """Count, mean and scatter of rows as exact fractions."""
+    """Return count, mean and scatter of rows as exact fractions."""
     X = [[Fraction(float(x)) for x in row] for row in np.asarray(X)]
     weights = [
         Fraction(1 if weights is None else float(weights[i])) for i in range(len(X))
@@ -203,7 +203,7 @@ def scatter(X, weights=None, *, assume_centered=False):
 
 
 def distance(array, exact):
-    """Largest difference of floats and fractions, without rounding the fractions."""
+    """Return the largest difference of floats and fractions without rounding."""
     array = np.asarray(array, dtype=np.float64).ravel().tolist()
     exact = np.array(exact, dtype=object).ravel().tolist()
     return float(max(abs(Fraction(a) - b) for a, b in zip(array, exact, strict=True)))

@@ -1,4 +1,4 @@
-"""Greedy merging by its definition: every union coded anew from its own rows.
+"""Greedy merging by its definition: every union is coded from its own rows.
 
 Lengths come from the singular values of the rows of a group, every pair of groups is
 looked at in every step, and the bits of the labels are those of the whole partition.
@@ -10,7 +10,7 @@ QUANTUM = 2.0**-32
 
 
 def coding_length(X, weights, epsilon, assume_centered):
-    """Bits of rows, from singular values."""
+    """Return the bits of rows from singular values."""
     n, d = float(np.sum(weights)), X.shape[1]
     mean = np.zeros(d) if assume_centered else weights @ X / n
     sigma = np.linalg.svd(np.sqrt(weights)[:, None] * (X - mean), compute_uv=False)
@@ -19,7 +19,7 @@ def coding_length(X, weights, epsilon, assume_centered):
 
 
 class PlainMerging:
-    """Groups of rows that merge, with nothing remembered but the costs of pairs.
+    """Groups of rows that are merged; only the costs of pairs are stored.
 
     ``groups`` are lists of rows to begin with, each row alone by default. ``edges``
     hold what merging two of these groups costs in addition, by their names; only
@@ -46,7 +46,7 @@ class PlainMerging:
         self.costs = {}
 
     def length(self, index):
-        """Bits of some rows and of their labels."""
+        """Return the bits of some rows and of their labels."""
         weights = self.weights[index]
         share = weights.sum() / self.weights.sum()
         length = coding_length(
@@ -57,24 +57,24 @@ class PlainMerging:
         return length - weights.sum() * np.log2(share)
 
     def between(self, a, b):
-        """Edges between two groups, by those that there were to begin with."""
+        """Return the edges between two groups from the initial ones."""
         pairs = [(i, j) for i in self.parts[a] for j in self.parts[b]]
         pairs += [(j, i) for i, j in pairs]
         return [self.edges[pair] for pair in pairs if pair in self.edges]
 
     def cost(self, a, b):
-        """Bits that merging two groups takes."""
+        """Return the bits that merging two groups adds."""
         rows = self.members[a] + self.members[b]
         extra = 0.0 if self.edges is None else sum(self.between(a, b))
         own = self.length(self.members[a]) + self.length(self.members[b])
         return self.length(rows) - own + extra
 
     def may_merge(self, a, b):
-        """Whether there is an edge between both groups."""
+        """Return whether there is an edge between two groups."""
         return self.edges is None or len(self.between(a, b)) > 0
 
     def candidates(self):
-        """Costs of all pairs that may merge, to the quantum, by their names."""
+        """Return the rounded costs of all pairs that can be merged, by their names."""
         names = sorted(self.members)
         found = {}
         for a in names:
@@ -86,7 +86,7 @@ class PlainMerging:
         return found
 
     def cheapest(self):
-        """Pair with the lowest cost; of equal ones that with the smallest names."""
+        """Return the pair with the lowest cost, then with the smallest names."""
         found = self.candidates()
         return min((cost, pair) for pair, cost in found.items())
 

@@ -1,4 +1,4 @@
-"""Slow, obviously right MICL and nearest subspaces: the definition, row by row.
+"""Slow and simple versions of MICL and nearest subspaces, row by row.
 
 Every number comes from a coding length of the rows of one class, written down twice:
 with the row that is coded and without it. Nothing is factored once, nothing is
@@ -13,7 +13,7 @@ from scipy.special import log_softmax, logsumexp
 
 
 def coding_length(X, weights, epsilon, *, d=None, assume_centered=False):
-    """Bits of weighted rows; ``d`` other than the number of columns for a kernel."""
+    """Return the bits of weighted rows; ``d`` differs from the columns for a kernel."""
     X, weights = np.asarray(X, dtype=np.float64), np.asarray(weights, dtype=np.float64)
     n, d = weights.sum(), X.shape[1] if d is None else d
     if n <= 0:
@@ -26,7 +26,7 @@ def coding_length(X, weights, epsilon, *, d=None, assume_centered=False):
 
 
 def extra_bits(X, weights, row, epsilon, *, copies=1.0, **options):
-    """Bits that ``copies`` of a row add to weighted rows."""
+    """Return the bits that ``copies`` of a row add to weighted rows."""
     after = coding_length(
         np.vstack([X, row[None]]), np.append(weights, copies), epsilon, **options
     )
@@ -34,13 +34,13 @@ def extra_bits(X, weights, row, epsilon, *, copies=1.0, **options):
 
 
 def label_bits(y, weights, classes):
-    """Bits of the labels by the frequencies of the classes."""
+    """Return the bits of labels by the frequencies of the classes."""
     counts = np.array([weights[y == label].sum() for label in classes])
     return -np.log2(counts / counts.sum())
 
 
 def all_extra_bits(X, y, weights, rows, epsilon, **options):
-    """Bits of rows in every class without the label, of shape (n, k)."""
+    """Return the bits of rows in every class without labels, of shape (n, k)."""
     return np.array(
         [
             [
@@ -53,14 +53,14 @@ def all_extra_bits(X, y, weights, rows, epsilon, **options):
 
 
 def scores(X, y, weights, rows, epsilon, *, priors=None, **options):
-    """Minus the bits of rows in every class, label included, of shape (n, k)."""
+    """Return minus the bits of rows in every class with labels, of shape (n, k)."""
     classes = np.unique(y)
     labels = label_bits(y, weights, classes) if priors is None else -np.log2(priors)
     return -all_extra_bits(X, y, weights, rows, epsilon, **options) - labels
 
 
 def decision(scores, temperature=1.0):
-    """Scores as scikit-learn wants them: a difference for two classes.
+    """Return scores as scikit-learn defines them: a difference for two classes.
 
     For more classes they are bits relative to those of all classes together.
     """
@@ -71,7 +71,7 @@ def decision(scores, temperature=1.0):
 
 
 def probabilities(scores):
-    """Two to the scores, normalised."""
+    """Return two to the power of the scores, normalised."""
     logs = scores * np.log(2)
     return np.exp(logs - logsumexp(logs, axis=1, keepdims=True))
 
@@ -80,19 +80,19 @@ def probabilities(scores):
 
 
 def rank_of(K):
-    """Dimension of the span of rows, from their products."""
+    """Return the dimension of the span of rows from their products."""
     eigenvalues = np.linalg.eigvalsh(K)
     return int((eigenvalues > len(K) * np.finfo(float).eps * eigenvalues[-1]).sum())
 
 
 def features_of(K):
-    """Rows with the products ``K``."""
+    """Return rows with the inner products ``K``."""
     eigenvalues, V = np.linalg.eigh(K)
     return V * np.sqrt(np.maximum(eigenvalues, 0.0))
 
 
 def kernel_scores(kernel, X, y, weights, rows, epsilon, **options):
-    """Scores of rows in the feature space of a kernel, each row on its own.
+    """Return the scores of single rows in the feature space of a kernel.
 
     The training rows and one further row are mapped by the eigenvectors of their
     products; the dimension in the formulas is that of the span of the training rows.
@@ -110,7 +110,7 @@ def kernel_scores(kernel, X, y, weights, rows, epsilon, **options):
 
 
 def nearest(X, weights, row, n_neighbors):
-    """The rows nearest to a row and as much of their weights as is asked for."""
+    """Return the nearest rows of a row, up to a given total weight."""
     order = np.argsort(np.linalg.norm(X - row, axis=1), kind="stable")
     taken, left = [], float(n_neighbors)
     for i in order:
@@ -120,7 +120,7 @@ def nearest(X, weights, row, n_neighbors):
 
 
 def local_scores(X, y, weights, rows, epsilon, n_neighbors, **options):
-    """Scores by the nearest rows of each class."""
+    """Return scores from the nearest rows of each class."""
     classes = np.unique(y)
     labels = label_bits(y, weights, classes)
     result = []
@@ -138,7 +138,7 @@ def local_scores(X, y, weights, rows, epsilon, n_neighbors, **options):
 
 
 def projections(X, y, weights, n_components, *, assume_centered=True):
-    """Projection on the subspace of each class and the point that it goes through."""
+    """Return the projection on the subspace of each class, and a point of it."""
     found = []
     for label in np.unique(y):
         rows, w = X[y == label], weights[y == label]
@@ -157,7 +157,7 @@ def projections(X, y, weights, n_components, *, assume_centered=True):
 
 
 def residuals(X, y, weights, rows, n_components, *, assume_centered=True):
-    """Distances of rows to the subspace of each class, of shape (n, k)."""
+    """Return the distances of rows to the subspace of each class, (n, k)."""
     return np.array(
         [
             [np.linalg.norm((row - mean) - P @ (row - mean)) for P, mean in found]
@@ -177,7 +177,7 @@ LABEL_PENALTY, FACTOR_PENALTY, CAUTION, LEAST_FACTOR = 0.05, 1e-7, 0.1, 0.1
 
 
 def _eigenvalues(Z, weights, assume_centered):
-    """Count, eigenvalues of the scatter and squared norm of the mean of rows."""
+    """Return count, eigenvalues of the scatter and squared norm of the mean."""
     n = weights.sum()
     mean = np.zeros(Z.shape[1]) if assume_centered else weights @ Z / max(n, 1e-300)
     sigma = np.linalg.svd(np.sqrt(weights)[:, None] * (Z - mean), compute_uv=False)
@@ -193,7 +193,7 @@ def _nats(parts, d, epsilons):
 
 
 def left_out(Z, d, y, weights, epsilons, *, assume_centered=False, n_neighbors=None):
-    """Nats of every row in every class, in its own without it, (n, k, e).
+    """Return the nats of every left-out row in every class, (n, k, e).
 
     Infinite where nothing is left of its class.
     """
@@ -215,7 +215,7 @@ def left_out(Z, d, y, weights, epsilons, *, assume_centered=False, n_neighbors=N
 
 
 def _fit_code(scores, y, weights, caution, fit_labels):
-    """Factor and label code of the greatest penalised likelihood, and the loss."""
+    """Return factor and label code of maximum penalised likelihood, and the loss."""
     (n, k), weights = scores.shape, weights / weights.sum()
     count = 1.0 / (weights @ weights)
     scores = scores - scores.max(axis=1, keepdims=True)
@@ -243,7 +243,7 @@ def _fit_code(scores, y, weights, caution, fit_labels):
 
 
 def choose(nats, y, weights, index, priors=None, *, fit_labels=True):
-    """Losses of distortions; probabilities of labels and temperature for one of them.
+    """Return losses of distortions, and label probabilities and temperature of one.
 
     By the rows left out, whose nats in every class are given.
     """

@@ -1,4 +1,4 @@
-"""Operators of a ReduNet the slow, obviously right way: inverses of d x d matrices.
+"""Slow and simple operators of a ReduNet: inverses of d x d matrices.
 
 Written from the paper (Chan et al., JMLR 2022); `oracle_spectral` moves rows by them.
 """
@@ -7,12 +7,12 @@ import numpy as np
 
 
 def on_sphere(X):
-    """Rows divided by their norms."""
+    """Return rows divided by their norms."""
     return np.array([x / np.linalg.norm(x) for x in np.asarray(X, dtype=float)])
 
 
 def operators(Z, y, epsilon, weights=None):
-    """Expansion operator, compression operators and class shares, from true labels."""
+    """Return the expansion and compression operators and class shares of labels."""
     n_rows, d = Z.shape
     w = np.ones(n_rows) if weights is None else np.asarray(weights, dtype=float)
     alpha = d / (w.sum() * epsilon**2)
@@ -27,7 +27,7 @@ def operators(Z, y, epsilon, weights=None):
 
 
 def length(S, n, d, epsilon):
-    """Coding length in nats of n rows with the scatter S around the origin."""
+    """Return the length in nats of n rows with the scatter S about the origin."""
     if n == 0:
         return 0.0
     return (n + d) / 2 * np.linalg.slogdet(np.eye(d) + d / (n * epsilon**2) * S)[1]

@@ -1,4 +1,4 @@
-"""A ReduNet for signals the slow, obviously right ways.
+"""Slow and simple versions of a ReduNet for signals.
 
 Every row is written out with all of its cyclic shifts, and the oracle for vectors sees
 these as so many rows: there are no Fourier transforms. Beside it, the dynamics as they
@@ -13,7 +13,7 @@ from oracle_redunet import length, operators
 
 
 def orbit(x, n_channels, shape):
-    """All cyclic shifts of a row with channels first, (T, d)."""
+    """Return all cyclic shifts of a row with channels first, (T, d)."""
     signal = np.reshape(x, (n_channels, *shape))
     axes = tuple(range(1, signal.ndim))
     steps = product(*(range(size) for size in shape))
@@ -21,12 +21,12 @@ def orbit(x, n_channels, shape):
 
 
 def family(X, n_channels, shape):
-    """Shifts of all rows, (n T, d)."""
+    """Return the shifts of all rows, (n T, d)."""
     return np.concatenate([orbit(x, n_channels, shape) for x in X])
 
 
 class Family:
-    """Rows with all of their shifts, in the hands of the oracle for vectors."""
+    """Rows with all of their shifts, for which the oracle for vectors is used."""
 
     def __init__(self, Z, y, n_channels, shape, epsilon, weights=None):
         self.T, self.epsilon = int(np.prod(shape)), epsilon
@@ -47,7 +47,7 @@ class Family:
         return self.Z.T @ (np.repeat(mask * w, self.T)[:, None] * self.Z)
 
     def rates(self):
-        """Coding rates of all shifts, a point of the grid."""
+        """Return the coding rates of all shifts per point of the grid."""
         n = self.w.sum()
 
         def rate(mask):
@@ -61,7 +61,7 @@ class Family:
         return R, Rc, R - Rc
 
     def extra(self, z, mask, w):
-        """Nats that all shifts of a row add to those of some rows, a shift."""
+        """Return the nats that all shifts of a row add to some rows, per shift."""
         S, n = self.scatter(mask, w), (w * mask).sum()
         before = length(S, n * self.T, self.d, self.epsilon) if n > 1e-12 else 0.0
         row = self.make(z)
@@ -92,7 +92,7 @@ class Family:
         return np.array(moved)
 
     def left_out_change(self, i, Z, kind, temperature, label_code):
-        """Change of a training row by operators that have never seen its shifts."""
+        """Return the change of a training row by operators without its shifts."""
         z, rest = Z[i], self.w.copy()
         rest[i] = 0.0
 
@@ -127,7 +127,7 @@ def softmax(scores):
 
 
 def published_network(X, y, new, n_channels, shape, *, n_layers, eps, eta, temperature):
-    """Rows after published layers (Chan et al., JMLR 2022, Algorithms 1 and 2).
+    """Return rows after published layers (Chan et al., JMLR 2022, algorithms 1, 2).
 
     Spectra are complex and whole, alpha is ``C / (m eps)``, and every frequency has an
     inverse of its own.

@@ -1,4 +1,4 @@
-"""Fitted estimators as every release has pickled them, with the answers they gave.
+"""Fitted estimators as every release has pickled them, with their results.
 
 ``python tests/pickles.py`` writes those of the version that Python imports to
 ``tests/data``. It is run before a release, and before that whenever the fitted state
@@ -45,7 +45,7 @@ METHODS = ("predict", "predict_proba", "decision_function", "transform")
 
 
 def answers(model, X):
-    """What a fitted model says about rows, by method."""
+    """Return the results of all methods of a fitted model."""
     found = {name: getattr(model, name, None) for name in METHODS}
     return {name: method(X) for name, method in found.items() if method is not None}
 

@@ -1,4 +1,4 @@
-"""What several files of tests share: settings of estimators, their answers, limits."""
+"""Settings of estimators, their results, and limits, shared by the test files."""
 
 import inspect
 import sys
@@ -21,7 +21,7 @@ from skredu import (
 
 
 def laplacian(x, y):
-    """Kernel of two rows."""
+    """Return the kernel of two rows."""
     return float(np.exp(-np.abs(x - y).sum() / 10))
 
 
@@ -95,7 +95,7 @@ FURTHER = {
 
 
 def names_of(settings):
-    """Names of settings as parameters of a test; further ones are slow."""
+    """Return names of settings as parameters of a test; additional ones are slow."""
     return [
         pytest.param(name, marks=[pytest.mark.slow] if name in FURTHER else [])
         for name in settings
@@ -108,14 +108,14 @@ FITTED += ("coding_length_", "class_coding_length_", "rate_reduction_")
 
 
 def problem(n=36, d=6, k=3, seed=0):
-    """Rows of classes that overlap a little, and labels."""
+    """Return rows of classes that overlap slightly, and labels."""
     rng = np.random.default_rng(seed)
     y = np.arange(n) % k
     return rng.normal(size=(n, d)) + 2.0 * rng.normal(size=(k, d))[y], y
 
 
 def rows_for(name, A, B=None):
-    """What an estimator takes: rows, or products with the training rows."""
+    """Return the input of an estimator: rows, or products with the training rows."""
     if name != "MICL precomputed":
         return A
     A, B = (np.asarray(rows, dtype=float) for rows in (A, A if B is None else B))
@@ -123,7 +123,7 @@ def rows_for(name, A, B=None):
 
 
 def answers(model, X):
-    """All that a fitted model says of rows, and what it has chosen, by name."""
+    """Return all results of a fitted model for rows, and its choices, by name."""
     said = {m: getattr(model, m)(X) for m in METHODS if hasattr(model, m)}
     for name in FITTED:
         if hasattr(model, name):
@@ -136,12 +136,12 @@ def answers(model, X):
 
 
 def parameters(kind):
-    """Names of the parameters of a class."""
+    """Return the names of the parameters of a class."""
     return [name for name in inspect.signature(kind).parameters if name != "self"]
 
 
 def limit(monkeypatch, **limits):
-    """Set constants such as ``BLOCK`` wherever the package has them."""
+    """Set constants such as ``BLOCK`` in all modules that contain them."""
     for name, value in limits.items():
         holders = [
             module
@@ -154,7 +154,7 @@ def limit(monkeypatch, **limits):
 
 
 def bytes_of(state):
-    """Bytes of all arrays that an object holds, each counted once."""
+    """Return the bytes of all arrays in an object, each counted once."""
     arrays, seen, left = {}, set(), [state]
     while left:
         item = left.pop()

@@ -1,4 +1,4 @@
-"""Every script of the benchmarks on little data; no times and scores are judged."""
+"""Run every benchmark script on small data; times and scores are not tested."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ CSV = "size,colour,Name,target\n" + "".join(
 
 
 def motions(n_motions, n_points=20, n_frames=12):
-    """Paths of points of rigid motions under an affine camera, and which is which."""
+    """Return paths of points of rigid motions under an affine camera, and labels."""
     y = np.repeat(np.arange(n_motions), n_points)
     cameras = RNG.normal(size=(n_motions, 4, 2 * n_frames))
     paths = np.einsum("ij,ijk->ik", RNG.normal(size=(len(y), 4)), cameras[y])
@@ -30,7 +30,7 @@ def motions(n_motions, n_points=20, n_frames=12):
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Folder with tiny files of the form of the real ones."""
+    """Return a folder with tiny files in the format of the real ones."""
     path = tmp_path_factory.mktemp("data")
     (path / "titanic.csv").write_text(CSV, encoding="utf-8")
     kinds = {"names": ["a", "a_g12", "b"], "category": ["checkerboard"] * 2 + ["other"]}

@@ -1,4 +1,4 @@
-"""Where one treatment gives way to another, seen from outside."""
+"""Results on both sides of the thresholds between two algorithms."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Memory, as promised in the documentation of the estimators."""
+"""Memory, as stated in the documentation of the estimators."""
 
 import gc
 import tracemalloc
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 
 def peak_of(work):
-    """Most bytes that were allocated at a time, above those before."""
+    """Return the peak number of bytes that were allocated in addition."""
     gc.collect()
     tracemalloc.start()
     try:
@@ -30,7 +30,7 @@ def peak_of(work):
 
 
 def expression_like(n=60, d=5000, k=2, dtype=float):
-    """Few rows with many features."""
+    """Return few rows with many features."""
     rng = np.random.default_rng(0)
     y = np.arange(n) % k
     return rng.normal(size=(n, d)).astype(dtype) + np.eye(k, d, dtype=dtype)[y], y

@@ -1,4 +1,4 @@
-"""Scikit-learn's checks, counted, and those that it runs on its own estimators only.
+"""Scikit-learn's checks, with their counts, and its checks of its own estimators.
 
 A tag in the wrong place can end the generator of checks after the first one without
 a failure, and array-API checks skip themselves without a word; hence the counts.
@@ -96,22 +96,22 @@ supported = pytest.mark.skipif(
 
 
 def is_pairwise(estimator):
-    """Whether the estimator takes products of rows."""
+    """Return whether the estimator accepts products of rows."""
     return estimator.__sklearn_tags__().input_tags.pairwise
 
 
 def requires_labels(estimator):
-    """Whether the estimator cannot be fitted without labels."""
+    """Return whether the estimator requires labels."""
     return estimator.__sklearn_tags__().target_tags.required
 
 
 def check_name(check):
-    """Name of a check without its arguments."""
+    """Return the name of a check without its arguments."""
     return check.func.__name__ if isinstance(check, partial) else check.__name__
 
 
 def check_id(value):
-    """Test id of an estimator or of a check with its arguments."""
+    """Return the test id of an estimator, or of a check with its arguments."""
     if not callable(value):
         return "".join(str(value).split())
     keywords = getattr(value, "keywords", {})
@@ -125,13 +125,13 @@ CONTRADICTORY_IF_PAIRWISE = "check_decision_proba_consistency"
 
 
 def marks_of(estimator):
-    """Further settings of a class are slow."""
+    """Mark additional settings of a class as slow."""
     first = next(e for e in ESTIMATORS if type(e) is type(estimator))
     return [] if estimator is first else [pytest.mark.slow]
 
 
 def checks():
-    """All checks that scikit-learn has for each of the estimators."""
+    """Yield all checks of scikit-learn for each of the estimators."""
     for estimator in ESTIMATORS:
         left_out = [CONTRADICTORY_IF_PAIRWISE] if is_pairwise(estimator) else []
         marks = marks_of(estimator)

@@ -1,4 +1,4 @@
-"""CompressionClustering: what it finds, what it reports, what it refuses."""
+"""CompressionClustering: groups, attributes and errors."""
 
 import numpy as np
 import pytest
@@ -19,13 +19,13 @@ from skredu.rates import partition_coding_length
 
 @pytest.fixture(scope="module")
 def blobs():
-    """Three blobs in the plane, and which is which."""
+    """Return three blobs in the plane, and labels."""
     return make_blobs(90, 2, centers=3, cluster_std=0.5, random_state=0)
 
 
 @pytest.fixture(scope="module")
 def lines_and_plane():
-    """Two lines and a plane in space; noise of 0.02 in each coordinate."""
+    """Return two lines and a plane in space, with noise of 0.02 in each coordinate."""
     return make_subspaces((150, 104, 104), dimensions=(2, 1, 1), random_state=0)
 
 
@@ -33,7 +33,7 @@ NOISE = 0.02 * 3**0.5
 
 
 def same_groups(a, b):
-    """Whether two labelings are equal up to names."""
+    """Return whether two labelings are equal up to names."""
     return adjusted_rand_score(a, b) == 1.0
 
 
@@ -234,7 +234,7 @@ def test_all_rows_may_be_outliers():
 
 
 def chain(X):
-    """Graph of rows that follow each other."""
+    """Return the graph of consecutive rows."""
     i = np.arange(len(X) - 1)
     return csr_array((np.ones(len(i)), (i, i + 1)), shape=(len(X), len(X)))
 

@@ -1,4 +1,4 @@
-"""Clustering with neighbours: groups are connected, and rows are who they are."""
+"""Clustering with neighbours: groups are connected, and the order does not matter."""
 
 import numpy as np
 import pytest
@@ -11,13 +11,13 @@ from skredu import CompressionClustering
 
 
 def chain(n):
-    """Graph of rows that follow each other."""
+    """Return the graph of consecutive rows."""
     i = np.arange(n - 1)
     return csr_array((np.ones(n - 1), (i, i + 1)), shape=(n, n))
 
 
 def random_graph(n, rng):
-    """Random tree and a few links more, each named from one side only."""
+    """Return a random tree and a few more links, each in one direction only."""
     i = np.arange(1, n)
     i, j = (
         np.r_[i, rng.integers(n, size=n)],
@@ -27,14 +27,14 @@ def random_graph(n, rng):
 
 
 def random_rows(ties, rng, n=40):
-    """Unsorted rows around two centres, or of six values."""
+    """Return unsorted rows around two centres, or with six distinct values."""
     if ties:
         return rng.integers(-1, 2, size=(n, 2)) * [1.0, 4.0]
     return rng.normal(size=(n, 2)) + 4.0 * rng.integers(2, size=(n, 1))
 
 
 def assert_connected(graph, labels):
-    """Every group is connected by links within the group."""
+    """Assert that every group is connected by links within the group."""
     links = coo_array(graph)
     i, j = links.coords
     same = labels[i] == labels[j]
@@ -44,7 +44,7 @@ def assert_connected(graph, labels):
 
 
 def names_aside(labels):
-    """Labels in the order in which they appear."""
+    """Return labels renamed in the order in which they appear."""
     _, first, codes = np.unique(labels, return_index=True, return_inverse=True)
     return np.argsort(np.argsort(first))[codes]
 

@@ -1,4 +1,4 @@
-"""The generators make what they say."""
+"""The generators produce the documented data."""
 
 import inspect
 import math
@@ -22,7 +22,7 @@ FEW = {"n_samples": 6, "random_state": 0}
 
 
 def residuals(rows, basis, centre):
-    """What is left of rows outside an affine subspace."""
+    """Return the component of rows outside an affine subspace."""
     rows = rows - centre
     return rows - rows @ basis.T @ basis
 

@@ -1,4 +1,4 @@
-"""Clustering of hard rows: a finite, right result or an error that names its cause."""
+"""Clustering of degenerate rows: a correct result, or an error that names the cause."""
 
 import numpy as np
 import pytest

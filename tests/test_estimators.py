@@ -1,4 +1,4 @@
-"""Every estimator with every setting: what must hold for all of them.
+"""Properties of every estimator with every setting.
 
 Rows, weights, labels and tables of every kind; what changes nothing; errors that name
 their cause; calls that fail; state on disk.
@@ -66,7 +66,7 @@ def fitted(name, X=X, y=Y, **options):
 
 
 def few(name, items):
-    """Cases of a loop: two where a fit takes long."""
+    """Return the cases of a loop; only two if a fit is slow."""
     return list(items)[:2] if name == "clustering" else list(items)
 
 
@@ -75,7 +75,7 @@ def ask(name, model, rows=NEW, X=X):
 
 
 def tolerance(name):
-    """What rounding does to the answers of an estimator, relative and absolute."""
+    """Return the relative and absolute rounding error of an estimator's results."""
     # Products know a direction of variance v among rows of norm r with a relative
     # error of eps r^2 / v; rounding grows along the path of a search.
     rough = "kernel" in str(ESTIMATORS[name]) or name in MAPS
@@ -83,7 +83,7 @@ def tolerance(name):
 
 
 def assert_same(name, found, expected, skip=(), **tolerances):
-    """Assert that answers are the same; labels of clusters, up to their names."""
+    """Assert that results are the same; labels of clusters up to their names."""
     assert found.keys() == expected.keys()
     for key, value in expected.items():
         if key in skip:
@@ -327,7 +327,7 @@ FLAT = "one row of zeros", "two equal rows", "equal rows", "zero matrix", "offse
 
 
 def assert_finite(name, model, rows):
-    """Every answer is finite and says what the others say."""
+    """Assert that all results are finite and consistent."""
     said = answers(model, rows)
     for key, value in said.items():
         assert not np.isnan(np.asarray(value, dtype=float)).any(), key
@@ -372,7 +372,7 @@ def assert_finite_for(name, rows, table, y):
 
 
 def clusters(n=40, d=6, k=2, *, gap=10.0):
-    """Well separated classes, the rows of each spread alike."""
+    """Return well separated classes with equal spread."""
     rng = np.random.default_rng(0)
     y = np.arange(n) % k
     centres = gap * np.linalg.qr(rng.normal(size=(d, d)))[0][:k]
@@ -586,7 +586,7 @@ ROOT = skredu.__path__[0]
 
 
 class Interrupt:
-    """Raise an exception where the package enters a function for the n-th time."""
+    """Raise an exception when the package enters a function for the n-th time."""
 
     def __init__(self, at, error=KeyboardInterrupt):
         self.at, self.error, self.calls = at, error, 0

@@ -1,4 +1,4 @@
-"""The examples run as a user runs them: installed skredu, any folder, no warnings."""
+"""The examples run with an installed skredu, in any folder, without warnings."""
 
 import os
 import re
@@ -97,7 +97,7 @@ def test_quickstart_prints_a_row_for_every_model_on_every_data_set(tmp_path):
 
 
 def check_groups(rows):
-    """Six lines each for iris and wine, which have three classes."""
+    """Check the six lines each for iris and wine, which have three classes."""
     assert [row["name"] for row in rows] == CLUSTERINGS * 2
     given = [row["groups"] for row in rows if row["name"].endswith("k given")]
     assert given == ["3"] * 8

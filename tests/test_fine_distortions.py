@@ -1,4 +1,4 @@
-"""Clustering at distortions far below the spread of the rows, where little merges."""
+"""Clustering at distortions far below the spread of the rows."""
 
 import time
 

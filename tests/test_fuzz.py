@@ -1,4 +1,4 @@
-"""Every public function and estimator, fed with odd arrays and parameters.
+"""Every public function and estimator with unusual arrays and parameters.
 
 A small sample in every run of the tests, the same each time. By hand, longer:
 ``pytest -n0 tests/test_fuzz.py --hypothesis-profile=long``.

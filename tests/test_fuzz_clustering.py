@@ -1,4 +1,4 @@
-"""Clustering, fed with odd rows, weights, graphs and parameters.
+"""Clustering of unusual rows with unusual weights, graphs and parameters.
 
 A small sample in every run of the tests, the same each time. By hand, longer:
 ``pytest -n0 tests/test_fuzz_clustering.py --hypothesis-profile=long``.

@@ -1,4 +1,4 @@
-"""Groups of coded rows, in both forms, against the definition written down twice."""
+"""Both forms of groups of coded rows, compared with the definition."""
 
 import numpy as np
 import pytest
@@ -293,7 +293,7 @@ def test_matrices_code_rows_like_eigenvectors(epsilon, centred):
 
 @pytest.mark.parametrize("epsilon", [1e-2, 1e-4])
 def test_few_rows_in_single_precision_keep_the_bits_of_rows_in_their_span(epsilon):
-    """A difference of squares, before a large factor, would lose ten bits of 350."""
+    """A difference of squares times a large factor would lose ten of 350 bits."""
     X = np.random.default_rng(0).normal(size=(10, 50)).astype(np.float32)
     group = group_of(features(X), None, vector_blocks(50, X))
     exact = group_of(features(X.astype(float)), None, vector_blocks(50, X))

@@ -1,4 +1,4 @@
-"""Rare classes: priors, class weights and weights of rows find them."""
+"""Rare classes are found with priors, class weights and sample weights."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ ALL = {
 
 
 def imbalanced(n=500, seed=0):
-    """Two classes that overlap, one of 6 % of the rows."""
+    """Return two classes that overlap; one of them has 6 % of the rows."""
     rng = np.random.default_rng(seed)
     y = (rng.random(n) < 0.06).astype(int)
     X = rng.normal(size=(n, 5)) * np.where(y == 0, 1.3, 1.0)[:, None]

@@ -1,4 +1,4 @@
-"""What must not change, or change in a known way, when the rows are changed."""
+"""Results that do not change, or change in a known way, if the rows are changed."""
 
 from functools import reduce
 
@@ -19,7 +19,7 @@ EVERY = [*SHARES, "coding_length", "partition_coding_length", "rate_reduction_gr
 
 @st.composite
 def problems(draw):
-    """Rows of any shape and rank, labels, distortion, and a generator for the rest."""
+    """Draw rows of any shape and rank, labels, a distortion, and a generator."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     n, d, k = (draw(st.integers(1, top)) for top in (10, 7, 4))
     rank = draw(st.integers(1, min(n, d)))
@@ -110,7 +110,7 @@ CHANGES |= {f"unit {c}": unit(c) for c in (1e-150, 1e-8, 1e8, 1e150)}
 
 
 def assert_same(value, expected, X, epsilon, digits=1e-11):
-    """Agreement to rounding of the rates, or of the gradient, of rows of this size."""
+    """Assert that rates or gradients of rows of this size agree up to rounding."""
     if np.ndim(expected) == 0:
         atol = digits * max(1.0, rates.coding_rate(X, epsilon=epsilon))
     else:
@@ -162,7 +162,7 @@ def test_rates_know_only_shares_of_weights(name, problem, factor):
 
 @st.composite
 def groups(draw):
-    """Weighted groups of rows far from the origin, and options of the scatter."""
+    """Draw weighted groups of rows far from the origin, and options of the scatter."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     d, parts = draw(st.integers(1, 8)), []
     offset = draw(st.sampled_from([0.0, -3.0, 1e8]))

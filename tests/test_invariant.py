@@ -1,4 +1,4 @@
-"""Networks for signals: shifts, the published network, rates, weights, state."""
+"""Networks for signals: shifts, the published network, rates, weights and state."""
 
 import itertools
 
@@ -27,7 +27,7 @@ ESTIMATORS = [InvariantReduNetTransformer, InvariantReduNetClassifier]
 
 
 def signals(shape=(8,), n_channels=2, n=24, seed=0):
-    """Noisy patterns of three classes, each shifted at random."""
+    """Return noisy patterns of three classes, each shifted at random."""
     rng = np.random.default_rng(seed)
     y = np.arange(n) % 3
     patterns = rng.normal(size=(3, n_channels * int(np.prod(shape))))
@@ -39,7 +39,7 @@ def signals(shape=(8,), n_channels=2, n=24, seed=0):
 
 
 def every_layer(estimator, *args, **settings):
-    """Estimator that keeps all of its layers."""
+    """Return an estimator that keeps all of its layers."""
     if estimator is InvariantReduNetClassifier:
         settings["n_iter_no_change"] = None
     return estimator(*args, **settings)
@@ -93,7 +93,7 @@ def test_invariant_features_are_magnitudes_phases_and_probabilities():
 
 
 def invariant_features(X, n_channels, shape):
-    """Magnitudes and phases by the formulas, from the whole spectrum."""
+    """Return magnitudes and phases by the formulas from the full spectrum."""
     signals = on_sphere(X).reshape(len(X), n_channels, *shape)
     whole = np.fft.fftn(signals, axes=range(2, signals.ndim), norm="ortho")
     half = list(np.ndindex(*shape[:-1], shape[-1] // 2 + 1))
@@ -195,9 +195,9 @@ def test_published_network_is_reproduced(shape, n_channels):
 
 
 def differences(scores):
-    """Scores in other classes than the first, and of other rows than the first.
+    """Return scores relative to those of the first class and the first row.
 
-    Label code and what is common to the classes have no part in them.
+    They do not depend on the label code or on what the classes have in common.
     """
     scores = scores[:, 1:] - scores[:, :1]
     return scores[1:] - scores[:1]
@@ -302,7 +302,7 @@ def test_a_layer_holds_what_its_documentation_says(n_channels, n):
 
 
 def test_single_precision_chooses_the_distortion_of_double_precision():
-    """Rows with different weights leave less behind than single precision resolves."""
+    """With different weights, the rest is smaller than single precision can resolve."""
     rng = np.random.default_rng(0)
     y = np.arange(90) % 4
     X = rng.normal(size=(4, 60))[y] + 1.5 * rng.normal(size=(90, 60))

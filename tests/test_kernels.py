@@ -1,4 +1,4 @@
-"""Kernels that are functions, and parameters that a kernel does not use."""
+"""Callable kernels, and parameters that a kernel does not use."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ X, Y = X[::3], Y[::3]
 
 
 def of_rows(x, y, gamma=0.5):
-    """Radial kernel of two rows."""
+    """Return the radial kernel of two rows."""
     return np.exp(-gamma * ((x - y) ** 2).sum())
 
 

@@ -1,4 +1,4 @@
-"""ConvolutionalLifting against loops over every point and tap."""
+"""ConvolutionalLifting compared with loops over all points and taps."""
 
 import itertools
 import tracemalloc
@@ -33,7 +33,7 @@ def flat(X):
 
 
 def slow(X, filters):
-    """Cyclic cross-correlation, point by point and tap by tap."""
+    """Return the cyclic cross-correlation, by loops over points and taps."""
     grid = X.shape[2:]
     Y = np.zeros((len(X), len(filters), *grid))
     for t in np.ndindex(grid):
@@ -47,7 +47,7 @@ def slow(X, filters):
 
 
 def slow_patches(X, kernel):
-    """All patches of all signals as rows, taps of one channel after the other."""
+    """Return all patches of all signals as rows, with one channel after the other."""
     grid, rows = X.shape[2:], []
     for x in X:
         for t in np.ndindex(grid):
@@ -62,7 +62,7 @@ def slow_patches(X, kernel):
 
 
 def responses(filters, grid):
-    """Lifting that returns the responses to given filters."""
+    """Return a lifting that returns the responses to given filters."""
     return ConvolutionalLifting(
         signal_shape=grid, filters=filters, activation=None, pooling=None
     )
@@ -109,7 +109,7 @@ ACTIVATIONS = {
 
 
 def slow_average(Z, widths):
-    """Means with the weights of a Gaussian, over all shifts that have any."""
+    """Return averages with Gaussian weights over all shifts with positive weight."""
     for axis, width in enumerate(widths, 2):
         steps = np.arange(-40, 41)
         weights = np.exp(-0.5 * (steps / width) ** 2) * (np.abs(steps) <= 4 * width)

@@ -1,4 +1,4 @@
-"""Liftings at the edges: ranges of floats, odd arguments, memory, later parameters."""
+"""Liftings at the limits: ranges of floats, unusual arguments, memory, parameters."""
 
 import tracemalloc
 

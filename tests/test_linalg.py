@@ -1,4 +1,4 @@
-"""Log-volumes keep their digits at every rank, shape and scale."""
+"""Log-volumes are precise for every rank, shape and scale."""
 
 import itertools
 import math
@@ -17,7 +17,7 @@ EXPONENTS = [-15, -8, -4, -1, 0, 1, 2, 3, 3.8, 4.2, 5, 6, 7.9, 8.1, 10, 12, 15]
 
 
 def integer_rows(n, d, rank, seed=0):
-    """Rows of small integers, so that their rank is exact in floating point."""
+    """Draw rows of small integers, whose rank is exact in floating point."""
     rng = np.random.default_rng(seed)
     left = rng.integers(-3, 4, (n, rank))
     left[0, 0] += 7
@@ -32,7 +32,7 @@ def relative_error(value, exact):
 
 
 def volume_and_oracle(W, condition, **options):
-    """Ours and the exact log-volume where ``c |S|`` is ``condition``."""
+    """Return our log-volume and the exact one for ``c |S|`` equal to ``condition``."""
     log_scale = 0.5 * math.log(condition) - math.log(np.linalg.norm(W, 2))
     with mpmath.workdps(oracle.DIGITS):
         exact = oracle.log_volume(W, mpmath.exp(2 * mpmath.mpf(log_scale)))

@@ -1,4 +1,4 @@
-"""MCR2Transformer: the objective, what it promises, and what it refuses."""
+"""MCR2Transformer: objective, properties and errors."""
 
 import warnings
 
@@ -30,13 +30,13 @@ PATH = 1e-5
 
 @pytest.fixture(params=list(SETTINGS))
 def make(request):
-    """Constructor of a transformer with some of its settings."""
+    """Construct a transformer with some settings."""
     return lambda **options: MCR2Transformer(**SETTINGS[request.param] | options)
 
 
 @pytest.fixture(scope="module")
 def wine():
-    """Standardised table and classes."""
+    """Return a standardised table and classes."""
     X, y = load_wine(return_X_y=True)
     return StandardScaler().fit_transform(X), y
 
@@ -45,7 +45,7 @@ def wine():
 
 
 def exact(X, W, y, weights, epsilon):
-    """Rate reduction of the features that a map gives to rows."""
+    """Return the rate reduction of the features of rows for a map."""
     Y = X @ W.T
     Z = Y / np.linalg.norm(Y, axis=1, keepdims=True)
     digits = {"weights": weights, "digits": 30}
@@ -256,7 +256,7 @@ def test_too_few_iterations_are_said(wine):
 
 
 class Watcher:
-    """Notes tasks that end, and may ask to stop after one of a name."""
+    """Record tasks that end, and ask to stop after one with a given name."""
 
     def __init__(self, stop_after=None):
         self.stop_after, self.ended, self.widths = stop_after, [], []

@@ -1,4 +1,4 @@
-"""The function that merges groups, with what clustering does not ask for.
+"""The function that merges groups, including arguments that clustering does not use.
 
 Groups that start with several samples, costs of edges that add up where edges join, and
 merging without label bits, by definition.
@@ -18,7 +18,7 @@ from skredu.coding._scatter import Scatter
 
 
 def merging(X, weights, epsilon, assume_centered, groups=None, edges=None, **options):
-    """Merges of rows, or of groups of some rows after those that are one row."""
+    """Return the merges of rows and of groups of several rows."""
     d = X.shape[1]
     X = X * (d**0.5 / epsilon)
     origin = np.zeros(d) if assume_centered else X.mean(axis=0)
@@ -38,7 +38,7 @@ def merging(X, weights, epsilon, assume_centered, groups=None, edges=None, **opt
 
 
 def tolerance(X, weights, epsilon):
-    """Bits that rounding explains."""
+    """Return the size of rounding errors in bits."""
     d = X.shape[1]
     steepness = 1.0 + d * np.max(X**2) * d / epsilon**2
     bits = (weights.sum() + d) * (d + np.log2(steepness))
@@ -48,7 +48,7 @@ def tolerance(X, weights, epsilon):
 def assert_same_merges(
     X, weights, epsilon, assume_centered, exact=True, groups=None, **options
 ):
-    """Compare every merge; where rounding may decide, the choice must be as good."""
+    """Compare all merges; if costs are equal up to rounding, other merges may occur."""
     plain = oracle_merging.PlainMerging(
         X, weights, epsilon, assume_centered=assume_centered, groups=groups, **options
     )
@@ -68,7 +68,7 @@ def assert_same_merges(
 
 
 def groups_of_rows(seed, d, n_single, n_groups):
-    """Rows of some single samples and groups of several, weights, and the groups."""
+    """Return single rows and groups of several rows, weights, and the groups."""
     rng = np.random.default_rng(seed)
     sizes = [1] * n_single + rng.integers(2, 3 * d + 2, n_groups).tolist()
     parts = [
@@ -82,7 +82,7 @@ def groups_of_rows(seed, d, n_single, n_groups):
 
 
 def random_edges(seed, n, extra):
-    """Edges of a connected graph of n groups, with what merging across them costs."""
+    """Return the edges of a connected graph of n groups, and their costs."""
     rng = np.random.default_rng(seed)
     order = rng.permutation(n)
     pairs = {tuple(sorted(map(int, pair))) for pair in itertools.pairwise(order)}

@@ -1,4 +1,4 @@
-"""Greedy merging against its definition, merge for merge."""
+"""Greedy merging compared with its definition, merge by merge."""
 
 import itertools
 import tracemalloc
@@ -14,7 +14,7 @@ from skredu.datasets import make_subspaces
 
 
 def tolerance(X, weights, epsilon):
-    """Bits that rounding explains."""
+    """Return the size of rounding errors in bits."""
     d = X.shape[1]
     steepness = 1.0 + d * np.max(X**2) * d / epsilon**2
     bits = (weights.sum() + d) * (d + np.log2(steepness))
@@ -22,7 +22,7 @@ def tolerance(X, weights, epsilon):
 
 
 def assert_same_merges(X, weights, epsilon, assume_centered, pairs=None, exact=True):
-    """Compare every merge; where rounding may decide, the choice must be as good."""
+    """Compare all merges; if costs are equal up to rounding, other merges may occur."""
     graph, n = None, len(X)
     if pairs is not None:
         i, j = np.array(sorted(pairs)).T.reshape(2, -1)
@@ -50,7 +50,7 @@ def assert_same_merges(X, weights, epsilon, assume_centered, pairs=None, exact=T
 
 
 def problem(seed, d, assume_centered):
-    """Random rows, weights and distortion: groups, noise and directions missing."""
+    """Return random rows with groups, noise and missing directions, and weights."""
     rng = np.random.default_rng(seed)
     n = int(rng.integers(2, 22))
     centres = rng.normal(size=(3, d)) * rng.choice([0.0, 1.0, 5.0])

@@ -1,4 +1,4 @@
-"""The scores keep their definitions, and serve as scorers."""
+"""The scores agree with their definitions and can be used as scorers."""
 
 import itertools
 import math
@@ -50,7 +50,7 @@ def rows_and_labels(n=17, d=4, k=3, seed=0):
 
 
 def right_in_the_best_renaming(labels_true, labels_pred):
-    """Rows that agree, by trying every one-to-one renaming."""
+    """Return the rows that agree, by trying every one-to-one renaming."""
     names = sorted(set(labels_true))
     groups = sorted(set(labels_pred))
     names += [None] * len(groups)  # a group may have no label

@@ -22,7 +22,7 @@ WEIGHTINGS = ["none", "copies", "fractions"]
 
 
 def problem(n=40, d=5, k=3, *, seed=0, weighting="none"):
-    """Rows of classes that overlap, labels, weights or None, further rows."""
+    """Return rows of overlapping classes, labels, weights or None, and more rows."""
     rng = np.random.default_rng(seed)
     y = rng.integers(0, k, n)
     y[:k] = range(k)
@@ -45,7 +45,7 @@ def ones(X, weights):
 
 
 def assert_same_differences(one, other):
-    """Bits of two models that may differ by their temperature."""
+    """Assert equal bits of two models that may differ in their temperature."""
     differences = [bits[:, 1:] - bits[:, :1] for bits in (one, other)]
     assert_allclose(*differences, rtol=1e-9, atol=1e-9)
 
@@ -186,7 +186,7 @@ def test_precomputed_row_has_the_smallest_norm_its_products_allow():
 
 
 def left_out(classes, rows, chosen, epsilon):
-    """Bits of some training rows in every class, in their own without them."""
+    """Return the bits of some left-out training rows in every class."""
     nats = classes.left_out(rows, np.array(chosen), np.array([epsilon]))
     return nats[:, :, 0] / math.log(2)
 
@@ -215,7 +215,7 @@ def kernel_features(X):
 
 
 def left_out_by_refitting(Z, d, y, weights, epsilon, assume_centered, n_neighbors=None):
-    """Bits of every row in every class, in its own without it."""
+    """Return the bits of every left-out row in every class."""
     bits = np.empty((len(Z), len(np.unique(y))))
     for i, row in enumerate(Z):
         less = weights.copy()

@@ -1,4 +1,4 @@
-"""NearestSubspaceClassifier against explicit projections."""
+"""NearestSubspaceClassifier compared with explicit projections."""
 
 import itertools
 
@@ -11,7 +11,7 @@ from skredu import NearestSubspaceClassifier
 
 
 def problem(n=45, d=6, *, seed=0, weighted=False, rank=None):
-    """Rows of three classes, labels, weights, further rows."""
+    """Return rows of three classes, labels, weights and more rows."""
     rng = np.random.default_rng(seed)
     y = rng.integers(0, 3, n)
     y[:6] = [0, 0, 1, 1, 2, 2]

@@ -1,4 +1,4 @@
-"""Layers of both networks against inverses of whole matrices, row by row.
+"""Layers of both networks compared with inverses of full matrices, row by row.
 
 Vectors are signals on a grid of one point, so that one oracle serves both networks.
 What a layer does is seen in its operators, in the rates behind it, and in how new rows
@@ -79,12 +79,12 @@ class Problem:
         self.alpha = self.C / (total * epsilon**2)
 
     def family(self, Z=None):
-        """Oracle for rows, those of the problem if none are given."""
+        """Return the oracle for rows, by default those of the problem."""
         Z = self.X if Z is None else Z
         return Family(Z, self.y, self.C, self.grid, self.epsilon, self.weights)
 
     def net(self, n_layers=1, length=0.7, **settings):
-        """Fitted network that takes steps of ``length / alpha``."""
+        """Return a fitted network with steps of ``length / alpha``."""
         settings = {
             "epsilon": self.epsilon,
             "eta": length / self.alpha,
@@ -102,14 +102,14 @@ class Problem:
         return model.fit(self.X, self.y, sample_weight=self.weights)
 
     def shown(self, operator):
-        """Part of a matrix that layers show: all of it, or filters of channels."""
+        """Return the part of a matrix that layers show: all of it, or filters."""
         blocks = operator.reshape(self.C, self.T, self.C, self.T)[:, :, :, 0]
         if self.shape is None:
             return blocks[:, 0]
         return blocks.transpose(0, 2, 1).reshape(self.C, self.C, *self.shape)
 
     def assert_layer_of(self, net, i, Z, atol=1e-10):
-        """Assert that layer ``i`` was made from the features ``Z``."""
+        """Assert that layer ``i`` was computed from the features ``Z``."""
         slow = self.family(Z)
         E, C, gamma = slow.operators()
         layer = net.layers_[i]
@@ -207,7 +207,7 @@ def test_classes_far_behind_do_not_matter(membership):
 
 
 def label_code_of(problem, net):
-    """Label code of the first layer, from where it has moved the new rows.
+    """Return the label code of the first layer from the rows that it has moved.
 
     A moved row times its length is the row plus half of the projections on the classes
     times memberships less that on all rows: linear in length and memberships.
@@ -292,7 +292,7 @@ def test_half_a_spectrum_tells_everything(shape):
 
 
 def steps_of(problem, net):
-    """Relative steps of the layers."""
+    """Return the relative steps of the layers."""
     return np.array([layer.eta * problem.alpha for layer in net.layers_])
 
 

@@ -1,4 +1,4 @@
-"""Classifiers that keep no layer, and parameters of layers that are set in vain."""
+"""Classifiers that keep no layer, and parameters of layers without effect."""
 
 import warnings
 
@@ -20,7 +20,7 @@ X = 0.1 * np.random.default_rng(0).normal(size=(60, 4)) + np.eye(4)[Y] - [0, 0, 
 
 
 def told(model, X=X, Y=Y):
-    """Warnings of a fit."""
+    """Return the warnings of a fit."""
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         model.fit(X, Y)

@@ -1,4 +1,4 @@
-"""How many groups are found, and which, where settings are the defaults."""
+"""The number of groups that is found with default settings."""
 
 import numpy as np
 import pytest
@@ -15,19 +15,19 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def iris():
-    """Three species of flowers."""
+    """Return three species of flowers."""
     return load_iris(return_X_y=True)
 
 
 @pytest.fixture(scope="module")
 def wine():
-    """Three cultivars, standardised."""
+    """Return three cultivars, standardised."""
     X, y = load_wine(return_X_y=True)
     return StandardScaler().fit_transform(X), y
 
 
 def far_blobs(n, d, k, seed=0):
-    """Round blobs with centres in random directions, ten times their width apart."""
+    """Return round blobs with random centres, ten times their width apart."""
     rng = np.random.default_rng(seed)
     centres = rng.normal(size=(k, d))
     centres *= 10.0 / np.linalg.norm(centres, axis=1)[:, None]

@@ -1,4 +1,4 @@
-"""What is no number, or one that no float holds, is refused by its name."""
+"""Errors name values that are not numbers or that no float can represent."""
 
 import datetime as dt
 import tracemalloc
@@ -48,14 +48,14 @@ def short_searches():
 
 
 def make(kind, **parameters):
-    """Estimator with parameters; a net of few layers, a search of few steps."""
+    """Return an estimator with few layers and few steps of searches."""
     few = {"n_layers": 1, "max_iter": 5, "n_iter_no_change": None}
     known = kind().get_params()
     return kind(**{name: few[name] for name in few if name in known}, **parameters)
 
 
 def answer(model, rows):
-    """What a fitted model says of rows."""
+    """Return the results of a fitted model for rows."""
     for method in ("decision_function", "transform", "predict"):
         if hasattr(model, method):
             return getattr(model, method)(rows)
@@ -106,7 +106,7 @@ def test_dates_are_labels():
 
 
 class Tensor(np.ndarray):
-    """An array that wants its gradient."""
+    """Array that requires a gradient."""
 
     requires_grad = True
 

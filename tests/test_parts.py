@@ -1,4 +1,4 @@
-"""Rows that come in parts: adding is cheap, and what is looked at is right."""
+"""Rows that arrive in parts: adding them is cheap, and all results are correct."""
 
 import pickle
 import time

@@ -1,4 +1,4 @@
-"""Fitted estimators on disk: pickle, joblib, skops; copies by clone."""
+"""Fitted estimators on disk (pickle, joblib, skops), and clones."""
 
 import io
 import pickle
@@ -25,7 +25,7 @@ every = pytest.mark.parametrize("name", names_of(ESTIMATORS))
 
 
 def fitted(name, dtype=float, n=36):
-    """Fitted estimator, and rows to ask for."""
+    """Return a fitted estimator, and rows to predict."""
     table = rows_for(name, X[:n]).astype(dtype)
     return clone(ESTIMATORS[name]).fit(table, NAMED[:n]), table
 

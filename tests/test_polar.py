@@ -1,4 +1,4 @@
-"""PolarTransformer against loops over points, and on images that turn."""
+"""PolarTransformer compared with loops over points, and on rotated images."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from skredu import PolarTransformer
 
 
 def keys(x):
-    """Keys' cubic kernel, as printed."""
+    """Return Keys' cubic kernel as published."""
     x, a = abs(x), -0.5
     if x <= 1:
         return (a + 2) * x**3 - (a + 3) * x**2 + 1
@@ -18,7 +18,7 @@ def keys(x):
 
 
 def slow(image, radii, angles, kernel):
-    """Values on circles, point by point and pixel by pixel."""
+    """Return values on circles, by loops over points and pixels."""
     h, w = image.shape
     Z = np.zeros((len(radii), len(angles)))
     for i, r in enumerate(radii):
@@ -33,7 +33,7 @@ def slow(image, radii, angles, kernel):
 
 
 def bumps(turn=0.0, size=24, n=5):
-    """Smooth images, turned counterclockwise by an angle."""
+    """Return smooth images, rotated counterclockwise by an angle."""
     rng = np.random.default_rng(0)
     c = (size - 1) / 2
     y, x = c - np.arange(size)[:, None], np.arange(size)[None] - c

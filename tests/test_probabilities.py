@@ -1,4 +1,4 @@
-"""Probabilities that are right on average, with every kernel and in both networks."""
+"""Probabilities are calibrated with every kernel and in both networks."""
 
 import tracemalloc
 
@@ -34,7 +34,7 @@ CLASSIFIERS = {
 
 
 def skewed(n=1500, share=0.05, seed=0):
-    """Two skewed columns, in which a rare class stands a little higher."""
+    """Return two skewed columns with slightly larger values in a rare class."""
     rng = np.random.default_rng(seed)
     y = (rng.random(n) < share).astype(int)
     return np.exp(rng.normal(size=(n, 2))) + y[:, None], y

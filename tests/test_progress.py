@@ -1,4 +1,4 @@
-"""What callbacks see of a fit, and what a request to stop does."""
+"""Callbacks: what they observe of a fit, and requests to stop."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ callback = pytest.importorskip("sklearn.callback", reason="scikit-learn 1.9 or n
 
 
 class Watcher:
-    """Notes the tasks that end, and may ask to stop after one of a name."""
+    """Record tasks that end, and ask to stop after one with a given name."""
 
     def __init__(self, stop_after=None):
         self.stop_after, self.ended = stop_after, []
@@ -139,7 +139,7 @@ def test_micl_reports_products_and_choices(X, settings, expected):
 
 
 class Family:
-    """Notes where tasks are in the tree, and looks at what is fitted."""
+    """Record the places of tasks in the tree, and the fitted attributes."""
 
     def __init__(self):
         self.begun, self.ended = [], []

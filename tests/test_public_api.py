@@ -1,4 +1,4 @@
-"""What users see: names, signatures, docstrings, the cost of an import."""
+"""The public API: names, signatures, docstrings and the cost of imports."""
 
 import ast
 import doctest
@@ -71,7 +71,7 @@ FUNCTIONS = [
 
 
 def methods():
-    """Public methods that skredu itself writes, as dotted names."""
+    """Yield the public methods that skredu defines, as dotted names."""
     for name in ESTIMATORS:
         for kind in getattr(skredu, name).__mro__:
             if kind.__module__.partition(".")[0] == "skredu":
@@ -106,7 +106,7 @@ LENIENT = {"ES01", "EX01", "GL01", "SA01", "SA04", "RT02"}
 
 
 def find(dotted):
-    """Object by its dotted name below skredu."""
+    """Return an object by its dotted name below skredu."""
     found = skredu
     for part in dotted.split("."):
         found = getattr(found, part)
@@ -118,7 +118,7 @@ def doc_of(dotted):
 
 
 def documented(dotted, section="Parameters"):
-    """Names in a section of a docstring; several may share an entry."""
+    """Return the names in a section of a docstring; several may share an entry."""
     entries = doc_of(dotted)[section]
     return [name.strip() for entry in entries for name in entry.name.split(",")]
 
@@ -311,7 +311,7 @@ def test_documentation_link_leads_to_our_pages(name):
 
 
 def run(code):
-    """What a fresh interpreter prints; it finds the same skredu as the tests."""
+    """Return what a new interpreter prints; it imports the same skredu as the tests."""
     path = [part for part in sys.path if part]
     code = f"import sys; sys.path[:] = {path!r}\n{code}"
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Coding lengths and rates agree with exact arithmetic, for every kind of input."""
+"""Coding lengths and rates agree with exact arithmetic for every kind of input."""
 
 import itertools
 import math
@@ -29,7 +29,7 @@ DISTORTIONS = [1e3, 10.0, 1.0, 0.1, 1e-2, 1e-3, 1e-5, 3e-8]
 
 
 def problem(shape, rank=None, seed=0):
-    """Rows of small integers, three classes, memberships, weights of binary floats."""
+    """Return rows of small integers, three classes, memberships, and exact weights."""
     rng = np.random.default_rng(seed)
     n, d = shape
     rank = min(n, d) if rank is None else rank

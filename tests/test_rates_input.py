@@ -1,4 +1,4 @@
-"""Labels of every kind are read, and bad input is refused by its name."""
+"""Labels of every kind are accepted, and errors name invalid arguments."""
 
 import math
 from fractions import Fraction

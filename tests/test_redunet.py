@@ -1,4 +1,4 @@
-"""ReduNetTransformer and ReduNetClassifier: what they promise, and what they refuse."""
+"""ReduNetTransformer and ReduNetClassifier: properties and errors."""
 
 import itertools
 
@@ -29,13 +29,13 @@ PUBLISHED = {
 
 @pytest.fixture(scope="module")
 def wine():
-    """Standardised table and classes."""
+    """Return a standardised table and classes."""
     X, y = load_wine(return_X_y=True)
     return StandardScaler().fit_transform(X), y
 
 
 def every_layer(estimator, **settings):
-    """Estimator that keeps all of its layers."""
+    """Return an estimator that keeps all of its layers."""
     if estimator is ReduNetClassifier:
         settings["n_iter_no_change"] = None
     return estimator(**settings)

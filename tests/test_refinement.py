@@ -1,4 +1,4 @@
-"""The search after greedy merging, against bits that are counted anew from rows."""
+"""The search after greedy merging, compared with bits computed from rows."""
 
 import itertools
 
@@ -15,7 +15,7 @@ from skredu.datasets import make_subspaces
 
 
 def alone(labels):
-    """Labels in which every outlier is a group of its own."""
+    """Return labels in which every outlier is a group of its own."""
     labels = np.array(labels)
     out = np.flatnonzero(labels < 0)
     labels[out] = labels.max() + 1 + np.arange(len(out))
@@ -23,7 +23,7 @@ def alone(labels):
 
 
 class Bits:
-    """Bits of partitions of rows; those of a group are counted once."""
+    """Bits of partitions of rows; those of a group are computed once."""
 
     def __init__(self, X, weights, epsilon, assume_centered):
         self.X, self.weights = X, np.ones(len(X)) if weights is None else weights
@@ -47,7 +47,7 @@ class Bits:
 
 
 def problem(d, seed=0, n=40):
-    """Blobs in d dimensions with one feature that hardly moves, labels and weights."""
+    """Return blobs in d dimensions with one nearly constant feature, and weights."""
     rng = np.random.default_rng(seed)
     X, y = make_blobs(n, d, centers=4, random_state=seed)
     X[:, 0] *= 1e-3
@@ -55,7 +55,7 @@ def problem(d, seed=0, n=40):
 
 
 def changes(bits, labels):
-    """Bits that the best move of a row, the best merge and no other change add."""
+    """Return the bits that the best move of a row and the best merge add."""
     before = bits(labels)
     k, moves, joins = labels.max() + 1, [], []
     for i, label in itertools.product(range(len(labels)), range(k + 1)):

@@ -1,4 +1,4 @@
-"""Count, mean and scatter are exact to rounding, however they were put together."""
+"""Count, mean and scatter are exact up to rounding in every order of merging."""
 
 import itertools
 from fractions import Fraction
@@ -27,7 +27,7 @@ def weights_of(n, seed=0):
 
 
 def assert_exact(scatter, X, weights=None, *, rounding=8.0):
-    """Agreement with exact fractions to a few roundings of the largest entry."""
+    """Assert agreement with exact fractions up to rounding of the largest entry."""
     n, mean, S = oracle.scatter(X, weights, assume_centered=scatter.assume_centered)
     size = max(float(S[a][a]) for a in range(len(mean)))
     assert_allclose(scatter.count, float(n), rtol=8 * EPS)
@@ -45,7 +45,7 @@ def chunks(X, weights, cuts):
 
 
 def merged(parts, **options):
-    """Scatter of parts of rows and weights, one after the other."""
+    """Return the merged scatter of parts of rows and weights."""
     return reduce(
         Scatter.merge, (Scatter.from_rows(*part, **options) for part in parts)
     )
@@ -230,7 +230,7 @@ def test_every_namespace_and_precision_agrees(xp, dtype):
 
 
 def built(X, weights, assume_centered, asarray):
-    """Scatter of the first of three parts of rows, and of all."""
+    """Return the scatter of the first of three parts of rows, and of all."""
     W = [None] * 3
     if weights is not None:
         W = [*map(asarray, np.split(weights, [2, 4]))]

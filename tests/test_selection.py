@@ -1,4 +1,4 @@
-"""Choice of the distortion, the label code and the temperature, by the formulas."""
+"""Choice of the distortion, the label code and the temperature by the formulas."""
 
 import numpy as np
 import oracle_micl as oracle
@@ -13,7 +13,7 @@ PATH = np.logspace(-3.0, 0.5, 20)
 
 
 def rows(kind, n=36, seed=0):
-    """Rows and labels: how well classes are told apart decides what is chosen."""
+    """Return rows and labels; the choice depends on how well classes are separated."""
     rng = np.random.default_rng(seed)
     y = np.sort(np.arange(n) % 3)
     spread, d = {"apart": (6.0, 3), "few rows": (1.0, 30)}.get(kind, (1.2, 3))
@@ -39,7 +39,7 @@ WEIGHTS = {
 
 
 def left_out(X, y, weights, epsilons, kernel="linear", **settings):
-    """Nats of rows left out, in the space of the kernel."""
+    """Return the nats of left-out rows in the space of the kernel."""
     if kernel == "linear":
         return oracle.left_out(X, X.shape[1], y, weights, epsilons, **settings)
     K = rbf_kernel(X, gamma=0.2)
@@ -53,7 +53,7 @@ def spread_of(X, weights, assume_centered=False):
 
 
 def assert_chosen(model, X, y, weights, epsilons, priors=None, **settings):
-    """Assert that the model has chosen what the formulas say."""
+    """Assert that the model has made the choice of the formulas."""
     model.fit(X, y, sample_weight=weights)
     index = int(np.argmin(np.abs(np.log(epsilons / model.epsilon_))))
     assert model.epsilon_ == pytest.approx(epsilons[index], rel=1e-10)

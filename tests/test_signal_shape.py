@@ -1,4 +1,4 @@
-"""Signals say on which grid they are: the shape is stated once, and never guessed."""
+"""Signals carry the shape of their grid, which is specified once and never guessed."""
 
 import copy
 import pickle

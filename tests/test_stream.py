@@ -15,7 +15,7 @@ from skredu.datasets import make_shifted_signals
 
 
 def signals(n_channels, n=36, dtype=float):
-    """Rows of three classes of 5 points each: pictures of a class, in noise."""
+    """Return noisy rows of three classes with 5 points each."""
     rng = np.random.default_rng(0)
     y = np.concatenate([rng.permutation(np.arange(6) % 3) for _ in range(n // 6)])
     pictures = rng.normal(size=(3, 5 * n_channels))

@@ -1,4 +1,4 @@
-"""Estimators that users derive, and the messages of their parameters."""
+"""Estimators derived by users, and error messages for their parameters."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from skredu import MICLClassifier
 
 
 class WithLabel(MICLClassifier):
-    """Has a parameter of its own, which nothing constrains."""
+    """Estimator with an additional parameter without constraints."""
 
     def __init__(self, epsilon=1.0, label=None):
         super().__init__(epsilon)

@@ -1,4 +1,4 @@
-"""A new symmetry is one new space: quarter turns of square images."""
+"""A new symmetry is one new space: rotations of square images by 90 degrees."""
 
 from typing import ClassVar
 
@@ -13,7 +13,7 @@ from skredu.redunet._signals import Grid
 
 
 class QuarterTurns(Grid):
-    """Square images as spectra over their four quarter turns.
+    """Square images as spectra over their rotations by multiples of 90 degrees.
 
     A turn moves the pixels of an orbit by one place in a cycle of four: an image is a
     signal on a cyclic grid of four points, with one channel per orbit. The middle of an
@@ -49,7 +49,7 @@ class QuarterTurns(Grid):
         return int(self.orbits.max()) + 1
 
     def _shares(self):
-        """Roots of the shares of pixels that stand in several places of an orbit."""
+        """Return roots of the shares of pixels that occur several times in an orbit."""
         n_places = np.bincount(self.orbits.ravel())[self.orbits.ravel()]
         return 1.0 / np.sqrt(n_places)
 
@@ -81,7 +81,7 @@ class TurningClassifier(BaseNetClassifier, TurningNet):
 
 
 def images(size, n=40, seed=0):
-    """Patterns of two classes, each turned at random, in noise."""
+    """Return noisy patterns of two classes, each rotated at random."""
     rng = np.random.default_rng(seed)
     patterns, y = rng.normal(size=(2, size, size)), np.arange(n) % 2
     X = np.stack([np.rot90(patterns[j], rng.integers(4)) for j in y])

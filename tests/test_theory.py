@@ -23,7 +23,7 @@ from skredu.rates import (
 
 @st.composite
 def labelled_rows(draw):
-    """Rows of any rank and size, labels or memberships, distortion, weights."""
+    """Draw rows of any rank and size, labels or memberships, distortion and weights."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     n, d, k = (draw(st.integers(1, top)) for top in (12, 8, 4))
     rank = draw(st.integers(1, min(n, d)))
@@ -78,7 +78,7 @@ def test_rates_of_orthogonal_lines_in_closed_form(k, epsilon):
 
 
 def critical_point(ranks, counts, epsilon, strength, seed=0):
-    """Rows where the gradient of the rate reduction is ``strength`` times the rows.
+    """Return rows at which the gradient of the rate reduction is ``strength * Z``.
 
     Class j spans ``ranks[j]`` directions of its own with equal singular values.
     """

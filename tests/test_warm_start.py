@@ -1,4 +1,4 @@
-"""A network that goes on does so with the rows and parameters that it began with."""
+"""A network continues only with the same rows and parameters."""
 
 import numpy as np
 import pytest

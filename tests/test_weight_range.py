@@ -1,4 +1,4 @@
-"""Clustering with weights of any size: a unit of weights decides nothing but bits."""
+"""Clustering with weights of any size: the unit of weights only affects bits."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Weights of rows: numbers of copies, and no evidence where copies are all they are."""
+"""Sample weights are numbers of copies; equal copies of all rows are no evidence."""
 
 import time
 

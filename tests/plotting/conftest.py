@@ -15,7 +15,7 @@ from skredu.datasets import make_subspaces
 
 @pytest.fixture(autouse=True)
 def _figures():
-    """Draw in memory, and leave no figure open."""
+    """Draw in memory, and close all figures."""
     with plt.style.context("default"):
         plt.switch_backend("Agg")
         yield
@@ -30,14 +30,14 @@ def wine():
 
 @pytest.fixture(scope="module")
 def net(wine):
-    """Pipeline that ends with a network."""
+    """Return a pipeline that ends with a network."""
     network = ReduNetTransformer(3, 0.5, 0.5, fit_intercept=True)
     return make_pipeline(StandardScaler(), network).fit(*wine)
 
 
 @pytest.fixture(scope="module")
 def lines():
-    """Rows on two lines, mixed, and their clustering."""
+    """Return shuffled rows on two lines, and their clustering."""
     X, y = make_subspaces(20, dimensions=(1, 1), noise=0.01, random_state=0)
     return X, y, CompressionClustering(0.02, assume_centered=True).fit(X)
 

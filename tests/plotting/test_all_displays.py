@@ -1,4 +1,4 @@
-"""Displays: what all of them do."""
+"""Properties of all displays."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Displays: numbers that are out of range are refused, and styles replace ours."""
+"""Displays reject numbers out of range, and given styles replace their own."""
 
 import numpy as np
 import pytest

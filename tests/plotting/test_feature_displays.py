@@ -1,4 +1,4 @@
-"""Displays of features: the data in them, and the names beside it, not pixels."""
+"""Displays of features: their data and labels, not pixels."""
 
 import numpy as np
 import pytest

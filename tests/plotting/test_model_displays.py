@@ -1,4 +1,4 @@
-"""Displays of models: the data in them, and the names beside it, not pixels."""
+"""Displays of models: their data and labels, not pixels."""
 
 import numpy as np
 import pytest
@@ -211,7 +211,7 @@ def test_filters_of_a_lifting_are_in_lines(digits):
 
 @pytest.fixture(scope="module")
 def signals(digits):
-    """Network for pictures with two channels."""
+    """Return a network for images with two channels."""
     X, y = digits[0][:60], digits[1][:60]
     net = InvariantReduNetTransformer(1, 0.5, signal_shape=(8, 8))
     return net.fit(np.hstack([X, X[:, ::-1]]), y)
