@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import InconsistentVersionWarning
+from sklearn.utils.validation import check_is_fitted
 
-from skredu._checks import check_number
+from skredu._checks import check_number, check_rows
+from skredu._compat import check_same_namespace
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -55,6 +57,8 @@ def _is_ours(module: str) -> bool:
 class SkreduEstimator(BaseEstimator):
     """Base class with a documentation link and checks of parameters and pickles."""
 
+    # Name of a fitted array, which is in the namespace of the training samples.
+    _reference: ClassVar[str]
     _doc_link_module = "skredu"
     # The pages are named after the package, so {estimator_module} is not used.
     _doc_link_template = (
@@ -67,6 +71,13 @@ class SkreduEstimator(BaseEstimator):
         for name, value in self.get_params(deep=False).items():
             if "boolean" not in self._parameter_constraints.get(name, ["boolean"]):
                 check_number(value, f"{name} of {type(self).__name__}")
+
+    def _check_rows(self, X: Any, method: str) -> Any:
+        """Return valid samples for a method of a fitted estimator, on its device."""
+        check_is_fitted(self)
+        X = check_rows(self, X, reset=False)
+        check_same_namespace(X, self, attribute=self._reference, method=method)
+        return X
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state with the version and the layout of the fitted attributes."""

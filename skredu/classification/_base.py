@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from sklearn.base import ClassifierMixin
-from sklearn.utils.validation import check_is_fitted
 
 from skredu._base import SkreduEstimator
-from skredu._checks import check_rows
-from skredu._compat import at_least, check_same_namespace, namespace
+from skredu._compat import at_least, namespace
 from skredu.coding._linalg import log_softmax
 
 
@@ -20,7 +18,6 @@ class ScoringClassifier(ClassifierMixin, SkreduEstimator):
     """Base class of classifiers with one score per class; the highest score wins."""
 
     classes_: Any
-    _reference: ClassVar[str]  # name of a fitted array, in the namespace of the samples
 
     @abstractmethod
     def _scores(self, X: Any) -> Any:
@@ -82,10 +79,7 @@ class ScoringClassifier(ClassifierMixin, SkreduEstimator):
         return take_labels(self.classes_, best)
 
     def _checked_scores(self, X: Any, method: str) -> Any:
-        check_is_fitted(self)
-        X = check_rows(self, X, reset=False)
-        check_same_namespace(X, self, attribute=self._reference, method=method)
-        return self._scores(X)
+        return self._scores(self._check_rows(X, method))
 
 
 class CodingClassifier(ScoringClassifier):

@@ -33,9 +33,9 @@ from skredu.coding._rows import (
     check_reach,
     classes_of_stream,
     codes_of,
-    in_reach,
+    epsilon_from_unit,
+    epsilon_to_unit,
     in_unit,
-    in_units,
     unit_of,
 )
 from skredu.coding._scatter import Scatter
@@ -450,7 +450,7 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, LinearStream):
         """Return the fitted attributes, on the device of another array."""
         epsilon = self.epsilon
         if isinstance(epsilon, str):
-            epsilon = in_units(choice.epsilon, self._length_unit)
+            epsilon = epsilon_from_unit(choice.epsilon, self._length_unit)
         xp = namespace(like)
         place = {"dtype": xp.float64, "device": like.device}
         log_priors = xp.asarray(choice.log_priors, **place)
@@ -469,7 +469,7 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, LinearStream):
         """Return the distortion in the unit of the samples, None to choose it."""
         if isinstance(self.epsilon, str):
             return None
-        return in_reach(float(self.epsilon), self._length_unit)
+        return epsilon_to_unit(float(self.epsilon), self._length_unit)
 
     @property
     def _length_unit(self) -> float:

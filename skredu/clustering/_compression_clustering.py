@@ -22,7 +22,7 @@ from skredu._compat import (
 from skredu._progress import Progress, watched
 from skredu.clustering._epsilon import EPSILONS, elect, path, spread_of, total_bits
 from skredu.clustering._partition import Group, Partition, Watch
-from skredu.clustering._rows import SMALLEST, Data, Rows, in_reach, prepare
+from skredu.clustering._rows import SMALLEST, Data, Rows, checked_epsilon, prepare
 from skredu.clustering._search import Found, Solution, Tree, Wanted, named, solve
 from skredu.coding._linalg import BLOCK
 from skredu.coding._rows import check_reach, unit_of
@@ -399,7 +399,7 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
             data = data.evened()
         if epsilons is None:
             epsilons = EPSILONS * spread_of(data, self.assume_centered)
-        values = [in_reach(epsilon, data) for epsilon in np.ravel(epsilons)]
+        values = [checked_epsilon(epsilon, data) for epsilon in np.ravel(epsilons)]
         return path(data, values, self.assume_centered, self.n_jobs, self._wanted)
 
     def _check(self, X: Any, sample_weight: Any) -> Data:
@@ -437,7 +437,7 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
             if epsilon * unit < SMALLEST:
                 return SMALLEST, None
             return epsilon * unit, elected
-        return in_reach(self.epsilon, data), None
+        return checked_epsilon(self.epsilon, data), None
 
     def _describe(self, solution: Solution, found: Found, given: Data) -> None:
         """Store the attributes of the groups, and what `predict` needs."""

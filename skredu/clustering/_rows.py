@@ -435,7 +435,7 @@ def _joins(X: Any, parts: Any) -> Any:
     return _links(np.concatenate([i, j]), np.concatenate([j, i]), len(X))
 
 
-def in_reach(epsilon: Any, data: Data) -> float:
+def checked_epsilon(epsilon: Any, data: Data) -> float:
     """Return a given distortion as a float; raise an error if it is too small."""
     value = distortion(epsilon)
     if value < SMALLEST:

@@ -20,8 +20,8 @@ from skredu.coding._linalg import (
     adjoint_product,
     batches,
     factors,
+    inverse_of,
     inverses,
-    inverses_of_factors,
     is_complex,
     one_block,
     product,
@@ -31,7 +31,6 @@ from skredu.coding._linalg import (
     squared_norms,
     whitenings,
     widen,
-    widen_stack,
 )
 
 # Up to this number of coordinates, the forms of several blocks are packed; a layer then
@@ -82,6 +81,7 @@ class DenseGroup(Coded):
         self.n, self.blocks, self.epsilon = n, blocks, epsilon
         self.scatter, self.dtype, self.condition = scatter, dtype, condition
         self.mean, self.varying, self.constant = mean, varying, constant
+        self._inverses: dict[float, tuple[Any, float]] = {}  # by change of weight
 
     @cached_property
     def log_det(self) -> float:
@@ -100,7 +100,7 @@ class DenseGroup(Coded):
         """Inverse of ``I + c S``, (F, C, C)."""
         found = self._factor_or_inverse[0]
         if one_block(found):
-            found = inverses_of_factors(self._rounded(found))
+            found = inverse_of(self._rounded(found)[0, ...])[None, ...]
         return found
 
     @cached_property
@@ -182,7 +182,7 @@ class DenseGroup(Coded):
         """
         xp = namespace(Z)
         inverse, log_det = self._inverse(change)
-        rows = Z if one_block(Z) else widen_stack(Z)
+        rows = Z if one_block(Z) else widen(Z)
         solved = xp.astype(inverse, rows.dtype, copy=False) @ rows
         step = self.blocks.scale(self.n + change, self.epsilon)[:, None] * change
         m = widen(real_dots(rows, solved))
@@ -213,10 +213,6 @@ class DenseGroup(Coded):
         """Factor of one real block, or inverses of several, and log-determinants."""
         S = self._scaled(0.0)
         return factors(S) if one_block(S) else inverses(S)
-
-    @cached_property
-    def _inverses(self) -> dict[float, tuple[Any, float]]:
-        return {}
 
     def _inverse(self, change: float) -> tuple[Any, float]:
         """Return inverses and log-determinant at a changed weight, computed once."""
@@ -301,7 +297,7 @@ def _products(Z: Any, dtype: Any) -> Any:
     """Return products ``conj(z_a) z_b`` for ``a <= b``, real parts first, (F, p, b)."""
     xp, C = namespace(Z), Z.shape[1]
     if dtype == xp.float64:
-        Z = widen_stack(Z)
+        Z = widen(Z)
     Z = xp.permute_dims(Z, (1, 0, 2))  # products of whole planes
     if not is_complex(Z):
         products = xp.concat([Z[a : a + 1, ...] * Z[a:, ...] for a in range(C)])

@@ -26,7 +26,6 @@ from skredu.coding._linalg import (
     traces_of,
     weighted,
     widen,
-    widen_stack,
 )
 from skredu.coding._scatter import Scatter, centre
 
@@ -259,14 +258,14 @@ def _factored(
     # centred single-precision samples sum to zero in single precision only
     floor = 4 * min(C, b) * float(xp.finfo(root.dtype).eps)
     if condition > MAX_GRAM:
-        V, sigma, Uh = xp.linalg.svd(widen_stack(root), full_matrices=False)
+        V, sigma, Uh = xp.linalg.svd(widen(root), full_matrices=False)
         real = sigma > floor * sigma[:, :1]
         return xp.where(real, sigma * sigma, 0.0 * sigma), V, squares(Uh), None
     if b >= C:
         share = floor * floor if centred else 0.0
         eigenvalues, V, whitening = _directions(scatters(root), b, share)
         return eigenvalues, V, None, whitening
-    wide = widen_stack(root)
+    wide = widen(root)
     eigenvalues, U, scaled = _directions(adjoint(wide) @ wide, C)
     V = root @ xp.astype(scaled, root.dtype, copy=False)
     return eigenvalues, V, squares(xp.matrix_transpose(U)), None

@@ -40,7 +40,6 @@ from skredu.coding._linalg import (
     squares,
     take_coordinates,
     widen,
-    widen_stack,
 )
 
 # A smaller share of the weight is a rounding error, and means that nothing is left.
@@ -284,7 +283,7 @@ class Group(Coded):
                 return inner
             return inner + _columns(self.rests, part)[:, None, :]
         xp = namespace(Z)
-        roots = xp.sqrt(w) * widen_stack(self._centred(Z)[0])
+        roots = xp.sqrt(w) * widen(self._centred(Z)[0])
         leverages = squares(coordinates(self.whitening, roots))
         constant = 0.0 if self.mean is None else w / self.n
         rests = at_least(1.0 - constant - xp.sum(leverages, axis=1), 0.0)

@@ -42,7 +42,8 @@ LEAST_CONSTANT = 0.1
 def widen(X: Any) -> Any:
     """Convert an array to double precision, in which log-determinants are summed."""
     xp = namespace(X)
-    return X if X.dtype == xp.float64 else xp.astype(X, xp.float64)
+    dtype = xp.complex128 if is_complex(X) else xp.float64
+    return X if X.dtype == dtype else xp.astype(X, dtype)
 
 
 def largest(X: Any) -> float:
@@ -136,7 +137,7 @@ def scatters(root: Any) -> Any:
         return scatter_of(widen(root[0, ...]).T)[None, ...]
     found = []
     for block in batches(F, CACHED // max(1, C * b)):
-        part = widen_stack(root[block, ...])
+        part = widen(root[block, ...])
         found.append(part @ adjoint(part))
     return found[0] if len(found) == 1 else xp.concat(found)
 
@@ -267,12 +268,6 @@ def real_dtype(Z: Any) -> Any:
     return (namespace(Z).real(Z) if is_complex(Z) else Z).dtype
 
 
-def widen_stack(Z: Any) -> Any:
-    """Convert a real or complex array to double precision."""
-    xp = namespace(Z)
-    return xp.astype(Z, xp.complex128, copy=False) if is_complex(Z) else widen(Z)
-
-
 def weighted(Z: Any, weights: Any) -> Any:
     """Return samples (F, C, b) times the square roots of their weights, if any."""
     if weights is None:
@@ -383,17 +378,12 @@ def right_triangle(Q: Any) -> Any:
     return xp.flip(xp.linalg.qr(turned)[1].T)
 
 
-def inverses_of_factors(L: Any) -> Any:
-    """Return inverses of ``L L^H`` for factors of one block, which are overwritten."""
-    return inverse_of(L[0, ...])[None, ...]
-
-
 def inverses(S: Any) -> tuple[Any, Any]:
     """Return inverses of ``I + S`` and log-determinants (F,); S is overwritten."""
     xp = namespace(S)
     if one_block(S):
         L, logs = factors(S)
-        return inverses_of_factors(L), logs
+        return inverse_of(L[0, ...])[None, ...], logs
     if xp is np and S.shape[1] > MAX_STACK:  # half of the operations of `inv`
         pivots = np.empty(S.shape[:2])
         for i in range(len(S)):

@@ -428,7 +428,7 @@ def in_unit(X: Any, unit: float) -> Any:
     return X / unit
 
 
-def in_reach(epsilon: float, unit: float) -> float:
+def epsilon_to_unit(epsilon: float, unit: float) -> float:
     """Return a given distortion in a unit of length."""
     if epsilon / unit < SMALLEST_GIVEN:
         raise ValueError(
@@ -438,7 +438,7 @@ def in_reach(epsilon: float, unit: float) -> float:
     return min(epsilon / unit, LARGEST_EPSILON)
 
 
-def in_units(epsilon: float, unit: float) -> float:
+def epsilon_from_unit(epsilon: float, unit: float) -> float:
     """Return a distortion in the units of the caller, positive and finite."""
     return min(max(epsilon * unit, math.ulp(0.0)), sys.float_info.max)
 

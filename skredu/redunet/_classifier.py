@@ -26,7 +26,6 @@ class BaseNetClassifier(CodingClassifier, BaseNet):
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), None],
         "class_weight": [dict, StrOptions({"balanced"}), None],
     }
-    _reference: ClassVar[str] = "class_count_"
     n_iter_no_change: int | None
     class_weight: Any
     _best: int
@@ -87,9 +86,6 @@ class BaseNetClassifier(CodingClassifier, BaseNet):
                 Z = layer.move(Z, step)
             parts.append(decision_scores(self._decisions[-1], Z))
         return namespace(X).concat(parts)
-
-    def _checked_scores(self, X: Any, method: str) -> Any:
-        return self._scores(self._check_rows(X, method))
 
     @property
     def _decides(self) -> bool:

@@ -230,8 +230,10 @@ class Layer:
             )
         Pi = softmax(scores)
         for block in self._blocks(Z):
-            shares, change = Pi[block, :], self._left_out(self.whole, Z, rows, block)[1]
-            change = -change
+            shares, weights = Pi[block, :], rows.weights_at(block)
+            change = -self.whole.left_out(Z[:, :, block], self.epsilon, weights, block)[
+                1
+            ]
             for j, part in enumerate(rows.slices):
                 at, here = overlap(part, block)
                 if at.start < at.stop:
@@ -248,7 +250,9 @@ class Layer:
         scores = scores[0] if len(scores) == 1 else xp.concat(scores)
         for j, (group, part) in enumerate(zip(self.classes, rows.slices, strict=True)):
             for at, here in self._pieces(Z, part):
-                found, projected = self._left_out(group, Z, rows, at, here)
+                found, projected = group.left_out(
+                    Z[:, :, at], self.epsilon, rows.weights_at(at), here
+                )
                 own[:, :, at] = projected
                 if self.rule.measure == "residual":
                     found = norms(Z[:, :, at] - projected)
@@ -256,13 +260,6 @@ class Layer:
                     found, group.n, self.whole.n, self._factor
                 )
         return scores
-
-    def _left_out(
-        self, group: Any, Z: Any, rows: Any, at: slice, here: slice | None = None
-    ) -> Any:
-        """Return extra nats and projections of samples, without themselves."""
-        weights = rows.weights_at(at)
-        return group.left_out(Z[:, :, at], self.epsilon, weights, here or at)
 
     def _pieces(self, Z: Any, part: slice) -> Iterator[tuple[slice, slice]]:
         """Iterate over parts of a class: positions in all samples, and in the class."""

@@ -17,13 +17,12 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skredu._base import SkreduEstimator, all_or_nothing, warn
-from skredu._checks import check_rows, check_training
+from skredu._checks import check_training
 from skredu._compat import (
     ARRAY_API_SUPPORT,
     CallbackSupportMixin,
     Interval,
     StrOptions,
-    check_same_namespace,
     namespace,
 )
 from skredu._progress import watched
@@ -74,7 +73,7 @@ class BaseNet(
         "tol": [Interval(Real, 0, None, closed="left")],
         "warm_start": ["boolean"],
     }
-    _reference: ClassVar[str] = "class_count_"
+    _reference = "class_count_"
     # The kind of space, restored from its plain state.
     _kind: ClassVar[type[Any]]
 
@@ -241,12 +240,6 @@ class BaseNet(
         class_weight = getattr(self, "class_weight", None)
         weights = weights_to_fit(X, y, weights, class_weight)
         return Rows.of(X, y, weights).merged()
-
-    def _check_rows(self, X: Any, method: str) -> Any:
-        check_is_fitted(self)
-        X = check_rows(self, X, reset=False)
-        check_same_namespace(X, self, attribute=self._reference, method=method)
-        return X
 
     def _blocks(self, n: int) -> list[slice]:
         """Return slices of samples that are processed one after the other."""

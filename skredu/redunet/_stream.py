@@ -11,7 +11,7 @@ from skredu._checks import check_training
 from skredu._compat import check_same_namespace, namespace, to_numpy
 from skredu.coding._choose import Choice
 from skredu.coding._factoring import group_of_stack
-from skredu.coding._linalg import adjoint, scatters, weighted, widen_stack
+from skredu.coding._linalg import adjoint, scatters, weighted, widen
 from skredu.coding._rows import Rows, Summary, classes_of_stream, codes_of
 from skredu.coding._scatter import Scatter
 from skredu.coding._weights import weights_to_add
@@ -60,7 +60,7 @@ class StreamingNet(StreamEstimator):
         """Return a stream that starts with the samples of the last `fit`."""
         decision, found = self._decisions[-1], []
         for state in decision["groups"]:
-            V = widen_stack(state["basis"])
+            V = widen(state["basis"])
             S = (V * state["eigenvalues"][:, None, :]) @ adjoint(V)
             found.append(Scatter(state["n"], S[0, :, 0] * 0.0, None, S, True))
         choice = {name: decision[name] for name in Choice._fields}
