@@ -193,9 +193,9 @@ class Factored:
 
     def split(self, along: Any) -> list[Any]:
         """Return the coordinates of each group."""
-        rank = self.basis.shape[2] // len(self.groups)
-        starts = range(0, self.basis.shape[2], rank)
-        return [along[:, start : start + rank, :] for start in starts]
+        m = len(self.groups)
+        rank = self.basis.shape[2] // m
+        return [along[:, i * rank : (i + 1) * rank, :] for i in range(m)]
 
 
 class Dense:
