@@ -29,7 +29,7 @@ from skredu._progress import watched
 from skredu.coding._choose import choose
 from skredu.coding._classes import Classes
 from skredu.coding._factoring import group_of
-from skredu.coding._linalg import blocks_of_rows
+from skredu.coding._linalg import blocks_of_rows, real_dtype
 from skredu.coding._rows import Rows
 from skredu.coding._sphere import MODERATE
 from skredu.coding._weights import weights_to_fit
@@ -431,12 +431,15 @@ def take_step(
         None if no step increases the rate reduction.
     """
     direction = None
+    R, _, delta = layer.rates()
+    # a step that only moves the rounding errors of the rates does not decrease them
+    least = delta - abs(R) * float(namespace(Z).finfo(real_dtype(Z)).eps)
     for length in lengths:
         if direction is None:  # not computed yet, or overwritten by the moved features
             direction = change()
         moved, direction = moved_by(Z, direction, length)
         following = build(moved)
-        if always or following.rates()[2] >= layer.rates()[2]:
+        if always or following.rates()[2] >= least:
             return length, moved, following
     return None
 
