@@ -150,12 +150,9 @@ def split(mask: Any) -> tuple[Any, Any]:
 
 def spread_columns(A: Any, varying: Any, constant: Any) -> Any:
     """Put the columns of ``A`` at some positions, and zeros at the others."""
-    xp, (n, a), rest = namespace(A), A.shape, constant.shape[0]
-    if xp is np:
-        spread = np.zeros((n, a + rest), dtype=A.dtype)
-        spread[:, varying] = A
-        return spread
-    zeros = xp.zeros((n, rest), dtype=A.dtype, device=A.device)
+    xp = namespace(A)
+    shape = A.shape[0], constant.shape[0]
+    zeros = xp.zeros(shape, dtype=A.dtype, device=A.device)
     order = xp.argsort(xp.concat([varying, constant]))
     return xp.take(xp.concat([A, zeros], axis=1), order, axis=1)
 

@@ -32,7 +32,7 @@ from skredu.coding._linalg import (
 FAR = 40.0
 # With at least this number of coordinates, forms are first summed over a share of them.
 LEAST_BOUNDED = 128
-FIRST_SHARE = 1.0 / 3.0
+FIRST_SHARE = 0.25
 
 
 class Scores:
@@ -117,13 +117,13 @@ class Scores:
     def _of_forms(self, forms: Any, code: Any) -> Any:
         """Return scores (b, k) from forms (F, k, b)."""
         xp, d, n = namespace(forms), self.blocks.dim, self.n[:, None]
-        forms = at_least(widen(forms), 0.0)
         if self.extra:
-            joined = self.blocks.total(xp.log1p(self.scale * forms))
+            scale = xp.astype(self.scale, forms.dtype, copy=False)
+            joined = self.blocks.total(xp.log1p(scale * forms))
             after, before = self.after[:, None] + joined, self.before[:, None]
             measured = (n + 1.0 + d) / 2.0 * after - (n + d) / 2.0 * before
         else:
-            measured = xp.sqrt(xp.sum(forms, axis=0))
+            measured = xp.sqrt(widen(xp.sum(forms, axis=0)))
         return self.rule.scores(measured.T, self.n, self.total, self.factor) + code
 
     def _finish(self, forms: Any, Z: Any, code: Any) -> None:
