@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 
 from skredu.clustering._merge_costs import QUANTUM
 from skredu.clustering._merging import merges
-from skredu.clustering._rows import Rows
+from skredu.clustering._rows import Samples
 from skredu.coding._scatter import Scatter
 
 
@@ -22,7 +22,7 @@ def merging(X, weights, epsilon, assume_centered, groups=None, edges=None, **opt
     d = X.shape[1]
     X = X * (d**0.5 / epsilon)
     origin = np.zeros(d) if assume_centered else X.mean(axis=0)
-    rows = Rows(X - origin, weights, origin, d, assume_centered)
+    rows = Samples(X - origin, weights, origin, d, assume_centered)
     groups = [[i] for i in range(len(X))] if groups is None else groups
     singles = [i for (i,) in itertools.takewhile(lambda group: len(group) == 1, groups)]
     scatters = [

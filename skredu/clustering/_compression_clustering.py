@@ -21,8 +21,8 @@ from skredu._compat import (
 )
 from skredu._progress import Progress, watched
 from skredu.clustering._epsilon import EPSILONS, elect, path, spread_of, total_bits
-from skredu.clustering._partition import Group, Partition, Watch
-from skredu.clustering._rows import SMALLEST, Data, Rows, checked_epsilon, prepare
+from skredu.clustering._partition import Cluster, Partition, Watch
+from skredu.clustering._rows import SMALLEST, Data, Samples, checked_epsilon, prepare
 from skredu.clustering._search import Found, Solution, Tree, Wanted, named, solve
 from skredu.coding._linalg import BLOCK
 from skredu.coding._rows import check_reach, unit_of
@@ -478,8 +478,8 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
         codes, d = self._codes, X.shape[1]
         X = X * (d**0.5 / self.epsilon_) - codes["origin"]
         ones, centred = np.ones(len(X)), codes["assume_centered"]
-        rows = Rows(X, ones, codes["origin"], d, centred)
-        groups = [Group(rows, **code) for code in codes["groups"]]
+        rows = Samples(X, ones, codes["origin"], d, centred)
+        groups = [Cluster(rows, **code) for code in codes["groups"]]
         costs = np.stack([group.change(rows, 1.0) for group in groups], axis=1)
         if self._codes["outliers"]:
             costs = np.column_stack([costs, rows.alone])

@@ -32,17 +32,17 @@ from sklearn.utils import gen_batches
 from skredu.clustering._partition import (
     MAX_CELLS,
     MAX_DENSE,
-    Group,
+    Cluster,
     Partition,
     Watch,
     cells,
-    group_of,
+    cluster_of,
     reassign,
     settle,
 )
-from skredu.clustering._rows import Data, Rows, even_choice
+from skredu.clustering._rows import Data, Samples, even_choice
 from skredu.clustering._search import (
-    MAX_ROWS,
+    MAX_CHOSEN,
     MAX_SMALL,
     Starts,
     Wanted,
@@ -61,7 +61,7 @@ MAX_MERGED = 500
 MORE_GROUPS = 4
 MAX_GROUPS = 40
 # Number of rounds in which samples outside of the choice are assigned to groups.
-MAX_ROUNDS = 5
+EXTENDED_ROUNDS = 5
 # Share of the spread below which deviations do not count.
 FINEST = 1e-3
 # Largest share of the samples for which a group is not evidence.
@@ -158,7 +158,7 @@ def elect(
     """
     moves = wanted.moves(data)
     sample = evenly(
-        data, max(MAX_ROWS if moves else MAX_MERGED, 3 * (wanted.n_clusters or 1))
+        data, max(MAX_CHOSEN if moves else MAX_MERGED, 3 * (wanted.n_clusters or 1))
     )
     basis = principal_directions(sample, assume_centered) if moves else None
     if basis is not None:
@@ -269,7 +269,7 @@ class _Search:
             rank = (not large.any(), round(bits / len(self.data.X), 6), own)
         return rank, epsilon, partition.labels, large
 
-    def _partitions(self, rows: Rows, epsilon: float, found: list[Candidate]) -> Any:
+    def _partitions(self, rows: Samples, epsilon: float, found: list[Candidate]) -> Any:
         """Yield partitions to compare; previous ones are in ``found``."""
         if not self.wanted.moves(self.data):
             greedy = self.wanted.find(self._solved(epsilon))[1]
@@ -291,7 +291,7 @@ class _Search:
         best = min(found, key=_rank)
         yield reassign(Partition(rows, best[2]), alone=True)
 
-    def _numbers(self, rows: Rows, found: list[Candidate]) -> Any:
+    def _numbers(self, rows: Samples, found: list[Candidate]) -> Any:
         """Yield partitions with more and more groups, until they no longer improve."""
         for k in range(1, min(MAX_GROUPS, len(rows)) + 1):
             yield settle(Partition(rows, self.starts.ward(k)), k)
@@ -337,7 +337,7 @@ class _Search:
             bits -= outside * math.log2(outside / self.total)
         return bits
 
-    def _group(self, group: Group, unit: float) -> float:
+    def _group(self, group: Cluster, unit: float) -> float:
         """Return the bits of a group for the best number of its own directions."""
         r, n = max(self.rank, 1), len(group.members)
         free = n if group.rows.assume_centered else n - 1
@@ -352,7 +352,7 @@ class _Search:
         bits = group.count * volumes + n_parameters * math.log2(self.total)
         return 0.5 * float(np.min(bits))
 
-    def _variances(self, group: Group, unit: float) -> Any:
+    def _variances(self, group: Cluster, unit: float) -> Any:
         """Return variances in principal directions, including rounding errors."""
         rank = max(self.rank, 1)
         order = np.argsort(-group.squares, kind="stable")[:rank]
@@ -364,12 +364,12 @@ class _Search:
         noise[:known] += group.squares[order] * (unit * unit / group.count)
         return np.maximum(noise, self.floor)
 
-    def _alone(self, rows: Rows, unit: float) -> Any:
+    def _alone(self, rows: Samples, unit: float) -> Any:
         """Return the bits of each sample as an outlier.
 
         Outliers have a Cauchy distribution that is as wide as all samples.
         """
-        r, group = max(self.rank, 1), group_of(rows, np.arange(len(rows)))
+        r, group = max(self.rank, 1), cluster_of(rows, np.arange(len(rows)))
         X = (rows.X - group.mean) * unit
         variance = float(np.sum(group.squares)) * unit**2 / (self.total * r)
         variance, half = max(variance, self.floor), 0.5 * (r + 1)
@@ -380,7 +380,7 @@ class _Search:
         return rows.weights * (bits + half * np.log2(1.0 + distances))
 
 
-def _extended(rows: Rows, chosen: Any, large: Any) -> Any:
+def _extended(rows: Samples, chosen: Any, large: Any) -> Any:
     """Extend labels of an even choice to all samples, each to its cheapest group.
 
     Samples become single only if some of the choice are.
@@ -390,14 +390,14 @@ def _extended(rows: Rows, chosen: Any, large: Any) -> Any:
     labels = np.full(len(rows), -1)
     labels[index] = names[chosen]
     alone = np.full(len(rows), math.inf) if large.all() else rows.alone
-    for _ in range(MAX_ROUNDS):
+    for _ in range(EXTENDED_ROUNDS):
         costs = [alone]
         for name in range(np.count_nonzero(large)):
             members = np.flatnonzero(labels == name)
             if len(members) == 0:  # all of its samples have moved
                 costs.append(np.full(len(rows), math.inf))
                 continue
-            group = group_of(rows, members)
+            group = cluster_of(rows, members)
             cost = group.joined
             cost[group.members] = -group.left
             costs.append(cost)

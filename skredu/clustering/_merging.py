@@ -30,13 +30,13 @@ from skredu.clustering._merge_costs import (
     mixed_root,
     mixture,
 )
-from skredu.clustering._rows import ILL_CONDITIONED, Rows
+from skredu.clustering._rows import ILL_CONDITIONED, Samples
 from skredu.coding._linalg import factor_of, rank_of
 from skredu.coding._scatter import Scatter
 
 # Up to this dimension, covariances are matrices and are factored: in 50 dimensions, a
 # merge of 1000 samples takes 0.6 ms, compared with 1.5 ms by singular vectors.
-MAX_DENSE = 64
+MAX_COVARIANCE = 64
 # Number of pairs of samples whose costs are computed at a time, to stay in the cache.
 PAIRS = 2**17
 
@@ -44,7 +44,7 @@ Merge = tuple[int, int, float]
 
 
 def merges(
-    rows: Rows,
+    rows: Samples,
     scatters: Sequence[Scatter] = (),
     *,
     edges: Any = None,
@@ -58,7 +58,7 @@ def merges(
 
     Parameters
     ----------
-    rows : Rows
+    rows : Samples
         Groups of one sample; may be empty.
     scatters : sequence of Scatter, default=()
         Groups of several samples, with the names after those of ``rows``, in the same
@@ -87,7 +87,7 @@ class _Groups:
     """
 
     def __init__(
-        self, rows: Rows, scatters: Sequence[Scatter], edges: Any, label_bits: bool
+        self, rows: Samples, scatters: Sequence[Scatter], edges: Any, label_bits: bool
     ) -> None:
         n, r = rows.X.shape
         self.n_rows, self.centered, self.origin = n, rows.assume_centered, rows.origin
@@ -111,10 +111,10 @@ class _Groups:
         reach += [float(s.mean @ s.mean) for s in scatters]
         far = max(reach, default=0.0) > ILL_CONDITIONED
         self.ill_conditioned = far or rows.ill_conditioned
-        self.dense = r <= MAX_DENSE and not self.ill_conditioned
+        self.dense = r <= MAX_COVARIANCE and not self.ill_conditioned
         # For groups of several samples: dense covariances, or their roots with r
         # orthogonal rows if r is small.
-        self.spreads: Any = np.empty((16, r, r)) if r <= MAX_DENSE else []
+        self.spreads: Any = np.empty((16, r, r)) if r <= MAX_COVARIANCE else []
         for scatter in scatters:
             if self.dense:
                 spread = scatter.dense() / scatter.count

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from skredu.clustering._merging import Merge, merges
-from skredu.clustering._rows import Rows
+from skredu.clustering._rows import Samples
 from skredu.coding._scatter import Scatter
 
 # Up to this dimension, scatters are matrices, from which samples can be subtracted.
@@ -55,10 +55,10 @@ def go_on() -> bool:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Group:
+class Cluster:
     """Weight, mean, scatter (by eigenvectors), bits and samples of a group."""
 
-    rows: Rows
+    rows: Samples
     count: float
     mean: Any
     squares: Any
@@ -83,7 +83,7 @@ class Group:
         root = np.sqrt(self.squares)[:, None] * self.V.T
         return Scatter(self.count, self.mean, root, None, self.rows.assume_centered)
 
-    def change(self, rows: Rows, sign: float) -> Any:
+    def change(self, rows: Samples, sign: float) -> Any:
         """Return the bits that are added if each sample joins (1) or leaves (-1).
 
         A sample joins or leaves with its whole weight.
@@ -124,7 +124,7 @@ class Group:
             logs = np.log1p(-share * (squares / (self.count + squares)))
         return np.sum(logs, axis=0)
 
-    def _forms(self, rows: Rows, count: Any, even: bool) -> tuple[Any, Any]:
+    def _forms(self, rows: Samples, count: Any, even: bool) -> tuple[Any, Any]:
         """Return forms ``v (I + S / count)^-1 v`` of centred samples, and ``v v``."""
         X = rows.X if self.rows.assume_centered else rows.X - self.mean
         arms = np.einsum("ij,ij->i", X, X)
@@ -142,7 +142,7 @@ class Group:
         return form + rest, arms
 
 
-def group_of(rows: Rows, index: Any) -> Group:
+def cluster_of(rows: Samples, index: Any) -> Cluster:
     """Return the group of some samples."""
     X, weights = rows.X[index], rows.weights[index]
     count = float(np.sum(weights))
@@ -161,10 +161,10 @@ def group_of(rows: Rows, index: Any) -> Group:
     mean_square = float(away @ away) / rows.n_features
     volume = float(np.sum(np.log2(1.0 + squares / count)))
     bits = float(rows.bits(volume, count, mean_square))
-    return Group(rows, count, mean, squares, V, mean_square, bits, index)
+    return Cluster(rows, count, mean, squares, V, mean_square, bits, index)
 
 
-def _dense(rows: Rows) -> bool:
+def _dense(rows: Samples) -> bool:
     """Return whether scatters as matrices are precise enough, and faster."""
     return rows.X.shape[1] <= MAX_DENSE and not rows.ill_conditioned
 
@@ -174,14 +174,14 @@ class Partition:
 
     Parameters
     ----------
-    rows : Rows
+    rows : Samples
     labels : array of shape (n,)
         Any integers; they are converted to 0 to k - 1.
-    known : dict of bytes to Group, default=()
+    known : dict of bytes to Cluster, default=()
         Groups that need not be coded again, by their samples.
     """
 
-    def __init__(self, rows: Rows, labels: Any, known: Any = ()) -> None:
+    def __init__(self, rows: Samples, labels: Any, known: Any = ()) -> None:
         self.rows = rows
         _, self.labels = np.unique(labels, return_inverse=True)
         k = int(self.labels.max()) + 1
@@ -189,8 +189,8 @@ class Partition:
         stops = np.searchsorted(self.labels[order], np.arange(1, k))
         self.members = np.split(order, stops)
         known = dict(known)
-        self.groups: list[Group] = [
-            known.get(index.tobytes()) or group_of(rows, index)
+        self.groups: list[Cluster] = [
+            known.get(index.tobytes()) or cluster_of(rows, index)
             for index in self.members
         ]
 
@@ -232,7 +232,7 @@ class Partition:
         return best, -(cost + leave)
 
 
-def refine(rows: Rows, labels: Any, watch: Watch = go_on) -> Partition:
+def refine(rows: Samples, labels: Any, watch: Watch = go_on) -> Partition:
     """Search for a partition with fewer bits, starting from given labels.
 
     Samples move and groups are merged, starting from the given labels and from small
@@ -374,7 +374,7 @@ def merge(partition: Partition, n_groups: int | None = None) -> Partition:
     return partition.relabelled(best[np.argsort(order)][partition.labels])
 
 
-def cells(rows: Rows, n_cells: int) -> Any:
+def cells(rows: Samples, n_cells: int) -> Any:
     """Return labels of small cells, by repeatedly cutting the widest cell at its mean.
 
     The cut is across the first principal axis. It does not depend on the order of the
@@ -402,7 +402,7 @@ def cells(rows: Rows, n_cells: int) -> Any:
     return labels
 
 
-def _cell(rows: Rows, index: Any) -> tuple[float, int, Any]:
+def _cell(rows: Samples, index: Any) -> tuple[float, int, Any]:
     """Return a cell for the queue, which is sorted by minus the sum of squares."""
     if len(index) < 2:
         return 0.0, int(index[0]) if len(index) else -1, index

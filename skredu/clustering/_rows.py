@@ -98,18 +98,18 @@ class Data:
 
     def scaled(
         self, epsilon: float, assume_centered: bool, *, span: bool = True
-    ) -> Rows:
+    ) -> Samples:
         """Return samples in units of epsilon / sqrt(d), in their span if smaller."""
         m, d = self.X.shape
         X = (self.spanned if span and m < d else self.X) * (d**0.5 / epsilon)
         origin = np.zeros(X.shape[1])
         if not assume_centered:
             origin = self.weights @ X / np.sum(self.weights)
-        return Rows(X - origin, self.weights, origin, d, assume_centered)
+        return Samples(X - origin, self.weights, origin, d, assume_centered)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Rows:
+class Samples:
     """Distinct samples in the unit of a distortion.
 
     Parameters
@@ -133,9 +133,9 @@ class Rows:
     n_features: int
     assume_centered: bool
 
-    def take(self, index: Any) -> Rows:
+    def take(self, index: Any) -> Samples:
         """Return some of the samples."""
-        return Rows(
+        return Samples(
             self.X[index],
             self.weights[index],
             self.origin,

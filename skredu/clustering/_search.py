@@ -25,18 +25,18 @@ from skredu.clustering._partition import (
     refine,
     settle,
 )
-from skredu.clustering._rows import Data, Rows, even_choice
+from skredu.clustering._rows import Data, Samples, even_choice
 
 # Largest number of distinct samples of which all pairs are considered.
 MAX_EXACT = 10_000
 # More samples are first gathered in this number of cells, which are then merged.
 N_CELLS = 256
 # Largest number of samples whose pairs are all considered; of more, an even choice.
-MAX_ROWS = 1000
+MAX_CHOSEN = 1000
 # Largest number of smaller groups in addition to those that count.
 MAX_SMALL = 15
 # Smallest size of one of a given number of groups, relative to an equally sized group.
-LEAST_SHARE = 1 / 3
+LEAST_SIZE = 1 / 3
 # Smallest share of the samples in these groups.
 MOST = 0.9
 
@@ -138,7 +138,7 @@ class Solution:
 
     Parameters
     ----------
-    rows : Rows
+    rows : Samples
     data : Data
     tree : Tree
         Tree of all original samples.
@@ -148,7 +148,7 @@ class Solution:
         Number of merges before the first one that adds bits.
     """
 
-    rows: Rows
+    rows: Samples
     data: Data
     tree: Tree
     n_equal: int
@@ -195,7 +195,7 @@ def solve(
     return Solution(rows, data, tree, len(joins), n_merges)
 
 
-def _equal_rows(data: Data, rows: Rows) -> Iterator[tuple[int, int, float]]:
+def _equal_rows(data: Data, rows: Samples) -> Iterator[tuple[int, int, float]]:
     """Yield samples that join an equal one, and the bits of these merges."""
     counts = data.leaves[data.heads]  # a copy
     volumes = np.log2(1.0 + rows.squares) * rows.assume_centered
@@ -238,11 +238,11 @@ class Starts:
 
     Parameters
     ----------
-    rows : Rows
+    rows : Samples
     """
 
-    def __init__(self, rows: Rows) -> None:
-        self.rows, self.index = rows, even_choice(len(rows), MAX_ROWS)
+    def __init__(self, rows: Samples) -> None:
+        self.rows, self.index = rows, even_choice(len(rows), MAX_CHOSEN)
         self.some = rows.X[self.index]
         n = len(self.index)
         children = linkage(self.some, "ward")[:, :2] if n > 1 else np.empty((0, 2))
@@ -317,7 +317,7 @@ class Wanted:
         if data.adjacency is not None:
             return 0.0
         if self.n_clusters is not None:
-            return LEAST_SHARE * float(np.sum(data.weights)) / self.n_clusters
+            return LEAST_SIZE * float(np.sum(data.weights)) / self.n_clusters
         return 2.0 * float(np.median(data.weights)) * (1.0 - 1e-9)
 
     def moves(self, data: Data) -> bool:
