@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.cluster.hierarchy import dendrogram, fcluster, is_valid_linkage
 from scipy.sparse import csr_array
+from scipy.stats import multivariate_t
 from settings import limit
 from sklearn.base import clone
 from sklearn.datasets import load_iris, make_blobs
@@ -159,6 +160,31 @@ def test_labels_at_refuses_what_the_tree_has_not(blobs):
     model = CompressionClustering(0.4).fit(blobs[0])
     with pytest.raises(ValueError, match="n_clusters=91 groups do not exist"):
         model.labels_at(91)
+
+
+def test_outliers_have_a_cauchy_distribution_as_wide_as_all_rows():
+    rng = np.random.default_rng(0)
+    X, weights = rng.normal(size=(20, 4)) + 5.0, rng.uniform(0.5, 2.0, 20)
+    model = CompressionClustering(min_cluster_size=100)
+    path = model.epsilon_path(X, [0.1], weights)
+    assert path["n_clusters"] == [0]
+    weights /= np.median(weights)
+    centred = X - np.average(X, axis=0, weights=weights)
+    spread = np.average(np.sum(centred**2, axis=1), weights=weights) ** 0.5
+    cauchy = multivariate_t(shape=np.eye(4) / 4.0, df=1)  # in units of the spread
+    bits = -weights @ cauchy.logpdf(centred / spread) / np.log(2.0)
+    gaussian = 2.0 * np.log2(2.0 * np.pi * np.e) * weights.sum()
+    assert path["description_length"] == pytest.approx(bits - gaussian)
+
+
+@pytest.mark.parametrize("offset", [1e9, -1e10])
+def test_rounding_errors_far_from_the_origin_are_no_steps(offset):
+    rng = np.random.default_rng(0)
+    X = np.stack([9.0 * rng.normal(size=60), rng.permutation(60) // 3], axis=1)
+    expected = CompressionClustering().epsilon_path(X + 1e6, [0.5])
+    noise = np.spacing(offset) * (np.arange(60) % 2)[:, None]
+    found = CompressionClustering().epsilon_path(X + offset + noise, [0.5])
+    assert_allclose(found["description_length"], expected["description_length"], 1e-5)
 
 
 def test_epsilon_path(blobs):

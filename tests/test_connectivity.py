@@ -5,6 +5,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
+from settings import limit
+from sklearn.base import clone
 from sklearn.feature_extraction.image import grid_to_graph
 
 from skredu import CompressionClustering
@@ -112,6 +114,26 @@ def test_equal_neighbours_merge_first_and_cost_what_they_do():
     assert singles + model.merge_costs_.sum() == pytest.approx(whole)
 
 
+def test_groups_of_many_rows_are_connected_in_the_graph(monkeypatch):
+    rng = np.random.default_rng(0)
+    X, graph = random_rows(False, rng), random_graph(40, rng)
+    model = CompressionClustering(0.1, connectivity=graph)
+    expected = model.fit(X).children_
+    limit(monkeypatch, MAX_EXACT=10, N_CELLS=5)
+    assert_array_equal(model.fit(X).children_, expected)
+
+
+def test_the_path_has_the_groups_of_a_fit():
+    X = (
+        np.repeat([0.0, 9.0, 2.0, 30.0], 10)[:, None]
+        + np.linspace(0.0, 0.5, 40)[:, None]
+    )
+    path = CompressionClustering(connectivity=chain(40)).epsilon_path(X, [0.3, 3.0])
+    for epsilon, n_clusters in zip(path["epsilon"], path["n_clusters"], strict=True):
+        model = CompressionClustering(epsilon, connectivity=chain(40)).fit(X)
+        assert model.n_clusters_ == n_clusters > 1
+
+
 # -- order and weights ----------------------------------------------------------------
 
 
@@ -158,6 +180,15 @@ def test_equal_rows_are_told_apart_by_their_place_in_the_graph():
         assert_array_equal(
             names_aside(other.labels_), names_aside(model.labels_[order])
         )
+
+
+def test_two_equal_rows_are_told_apart_by_their_neighbours():
+    X, graph = np.array([0.0, 1.0, 0.0, 9.0])[:, None], chain(4).toarray()
+    model = CompressionClustering(0.4, connectivity=graph, refine=False).fit(X)
+    other = clone(model).set_params(connectivity=graph[::-1, ::-1]).fit(X[::-1])
+    assert_array_equal(
+        names_aside(other.labels_at(3)), names_aside(model.labels_at(3)[::-1])
+    )
 
 
 def test_rows_of_weight_zero_have_no_neighbours():

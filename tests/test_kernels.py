@@ -42,6 +42,10 @@ def test_function_of_two_rows_is_told_from_one_of_matrices(n, d):
         assert_allclose(found, scores[0], rtol=1e-8, atol=1e-8)
 
 
+def test_other_kernels_than_the_linear_one_take_no_array_namespace():
+    assert not MICLClassifier(kernel="rbf").__sklearn_tags__().array_api_support
+
+
 @pytest.mark.parametrize("d", [2, 3, 4])
 def test_function_of_two_rows_may_have_products_of_each_row_with_itself(d):
     X = np.random.default_rng(0).normal(size=(12, d))

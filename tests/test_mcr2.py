@@ -193,6 +193,26 @@ def test_given_init_is_where_the_search_starts(wine):
     assert model.components_.shape == (2, 13)
 
 
+@pytest.mark.parametrize("n_components", [2, 4])
+def test_discriminant_start_has_the_means_and_then_the_longest_axes(n_components):
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], [10, 30])
+    X = rng.normal(size=(40, 6)) * np.logspace(0.0, -1.0, 6)
+    X[:, 5] += np.where(y == 0, 1.0, 0.5)
+    white, sizes, _ = np.linalg.svd(X, full_matrices=False)
+    white *= 40**0.5
+    B = 1e-3 * np.diag(sizes / sizes[0]) ** 2
+    for j in range(2):
+        B += np.mean(y == j) * np.outer(*2 * [white[y == j].mean(axis=0)])
+    start = white @ np.linalg.eigh(B)[1][:, : -n_components - 1 : -1]
+    start /= np.linalg.norm(start, axis=1, keepdims=True)
+    model = MCR2Transformer(
+        n_components, epsilon=0.7, init="lda", fit_intercept=False, max_iter=500
+    ).fit(X, y)
+    first = rate_reduction(start, y, epsilon=0.7)
+    assert model.rates_["delta_R"][0] == pytest.approx(first)
+
+
 # -- weights, order, scale, rotations, few rows ---------------------------------------
 
 

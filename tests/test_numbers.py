@@ -300,6 +300,19 @@ def test_zeros_give_zeros_and_equal_scores(kind, n_layers):
         assert_allclose(net.predict_proba(rows), 0.5)
 
 
+def test_map_of_zeros_gives_zeros():
+    rows = np.zeros((4, 6))
+    model = MCR2Transformer(2, fit_intercept=False).fit(rows, [0, 1, 0, 1])
+    assert_array_equal(model.transform(rows), np.zeros((4, 2)))
+
+
+def test_an_intercept_out_of_range_is_named():
+    for scaling, c in ((1e-50, 1e-290), (1e50, 1e290)):
+        net = ReduNetTransformer(fit_intercept=True, intercept_scaling=scaling)
+        with pytest.raises(ValueError, match=r"intercept_scaling=.* positive, finite"):
+            net.fit(c * X, Y)
+
+
 SMALL = [
     MICLClassifier(),
     MICLClassifier(n_neighbors=3),
