@@ -165,8 +165,6 @@ def span(K: Floats, eps: float = EPS) -> tuple[NDArray[np.intp], Floats]:
     The number of samples is the rank, and the factor is lower-triangular.
     """
     top = float(K.diagonal().max(initial=0.0))
-    if top <= 0.0:
-        return np.zeros(0, dtype=np.intp), np.zeros((0, 0))
     factor, pivots, rank, _ = lapack.dpstrf(K, lower=1, tol=len(K) * eps * top)
     chosen = np.asarray(pivots[:rank] - 1, dtype=np.intp)
     return chosen, np.tril(factor[:rank, :rank])

@@ -312,7 +312,7 @@ class _Groups:
             for array in (self.table, self.names, self.best, self.partners):
                 array[..., slot] = array[..., last]
             self.slots[self.names[slot]] = slot
-        self.names[last], self.best[last] = -1, np.inf
+        self.best[last] = np.inf
 
 
 def _root(scatter: Scatter) -> Any:

@@ -405,7 +405,7 @@ def cells(rows: Samples, n_cells: int) -> Any:
 def _cell(rows: Samples, index: Any) -> tuple[float, int, Any]:
     """Return a cell for the queue, which is sorted by minus the sum of squares."""
     if len(index) < 2:
-        return 0.0, int(index[0]) if len(index) else -1, index
+        return 0.0, int(index[0]), index
     X, weights = rows.X[index], rows.weights[index]
     X = X - weights @ X / np.sum(weights)
     return -float(weights @ np.einsum("ij,ij->i", X, X)), int(index[0]), index
