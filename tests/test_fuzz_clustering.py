@@ -64,7 +64,11 @@ NAMES = (
     "n_clusters",
     *PARAMETERS,
 )
-SAID = ("parts that are not connected", "of the samples are outliers")
+SAID = (
+    "parts that are not connected",
+    "of the samples are outliers",
+    "groups, each with at least a third",
+)
 
 
 class Given:

@@ -379,6 +379,9 @@ def test_partial_fit_names_what_is_wrong_with_labels():
         MICLClassifier().partial_fit(X, y)
     with pytest.raises(ValueError, match=r"\[2\].*not in classes"):
         MICLClassifier().partial_fit(X, y, classes=[0, 1])
+    dates = np.full(len(y), "1970-01-01", dtype="datetime64[D]")
+    with pytest.raises(ValueError, match=r"y contains labels of dtype datetime64"):
+        MICLClassifier().partial_fit(X, dates, classes=[0, 1])
     model = MICLClassifier().partial_fit(X, y, classes=[0, 1, 2])
     with pytest.raises(ValueError, match="differ from those of the first call"):
         model.partial_fit(X, y, classes=[0, 1, 2, 3])

@@ -227,7 +227,13 @@ class Rows:
 
 def codes_of(y: Any, classes: Any) -> Any:
     """Return the positions of labels among the sorted labels of the classes."""
-    codes = np.searchsorted(classes, y)
+    try:
+        codes = np.searchsorted(classes, y)
+    except TypeError as error:  # such as dates among integers
+        raise ValueError(
+            f"y contains labels of dtype {y.dtype}, which cannot be compared with "
+            f"classes={classes!r}."
+        ) from error
     known = classes[np.minimum(codes, len(classes) - 1)] == y
     if not known.all():
         raise ValueError(
