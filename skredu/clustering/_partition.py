@@ -20,6 +20,7 @@ import numpy as np
 
 from skredu.clustering._merging import Merge, merges
 from skredu.clustering._rows import Samples
+from skredu.coding._group import NOTHING_LEFT
 from skredu.coding._scatter import Scatter
 
 # Up to this dimension, scatters are matrices, from which samples can be subtracted.
@@ -92,7 +93,7 @@ class Cluster:
         even = bool(np.all(t == t[0]))
         if even:
             t = t[:1]
-        empty = self.count + t <= 1e-12 * self.count
+        empty = self.count + t <= NOTHING_LEFT * self.count
         t = np.where(empty, 0.0, t)
         count = self.count + t
         form, arms = self._forms(rows, count, even)

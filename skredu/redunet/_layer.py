@@ -235,8 +235,10 @@ class Layer:
                 1
             ]
             for j, part in enumerate(rows.slices):
-                at, here = overlap(part, block)
-                if at.start < at.stop:
+                start, stop = max(part.start, block.start), min(part.stop, block.stop)
+                if start < stop:
+                    at = slice(start, stop)
+                    here = slice(start - block.start, stop - block.start)
                     share = xp.astype(shares[here, j], real_dtype(Z), copy=False)
                     change[:, :, here] += share * own[:, :, at]
                     shares[here, j] = xp.zeros_like(share, dtype=shares.dtype)
@@ -333,12 +335,6 @@ def rates_of(
     R = whole.volume(epsilon) / unit
     Rc = sum(g.n / whole.n * g.volume(epsilon) / unit for g in classes)
     return R, Rc, R - Rc
-
-
-def overlap(part: slice, block: slice) -> tuple[slice, slice]:
-    """Return the samples of a class in a block: positions in all, and in the block."""
-    start, stop = max(part.start, block.start), min(part.stop, block.stop)
-    return slice(start, stop), slice(start - block.start, stop - block.start)
 
 
 def stepped(Z: Any, change: Any, step: float) -> Any:
