@@ -97,6 +97,15 @@ def test_one_more_move_or_merge_saves_nothing(d, epsilon, weighted, assume_cente
     assert model.coding_length_ <= bits(y) + 1e-6
 
 
+@pytest.mark.parametrize("seed", [1, 3])
+def test_rows_move_between_groups_with_fewer_rows_than_features(seed, monkeypatch):
+    limit(monkeypatch, MAX_EXACT=5, N_CELLS=4, MAX_CELLS=4)
+    X, _ = make_blobs(24, 8, centers=4, center_box=(-2, 2), cluster_std=0.5,
+                      random_state=seed)  # fmt: skip
+    labels = alone(CompressionClustering(0.3).fit(X).labels_)
+    assert min(changes(Bits(X, None, 0.3, False), labels)) > -1e-3
+
+
 @pytest.mark.parametrize("epsilon", [1e-6, 0.2])
 @pytest.mark.parametrize("d", [1, 12, 50])
 def test_bits_of_thin_groups(d, epsilon):
