@@ -335,11 +335,8 @@ def real_dots(A: Any, B: Any) -> Any:
 
 
 def take_coordinates(Z: Any, index: Any) -> Any:
-    """Return some coordinates; those of vectors lie row by row in memory."""
-    xp = namespace(Z)
-    if Z.shape[0] == 1:
-        return xp.matrix_transpose(xp.take(Z[0, ...].T, index, axis=1))[None, ...]
-    return xp.take(Z, index, axis=1)
+    """Return some coordinates of vectors (1, C, b), which lie row by row in memory."""
+    return namespace(Z).take(Z[0, ...].T, index, axis=1).T[None, ...]
 
 
 def one_block(S: Any) -> bool:

@@ -50,7 +50,6 @@ class StreamingNet(StreamEstimator):
         self._stand_on(grid)
         self._forget()
         self._begin_anew(rows, grid, counts.tolist(), summary.seen)
-        self._best = 0
         like = namespace(X).empty(0, dtype=X.dtype, device=X.device)
         now = {"epsilon": self.epsilon, "like": like, "found": None}
         self._stream = {**summary.to_state(), "choice": stream["choice"], **now}
