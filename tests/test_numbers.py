@@ -350,3 +350,17 @@ def test_rows_of_all_sizes_at_once_have_the_same_direction():
 def test_rows_too_small_for_a_map_are_named():
     with pytest.raises(ValueError, match=r"X has a root mean square of .*scale"):
         MCR2Transformer().fit(1e-318 * X, Y)
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e300])
+def test_a_start_of_any_size_is_the_same(size):
+    start = [[1.0, 2.0, -1.0, 0.5]]
+    options = {"epsilon": 0.5, "activation": None, "max_iter": 5}
+    one = MCR2Transformer(1, init=start, **options).fit(X, Y)
+    other = MCR2Transformer(1, init=size * np.array(start), **options).fit(X, Y)
+    assert_allclose(other.transform(X), one.transform(X), rtol=1e-6, atol=1e-9)
+
+
+def test_single_precision_is_no_limit_for_a_net_of_huge_rows():
+    net = ReduNetTransformer().fit(np.full((2, 6), 1e153), [0, 1])
+    assert np.isfinite(net.transform(np.ones((2, 6), dtype=np.float32))).all()

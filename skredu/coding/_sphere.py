@@ -33,7 +33,7 @@ def on_sphere(X: Any, constant: float | None = None) -> Any:
     xp, dtype = namespace(X), X.dtype
     if constant is not None:
         limits = xp.finfo(dtype)
-        if not limits.smallest_normal < constant < limits.max:
+        if not float(limits.smallest_normal) < constant < float(limits.max):
             X = widen(X)  # fitted to double-precision samples
         place = {"dtype": X.dtype, "device": X.device}
         X = xp.concat([X, xp.full((X.shape[0], 1), constant, **place)], axis=1)

@@ -191,7 +191,9 @@ def starting_map(
 ) -> Any:
     """Return the map (m, r) of coordinates from which the first layer starts."""
     if not isinstance(init, str):
-        return place.enter(init, np.zeros(m))
+        # any scale has the same map in the end, and a power of two changes no digit
+        start = np.asarray(init, dtype=np.float64)
+        return place.enter(start / power_of_two(start), np.zeros(m))
     if init == "random":
         return place.random(m, check_random_state(random_state))
     return place.discriminant(m, slices) if init == "lda" else place.principal(m)
