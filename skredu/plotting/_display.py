@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from textwrap import indent
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from sklearn.pipeline import Pipeline
@@ -30,6 +30,19 @@ ax_ : matplotlib Axes
     The axes of the plot.
 figure_ : matplotlib Figure
     The figure with the axes.""",
+    "transformer": """\
+estimator : estimator instance
+    Fitted transformer or nearest subspace classifier, or a pipeline that ends with
+    one. For a nearest subspace classifier, the class means are subtracted.""",
+    "numbers": """\
+n_components : int, default=8
+    Number of components per class.
+n_samples : int, default=1
+    Number of samples per component.""",
+    "max_samples": """\
+max_samples : int, default=1000
+    Largest number of samples. If there are more, evenly spaced ones are shown, and
+    at least one per class.""",
     "X": """\
 X : array-like of shape (n_samples, n_features)
     The data.""",
@@ -180,23 +193,8 @@ class FeatureDisplay(Display):
     from_predictions: ClassVar[Callable[..., Any]]
 
     @classmethod
-    def from_estimator(cls, estimator: Any, X: Any, y: Any, **kwargs: Any) -> Self:
-        """Draw the features that an estimator computes.
-
-        For a nearest subspace classifier, the class means are subtracted from the data.
-
-        Parameters
-        ----------
-        estimator : estimator instance
-            Fitted transformer or nearest subspace classifier, or a pipeline that ends
-            with one.
-        {X}
-        {y}
-        **kwargs : dict
-            Keyword arguments passed to `from_predictions`.
-
-        {returns_or_raises}
-        """
+    def _of_estimator(cls, estimator: Any, X: Any, y: Any, **kwargs: Any) -> Any:
+        """Draw the features that an estimator computes."""
         model, entered = cls._last_step(estimator, X)
         Z = cls._features(model, entered, y)
         return cls.from_predictions(Z, y, **cls._known(model, X, entered, y), **kwargs)

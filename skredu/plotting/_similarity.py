@@ -67,6 +67,42 @@ class SimilarityDisplay(FeatureDisplay):
         self.rows = rows
 
     @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        y: Any,
+        *,
+        max_samples: int = 1000,
+        display_labels: Any = None,
+        ax: Axes | None = None,
+        **kwargs: Any,
+    ) -> SimilarityDisplay:
+        """Draw the cosines between the features of samples.
+
+        Parameters
+        ----------
+        {transformer}
+        {X}
+        {y}
+        {max_samples}
+        {display_labels}
+        {ax}
+        {options}
+
+        {returns_or_raises}
+        """
+        return cls._of_estimator(
+            estimator,
+            X,
+            y,
+            max_samples=max_samples,
+            display_labels=display_labels,
+            ax=ax,
+            **kwargs,
+        )
+
+    @classmethod
     def from_predictions(
         cls,
         Z: Any,
@@ -83,9 +119,7 @@ class SimilarityDisplay(FeatureDisplay):
         ----------
         {Z}
         {groups}
-        max_samples : int, default=1000
-            Largest number of samples. If there are more, evenly spaced ones are shown,
-            and at least one per class.
+        {max_samples}
         {display_labels}
         {ax}
         {options}

@@ -12,7 +12,8 @@ from skredu._compat import Interval, StrOptions, namespace
 from skredu.classification._base import CodingClassifier, take_labels
 from skredu.coding._linalg import softmax
 from skredu.coding._rows import Rows
-from skredu.redunet._net import BaseNet, decision_scores
+from skredu.redunet._decision import decision_scores
+from skredu.redunet._net import BaseNet
 
 # Least reduction of the leave-one-out loss (error rate plus Brier score) by a layer
 # that is kept.
@@ -79,12 +80,8 @@ class BaseNetClassifier(CodingClassifier, BaseNet):
 
     def _scores(self, X: Any) -> Any:
         """Return minus the extra bits of samples in every class, (n, k)."""
-        layers, space, parts = self._restored_layers(), self._restored_space(), []
-        for block in self._blocks(X.shape[0]):
-            Z, _ = space.to_features(X[block, :])
-            for layer, step in layers:
-                Z = layer.move(Z, step)
-            parts.append(decision_scores(self._decisions[-1], Z))
+        moved = self._moved(X, self._restored_space())
+        parts = [decision_scores(self._decisions[-1], Z) for _, Z, _ in moved]
         return namespace(X).concat(parts)
 
     @property

@@ -66,7 +66,7 @@ class BaseInvariantReduNet(SignalsOutMixin, BaseNet):
     _invariant: bool
 
     def _spaces(self, rows: Rows) -> list[Grid]:
-        return [self._grid]
+        return [Grid(self.signal_shape_, self.n_channels_)]
 
     @property
     def _n_features_out(self) -> int:
@@ -107,10 +107,6 @@ class BaseInvariantReduNet(SignalsOutMixin, BaseNet):
         """Return the grid of samples."""
         shape = grid_of(X, self.signal_shape, n_features)
         return Grid(shape, channels_of(shape, n_features, NAME))
-
-    @property
-    def _grid(self) -> Grid:
-        return Grid(self.signal_shape_, self.n_channels_)
 
     def _stand_on(self, grid: Grid) -> None:
         self.signal_shape_, self.n_channels_ = grid.shape, grid.n_channels
@@ -188,9 +184,8 @@ class InvariantReduNetTransformer(BaseInvariantReduNet):
         means never.
     warm_start : bool, default=False
         Whether to continue from the layers of the previous call if ``n_layers`` is
-        larger now. Since layers are computed from the features of the training samples,
-        the samples (in their order), labels, weights and all other parameters must not
-        change. A fingerprint of them is compared, and any difference raises an error.
+        larger now. The training samples (in their order), labels, weights and all other
+        parameters must be the same; any difference raises an error.
 
     Attributes
     ----------
@@ -319,11 +314,7 @@ class InvariantReduNetClassifier(StreamingNet, BaseNetClassifier, BaseInvariantR
     output : {"equivariant", "invariant"}, default="equivariant"
         Output of `transform`; see `InvariantReduNetTransformer`.
     step : {"relative", "published"}, default="relative"
-        Rule for the step size.
-
-        - ``"relative"``: the step size of a layer is ``eta / alpha``, halved as long as
-          :math:`\Delta R` of the training features would decrease.
-        - ``"published"``: the step size is ``eta``.
+        Rule for the step size; see `InvariantReduNetTransformer`.
     membership : {"coding", "residual", "weighted_residual"}, default="coding"
         Estimate of the memberships by which samples move.
     inverse_temperature : float, default=500
@@ -345,9 +336,8 @@ class InvariantReduNetClassifier(StreamingNet, BaseNetClassifier, BaseInvariantR
         classes are predicted as often as others.
     warm_start : bool, default=False
         Whether to continue from the layers of the previous call if ``n_layers`` is
-        larger now. Since layers are computed from the features of the training samples,
-        the samples (in their order), labels, weights and all other parameters must not
-        change. A fingerprint of them is compared, and any difference raises an error.
+        larger now. The training samples (in their order), labels, weights and all other
+        parameters must be the same; any difference raises an error.
 
     Attributes
     ----------

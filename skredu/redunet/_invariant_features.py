@@ -15,7 +15,7 @@ import numpy as np
 
 from skredu._compat import namespace
 from skredu.coding._linalg import softmax, squares
-from skredu.redunet._net import decision_scores
+from skredu.redunet._decision import decision_scores
 from skredu.redunet._signals import Grid
 
 # Number of frequencies of the bispectrum; with more, noise has a larger weight.

@@ -26,14 +26,12 @@ from skredu._compat import (
     namespace,
 )
 from skredu._progress import watched
-from skredu.coding._choose import choose
-from skredu.coding._classes import Classes
-from skredu.coding._factoring import group_of
 from skredu.coding._linalg import blocks_of_rows, real_dtype
 from skredu.coding._rows import Rows
 from skredu.coding._sphere import MODERATE
 from skredu.coding._weights import weights_to_fit
-from skredu.redunet._layer import Layer, ReduNetLayer, moved_by, take
+from skredu.redunet._decision import fit_decision
+from skredu.redunet._layer import Layer, ReduNetLayer, moved_by
 from skredu.redunet._memberships import MEMBERSHIPS
 
 RATES = ("R", "Rc", "delta_R")
@@ -165,14 +163,10 @@ class BaseNet(
         ValueError
             If ``X`` is inconsistent with the training data.
         """
-        X = self._check_rows(X, "transform")
-        xp, n, space = namespace(X), X.shape[0], self._restored_space()
-        layers, shape = self._restored_layers(), (n, self._n_features_out)
-        features = xp.empty(shape, dtype=X.dtype, device=X.device)
-        for block in self._blocks(n):
-            Z, outside = space.to_features(X[block, :])
-            for layer, step in layers:
-                Z = layer.move(Z, step)
+        X, space = self._check_rows(X, "transform"), self._restored_space()
+        shape = (X.shape[0], self._n_features_out)
+        features = namespace(X).empty(shape, dtype=X.dtype, device=X.device)
+        for block, Z, outside in self._moved(X, space):
             features[block, :] = self._shown(Z, outside, space)
         return self._marked(features)
 
@@ -241,9 +235,17 @@ class BaseNet(
         weights = weights_to_fit(X, y, weights, class_weight)
         return Rows.of(X, y, weights).merged()
 
-    def _blocks(self, n: int) -> list[slice]:
-        """Return slices of samples that are processed one after the other."""
-        return blocks_of_rows(n, self._restored_space().width)
+    def _moved(self, X: Any, space: Any) -> Iterator[tuple[slice, Any, Any]]:
+        """Iterate over blocks of samples: which, their features, and what is outside.
+
+        The features are those after the last layer.
+        """
+        layers = self._restored_layers()
+        for block in blocks_of_rows(X.shape[0], space.width):
+            Z, outside = space.to_features(X[block, :])
+            for layer, step in layers:
+                Z = layer.move(Z, step)
+            yield block, Z, outside
 
     def _shown(self, Z: Any, outside: Any, space: Any, stage: int = -1) -> Any:
         """Return features (n, n_features_out) after a layer, the last by default."""
@@ -442,64 +444,3 @@ def take_step(
         if always or following.rates()[2] >= least:
             return length, moved, following
     return None
-
-
-class FeatureClasses(Classes):
-    """Classes of samples whose features are known.
-
-    Parameters
-    ----------
-    groups : list of groups
-    Z : array of shape (F, C, n), default=None
-        Features of the training samples, if samples will be left out.
-    """
-
-    def __init__(self, groups: list[Any], Z: Any = None) -> None:
-        super().__init__(groups)
-        self.Z = Z
-
-    def features(self, X: Any) -> Any:
-        """Return the features (F, C, b) of samples (b, F, C)."""
-        return namespace(X).permute_dims(X, (1, 2, 0))
-
-    def training(self, rows: Rows, index: Any) -> Any:
-        """Return the features of some training samples, which are known."""
-        return take(self.Z, namespace(self.Z).asarray(index, device=self.Z.device))
-
-
-def fit_decision(Z: Any, rows: Rows, space: Any, *, centred: bool) -> dict[str, Any]:
-    """Code the classes of training features, and choose the parameters of decisions."""
-    groups = [
-        group_of(Z[:, :, part], rows.weights_at(part), space.blocks, centred=centred)
-        for part in rows.slices
-    ]
-    spread = space.spread(Z, rows, centred)
-    return choose_decision(groups, rows, Z, space, rows.classes, spread=spread)
-
-
-def choose_decision(
-    groups: list[Any],
-    rows: Rows | None,
-    Z: Any,
-    space: Any,
-    labels: Any,
-    before: Any = None,
-    *,
-    spread: float = 1.0,
-) -> dict[str, Any]:
-    """Choose distortion, label code and temperature by leave-one-out.
-
-    If there is a choice ``before``, it is kept.
-    """
-    classes, counts = FeatureClasses(groups, Z), space.counts
-    xp, place = namespace(counts), {"device": counts.device}
-    choice = choose(classes, rows, labels=labels, spread=spread, before=before)
-    log_priors = xp.asarray(choice.log_priors, dtype=counts.dtype, **place)
-    return {**classes.to_state(), **choice._asdict(), "log_priors": log_priors}
-
-
-def decision_scores(decision: dict[str, Any], Z: Any) -> Any:
-    """Return minus the extra bits of features in every class, with labels, (n, k)."""
-    rows = namespace(Z).permute_dims(Z, (2, 0, 1))
-    classes = FeatureClasses.of_state(decision)
-    return classes.scores(rows, decision["epsilon"], decision["log_priors"])

@@ -138,9 +138,8 @@ class ReduNetTransformer(BaseReduNet):
         means never.
     warm_start : bool, default=False
         Whether to continue from the layers of the previous call if ``n_layers`` is
-        larger now. Since layers are computed from the features of the training samples,
-        the samples (in their order), labels, weights and all other parameters must not
-        change. A fingerprint of them is compared, and any difference raises an error.
+        larger now. The training samples (in their order), labels, weights and all other
+        parameters must be the same; any difference raises an error.
 
     Attributes
     ----------
@@ -268,9 +267,8 @@ class ReduNetClassifier(BaseNetClassifier, BaseReduNet):
         classes are predicted as often as others.
     warm_start : bool, default=False
         Whether to continue from the layers of the previous call if ``n_layers`` is
-        larger now. Since layers are computed from the features of the training samples,
-        the samples (in their order), labels, weights and all other parameters must not
-        change. A fingerprint of them is compared, and any difference raises an error.
+        larger now. The training samples (in their order), labels, weights and all other
+        parameters must be the same; any difference raises an error.
 
     Attributes
     ----------

@@ -31,6 +31,8 @@ from skredu.coding._linalg import (
 # the rounding errors: exp(-40) = 4e-18.
 FAR = 40.0
 # With at least this number of coordinates, forms are first summed over a share of them.
+# A layer of ten classes then transforms 5000 samples of 784 features, and 3000 of 300,
+# in 0.61 to 0.63 of the time (medians of five, with and without in turns).
 LEAST_BOUNDED = 128
 FIRST_SHARE = 0.25
 

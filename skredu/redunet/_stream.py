@@ -16,8 +16,9 @@ from skredu.coding._rows import Rows, Summary, classes_of_stream, codes_of
 from skredu.coding._scatter import Scatter
 from skredu.coding._weights import weights_to_add
 from skredu.lifting._signals import NAME, refuse_stacks
+from skredu.redunet._decision import choose_decision
 from skredu.redunet._layer import rates_of
-from skredu.redunet._net import RATES, choose_decision
+from skredu.redunet._net import RATES
 from skredu.redunet._signals import Grid
 
 
