@@ -80,6 +80,7 @@ def changes(bits, labels):
         (1, True),
         (3, True),
         (12, True),
+        (50, True),
     ],
 )
 def test_one_more_move_or_merge_saves_nothing(d, epsilon, weighted, assume_centered):

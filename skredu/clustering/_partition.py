@@ -352,7 +352,9 @@ def _move(partition: Partition, n_groups: int | None, alone: bool) -> Partition 
         kept = n_groups is None or len(moved.groups) >= n_groups
         if kept and moved.bits < partition.bits - LEAST_GAIN:
             return moved
-        moving = moving[: len(moving) // STEP_BACK]
+        if len(moving) == 1:
+            break
+        moving = moving[: max(1, len(moving) // STEP_BACK)]
     return None
 
 
