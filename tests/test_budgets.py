@@ -77,9 +77,7 @@ def test_adding_few_rows_of_many_features_makes_no_square_matrix(epsilon):
 
 
 @pytest.mark.parametrize(
-    "settings",
-    [{}, {"epsilon": 1.0}, {"kernel": "rbf"}, {"n_neighbors": 3}],
-    ids=str,
+    "settings", [{}, {"epsilon": 1.0}, {"kernel": "rbf"}, {"n_neighbors": 3}], ids=str
 )
 def test_memory_of_predict_does_not_grow_with_the_rows(settings, monkeypatch):
     limit(monkeypatch, BLOCK=2**16)

@@ -273,17 +273,11 @@ def test_rate_reduction_of_the_published_classes(n_classes, largest):
 
 
 @given(
-    n_classes=st.integers(1, 6),
-    longer=st.integers(0, 30),
-    seed=st.integers(0, 1000),
+    n_classes=st.integers(1, 6), longer=st.integers(0, 30), seed=st.integers(0, 1000)
 )
 def test_rows_are_cyclic_shifts_of_one_waveform(n_classes, longer, seed):
     n_timesteps = 8 * (2 * ((n_classes - 1) // 2) + 1) + longer
-    options = {
-        "n_timesteps": n_timesteps,
-        "n_classes": n_classes,
-        "noise": 0.0,
-    }
+    options = {"n_timesteps": n_timesteps, "n_classes": n_classes, "noise": 0.0}
     X, y, shifts = make_shifted_signals(
         5, **options, return_shifts=True, random_state=seed
     )

@@ -338,6 +338,8 @@ def assert_finite(name, model, rows):
         assert not np.isnan(model.predict_log_proba(rows)).any()
     if "epsilon_" in said:
         assert 0.0 < model.epsilon_ < np.inf
+    if "delta_R" in getattr(model, "rates_", {}) and len(model.classes_) == 1:
+        assert_allclose(model.rates_["delta_R"], 0.0, atol=1e-12)
 
 
 @every
@@ -691,7 +693,8 @@ CHANGES = [
         for change in ({"eta": -1.0}, {"n_layers": -1}, {"step": "long"})
     ),
     *(("net that decides", {key: "hard"}) for key in ("membership", "construction")),
-    *(("signal net", {key: 0.0}) for key in ("epsilon", "signal_shape")),
+    ("signal net", {"epsilon": 0.0}),
+    *(("signal net", {"signal_shape": s}) for s in (0, 0.0, (), (2.0, 3), "line")),
     ("net", {"intercept_scaling": 0.0}),
 ]
 

@@ -8,16 +8,7 @@ import warnings
 
 import numpy as np
 import pytest
-from fuzz import (
-    attempt,
-    choices,
-    finite,
-    labels,
-    numbers,
-    rows,
-    some,
-    weights,
-)
+from fuzz import attempt, choices, finite, labels, numbers, rows, some, weights
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
@@ -138,10 +129,7 @@ def test_micl_in_parts(first, second, parameters):
             assert_classifies(model, new)
 
 
-SUBSPACE = {
-    "n_components": numbers(0.5, 1, 2),
-    "assume_centered": choices(True, False),
-}
+SUBSPACE = {"n_components": numbers(0.5, 1, 2), "assume_centered": choices(True, False)}
 
 
 NET = {

@@ -6,11 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.utils.class_weight import compute_sample_weight
 
-from skredu import (
-    InvariantReduNetClassifier,
-    MICLClassifier,
-    ReduNetClassifier,
-)
+from skredu import InvariantReduNetClassifier, MICLClassifier, ReduNetClassifier
 
 MICL = {
     "linear": {},
@@ -60,14 +56,6 @@ def test_balanced_classes_raise_the_balanced_accuracy(kind):
 
 
 @pytest.mark.parametrize("kind", ALL)
-def test_over_sampled_rows_raise_the_balanced_accuracy(kind):
-    X, y = imbalanced()
-    rows = np.concatenate([np.arange(len(y)), *[np.flatnonzero(y)] * 14])
-    plain = balanced_accuracy(ALL[kind]().fit(X, y))
-    assert balanced_accuracy(ALL[kind]().fit(X[rows], y[rows])) > plain + 0.05
-
-
-@pytest.mark.parametrize("kind", ALL)
 def test_class_weights_are_weights_of_rows(kind):
     X, y = imbalanced(200)
     by_class = ALL[kind](class_weight={0: 0.5, 1: 3.0}).fit(X, y)
@@ -79,6 +67,7 @@ def test_class_weights_are_weights_of_rows(kind):
 def test_balanced_classes_weigh_the_same_with_weights_of_rows(kind):
     X, y = imbalanced(200)
     weights = np.random.default_rng(0).uniform(0.0, 2.0, 200)
+    weights[::5] = 0.0
     sums = np.bincount(y, weights)
     balanced = weights * (weights.sum() / (2 * sums))[y]
     one = ALL[kind](class_weight="balanced").fit(X, y, weights)

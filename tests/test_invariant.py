@@ -11,7 +11,6 @@ from settings import bytes_of, limit
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import train_test_split
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -20,7 +19,6 @@ from skredu import (
     ConvolutionalLifting,
     InvariantReduNetClassifier,
     InvariantReduNetTransformer,
-    ReduNetTransformer,
 )
 
 ESTIMATORS = [InvariantReduNetTransformer, InvariantReduNetClassifier]
@@ -157,17 +155,6 @@ def test_classifiers_on_invariant_features_beat_those_on_magnitudes():
         assert model.score(Z_moved, y_new) == score
 
 
-def test_without_shifts_it_is_the_network_for_vectors():
-    X, y = signals((5,), 1)
-    settings = {"n_layers": 3, "epsilon": 0.5}
-    for construction in ("left_out", "estimated", "labels"):
-        settings["construction"] = construction
-        net = InvariantReduNetTransformer(signal_shape=1, **settings).fit(X, y)
-        plain = ReduNetTransformer(fit_intercept=False, **settings).fit(X, y)
-        assert_allclose(net.transform(X), plain.transform(X), atol=1e-10)
-        assert_allclose(net.rates_["delta_R"], plain.rates_["delta_R"], atol=1e-10)
-
-
 # -- the published network, rates, operators ------------------------------------------
 
 
@@ -223,32 +210,6 @@ def test_lengths_are_those_of_all_shifts(n_channels, weights):
     assert_allclose(found, differences(bits), rtol=1e-9)
 
 
-def test_stages_end_in_the_prediction():
-    X, y = signals()
-    model = every_layer(InvariantReduNetClassifier, 3, signal_shape=8).fit(X, y)
-    stages = list(model.staged_predict(X))
-    assert len(stages) == 4
-    assert_array_equal(stages[-1], model.predict(X))
-    *_, proba = model.staged_predict_proba(X)
-    assert_allclose(proba, model.predict_proba(X), atol=1e-10)
-    kept = InvariantReduNetClassifier(9, signal_shape=8).fit(X, y)
-    assert kept.n_iter_ < 9
-    assert kept.score(X, y) == 1.0
-
-
-def test_shifted_digits():
-    X, y = load_digits(return_X_y=True)
-    X_train, X_test, y_train, y_test = train_test_split(
-        X[:600], y[:600], train_size=300, random_state=0
-    )
-    model = InvariantReduNetClassifier(2, signal_shape=(8, 8)).fit(X_train, y_train)
-    scores = []
-    for shift in ((0, 0), (3, 5)):
-        images = np.roll(X_test.reshape(-1, 8, 8), shift, (1, 2))
-        scores.append(model.score(images.reshape(-1, 64), y_test))
-    assert scores[0] == scores[1] > 0.4  # spectra of single pixels: magnitudes only
-
-
 # -- weights, company, hard rows ------------------------------------------------------
 
 
@@ -261,31 +222,6 @@ def test_a_row_alone_gives_what_it_gives_in_company(estimator, monkeypatch):
     limit(monkeypatch, BLOCK=2**10)
     assert_allclose(net.transform(X), whole, atol=1e-12)
     assert_allclose(net.transform(1e8 * X), whole, atol=1e-12)
-
-
-@pytest.mark.parametrize("estimator", ESTIMATORS)
-def test_hard_rows_give_finite_features(estimator):
-    X, _ = signals((6,), 1, n=12)
-    X[3], X[5] = X[2], 0.0
-    X[6] = 1e8
-    y = np.array([0] * 6 + [1] * 5 + [2])
-    for rows, shape in ((X, None), (X.astype(np.float32), (2, 3)), (X[:, :1], None)):
-        net = estimator(3, signal_shape=shape).fit(rows, y)
-        assert net.transform(rows).dtype == rows.dtype
-        assert np.all(np.isfinite(net.transform(rows)))
-        assert np.all(np.isfinite(net.rates_["delta_R"]))
-    net = estimator(2).fit(X, np.zeros(12))
-    assert_allclose(net.rates_["delta_R"], 0.0, atol=1e-12)
-
-
-@pytest.mark.parametrize("shape", [5, (2, 2), 0, (), (2.0, 4), "line"])
-def test_bad_grids_are_named_and_change_nothing(shape):
-    X, y = signals((8,), 1)
-    net = InvariantReduNetTransformer(1).fit(X, y)
-    before = net.transform(X)
-    with pytest.raises(ValueError, match="signal_shape"):
-        net.set_params(signal_shape=shape).fit(X[:, :7], y)
-    assert_array_equal(net.transform(X), before)
 
 
 # -- going on, watching, state --------------------------------------------------------

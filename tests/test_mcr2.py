@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_digits, load_wine
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_score
+from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -275,40 +275,6 @@ def test_too_few_iterations_are_said(wine):
     assert model.n_iter_ == 2
 
 
-class Watcher:
-    """Record tasks that end, and ask to stop after one with a given name."""
-
-    def __init__(self, stop_after=None):
-        self.stop_after, self.ended, self.widths = stop_after, [], []
-
-    def setup(self, estimator, context):
-        pass
-
-    def on_fit_task_begin(self, estimator, context):
-        pass
-
-    def on_fit_task_end(self, estimator, context, *, X, fitted_estimator):
-        self.ended.append(context.task_name)
-        if context.task_name == "layer":
-            self.widths.append(fitted_estimator.transform(X).shape[1])
-        return context.task_name == self.stop_after
-
-    def teardown(self, estimator, context):
-        pass
-
-
-@pytest.mark.parametrize("stop_after", [None, "layer", "iteration"])
-def test_callbacks_see_layers_and_iterations_and_may_stop(stop_after, wine):
-    pytest.importorskip("sklearn.callback")
-    watcher = Watcher(stop_after)
-    model = MCR2Transformer(4, n_layers=2).set_callbacks(watcher).fit(*wine)
-    n_layers = 1 if stop_after else 2
-    assert watcher.widths == [4] * n_layers == [4] * len(model.layers_)
-    assert watcher.ended.count("iteration") == model.n_iter_
-    assert (model.n_iter_ == 1) == (stop_after == "iteration")
-    assert watcher.ended[-1] == "fit"
-
-
 # -- bad input, state -----------------------------------------------------------------
 
 
@@ -343,15 +309,6 @@ def test_bad_parameters_are_named_and_change_nothing(parameters, message, wine):
         fresh.transform(wine[0])
 
 
-def test_grid_search_in_a_pipeline_with_names(wine):
-    grid = {"mcr2transformer__epsilon": [0.5, 1.0]}
-    model = make_pipeline(MCR2Transformer(3), KNeighborsClassifier())
-    search = GridSearchCV(model, grid, cv=3).fit(*wine)
-    assert search.best_score_ > 0.95
-    names = search.best_estimator_[0].get_feature_names_out()
-    assert names.tolist() == [f"mcr2transformer{i}" for i in range(3)]
-
-
 def test_few_rows_of_many_features_make_no_square_matrix():
     rng = np.random.default_rng(0)
     y = np.arange(30) % 3
@@ -360,6 +317,3 @@ def test_few_rows_of_many_features_make_no_square_matrix():
     assert model.transform(X[:2]).dtype == np.float32
     numbers = sum(part.size for layer in model.layers_ for part in layer.values())
     assert numbers == 6 * 20_001
-
-
-# -- the benchmark, on little data ----------------------------------------------------

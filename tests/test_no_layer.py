@@ -7,11 +7,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from sklearn.model_selection import GridSearchCV
 
-from skredu import (
-    InvariantReduNetClassifier,
-    ReduNetClassifier,
-    ReduNetTransformer,
-)
+from skredu import InvariantReduNetClassifier, ReduNetClassifier, ReduNetTransformer
 
 NETS = [ReduNetClassifier, InvariantReduNetClassifier]
 Y = np.arange(60) % 2

@@ -198,15 +198,6 @@ def test_labels_that_do_not_sort_are_named():
 # -- weights and labels of other shapes -----------------------------------------------
 
 
-@ESTIMATOR
-def test_a_number_is_the_weight_of_every_row(estimator):
-    found = answer(estimator.fit(X, Y, sample_weight=2), X)
-    expected = answer(estimator.fit(X, Y, sample_weight=np.full(20, 2.0)), X)
-    assert_allclose(found, expected)
-    value = rates.coding_rate(X, epsilon=1.0, weights=2)
-    assert_allclose(value, rates.coding_rate(X, epsilon=1.0, weights=np.full(20, 2)))
-
-
 def test_weights_do_not_vanish_beside_rows_in_single_precision():
     rows, weights = X.astype(np.float32), 1e-60 * (1.0 + np.arange(20))
     value = rates.coding_rate(rows, epsilon=1.0, weights=weights)

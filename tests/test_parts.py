@@ -11,7 +11,11 @@ from settings import limit
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from skredu import InvariantReduNetClassifier, MICLClassifier
+from skredu import (
+    InvariantReduNetClassifier,
+    InvariantReduNetTransformer,
+    MICLClassifier,
+)
 
 STREAMS = [
     MICLClassifier(),
@@ -143,21 +147,24 @@ def test_adding_costs_less_than_one_fit(model):
 
 
 @pytest.mark.parametrize(
-    ("before", "after"),
+    ("before", "after", "said"),
     [
-        ({"epsilon": 0.3}, {"epsilon": 6.0}),
-        ({"priors": "balanced"}, {"priors": "auto"}),
-        ({"priors": [0.2, 0.3, 0.5]}, {"priors": [0.2, 0.4, 0.4]}),
+        ({"epsilon": 0.3}, {"epsilon": 6.0}, "epsilon is .* and was .* Call fit"),
+        ({"epsilon": 0.5}, {"epsilon": "auto"}, "'auto' is True and was False"),
+        ({"priors": "balanced"}, {"priors": "auto"}, "priors is .* and was .* Call"),
+        ({"priors": [0.2, 0.3, 0.5]}, {"priors": [0.2, 0.4, 0.4]}, "priors is"),
+        ({"epsilon": 1.0, "calibrate": False}, {"calibrate": True}, "is True and was"),
+        ({"epsilon": 0.5}, {"assume_centered": True}, "centered is True and was False"),
     ],
 )
-def test_what_fit_calibrated_stays_with_its_parameters(before, after):
+def test_what_fit_has_chosen_stays_with_its_parameters(before, after, said):
     model = MICLClassifier(**before).fit(X, Y)
     was = model.predict_proba(NEW)
-    (name,) = after
-    with pytest.raises(ValueError, match=f"{name} is .* and was .* Call fit"):
+    with pytest.raises(ValueError, match=f"{next(iter(after))}.*{said}|{said}"):
         model.set_params(**after).partial_fit(X, Y)
     assert_array_equal(model.predict_proba(NEW), was)
-    clone(model).set_params(**before).fit(X, Y).partial_fit(X, Y)
+    known = {name: MICLClassifier().get_params()[name] for name in after}
+    clone(model).set_params(**known | before).fit(X, Y).partial_fit(X, Y)
 
 
 def test_without_calibration_parameters_may_change():
@@ -168,11 +175,42 @@ def test_without_calibration_parameters_may_change():
     assert_allclose(model.predict_proba(NEW), once.predict_proba(NEW), rtol=1e-8)
 
 
-@pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("priors", ["balanced", [0.2, 0.3, 0.5], "auto", None])
-def test_classes_that_have_not_come_yet_leak_no_warning(priors):
+@pytest.mark.parametrize(
+    "settings",
+    [
+        *({"priors": p} for p in ("balanced", [0.2, 0.3, 0.5], "auto", None)),
+        {"epsilon": 0.5},
+        {"n_layers": 0, "signal_shape": 3},
+    ],
+)
+def test_classes_that_have_not_come_yet_are_not_predicted(settings):
     some = Y < 2
-    model = MICLClassifier(priors=priors).partial_fit(X[some], Y[some], classes=CLASSES)
+    kind = InvariantReduNetClassifier if "n_layers" in settings else MICLClassifier
+    model = kind(**settings).partial_fit(X[some], Y[some], classes=CLASSES)
+    given = isinstance(settings.get("priors"), list)
+    assert given or set(model.predict(NEW)) <= {0, 1}
     proba = model.predict_proba(NEW)
     assert_allclose(proba.sum(axis=1), 1.0)
-    assert_array_equal(proba[:, 2] > 0.0, isinstance(priors, list))
+    assert_array_equal(proba[:, 2] > 0.0, given)
+    model.partial_fit(X[~some], Y[~some])
+    whole = clone(model).fit(X, Y).decision_function(NEW)
+    assert_allclose(model.decision_function(NEW), whole, rtol=1e-7, atol=1e-7)
+
+
+def test_partial_fit_exists_where_rows_add_up():
+    nets = InvariantReduNetClassifier(), InvariantReduNetTransformer(0)
+    for model in (MICLClassifier(kernel="rbf"), MICLClassifier(n_neighbors=3), *nets):
+        assert not hasattr(model, "partial_fit")
+
+
+def test_wrong_labels_of_a_part_are_named_and_change_nothing(stream):
+    with pytest.raises(ValueError, match=r"classes must be .* first"):
+        stream.partial_fit(X, Y)
+    with pytest.raises(ValueError, match=r"\[2\].*not in classes"):
+        stream.partial_fit(X, Y, classes=[0, 1])
+    before = looked_at(stream.partial_fit(X, Y, classes=CLASSES))
+    with pytest.raises(ValueError, match="differ from those of the first call"):
+        stream.partial_fit(X, Y, classes=[0, 1, 2, 3])
+    with pytest.raises(ValueError, match=r"\[9\].*not in classes"):
+        stream.partial_fit(X, np.full(90, 9))
+    assert_same(looked_at(stream), before)

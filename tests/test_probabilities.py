@@ -11,11 +11,7 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import cross_val_score
 from sklearn.preprocessing import StandardScaler
 
-from skredu import (
-    InvariantReduNetClassifier,
-    MICLClassifier,
-    ReduNetClassifier,
-)
+from skredu import InvariantReduNetClassifier, MICLClassifier, ReduNetClassifier
 from skredu.datasets import make_gaussians_on_sphere, make_subspaces
 
 pytestmark = pytest.mark.slow
@@ -140,18 +136,6 @@ def test_many_classes_take_little_memory():
 # -- calibrate ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("settings", [{}, {"kernel": "rbf"}, {"n_neighbors": 10}])
-def test_a_given_epsilon_is_calibrated_as_the_chosen_one_is(settings):
-    X, y = SETS["iris"]()
-    chosen = MICLClassifier(**settings).fit(X, y)
-    if "kernel" in settings:
-        settings = {**settings, "gamma": chosen.gamma_}
-    given = MICLClassifier(chosen.epsilon_, **settings).fit(X, y)
-    assert_allclose(given.temperature_, chosen.temperature_, rtol=0.02)
-    assert_allclose(given.priors_, chosen.priors_, atol=0.02)
-    assert_allclose(given.predict_proba(X), chosen.predict_proba(X), atol=0.02)
-
-
 @pytest.mark.parametrize("epsilon", ["auto", 0.7])
 @pytest.mark.parametrize("settings", [{}, {"kernel": "rbf"}, {"n_neighbors": 10}])
 def test_without_calibration_frequencies_are_the_label_code(settings, epsilon):
@@ -159,32 +143,6 @@ def test_without_calibration_frequencies_are_the_label_code(settings, epsilon):
     model = MICLClassifier(epsilon, calibrate=False, **settings).fit(X, y)
     assert model.temperature_ == 1.0
     assert_allclose(model.priors_, frequencies(y))
-
-
-def test_calibration_changes_no_prediction_where_frequencies_are_the_label_code():
-    X, y = SETS["digits"]()
-    with_it, without = (
-        MICLClassifier(1.0, priors=None, calibrate=calibrate).fit(X, y)
-        for calibrate in (True, False)
-    )
-    assert with_it.temperature_ != without.temperature_ == 1.0
-    assert_array_equal(with_it.predict(X), without.predict(X))
-
-
-@pytest.mark.parametrize("epsilon", ["auto", 1.0])
-def test_calibration_of_a_stream_is_that_of_fit(epsilon):
-    X, y = SETS["wine"]()
-    whole, parts = MICLClassifier(epsilon).fit(X, y), MICLClassifier(epsilon)
-    for part in np.array_split(np.arange(len(y)), 4):
-        parts.partial_fit(X[part], y[part], classes=[0, 1, 2])
-    assert_allclose(parts.predict_proba(X), whole.predict_proba(X), atol=1e-6)
-
-
-def test_calibration_cannot_be_turned_on_between_calls():
-    X, y = SETS["wine"]()
-    model = MICLClassifier(1.0, calibrate=False).fit(X, y).set_params(calibrate=True)
-    with pytest.raises(ValueError, match="calibrate is True and was False"):
-        model.partial_fit(X, y)
 
 
 # -- decision_function ----------------------------------------------------------------

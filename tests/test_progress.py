@@ -5,7 +5,13 @@ import pytest
 from sklearn.base import clone
 from sklearn.datasets import make_blobs
 
-from skredu import CompressionClustering, ConvolutionalLifting, MICLClassifier
+from skredu import (
+    CompressionClustering,
+    ConvolutionalLifting,
+    MCR2Transformer,
+    MICLClassifier,
+    ReduNetTransformer,
+)
 from skredu._progress import MAX_TASKS, UNWATCHED, watched
 
 callback = pytest.importorskip("sklearn.callback", reason="scikit-learn 1.9 or newer")
@@ -90,6 +96,36 @@ def test_a_request_to_stop_leaves_the_search_out(X):
     model = CompressionClustering(0.4).set_callbacks(Watcher("steps")).fit(X)
     assert model.coding_length_ == model.greedy_coding_length_ == plain.coding_length_
     np.testing.assert_array_equal(model.children_, plain.children_)
+
+
+# -- layers ---------------------------------------------------------------------------
+
+
+class Layers(Watcher):
+    """Record the widths of the features behind each layer, too."""
+
+    def setup(self, estimator, context):
+        self.widths = []
+
+    def on_fit_task_end(self, estimator, context, *, X, fitted_estimator):
+        if context.task_name == "layer":
+            self.widths.append(fitted_estimator.transform(X).shape[1])
+        return super().on_fit_task_end(estimator, context)
+
+
+@pytest.mark.parametrize("stop_after", [None, "layer", "iteration"])
+@pytest.mark.parametrize("model", [MCR2Transformer(2), ReduNetTransformer(2, 0.5)])
+def test_layers_and_iterations_are_seen_and_may_be_the_last(X, model, stop_after):
+    watcher = Layers(stop_after)
+    model = clone(model).set_params(n_layers=2).set_callbacks(watcher)
+    model.fit(X, np.arange(90) // 30)
+    maps = isinstance(model, MCR2Transformer)
+    n_layers = 1 if stop_after == "layer" or (maps and stop_after) else 2
+    assert watcher.widths == [model.transform(X).shape[1]] * n_layers
+    assert len(model.layers_) == n_layers
+    if maps:
+        assert watcher.ended.count("iteration") == model.n_iter_
+        assert (model.n_iter_ == 1) == (stop_after == "iteration")
 
 
 # -- filters --------------------------------------------------------------------------

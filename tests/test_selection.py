@@ -115,10 +115,9 @@ def test_priors_weigh_the_rows_of_a_class(kind, given, epsilon):
     X, y = rows(kind)
     weights = WEIGHTS["fractions"](np.random.default_rng(1), len(y))
     k = len(np.unique(y))
-    shares = {
-        "balanced": np.full(k, 1 / k),
-        None: None,
-    }.get(given, np.arange(1, k + 1) / sum(range(1, k + 1)))
+    shares = {"balanced": np.full(k, 1 / k), None: None}.get(
+        given, np.arange(1, k + 1) / sum(range(1, k + 1))
+    )
     priors = {"list": shares, "dict": None}.get(given, given)
     if given == "dict":
         priors = dict(enumerate(shares))

@@ -137,8 +137,7 @@ def test_results_are_ordinary_arrays_otherwise():
 
 
 @pytest.mark.parametrize(
-    "model",
-    [lifting(), PolarTransformer(GRID, 2, 3), InvariantReduNetTransformer(0)],
+    "model", [lifting(), PolarTransformer(GRID, 2, 3), InvariantReduNetTransformer(0)]
 )
 def test_features_are_named_by_channel_and_point(model):
     Z = model.fit_transform(X, Y)

@@ -86,3 +86,5 @@ def test_the_same_rows_go_on_as_if_they_had_never_stopped(net):
     cold = clone(net).set_params(warm_start=False).fit(X, Y)
     assert_allclose(net.transform(X), cold.transform(X), rtol=1e-9, atol=1e-9)
     assert_allclose(net.rates_["delta_R"], cold.rates_["delta_R"])
+    with pytest.raises(ValueError, match=r"n_layers=2 must be at least n_iter_=3"):
+        net.set_params(n_layers=2).fit(X, Y)

@@ -6,10 +6,7 @@ from sklearn.datasets import load_digits, load_wine
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skredu import (
-    CompressionClustering,
-    ReduNetTransformer,
-)
+from skredu import CompressionClustering, ReduNetTransformer
 from skredu.datasets import make_subspaces
 
 

@@ -13,9 +13,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skredu import (
-    ReduNetTransformer,
-)
+from skredu import ReduNetTransformer
 from skredu.plotting import (
     EpsilonPathDisplay,
     FilterDisplay,

@@ -8,9 +8,7 @@ from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
-from skredu import (
-    NearestSubspaceClassifier,
-)
+from skredu import NearestSubspaceClassifier
 from skredu.metrics import class_similarity
 from skredu.plotting import (
     RateReductionDisplay,
