@@ -5,9 +5,8 @@ from __future__ import annotations
 import functools
 import sys
 import warnings
-from abc import abstractmethod
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeVar, cast
 
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import InconsistentVersionWarning
@@ -115,36 +114,3 @@ class SkreduEstimator(BaseEstimator):
                 stacklevel=2,
             )
         super().__setstate__(state)
-
-
-class StreamEstimator(SkreduEstimator):
-    """Base class of estimators whose `partial_fit` only adds samples.
-
-    Attributes that depend on all samples so far are computed on first access. They are
-    stored as ``found`` together with the samples in the dict ``_stream``, which every
-    call replaces. So a slow thread stores its results with the samples from which it
-    computed them.
-    """
-
-    _following: ClassVar[tuple[str, ...]]
-
-    @abstractmethod
-    def _follow(self, stream: dict[str, Any]) -> dict[str, Any]:
-        """Compute the attributes that depend on all samples of a stream."""
-
-    if not TYPE_CHECKING:  # otherwise type checkers would accept any attribute
-
-        def __getattr__(self, name: str) -> Any:
-            stream = vars(self).get("_stream")
-            if stream is None or name not in self._following:
-                kind = type(self).__name__
-                raise AttributeError(f"{kind!r} object has no attribute {name!r}")
-            found = stream["found"]
-            if found is None:
-                found = stream["found"] = self._follow(stream)
-            return found[name]
-
-    def __dir__(self) -> Iterable[str]:
-        """Return the names of all attributes, including those not yet computed."""
-        late = self._following if "_stream" in vars(self) else ()
-        return {*super().__dir__(), *late}

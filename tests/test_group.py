@@ -59,7 +59,7 @@ def test_lengths_and_extra_bits_are_those_of_the_definition(
     blocks, full = vector_blocks(d, X), np.ones(n) if w is None else w
     if by_scatter:
         scatter = Scatter.from_rows(X, w, assume_centered=not centred)
-        group = group_of_scatter(scatter, blocks, shares=full / full.sum())
+        group = group_of_scatter(scatter, blocks)
     else:
         group = group_of(features(X), w, blocks, centred=centred)
     options = {"assume_centered": not centred}
@@ -87,7 +87,7 @@ def test_rows_without_themselves(n, d, kind, centred, by_scatter):
     blocks, full = vector_blocks(d, X), np.ones(n) if w is None else w
     if by_scatter:
         scatter = Scatter.from_rows(X, w, assume_centered=not centred)
-        group = group_of_scatter(scatter, blocks, shares=full / full.sum())
+        group = group_of_scatter(scatter, blocks)
     else:
         group = group_of(features(X), w, blocks, centred=centred)
     found = group.without(features(X), PATH, w)

@@ -185,8 +185,8 @@ def left_out(classes, rows, chosen, epsilon):
 
 
 def linear_classes(rows, assume_centered):
-    scatters = rows.scatters(None, assume_centered)
-    return Classes.of_scatters(scatters, shares=rows.shares())
+    scatters = rows.scatters(assume_centered)
+    return Classes.of_scatters(scatters)
 
 
 def kernel_classes(rows, assume_centered):

@@ -13,6 +13,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from skredu.coding._scatter import Scatter, _two_sum, centre
 
 EPS = float(np.finfo(np.float64).eps)
+FINE = [np.inf, 1e-12]  # distortions: a matrix or a root with many rows
 OFFSETS = [0.0, 1.0, 1e8, -1e8]
 
 
@@ -54,13 +55,11 @@ def merged(parts, **options):
 @pytest.mark.parametrize("assume_centered", [False, True])
 @pytest.mark.parametrize("shape", [(1, 3), (2, 5), (4, 4), (40, 3), (60, 6)])
 def test_scatter_of_rows_is_exact(shape, assume_centered):
-    for precise, weighted, offset in itertools.product(
-        [False, True], [False, True], OFFSETS
-    ):
+    for epsilon, weighted, offset in itertools.product(FINE, [False, True], OFFSETS):
         X = rows(*shape, offset=offset)
         weights = weights_of(shape[0]) + (shape[0] == 1) if weighted else None
         scatter = Scatter.from_rows(
-            X, weights, assume_centered=assume_centered, precise=precise
+            X, weights, assume_centered=assume_centered, epsilon=epsilon
         )
         assert_exact(scatter, X, weights)
 
@@ -68,24 +67,22 @@ def test_scatter_of_rows_is_exact(shape, assume_centered):
 @pytest.mark.parametrize("assume_centered", [False, True])
 @pytest.mark.parametrize("cuts", [[1], [20], [1, 2, 3, 4], [5, 10, 30], range(1, 40)])
 def test_adding_chunks_is_exact(cuts, assume_centered):
-    for precise, weighted, offset in itertools.product(
-        [False, True], [False, True], OFFSETS
-    ):
+    for epsilon, weighted, offset in itertools.product(FINE, [False, True], OFFSETS):
         X = rows(40, 6, offset=offset)
         weights = weights_of(40) if weighted else None
-        options = {"assume_centered": assume_centered, "precise": precise}
+        options = {"assume_centered": assume_centered, "epsilon": epsilon}
         scatter = merged(chunks(X, weights, cuts), **options)
         assert_exact(scatter, X, weights, rounding=20.0)
 
 
 @pytest.mark.parametrize("offset", OFFSETS)
 def test_merging_in_any_order_is_exact(offset):
-    for precise, seed in itertools.product([False, True], range(3)):
+    for epsilon, seed in itertools.product(FINE, range(3)):
         rng = np.random.default_rng(seed)
         X = rows(30, 5, offset=offset) + 3.0 * rng.integers(0, 4, (30, 1))
         cuts = np.sort(rng.choice(np.arange(1, 30), 6, replace=False))
         parts = [
-            Scatter.from_rows(part, precise=precise)
+            Scatter.from_rows(part, epsilon=epsilon)
             for part, _ in chunks(X, None, cuts)
         ]
         while len(parts) > 1:
@@ -108,7 +105,7 @@ def test_the_empty_scatter_is_neutral():
 
 def test_equal_rows_have_exactly_no_scatter():
     X = np.tile([0.1, 1e8 / 3, -1e-9], (7, 1))
-    scatter = Scatter.from_rows(X, np.linspace(0.1, 1, 7), precise=True)
+    scatter = Scatter.from_rows(X, np.linspace(0.1, 1, 7), epsilon=FINE[1])
     assert scatter.trace == 0.0
     assert_array_equal(scatter.mean, X[0])
     assert scatter.merge(Scatter.from_rows(X)).trace == 0.0
@@ -176,12 +173,12 @@ def test_wide_rows_never_make_a_square_matrix():
     assert_allclose(scatter.trace, Scatter.from_rows(X).trace, rtol=1e-12)
 
 
-@pytest.mark.parametrize("precise", [False, True])
-def test_the_held_array_never_exceeds_a_square(precise):
+@pytest.mark.parametrize("epsilon", FINE)
+def test_the_held_array_never_exceeds_a_square(epsilon):
     X = rows(50, 4)
-    scatter = merged([(part,) for part in np.array_split(X, 25)], precise=precise)
+    scatter = merged([(part,) for part in np.array_split(X, 25)], epsilon=epsilon)
     held, other = scatter.matrix, scatter.root
-    if precise:
+    if epsilon == FINE[1]:
         held, other = other, held
     assert held.shape == (4, 4)
     assert other is None
@@ -189,7 +186,7 @@ def test_the_held_array_never_exceeds_a_square(precise):
 
 def test_a_precise_root_keeps_null_directions_null():
     line = np.outer(np.arange(40.0), [1.0, 2.0, 3.0])
-    scatter = merged([(line[:20],), (line[20:],)], precise=True)
+    scatter = merged([(line[:20],), (line[20:],)], epsilon=FINE[1])
     sigma = np.linalg.svd(scatter.root, compute_uv=False)
     assert sigma[1] < 1e-14 * sigma[0]
 

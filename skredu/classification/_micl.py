@@ -9,6 +9,7 @@ from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
+import numpy as np
 from sklearn.utils.metaestimators import available_if
 
 from skredu._base import all_or_nothing
@@ -21,32 +22,31 @@ from skredu._compat import (
     namespace,
 )
 from skredu._progress import Progress, watched
+from skredu._stream import StreamEstimator
 from skredu.classification._base import CodingClassifier
 from skredu.classification._kernel import KernelClasses, check_used, products_of
 from skredu.classification._local import LocalClasses
-from skredu.classification._stream import LinearStream
 from skredu.coding._choose import Choice, check_priors, choose
 from skredu.coding._classes import Classes
+from skredu.coding._factoring import group_of_scatter
 from skredu.coding._rows import (
     Rows,
     Summary,
     check_reach,
-    classes_of_stream,
-    codes_of,
     epsilon_from_unit,
     epsilon_to_unit,
     in_unit,
     unit_of,
 )
 from skredu.coding._scatter import Scatter
-from skredu.coding._weights import weights_to_add, weights_to_fit
+from skredu.coding._weights import weights_to_fit
 
 
 def _is_linear(estimator: MICLClassifier) -> bool:
     return estimator.kernel == "linear" and estimator.n_neighbors is None
 
 
-class MICLClassifier(CallbackSupportMixin, CodingClassifier, LinearStream):
+class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
     r"""Classifier based on minimum incremental coding length.
 
     A sample is assigned to the class in which it costs the fewest extra bits,
@@ -306,15 +306,18 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, LinearStream):
         rows = replace(rows, source=in_unit(rows.source, self._unit))
         with watched(self, X=X, y=y) as progress:
             if _is_linear(self):
-                scatters = rows.scatters(
-                    None, self.assume_centered, self._given_epsilon()
-                )
+                scatters = rows.scatters(self.assume_centered, self._given_epsilon())
                 with progress.task("choose epsilon"):
-                    choice, fitted = self._fit_linear(scatters, rows, rows.shares())
+                    choice, fitted = self._fit_linear(scatters, rows)
                 self.__dict__.update(fitted)
-                known = {**choice._asdict(), "log_priors": None}
-                parameters = deepcopy(self.get_params(deep=False))
-                self._keep(Summary(scatters, len(rows.index)), known, parameters)
+                self._stream = {
+                    "summary": Summary.of(rows, scatters, keep=False).to_state(),
+                    "waiting": (),
+                    "keep": False,
+                    "choice": {**choice._asdict(), "log_priors": None},
+                    "parameters": deepcopy(self.get_params(deep=False)),
+                    "found": None,
+                }
             else:
                 self._fit_rows(rows, progress)
         return self
@@ -364,22 +367,18 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, LinearStream):
             self._check_parameters()
             self._check_goes_on(stream)
             parameters = deepcopy(self.get_params(deep=False))
-        known = classes_of_stream(classes, self.classes_ if stream else None)
-        X, y, weights = check_training(self, X, y, sample_weight, reset=not stream)
-        weights = weights_to_add(X, y, weights, self.class_weight, known)
-        codes = codes_of(y, known)
+        known = self.classes_ if stream else None
+        part, known = self._checked_part(X, y, classes, sample_weight, known)
         if stream:
-            check_reach(X, self._unit, 1.0)
+            check_reach(part["X"], self._unit, 1.0)
         else:
             check_priors(self.priors, known)
-            self._unit = self._unit_of(X)
-            stream = {**Summary().to_state(), "choice": None}
+            self._unit = self._unit_of(part["X"])
+            keep = self.epsilon == "auto" or self.calibrate
+            stream = {"choice": None, "keep": keep}
         self._forget()
         self.classes_ = known
-        summary = Summary.of_state(stream).add(X, codes, weights)
-        if summary.full:
-            summary = self._settled(summary, stream["choice"])
-        self._keep(summary, stream["choice"], parameters)
+        self._extend({**stream, "parameters": parameters}, part)
         return self
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -394,23 +393,59 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, LinearStream):
             )
         check_used(self)
 
-    def _fit_linear(
-        self,
-        scatters: list[Scatter],
-        rows: Rows | None,
-        shares: list[Any] | None,
-        before: Choice | None = None,
-    ) -> tuple[Choice, dict[str, Any]]:
-        """Choose parameters by the samples or keep a choice; return fitted attributes.
+    def _forget(self) -> None:
+        super()._forget()
+        self.__dict__.pop("gamma_", None)
 
-        ``shares`` are those of the samples if the scatters were computed from these.
-        """
+    def _check_goes_on(self, stream: dict[str, Any]) -> None:
+        """Check the parameters that must not change between calls of `partial_fit`."""
+        if not stream:
+            return
+        names = ["assume_centered", "calibrate"]
+        if stream["choice"] is not None and self.calibrate:
+            names += ["epsilon", "priors"]  # used in the calibration by `fit`
+        before = stream["parameters"]
+        now, then = self.epsilon == "auto", before["epsilon"] == "auto"
+        found = [("epsilon == 'auto'", now, then)]
+        found += [(name, getattr(self, name), before[name]) for name in names]
+        for name, now, then in found:
+            if not np.array_equal(now, then):
+                raise ValueError(
+                    f"{name} is {now} and was {then} before: it must not change "
+                    "between calls of partial_fit. Call fit to start again."
+                )
+
+    def _scatters(self, rows: Rows) -> list[Scatter]:
+        rows = replace(rows, source=in_unit(rows.source, self._unit))
+        return rows.scatters(self.assume_centered, self._given_epsilon())
+
+    def _follow(self, stream: dict[str, Any]) -> dict[str, Any]:
+        """Fit a copy with the parameters at the time of the last call."""
+        twin = type(self)(**stream["parameters"])
+        twin.classes_, twin._unit = self.classes_, self._unit
+        summary = twin._merged(stream)
+        before = None if stream["choice"] is None else Choice(**stream["choice"])
+        scatters, rows = summary.scatters, None
+        if summary.kept is not None:
+            rows = Rows.of_parts([summary.kept], self.classes_).merged()
+            if summary.kept["stride"] == 1:  # exactly as in `fit`
+                scatters = twin._scatters(rows)
+            rows = replace(rows, source=in_unit(rows.source, self._unit))
+        return twin._fit_linear(scatters, rows, before)[1]
+
+    def _fit_linear(
+        self, scatters: list[Scatter], rows: Rows | None, before: Choice | None = None
+    ) -> tuple[Choice, dict[str, Any]]:
+        """Choose parameters by samples, or keep a choice; return fitted attributes."""
         epsilon, like = self._given_epsilon(), scatters[0].mean
         chosen = rows is not None and self.calibrate
-        classes = Classes.of_scatters(scatters, None if chosen else epsilon, shares)
+        classes = Classes.of_scatters(scatters, None if chosen else epsilon)
         choice = self._choose(classes, rows, before=before)
-        if chosen and epsilon is not None:
-            classes = classes.at(scatters, epsilon)
+        if chosen and epsilon is not None:  # matrices take half of the products
+            classes.groups = [
+                g if s.matrix is None else group_of_scatter(s, g.blocks, epsilon)
+                for s, g in zip(scatters, classes.groups, strict=True)
+            ]
         return choice, self._fitted(classes, choice, like)
 
     def _fit_rows(self, rows: Rows, progress: Progress) -> None:

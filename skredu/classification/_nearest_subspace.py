@@ -20,7 +20,8 @@ from skredu._compat import (
 )
 from skredu.classification._base import ScoringClassifier
 from skredu.coding._blocks import vector_blocks
-from skredu.coding._factoring import factored
+from skredu.coding._factoring import group_of_scatter
+from skredu.coding._group import Group
 from skredu.coding._linalg import largest, spread_columns
 from skredu.coding._rows import Rows, in_unit, unit_of
 from skredu.coding._scatter import Scatter
@@ -145,7 +146,7 @@ class NearestSubspaceClassifier(ScoringClassifier):
         rows = Rows.of(X, y, check_range(weights))
         unit = unit_of(rows.some)
         rows = replace(rows, source=in_unit(rows.source, unit))
-        scatters = rows.scatters(None, self.assume_centered)
+        scatters = rows.scatters(self.assume_centered)
         components = [self._leading(scatter) for scatter in scatters]
         means = [scatter.mean * unit for scatter in scatters]
         self.classes_, self.components_ = rows.classes, components
@@ -158,7 +159,8 @@ class NearestSubspaceClassifier(ScoringClassifier):
     def _leading(self, scatter: Scatter) -> Any:
         """Return orthonormal vectors, one per row, of the subspace of a class."""
         xp, mean = namespace(scatter.mean), scatter.mean
-        group = factored(scatter, vector_blocks(mean.shape[0], mean))
+        group = group_of_scatter(scatter, vector_blocks(mean.shape[0], mean))
+        assert isinstance(group, Group)
         order = xp.argsort(-group.eigenvalues[0, :], stable=True)
         eigenvalues = xp.take(group.eigenvalues[0, :], order)
         top = eigenvalues[0] if eigenvalues.shape[0] else 0.0

@@ -30,29 +30,12 @@ class Classes:
 
     @classmethod
     def of_scatters(
-        cls,
-        scatters: list[Scatter],
-        epsilon: float | None = None,
-        shares: list[Any] | None = None,
+        cls, scatters: list[Scatter], epsilon: float | None = None
     ) -> Classes:
-        """Code classes of vectors whose scatters are known.
-
-        ``shares`` are those of the samples in each class; see `group_of_scatter`.
-        """
+        """Code classes of vectors whose scatters are known."""
         like = scatters[0].mean
         blocks = vector_blocks(like.shape[0], like)
-        pairs = zip(scatters, shares or [None] * len(scatters), strict=True)
-        return cls([group_of_scatter(s, blocks, epsilon, share) for s, share in pairs])
-
-    def at(self, scatters: list[Scatter], epsilon: float) -> Classes:
-        """Return the classes for one distortion; matrices take half of the products."""
-        pairs = zip(scatters, self.groups, strict=True)
-        return Classes(
-            [
-                g if s.matrix is None else group_of_scatter(s, g.blocks, epsilon)
-                for s, g in pairs
-            ]
-        )
+        return cls([group_of_scatter(s, blocks, epsilon) for s in scatters])
 
     def features(self, X: Any) -> Any:
         """Return the features of samples (b, d)."""

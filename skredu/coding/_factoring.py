@@ -17,7 +17,10 @@ from skredu.coding._dense import DenseGroup
 from skredu.coding._group import Group
 from skredu.coding._linalg import (
     LEAST_CONSTANT,
+    MAX_DENSE_CONDITION,
+    MAX_GRAM,
     adjoint,
+    directions,
     one_block,
     scatters,
     split,
@@ -29,11 +32,6 @@ from skredu.coding._linalg import (
 )
 from skredu.coding._scatter import Scatter, centre
 
-# Up to this condition, and to the inverse square root of the machine precision,
-# matrices are precise enough.
-MAX_DENSE_CONDITION = 1e7
-# Up to this condition, the products of samples determine their singular vectors.
-MAX_GRAM = 1e5
 # Operations, divided by m^3, of an eigendecomposition of size m, and of the dense form
 # (two Cholesky factors, an inverse and a symmetric inverse).
 EIGENVECTORS = 10.0
@@ -76,8 +74,13 @@ def group_of(
     scatter : array of shape (F, C, C), default=None
         Scatter of the samples in double precision, if it is known.
     """
-    xp = namespace(Z)
-    n, mean, root = _weighted(Z, weights, centred)
+    xp, mean = namespace(Z), None
+    if centred:
+        n, mean, _, root = centre(Z[0, ...].T, weights)
+        root = root.T[None, ...]
+    else:
+        n = float(Z.shape[2] if weights is None else xp.sum(weights))
+        root = weighted(Z, weights)
     if epsilon is None:
         few = one_block(Z) and Z.shape[2] <= Z.shape[1]
         condition = math.inf if few else 0.0
@@ -91,89 +94,58 @@ def group_of(
         differ = left_out and weights is not None and xp.any(weights != weights[0])
         if not differ and condition <= limit and not _factored_pays(Z, n_coded):
             S = scatters(root) if scatter is None else scatter
-            options = {"condition": condition, "mean": mean}
-            return DenseGroup(n, blocks, epsilon, S, Z.dtype, **options)
-    share = 1.0 / n if weights is None else weights / n
-    return _factored_group(root, n, blocks, mean, share, epsilon, condition)
+            return DenseGroup(
+                n, blocks, epsilon, S, Z.dtype, condition=condition, mean=mean
+            )
+    shares = 1.0 / n if weights is None else weights / n
+    return _group_of_root(root, n, blocks, mean, shares, epsilon, condition)
 
 
 def group_of_scatter(
-    scatter: Scatter, blocks: Blocks, epsilon: float | None = None, shares: Any = None
+    scatter: Scatter, blocks: Blocks, epsilon: float | None = None, *, n_rows: int = 0
 ) -> Group | DenseGroup:
-    """Code a group of vectors whose scatter is known.
+    """Code a group whose scatter is known.
 
-    The group is dense if the distortion is given and the scatter is a well-conditioned
-    matrix, and `factored` otherwise.
+    The group of a matrix is dense if the distortion is given and the matrix is
+    well-conditioned. All other groups are factored. If the root of the scatter consists
+    of the samples, these can be left out without loss of precision.
+
+    Parameters
+    ----------
+    scatter : Scatter
+        Scatter of vectors, or scatters (F, C, C) about the origin.
+    blocks : Blocks
+    epsilon : float, default=None
+        The only distortion that will be used; None if any may be used.
+    n_rows : int, default=0
+        Number of samples of several blocks, to estimate the rounding error.
     """
-    S = scatter.matrix
-    if epsilon is None or S is None or ill_conditioned(scatter, epsilon):
-        return factored(scatter, blocks, shares)
-    mean = None if scatter.assume_centered else scatter.mean
-    S, varying, constant = _varying_part(S)
-    return DenseGroup(
-        scatter.count,
-        blocks,
-        epsilon,
-        widen(S)[None, ...],
-        S.dtype,
-        condition=_condition(scatter, epsilon),
-        mean=mean,
-        varying=varying,
-        constant=constant,
-    )
-
-
-def factored(scatter: Scatter, blocks: Blocks, shares: Any = None) -> Group:
-    """Code a group of vectors for all distortions by its scatter.
-
-    ``shares`` (m,) are the shares of the samples, in their order, in the weight of the
-    scatter. If the root of the scatter consists of these samples, they can be left out
-    without loss of precision.
-    """
-    n, mean = scatter.count, None if scatter.assume_centered else scatter.mean
-    if scatter.matrix is None:
-        made = shares is not None and not scatter.precise
-        root, shares = scatter.root.T[None, ...], shares if made else 0.0
-        group = _factored_group(root, n, blocks, mean, shares, None, math.inf)
-        return group if made else replace(group, leverages=None, rests=None)
-    xp = namespace(scatter.matrix)
-    S, varying, constant = _varying_part(scatter.matrix)
-    eigenvalues, V = xp.linalg.eigh(widen(S))
-    eigenvalues = at_least(eigenvalues, 0.0)[None, :]
-    V = xp.astype(V, S.dtype, copy=False)[None, ...]
-    return Group(n, blocks, eigenvalues, V, mean, varying, constant)
-
-
-def group_of_stack(scatter: Scatter, blocks: Blocks, n_rows: int, dtype: Any) -> Group:
-    """Code a group whose scatters (F, C, C) about the origin are known.
-
-    ``n_rows`` is the number of samples, and ``dtype`` is their type.
-    """
-    S = scatter.matrix
-    eigenvalues, V, whitening = _directions(S, max(n_rows, S.shape[1]))
-    V = namespace(S).astype(V, dtype, copy=False)
-    return Group(scatter.count, blocks, eigenvalues, V, whitening=whitening)
-
-
-def ill_conditioned(scatter: Scatter, epsilon: float) -> bool:
-    """Return whether ``I + c S`` would be ill-conditioned for a matrix ``S``."""
-    if scatter.matrix is None or scatter.count == 0.0:
-        return False
-    eps = float(namespace(scatter.matrix).finfo(scatter.matrix.dtype).eps)
-    return _condition(scatter, epsilon) > min(MAX_DENSE_CONDITION, 1.0 / math.sqrt(eps))
-
-
-def _condition(scatter: Scatter, epsilon: float) -> float:
-    return scatter.n_features / scatter.count / epsilon / epsilon * scatter.trace
-
-
-def _weighted(Z: Any, weights: Any, centred: bool) -> tuple[float, Any, Any]:
-    """Return weight, mean or None, and centred rows times the roots of weights."""
-    if centred:
-        n, mean, _, rows = centre(Z[0, ...].T, weights)
-        return n, mean, rows.T[None, ...]
-    n = float(Z.shape[2] if weights is None else namespace(Z).sum(weights))
-    return n, None, weighted(Z, weights)
+    n, mean, S = scatter.count, scatter.mean, scatter.matrix
+    xp, dtype = namespace(mean), mean.dtype
+    mean = None if scatter.assume_centered else mean
+    if S is None:
+        root, shares = scatter.root.T[None, ...], scatter.shares
+        known = 0.0 if shares is None else shares
+        group = _group_of_root(root, n, blocks, mean, known, None, math.inf)
+        return replace(group, leverages=None, rests=None) if shares is None else group
+    varying = constant = None
+    if S.ndim == 2:
+        varying, constant = split(xp.linalg.diagonal(S) > 0)
+        few = constant.shape[0] < LEAST_CONSTANT * S.shape[0]
+        if few or varying.shape[0] == 0:
+            varying = constant = None
+        else:
+            S = xp.take(xp.take(S, varying, axis=0), varying, axis=1)
+    place: dict[str, Any] = {"mean": mean, "varying": varying, "constant": constant}
+    stack = widen(S if S.ndim == 3 else S[None, ...])
+    if epsilon is not None and not scatter.ill_conditioned(epsilon):
+        place["condition"] = scatter.condition(epsilon)
+        return DenseGroup(n, blocks, epsilon, stack, dtype, **place)
+    eigenvalues, V, whitening = directions(stack, max(n_rows, S.shape[-1]))
+    V = xp.astype(V, dtype, copy=False)
+    if S.ndim == 2:  # differences are precise enough, and take half of the time
+        whitening = None
+    return Group(n, blocks, eigenvalues, V, whitening=whitening, **place)
 
 
 def _factored_pays(Z: Any, n_coded: int) -> bool:
@@ -196,7 +168,7 @@ def _factored_pays(Z: Any, n_coded: int) -> bool:
     return factored < dense
 
 
-def _factored_group(
+def _group_of_root(
     root: Any,
     n: float,
     blocks: Blocks,
@@ -205,94 +177,61 @@ def _factored_group(
     epsilon: float | None,
     condition: float,
 ) -> Group:
-    """Construct a group from weighted, centred rows with these shares of its weight."""
-    xp, (_, _, b) = namespace(root), root.shape
-    eigenvalues, V, leverages, whitening = _factored(
-        root, condition, centred=mean is not None
-    )
-    least, c = 0.0, 1.0
-    if epsilon is not None:  # omit what only changes rounding errors
-        least = float(xp.finfo(root.dtype).eps) / 4.0
-        c = blocks.scale(n, epsilon)[:, None]
-    index, dropped = split(xp.any(c * eigenvalues > least, axis=0))
-    rests = None
-    if leverages is None:
-        pass
-    elif leverages.shape[1] == b and mean is None:  # the vectors form a complete basis
-        if dropped.shape[0]:
-            rests = xp.sum(xp.take(leverages, dropped, axis=1), axis=1)
-    elif index.shape[0] < b - (mean is not None):
-        constant = 0.0 if mean is None else shares
-        own = xp.sum(xp.take(leverages, index, axis=1), axis=1)
-        rests = at_least(1.0 - constant - own, 0.0)
-    if dropped.shape[0]:
-        eigenvalues = xp.take(eigenvalues, index, axis=1)
-        V = xp.take(V, index, axis=2)
-        if leverages is None:
-            whitening = xp.take(whitening, index, axis=2)
-        else:
-            leverages = xp.take(leverages, index, axis=1)
-    V = xp.astype(V, root.dtype, copy=False)
-    known = {"leverages": leverages, "rests": rests, "whitening": whitening}
-    return Group(n, blocks, eigenvalues, V, mean, **known)
+    """Factor weighted, centred rows (F, C, b) on their cheaper side.
 
-
-def _factored(
-    root: Any, condition: float, *, centred: bool
-) -> tuple[Any, Any, Any, Any]:
-    """Factor scatters of weighted rows (F, C, b) on their cheaper side.
-
-    Returns
-    -------
-    eigenvalues : array of shape (F, r)
-        Eigenvalues in double precision; zero if they are due to rounding.
-    V : array of shape (F, C, r)
-        Eigenvectors; those of eigenvalues of zero may be zero.
-    leverages : array of shape (F, r, b) or None
-        Squared left singular vectors.
-    whitening : array of shape (F, C, r) or None
-        Eigenvectors over singular values, from which leverages are computed if there
-        are many samples.
+    ``shares`` are the shares of the samples in the weight ``n``, and ``condition`` is
+    the largest trace of ``c S``.
     """
     xp, (_, C, b) = namespace(root), root.shape
+    eps, leverages, whitening = float(xp.finfo(root.dtype).eps), None, None
     # centred single-precision samples sum to zero in single precision only
-    floor = 4 * min(C, b) * float(xp.finfo(root.dtype).eps)
+    floor = 4 * min(C, b) * eps
     if condition > MAX_GRAM:
         V, sigma, Uh = xp.linalg.svd(widen(root), full_matrices=False)
         real = sigma > floor * sigma[:, :1]
-        return xp.where(real, sigma * sigma, 0.0 * sigma), V, squares(Uh), None
-    if b >= C:
-        share = floor * floor if centred else 0.0
-        eigenvalues, V, whitening = _directions(scatters(root), b, share)
-        return eigenvalues, V, None, whitening
-    wide = widen(root)
-    eigenvalues, U, scaled = _directions(adjoint(wide) @ wide, C)
-    V = root @ xp.astype(scaled, root.dtype, copy=False)
-    return eigenvalues, V, squares(xp.matrix_transpose(U)), None
+        eigenvalues, leverages = xp.where(real, sigma * sigma, 0.0 * sigma), squares(Uh)
+    elif b >= C:
+        floor = 0.0 if mean is None else floor * floor
+        eigenvalues, V, whitening = directions(scatters(root), b, floor)
+    else:
+        wide = widen(root)
+        eigenvalues, U, scaled = directions(adjoint(wide) @ wide, C)
+        V = root @ xp.astype(scaled, root.dtype, copy=False)
+        leverages = squares(xp.matrix_transpose(U))
+    least, c = 0.0, 1.0
+    if epsilon is not None:  # omit what only changes rounding errors
+        least, c = eps / 4.0, blocks.scale(n, epsilon)[:, None]
+    V = xp.astype(V, root.dtype, copy=False)
+    known = {"mean": mean, "leverages": leverages, "whitening": whitening}
+    group = Group(n, blocks, eigenvalues, V, **known)
+    return without_directions(group, xp.any(c * eigenvalues > least, axis=0), shares)
 
 
-def _directions(S: Any, longest: int, share: float = 0.0) -> tuple[Any, Any, Any]:
-    """Return eigenvalues (F, m), eigenvectors, and these over the singular values.
+def without_directions(group: Group, keep: Any, shares: Any) -> Group:
+    """Return a group with some of its directions (r,), and leverages in the others.
 
-    Eigenvalues below ``longest`` rounding units (the larger number of coordinates and
-    of samples) or below a share of the largest one are set to zero.
+    ``shares`` are the shares of the samples in the weight of the group.
     """
-    xp = namespace(S)
-    eigenvalues, V = xp.linalg.eigh(S)
-    share = max(share, longest * float(xp.finfo(xp.float64).eps))
-    floor = share * eigenvalues[:, -1:]
-    real = eigenvalues > floor
-    eigenvalues = xp.where(real, eigenvalues, 0.0 * eigenvalues)
-    sigma = xp.sqrt(xp.where(real, eigenvalues, xp.ones_like(eigenvalues)))
-    return eigenvalues, V, V * (xp.astype(real, xp.float64) / sigma)[:, None, :]
-
-
-def _varying_part(matrix: Any) -> tuple[Any, Any, Any]:
-    """Return the scatter of varying features, their index, and that of the others."""
-    xp = namespace(matrix)
-    varying, constant = split(xp.linalg.diagonal(matrix) > 0)
-    few = constant.shape[0] < LEAST_CONSTANT * matrix.shape[0]
-    if few or varying.shape[0] == 0:
-        return matrix, None, None
-    matrix = xp.take(xp.take(matrix, varying, axis=0), varying, axis=1)
-    return matrix, varying, constant
+    xp, p, rests = namespace(group.eigenvalues), group.leverages, None
+    index, dropped = split(keep)
+    if p is None:
+        pass
+    elif p.shape[1] == p.shape[2] and group.mean is None:  # there are no others
+        if dropped.shape[0]:
+            rests = xp.sum(xp.take(p, dropped, axis=1), axis=1)
+    elif index.shape[0] < p.shape[2] - (group.mean is not None):
+        own = xp.sum(xp.take(p, index, axis=1), axis=1)
+        rests = at_least(1.0 - (0.0 if group.mean is None else shares) - own, 0.0)
+    group = replace(group, rests=rests)
+    if not dropped.shape[0]:
+        return group
+    axes = {"eigenvalues": 1, "basis": 2, "leverages": 1, "whitening": 2}
+    parts = {name: getattr(group, name) for name in axes}
+    return replace(
+        group,
+        **{
+            name: xp.take(part, index, axis=axes[name])
+            for name, part in parts.items()
+            if part is not None
+        },
+    )

@@ -23,6 +23,11 @@ MAX_LOSS = 1e3
 # Up to this condition, products and solutions with I + W^T W have twelve correct
 # digits.
 MAX_CONDITION = 1e4
+# Up to this condition, and to the inverse square root of the machine precision, a
+# matrix I + c S is precise enough for lengths, whose logarithms lose little.
+MAX_DENSE_CONDITION = 1e7
+# Up to this condition, the products of samples determine their singular vectors.
+MAX_GRAM = 1e5
 # A single entry of this size exceeds the condition, so the product need not be
 # computed.
 MAX_LOG_ENTRY = 25.0
@@ -337,6 +342,21 @@ def real_dots(A: Any, B: Any) -> Any:
 def take_coordinates(Z: Any, index: Any) -> Any:
     """Return some coordinates of vectors (1, C, b), which lie row by row in memory."""
     return namespace(Z).take(Z[0, ...].T, index, axis=1).T[None, ...]
+
+
+def directions(S: Any, longest: int, share: float = 0.0) -> tuple[Any, Any, Any]:
+    """Return eigenvalues (F, m), eigenvectors, and these over the singular values.
+
+    Eigenvalues below ``longest`` rounding units (the larger number of coordinates and
+    of samples) or below a share of the largest one are set to zero.
+    """
+    xp = namespace(S)
+    eigenvalues, V = xp.linalg.eigh(S)
+    share = max(share, longest * float(xp.finfo(xp.float64).eps))
+    real = eigenvalues > share * at_least(eigenvalues[:, -1:], 0.0)
+    eigenvalues = xp.where(real, eigenvalues, 0.0 * eigenvalues)
+    sigma = xp.sqrt(xp.where(real, eigenvalues, xp.ones_like(eigenvalues)))
+    return eigenvalues, V, V * (xp.astype(real, xp.float64) / sigma)[:, None, :]
 
 
 def one_block(S: Any) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 
 from skredu._compat import namespace, to_numpy
-from skredu.coding._factoring import ill_conditioned
 from skredu.coding._linalg import blocks_of_rows, largest, widen
 from skredu.coding._scatter import Scatter
 
@@ -29,8 +28,6 @@ LARGEST_EPSILON = 1e150
 SMALLEST_GIVEN = 1e-153
 # Largest number of samples of a stream that are kept to choose parameters.
 MAX_ROWS = 5_000
-# Largest number of entries of samples that are not merged: 8 MB in double precision.
-MOST_WAITING = 2**20
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -73,12 +70,14 @@ class Rows:
         return cls(X, codes[order], weights, classes, index)
 
     @classmethod
-    def of_kept(cls, kept: dict[str, Any], classes: Any) -> Rows:
-        """Sort the samples that a stream keeps."""
-        weights = kept["weights"]
-        if namespace(weights).all(weights == 1.0):
+    def of_parts(cls, parts: Sequence[dict[str, Any]], classes: Any) -> Rows:
+        """Sort the samples of parts of a stream."""
+        xp = namespace(parts[0]["X"])
+        X, weights = (xp.concat([part[n] for part in parts]) for n in ("X", "weights"))
+        codes = np.concatenate([part["codes"] for part in parts])
+        if xp.all(weights == 1.0):
             weights = None  # as in `fit` without weights
-        return cls.of(kept["X"], classes[kept["codes"]], weights, classes)
+        return cls.of(X, classes[codes], weights, classes)
 
     def merged(self) -> Rows:
         """Merge equal samples of a class to one sample with their total weight.
@@ -147,39 +146,20 @@ class Rows:
             return [float(size) for size in self.sizes]
         return [float(np.sum(to_numpy(self.weights_at(p)))) for p in self.slices]
 
-    def shares(self) -> list[Any]:
-        """Return the share of each sample in the weight of its class."""
-        if self.weights is None:
-            return [1.0 / max(size, 1) for size in self.sizes]
-        parts = zip(self.slices, self.counts, strict=True)
-        return [self.weights_at(part) / (count or 1.0) for part, count in parts]
-
     def scatters(
-        self,
-        before: list[Scatter] | None,
-        assume_centered: bool,
-        epsilon: float | None = None,
+        self, assume_centered: bool, epsilon: float | None = None
     ) -> list[Scatter]:
-        """Return the scatter of each class, merged with previous ones.
-
-        If a given distortion is so small that a ``d x d`` matrix would be imprecise in
-        its null directions, the samples are kept as a triangular root instead.
-        """
-        found = []
-        for j, part in enumerate(self.slices):
-            rows = self.take(part), None if self.weights is None else self.weights[part]
-            old = None if before is None else before[j]
-            for precise in (False, True):
-                scatter = Scatter.from_rows(
-                    *rows, assume_centered=assume_centered, precise=precise
-                )
-                if old is not None:
-                    old = replace(old, precise=precise or old.precise)
-                    scatter = old.merge(scatter)
-                if epsilon is None or not ill_conditioned(scatter, epsilon):
-                    break
-            found.append(scatter)
-        return found
+        """Return the scatter of each class; see `Scatter` for a given distortion."""
+        finest = math.inf if epsilon is None else epsilon
+        return [
+            Scatter.from_rows(
+                self.take(part),
+                None if self.weights is None else self.weights[part],
+                assume_centered=assume_centered,
+                epsilon=finest,
+            )
+            for part in self.slices
+        ]
 
     def spread(self, assume_centered: bool) -> float:
         """Return the root mean square distance from the mean, or the norm.
@@ -273,111 +253,80 @@ def root_spread(squared_spread: float, squared_norm: float, eps: float) -> float
     return math.sqrt(squared_spread) if squared_spread > 0.0 else 1.0
 
 
-# -- rows that come in parts ----------------------------------------------------------
+# -- samples that come in parts -------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Summary:
-    """Summary of samples that arrive in parts; summaries merge exactly.
+    """What is kept of samples; summaries of parts merge to that of all samples.
 
     Parameters
     ----------
-    scatters : list of Scatter or None
-        Scatter of the merged samples of each class; None before there are any.
-    seen : int, default=0
-        Number of samples, including those that have not been merged.
-    kept : dict, default=None
-        Samples, evenly distributed over the merged ones, by which parameters are
-        chosen.
-    waiting : tuple of dict, default=()
-        Samples that have not been merged yet, so that many small parts cost as much as
-        one.
+    scatters : list of Scatter
+        Scatter of each class.
+    seen : int
+        Number of samples.
+    kept : dict or None
+        Samples by which parameters are chosen, with their positions among all samples:
+        those whose position is a multiple of ``stride``, the smallest power of two for
+        which there are at most 5 000. None if no parameter is chosen.
     """
 
-    scatters: list[Scatter] | None = None
-    seen: int = 0
+    scatters: list[Scatter]
+    seen: int
     kept: dict[str, Any] | None = None
-    waiting: tuple[dict[str, Any], ...] = ()
+
+    @classmethod
+    def of(
+        cls, rows: Rows, scatters: list[Scatter], *, keep: bool, first: int = 0
+    ) -> Summary:
+        """Summarise samples, of which ``first`` is the position of the first one."""
+        scatters = [replace(scatter, shares=None) for scatter in scatters]
+        kept = None
+        if keep:
+            X, codes, weights = rows.as_they_came()
+            position = first + np.arange(len(codes))
+            kept = {"X": X, "codes": codes, "weights": weights, "position": position}
+            kept = _thinned({**kept, "stride": 1})
+        return cls(scatters, len(rows.index), kept)
+
+    def merge(self, other: Summary) -> Summary:
+        """Return the summary of both sets of samples."""
+        pairs = zip(self.scatters, other.scatters, strict=True)
+        scatters, kept = [a.merge(b) for a, b in pairs], None
+        if self.kept is not None and other.kept is not None:
+            pair, xp = (self.kept, other.kept), namespace(self.kept["X"])
+            join = {"X": xp.concat, "weights": xp.concat}
+            join |= {"codes": np.concatenate, "position": np.concatenate}
+            kept = {name: f([part[name] for part in pair]) for name, f in join.items()}
+            kept = _thinned({**kept, "stride": max(part["stride"] for part in pair)})
+        return Summary(scatters, self.seen + other.seen, kept)
 
     def to_state(self) -> dict[str, Any]:
         """Return the summary as arrays, numbers and containers."""
-        scatters = None
-        if self.scatters is not None:
-            scatters = [vars(scatter) for scatter in self.scatters]
-        return {**vars(self), "scatters": scatters}
+        return {**vars(self), "scatters": [vars(s) for s in self.scatters]}
 
     @classmethod
     def of_state(cls, state: dict[str, Any]) -> Summary:
-        """Restore the summary from an estimator's state, which may contain more."""
-        scatters = state["scatters"]
-        if scatters is not None:
-            scatters = [Scatter(**scatter) for scatter in scatters]
-        return cls(scatters, state["seen"], state["kept"], state["waiting"])
-
-    def add(self, X: Any, codes: Any, weights: Any) -> Summary:
-        """Return the summary with copies of samples, to be merged when needed."""
-        xp = namespace(X)
-        if weights is None:
-            weights = xp.ones(X.shape[0], dtype=xp.float64, device=X.device)
-        X = xp.asarray(X, copy=True)
-        part = {"X": X, "codes": codes, "weights": widen(weights)}
-        return replace(self, seen=self.seen + X.shape[0], waiting=(*self.waiting, part))
-
-    @property
-    def full(self) -> bool:
-        """Whether unmerged samples take so much memory that they should be merged."""
-        return sum(math.prod(p["X"].shape) for p in self.waiting) >= MOST_WAITING
-
-    def settled(
-        self,
-        classes: Any,
-        scatters_of: Callable[[Rows, list[Scatter] | None], list[Scatter]],
-        *,
-        keep: bool,
-    ) -> Summary:
-        """Return the summary with all samples merged.
-
-        Parameters
-        ----------
-        classes : ndarray of shape (k,)
-            Labels of the classes.
-        scatters_of : callable
-            Computes scatters of samples, merged with previous ones.
-        keep : bool
-            Whether to keep samples by which parameters are chosen.
-        """
-        if not self.waiting:
-            return self
-        xp = namespace(self.waiting[0]["X"])
-        joins = {"X": xp.concat, "codes": np.concatenate, "weights": xp.concat}
-        joined = {name: f([p[name] for p in self.waiting]) for name, f in joins.items()}
-        rows = Rows.of_kept(joined, classes)
-        return replace(
-            self,
-            scatters=scatters_of(rows, self.scatters),
-            kept=keep_evenly(self.kept, rows, MAX_ROWS) if keep else self.kept,
-            waiting=(),
-        )
+        """Restore the summary from what `to_state` returned."""
+        return cls(**{**state, "scatters": [Scatter(**s) for s in state["scatters"]]})
 
 
-def keep_evenly(kept: dict[str, Any] | None, rows: Rows, most: int) -> dict[str, Any]:
-    """Add samples to those kept of a stream: at most ``most``, evenly over all so far.
-
-    Every sample is kept until there are too many, then every second one, and so on.
-    """
-    X, codes, weights = rows.as_they_came()
-    xp = namespace(X)
-    seen, stride = (0, 1) if kept is None else (kept["seen"], kept["stride"])
-    start = -seen % stride
-    parts = [X[start::stride, :], codes[start::stride], weights[start::stride]]
-    if kept is not None:
-        join = (xp.concat, np.concatenate, xp.concat)
-        old = kept["X"], kept["codes"], kept["weights"]
-        parts = [f([a, b]) for f, a, b in zip(join, old, parts, strict=True)]
-    while parts[0].shape[0] > most:
-        parts, stride = [a[::2, ...] for a in parts], 2 * stride
-    names = ("X", "codes", "weights")
-    return dict(zip(names, parts, strict=True), seen=seen + X.shape[0], stride=stride)
+def _thinned(kept: dict[str, Any]) -> dict[str, Any]:
+    """Return kept samples with the stride of all of them, and at most ``MAX_ROWS``."""
+    stride, chosen = kept["stride"], kept["position"] % kept["stride"] == 0
+    while chosen.sum() > MAX_ROWS:
+        stride *= 2
+        chosen = kept["position"] % stride == 0
+    if chosen.all():
+        return kept
+    xp, index = namespace(kept["X"]), np.flatnonzero(chosen)
+    there = xp.asarray(index, device=kept["X"].device)
+    return {
+        **{name: xp.take(kept[name], there, axis=0) for name in ("X", "weights")},
+        **{name: kept[name][index] for name in ("codes", "position")},
+        "stride": stride,
+    }
 
 
 def classes_of_stream(classes: Any, known: Any) -> Any:

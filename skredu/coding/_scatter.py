@@ -9,11 +9,12 @@ distance of two means that are far from the origin is precise.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Any
 
 from skredu._compat import namespace
-from skredu.coding._linalg import scatter_of, widen
+from skredu.coding._linalg import MAX_DENSE_CONDITION, scatter_of, widen
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -30,15 +31,20 @@ class Scatter:
         Rows with ``root.T @ root`` equal to the scatter. If it is computed from
         samples, these are the weighted, centred samples in their order; a merge adds
         one row.
-    matrix : array of shape (d, d), or None
-        The scatter; exactly one of ``root`` and ``matrix`` is not None.
+    matrix : array of shape (d, d) or (F, d, d), or None
+        The scatter, block by block for signals; exactly one of ``root`` and ``matrix``
+        is not None.
     assume_centered : bool
         Whether the scatter is about the origin instead of the mean.
-    precise : bool
-        Whether to keep a root (by QR) even with more samples than features, so that
-        null directions are precise to the square of the rounding error.
+    epsilon : float
+        The smallest distortion that will be used, if it is known. If a matrix would be
+        ill-conditioned there, a root is kept (by QR) even with more samples than
+        features, so that null directions are precise to the square of the rounding
+        error.
     rest : array of shape (d,), or 0.0
         Rounding error of ``mean``.
+    shares : array of shape (m,), float or None
+        Shares of the samples in the count if these are the rows of ``root``.
     """
 
     count: float
@@ -46,8 +52,9 @@ class Scatter:
     root: Any
     matrix: Any
     assume_centered: bool = False
-    precise: bool = False
+    epsilon: float = math.inf
     rest: Any = 0.0
+    shares: Any = None
 
     @classmethod
     def from_rows(
@@ -56,11 +63,15 @@ class Scatter:
         weights: Any = None,
         *,
         assume_centered: bool = False,
-        precise: bool = False,
+        epsilon: float = math.inf,
     ) -> Scatter:
         """Compute the scatter of samples (n, d); a weight is a number of copies."""
         count, mean, rest, root = centre(X, weights, assume_centered=assume_centered)
-        return _of_root(count, mean, rest, root, assume_centered, precise)
+        scatter = cls(count, mean, root, None, assume_centered, epsilon, rest)
+        if root.shape[0] > root.shape[1]:
+            return scatter._smaller()
+        copies = 1.0 if weights is None else widen(weights)
+        return replace(scatter, shares=copies / (count or 1.0))
 
     @property
     def n_features(self) -> int:
@@ -74,6 +85,16 @@ class Scatter:
         if self.matrix is not None:
             return float(xp.sum(xp.linalg.diagonal(self.matrix)))
         return float(xp.sum(self.root * self.root))
+
+    def condition(self, epsilon: float) -> float:
+        """Return the trace of ``c S``, a bound of the condition of ``I + c S``."""
+        return self.n_features / self.count / epsilon / epsilon * self.trace
+
+    def ill_conditioned(self, epsilon: float) -> bool:
+        """Return whether a matrix would be too imprecise for a distortion."""
+        eps = float(namespace(self.mean).finfo(self.mean.dtype).eps)
+        limit = min(MAX_DENSE_CONDITION, 1.0 / math.sqrt(eps))
+        return self.count > 0.0 and self.condition(epsilon) > limit
 
     def dense(self) -> Any:
         """Return the scatter as an array of shape (d, d)."""
@@ -91,13 +112,23 @@ class Scatter:
             shift = (other.mean - self.mean) + (other.rest - self.rest)
             mean, rest = _two_sum(self.mean, self.rest + shift * share)
             between = [shift[None, :] * (self.count * share) ** 0.5]
+        options = self.assume_centered, min(self.epsilon, other.epsilon), rest
         if self.matrix is None and other.matrix is None:
             root = xp.concat([self.root, other.root, *between], axis=0)
-            return _of_root(count, mean, rest, root, self.assume_centered, self.precise)
+            return Scatter(count, mean, root, None, *options)._smaller()
         matrix = self.dense() + other.dense()
         for row in between:
             matrix = matrix + row.T @ row
-        return Scatter(count, mean, None, matrix, self.assume_centered, False, rest)
+        return Scatter(count, mean, None, matrix, *options)
+
+    def _smaller(self) -> Scatter:
+        """Return the scatter with at most ``d`` rows in its root, or as a matrix."""
+        if self.root.shape[0] <= self.root.shape[1]:
+            return self
+        if self.ill_conditioned(self.epsilon):
+            root = namespace(self.root).linalg.qr(self.root, mode="reduced")[1]
+            return replace(self, root=root)
+        return replace(self, root=None, matrix=scatter_of(self.root))
 
 
 def centre(
@@ -133,16 +164,3 @@ def _two_sum(a: Any, b: Any) -> tuple[Any, Any]:
     total = a + b
     part = total - a
     return total, (a - (total - part)) + (b - part)
-
-
-def _of_root(
-    count: float, mean: Any, rest: Any, root: Any, assume_centered: bool, precise: bool
-) -> Scatter:
-    xp = namespace(root)
-    matrix = None
-    if root.shape[0] > root.shape[1]:
-        if precise:
-            root = xp.linalg.qr(root, mode="reduced")[1]
-        else:
-            root, matrix = None, scatter_of(root)
-    return Scatter(count, mean, root, matrix, assume_centered, precise, rest)

@@ -1,0 +1,107 @@
+"""Base class of estimators whose `partial_fit` only adds samples."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from skredu._base import SkreduEstimator
+from skredu._checks import check_training
+from skredu._compat import namespace
+from skredu.coding._linalg import widen
+from skredu.coding._rows import Rows, Summary, classes_of_stream, codes_of
+from skredu.coding._scatter import Scatter
+from skredu.coding._weights import weights_to_add
+
+# Largest number of entries of samples that are not merged: 8 MB in double precision.
+MOST_WAITING = 2**20
+
+
+class StreamEstimator(SkreduEstimator):
+    """Base class of estimators whose `partial_fit` only adds samples.
+
+    Attributes that depend on all samples so far are computed on first access. Every
+    call replaces the dict ``_stream``, which contains
+
+    - ``summary``: state of the `Summary` of all merged samples, or None;
+    - ``waiting``: samples that have not been merged yet, so that many small parts cost
+      as much as one;
+    - ``keep``: whether the summary keeps samples by which parameters are chosen;
+    - ``found``: attributes that were computed from these samples, or None. So a slow
+      thread stores its results with the samples from which it computed them;
+    - and what else an estimator needs.
+    """
+
+    classes_: Any
+    class_weight: Any
+    _following: ClassVar[tuple[str, ...]]
+
+    @abstractmethod
+    def _scatters(self, rows: Rows) -> list[Scatter]:
+        """Return the scatters of the classes of samples of a stream."""
+
+    @abstractmethod
+    def _follow(self, stream: dict[str, Any]) -> dict[str, Any]:
+        """Compute the attributes that depend on all samples of a stream."""
+
+    def _checked_part(
+        self, X: Any, y: Any, classes: Any, sample_weight: Any, known: Any
+    ) -> tuple[dict[str, Any], Any]:
+        """Return a copy of valid samples, and all classes.
+
+        ``known`` are the classes of the first call; None if this is the first call.
+        """
+        classes = classes_of_stream(classes, known)
+        X, y, weights = check_training(self, X, y, sample_weight, reset=known is None)
+        weights = weights_to_add(X, y, weights, self.class_weight, classes)
+        xp, codes = namespace(X), codes_of(y, classes)
+        if weights is None:
+            weights = xp.ones(X.shape[0], dtype=xp.float64, device=X.device)
+        X = xp.asarray(X, copy=True)
+        return {"X": X, "codes": codes, "weights": widen(weights)}, classes
+
+    def _extend(self, stream: dict[str, Any], part: dict[str, Any]) -> None:
+        """Store a stream with one more part."""
+        waiting = (*stream.get("waiting", ()), part)
+        stream = {"summary": None, **stream, "waiting": waiting, "found": None}
+        if sum(math.prod(part["X"].shape) for part in waiting) >= MOST_WAITING:
+            summary = self._merged(stream).to_state()
+            stream = {**stream, "summary": summary, "waiting": ()}
+        self._stream = stream
+
+    def _merged(self, stream: dict[str, Any]) -> Summary:
+        """Return the summary of all samples of a stream."""
+        summary = None
+        if stream["summary"] is not None:
+            summary = Summary.of_state(stream["summary"])
+        if not stream["waiting"]:
+            assert summary is not None
+            return summary
+        rows = Rows.of_parts(stream["waiting"], self.classes_)
+        first = 0 if summary is None else summary.seen
+        part = Summary.of(rows, self._scatters(rows), keep=stream["keep"], first=first)
+        return part if summary is None else summary.merge(part)
+
+    def _forget(self) -> None:
+        """Delete the attributes that depend on previous samples."""
+        for name in (*self._following, "_stream"):
+            self.__dict__.pop(name, None)
+
+    if not TYPE_CHECKING:  # otherwise type checkers would accept any attribute
+
+        def __getattr__(self, name: str) -> Any:
+            stream = vars(self).get("_stream")
+            if stream is None or name not in self._following:
+                kind = type(self).__name__
+                raise AttributeError(f"{kind!r} object has no attribute {name!r}")
+            found = stream["found"]
+            if found is None:
+                found = stream["found"] = self._follow(stream)
+            return found[name]
+
+    def __dir__(self) -> Iterable[str]:
+        """Return the names of all attributes, including those not yet computed."""
+        late = self._following if "_stream" in vars(self) else ()
+        return {*super().__dir__(), *late}
