@@ -199,24 +199,6 @@ def test_as_many_groups_as_asked_for(blobs, n_clusters, epsilon):
     assert model.n_clusters_ == n_clusters == len(np.unique(model.labels_))
 
 
-def test_distortions_vote_for_blobs(blobs):
-    X, y = blobs
-    model = CompressionClustering(n_clusters=3).fit(X)
-    assert adjusted_rand_score(y, model.labels_) > 0.9
-
-
-@pytest.mark.slow
-def test_distortions_without_as_many_large_groups_are_passed_over():
-    # At large distortions rows join one by one: two groups of ten are nowhere.
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(26, 2))
-    X[:12] += [9.0, 0.0]
-    model = CompressionClustering(n_clusters=2, min_cluster_size=10).fit(X)
-    assert model.n_clusters_ == 2
-    with pytest.raises(ValueError, match="do not exist in the merge tree"):
-        CompressionClustering(n_clusters=3, min_cluster_size=8).fit(X)
-
-
 def test_small_groups_are_outliers_and_not_counted(blobs):
     X = np.concatenate([blobs[0], [[40.0, 40.0], [-50.0, 9.0]]])
     model = CompressionClustering(0.4, n_clusters=3, min_cluster_size=3).fit(X)
@@ -292,13 +274,6 @@ def test_equal_rows_are_one_group(parameters, value):
     assert model.n_clusters_ == 1
     assert model.labels_.tolist() == [0] * 5
     assert is_valid_linkage(model.linkage())
-
-
-def test_iris():
-    X, y = load_iris(return_X_y=True)
-    model = CompressionClustering().fit(X)
-    assert model.n_clusters_ in {2, 3}
-    assert adjusted_rand_score(y, model.labels_) > 0.5
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,13 @@ GENERATORS = [getattr(datasets, name) for name in datasets.__all__]
 FEW = {"n_samples": 6, "random_state": 0}
 
 
+def subspaces_of(*args, **options):
+    """Return rows, labels and subspaces."""
+    return make_subspaces(
+        *args, **{"random_state": 0, **options}, return_subspaces=True
+    )
+
+
 def residuals(rows, basis, centre):
     """Return the component of rows outside an affine subspace."""
     rows = rows - centre
@@ -30,29 +37,27 @@ def residuals(rows, basis, centre):
 # -- all generators -------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("make", GENERATORS)
-def test_types_and_shapes(make):
-    X, y = make(**FEW)
-    assert X.dtype == np.float64
-    assert y.dtype == np.int64
-    assert X.shape[0] == y.shape[0]
+every = pytest.mark.parametrize("make", GENERATORS)
+
+
+@every
+def test_types_shapes_defaults_and_unequal_groups(make):
+    X, y = make(random_state=0)
+    assert (X.dtype, y.dtype) == (np.float64, np.int64)
     assert X.flags.c_contiguous
     assert X.flags.owndata
-
-
-@pytest.mark.parametrize("make", GENERATORS)
-def test_defaults(make):
-    arguments = inspect.signature(make).parameters
-    assert arguments["random_state"].default is None
-    assert arguments["random_state"].kind is inspect.Parameter.KEYWORD_ONLY
-    X, y = make(random_state=0)
     values, counts = np.unique(y, return_counts=True)
+    arguments = inspect.signature(make).parameters
     assert_array_equal(counts, arguments["n_samples"].default)
+    assert arguments["random_state"].kind is inspect.Parameter.KEYWORD_ONLY
     assert len(X) == counts.sum()
     assert_array_equal(values, range(len(values)))
+    counts = np.arange(1, len(values) + 1)
+    for n_samples in (counts, tuple(counts.tolist()), range(1, len(values) + 1)):
+        assert_array_equal(np.bincount(make(n_samples, random_state=0)[1]), counts)
 
 
-@pytest.mark.parametrize("make", GENERATORS)
+@every
 def test_an_integer_repeats_and_a_generator_goes_on(make):
     first, again, other = (make(6, random_state=seed) for seed in (0, 0, 1))
     for one, two in zip(first, again, strict=True):
@@ -63,7 +68,7 @@ def test_an_integer_repeats_and_a_generator_goes_on(make):
     assert not np.array_equal(make(6, random_state=rng)[0], first[0])
 
 
-@pytest.mark.parametrize("make", GENERATORS)
+@every
 def test_shuffle_only_changes_the_order(make):
     X, y = make(20, random_state=3)
     X_sorted, y_sorted = make(20, random_state=3, shuffle=False)
@@ -72,14 +77,6 @@ def test_shuffle_only_changes_the_order(make):
     mixed, plain = np.lexsort(X.T), np.lexsort(X_sorted.T)
     assert_array_equal(X[mixed], X_sorted[plain])
     assert_array_equal(y[mixed], y_sorted[plain])
-
-
-@pytest.mark.parametrize("make", GENERATORS)
-def test_unequal_groups(make):
-    groups = len(np.unique(make(**FEW)[1]))
-    counts = np.arange(1, groups + 1)
-    for n_samples in (counts, tuple(counts.tolist()), range(1, groups + 1)):
-        assert_array_equal(np.bincount(make(n_samples, random_state=0)[1]), counts)
 
 
 # -- subspaces ------------------------------------------------------------------------
@@ -96,23 +93,14 @@ def test_unequal_groups(make):
 def test_rows_without_noise_lie_on_their_subspaces(
     n_features, data, offset, scale, distribution, seed
 ):
-    dimensions = data.draw(
-        st.lists(st.integers(0, n_features), min_size=1, max_size=4), label="dimensions"
-    )
-    X, y, subspaces = make_subspaces(
-        12,
-        n_features=n_features,
-        dimensions=dimensions,
-        noise=0.0,
-        offset=offset,
-        scale=scale,
-        distribution=distribution,
-        return_subspaces=True,
-        random_state=seed,
-    )
+    some = st.lists(st.integers(0, n_features), min_size=1, max_size=4)
+    dimensions = data.draw(some, label="dimensions")
+    X, y, subspaces = subspaces_of(
+        12, n_features=n_features, dimensions=dimensions, noise=0.0, offset=offset,
+        scale=scale, distribution=distribution, random_state=seed,
+    )  # fmt: skip
     assert X.shape == (12 * len(dimensions), n_features)
     assert len(subspaces) == len(dimensions)
-    size = offset + scale
     for j, (dimension, (basis, centre)) in enumerate(
         zip(dimensions, subspaces, strict=True)
     ):
@@ -120,7 +108,7 @@ def test_rows_without_noise_lie_on_their_subspaces(
         assert centre.shape == (n_features,)
         assert_allclose(basis @ basis.T, np.eye(dimension), atol=1e-13)
         assert_allclose(np.linalg.norm(centre), offset, rtol=1e-13)
-        rows = X[y == j]
+        rows, size = X[y == j], offset + scale
         assert_allclose(residuals(rows, basis, centre), 0.0, atol=1e-13 * size)
         spread = np.linalg.svd(rows - centre, compute_uv=False) > 1e-9 * scale
         assert spread.sum() == dimension
@@ -128,14 +116,8 @@ def test_rows_without_noise_lie_on_their_subspaces(
 
 @pytest.mark.parametrize("noise", [0.02, 3.0])
 def test_noise_has_its_standard_deviation_in_every_coordinate(noise):
-    X, y, subspaces = make_subspaces(
-        20_000,
-        n_features=5,
-        dimensions=(0, 2),
-        noise=noise,
-        offset=4.0,
-        return_subspaces=True,
-        random_state=0,
+    X, y, subspaces = subspaces_of(
+        20_000, n_features=5, dimensions=(0, 2), noise=noise, offset=4.0
     )
     assert_allclose(np.std(X[y == 0], axis=0), noise, rtol=0.03)
     square = np.sum(residuals(X[y == 1], *subspaces[1]) ** 2, axis=1).mean()
@@ -144,71 +126,49 @@ def test_noise_has_its_standard_deviation_in_every_coordinate(noise):
 
 @pytest.mark.parametrize("scale", [1.0, 0.2])
 def test_coefficients_have_their_distribution(scale):
-    def coefficients(distribution):
-        X, _, [(basis, _)] = make_subspaces(
-            20_000,
-            dimensions=[2],
-            noise=0.0,
-            scale=scale,
-            distribution=distribution,
-            return_subspaces=True,
-            random_state=0,
-        )
-        return X @ basis.T / scale
-
-    uniform = coefficients("uniform")
+    found = []
+    for distribution in ("uniform", "gaussian"):
+        options = {"noise": 0.0, "scale": scale, "distribution": distribution}
+        X, _, [(basis, _)] = subspaces_of(20_000, dimensions=[2], **options)
+        found.append(X @ basis.T / scale)
+    uniform, gaussian = found
     assert_allclose(np.max(uniform, axis=0), 1.0, rtol=1e-3)
     assert_allclose(np.min(uniform, axis=0), -1.0, rtol=1e-3)
     assert_allclose(np.cov(uniform.T), np.eye(2) / 3.0, atol=0.01)
-    gaussian = coefficients("gaussian")
     assert np.max(np.abs(gaussian)) > 3.0
     assert_allclose(np.cov(gaussian.T), np.eye(2), atol=0.03)
 
 
 def test_directions_are_uniform():
-    _, _, subspaces = make_subspaces(
-        1,
-        n_features=2,
-        dimensions=[1] * 4000,
-        offset=1.0,
-        return_subspaces=True,
-        random_state=0,
-    )
-    bases = np.array([basis[0] for basis, _ in subspaces])
-    centres = np.array([centre for _, centre in subspaces])
+    *_, found = subspaces_of(1, n_features=2, dimensions=[1] * 4000, offset=1.0)
+    bases = np.array([basis[0] for basis, _ in found])
+    centres = np.array([centre for _, centre in found])
     for vectors in (bases, centres):
         assert_allclose(vectors.mean(axis=0), 0.0, atol=0.04)
         assert_allclose(vectors.T @ vectors / 4000, np.eye(2) / 2, atol=0.04)
     assert_allclose(np.mean(np.sum(bases * centres, axis=1)), 0.0, atol=0.04)
 
 
-def test_outliers_fill_the_cube_around_the_other_rows():
-    X, y = make_subspaces(
-        80, n_features=8, dimensions=(3, 4, 5), n_outliers=5000, random_state=0
-    )
-    assert_array_equal(np.unique(y, return_counts=True)[1], [5000, 80, 80, 80])
-    assert_array_equal(np.unique(y), [-1, 0, 1, 2])
-    reach = np.max(np.abs(X[y >= 0]))
-    outliers = X[y == -1]
+@pytest.mark.parametrize(
+    ("n_samples", "options"),
+    [
+        (80, {"n_features": 8, "dimensions": (3, 4, 5)}),
+        # rows that reach further below the origin than above, and the other way round
+        *((1, {"dimensions": [0], "offset": 2.0, "random_state": s}) for s in range(5)),
+    ],
+)
+def test_outliers_fill_the_cube_around_the_other_rows(n_samples, options):
+    options = {"n_outliers": 5000, "random_state": 0, **options}
+    X, y = make_subspaces(n_samples, **options)
+    k = len(options["dimensions"])
+    assert_array_equal(np.unique(y), range(-1, k))
+    assert_array_equal(np.bincount(y + 1), [5000, *[n_samples] * k])
+    reach, outliers = np.max(np.abs(X[y >= 0])), X[y == -1]
     assert np.max(np.abs(outliers)) <= reach
     assert_allclose(np.max(outliers, axis=0), reach, rtol=0.01)
     assert_allclose(np.min(outliers, axis=0), -reach, rtol=0.01)
-    assert_allclose(np.cov(outliers.T), np.eye(8) * reach**2 / 3, atol=0.05 * reach**2)
-
-
-def test_the_cube_reaches_as_far_below_the_origin_as_above():
-    for seed in range(5):
-        X, y = make_subspaces(
-            1,
-            n_features=2,
-            dimensions=[0],
-            offset=2.0,
-            n_outliers=200,
-            random_state=seed,
-        )
-        reach = np.max(np.abs(X[y == 0]))
-        assert_allclose(np.max(X[y == -1]), reach, rtol=0.05)
-        assert_allclose(np.min(X[y == -1]), -reach, rtol=0.05)
+    cube = np.eye(X.shape[1]) / 3
+    assert_allclose(np.cov(outliers.T) / reach**2, cube, atol=0.05)
 
 
 def test_outliers_leave_the_other_rows_alone():
@@ -257,12 +217,10 @@ def test_classes_lie_around_the_axes_with_their_noise():
         assert_allclose(others.std(axis=0), 0.05, rtol=0.03)
 
 
-@pytest.mark.parametrize(("n_classes", "largest"), [(2, 0.8756), (3, 1.8798)])
-def test_rate_reduction_of_the_published_classes(n_classes, largest):
+@pytest.mark.parametrize(("k", "largest"), [(2, 0.8756), (3, 1.8798)])
+def test_rate_reduction_of_the_published_classes(k, largest):
     def rate(noise):
-        X, y = make_gaussians_on_sphere(
-            n_classes=n_classes, noise=noise, random_state=0
-        )
+        X, y = make_gaussians_on_sphere(n_classes=k, noise=noise, random_state=0)
         return rate_reduction(X, y, epsilon=math.sqrt(0.1))
 
     assert round(rate(0.0), 4) == largest
@@ -271,31 +229,30 @@ def test_rate_reduction_of_the_published_classes(n_classes, largest):
 
 # -- shifted signals ------------------------------------------------------------------
 
+PLAIN = {"noise": 0.0, "max_shift": 0, "shuffle": False, "random_state": 0}
+
 
 @given(
     n_classes=st.integers(1, 6), longer=st.integers(0, 30), seed=st.integers(0, 1000)
 )
 def test_rows_are_cyclic_shifts_of_one_waveform(n_classes, longer, seed):
     n_timesteps = 8 * (2 * ((n_classes - 1) // 2) + 1) + longer
-    options = {"n_timesteps": n_timesteps, "n_classes": n_classes, "noise": 0.0}
+    options = {"n_timesteps": n_timesteps, "n_classes": n_classes}
     X, y, shifts = make_shifted_signals(
-        5, **options, return_shifts=True, random_state=seed
+        5, **options, noise=0.0, return_shifts=True, random_state=seed
     )
     assert X.shape == (5 * n_classes, n_timesteps)
     assert shifts.shape == y.shape
     assert shifts.min() >= 0
     assert shifts.max() < n_timesteps
-    options = {"max_shift": 0, "shuffle": False, "random_state": 0, **options}
-    waveforms, _ = make_shifted_signals(1, **options)
+    waveforms, _ = make_shifted_signals(1, **options, **PLAIN)
     for row, label, shift in zip(X, y, shifts, strict=True):
         assert_array_equal(row, np.roll(waveforms[label], shift))
 
 
 def test_waveforms_are_sines_and_squares_of_odd_periods():
     t = (np.arange(150) + 1e-9) / 150  # square waves are up at the start of a period
-    waveforms, y = make_shifted_signals(
-        1, n_classes=4, noise=0.0, max_shift=0, shuffle=False, random_state=0
-    )
+    waveforms, y = make_shifted_signals(1, n_classes=4, **PLAIN)
     assert_array_equal(y, [0, 1, 2, 3])
     for j, periods in enumerate([1, 1, 3, 3]):
         sine = np.sin(2 * np.pi * periods * t)
@@ -303,34 +260,33 @@ def test_waveforms_are_sines_and_squares_of_odd_periods():
         assert_allclose(waveforms[j], expected, atol=1e-7)
 
 
-@pytest.mark.parametrize("n_classes", [2, 4, 5, 8])
-def test_waveforms_differ_whatever_the_shift(n_classes):
-    n_timesteps = 8 * (2 * ((n_classes - 1) // 2) + 1)
+@pytest.mark.parametrize("k", [2, 4, 5, 8])
+def test_waveforms_differ_whatever_the_shift(k):
+    n_timesteps = 8 * (2 * ((k - 1) // 2) + 1)
     waveforms, _ = make_shifted_signals(
-        1, n_timesteps=n_timesteps, n_classes=n_classes, noise=0.0, random_state=0
+        1, n_timesteps=n_timesteps, n_classes=k, noise=0.0, random_state=0
     )
     spectra = np.abs(np.fft.rfft(waveforms))
     spectra /= np.linalg.norm(spectra, axis=1, keepdims=True)
     apart = np.linalg.norm(spectra[:, None] - spectra, axis=2)
-    assert np.min(apart[~np.eye(n_classes, dtype=bool)]) > 0.3
+    assert np.min(apart[~np.eye(k, dtype=bool)]) > 0.3
 
 
 def test_shifts_are_uniform_and_bounded():
     options = {"n_timesteps": 8, "return_shifts": True, "random_state": 0}
     *_, shifts = make_shifted_signals(20_000, **options)
     assert_allclose(np.bincount(shifts) / 40_000, np.full(8, 1 / 8), rtol=0.05)
-    *_, shifts = make_shifted_signals(1000, max_shift=3, **options)
-    assert_array_equal(np.unique(shifts), [0, 1, 2, 3])
-    *_, shifts = make_shifted_signals(1000, max_shift=0, **options)
-    assert not shifts.any()
+    for most in (3, 0):
+        *_, shifts = make_shifted_signals(1000, max_shift=most, **options)
+        assert_array_equal(np.unique(shifts), range(most + 1))
 
 
 def test_noise_of_signals_has_its_standard_deviation():
-    options = {"n_timesteps": 12, "max_shift": 0, "shuffle": False, "random_state": 0}
-    noisy, _ = make_shifted_signals(20_000, noise=0.3, **options)
-    clean, _ = make_shifted_signals(20_000, noise=0.0, **options)
-    assert_allclose(np.std(noisy - clean, axis=0), 0.3, rtol=0.03)
-    assert_allclose(np.mean(noisy - clean, axis=0), 0.0, atol=0.01)
+    options = {"n_timesteps": 12, **PLAIN}
+    noisy, _ = make_shifted_signals(20_000, **options | {"noise": 0.3})
+    noise = noisy - make_shifted_signals(20_000, **options)[0]
+    assert_allclose(np.std(noise, axis=0), 0.3, rtol=0.03)
+    assert_allclose(np.mean(noise, axis=0), 0.0, atol=0.01)
 
 
 # -- bad parameters -------------------------------------------------------------------

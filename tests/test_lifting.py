@@ -6,12 +6,8 @@ import tracemalloc
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import make_pipeline
 
 from skredu import ConvolutionalLifting
-from skredu.datasets import make_shifted_signals
 
 GRIDS = {  # grid, channels, kernel
     "line": ((7,), 1, (3,)),
@@ -318,15 +314,3 @@ def test_signals_without_patches_that_are_not_flat_are_refused_by_clusters_only(
             1, 2, filters=filters, threshold=1.0, random_state=0
         )
         assert_array_equal(model.fit_transform(X), 0)
-
-
-def test_number_of_filters_can_be_searched_in_a_pipeline():
-    X, y = make_shifted_signals(15, n_timesteps=24, random_state=0)
-    lifting = ConvolutionalLifting(kernel_size=5, random_state=0)
-    model = make_pipeline(lifting, LogisticRegression())
-    grid = {"convolutionallifting__n_filters": [1, 4]}
-    search = GridSearchCV(model, grid, cv=3).fit(X, y)
-    lifted = search.best_estimator_[0]
-    assert lifted.n_filters in (1, 4)
-    assert lifted.get_feature_names_out()[0] == "convolutionallifting0_at_0"
-    assert len(lifted.get_feature_names_out()) == 24 * lifted.n_filters

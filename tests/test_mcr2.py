@@ -6,11 +6,8 @@ import numpy as np
 import oracle
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.datasets import load_digits, load_wine
+from sklearn.datasets import load_wine
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import StratifiedKFold, cross_val_score
-from sklearn.neighbors import KNeighborsClassifier
-from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skredu import MCR2Transformer
@@ -28,10 +25,12 @@ SETTINGS = {
 PATH = 1e-5
 
 
-@pytest.fixture(params=list(SETTINGS))
-def make(request):
+every = pytest.mark.parametrize("setting", SETTINGS)
+
+
+def make(setting, **options):
     """Construct a transformer with some settings."""
-    return lambda **options: MCR2Transformer(**SETTINGS[request.param] | options)
+    return MCR2Transformer(**SETTINGS[setting] | options)
 
 
 @pytest.fixture(scope="module")
@@ -119,9 +118,10 @@ def test_rows_that_a_map_takes_to_the_origin_have_no_part():
 # -- what is learned ------------------------------------------------------------------
 
 
-def test_rates_are_those_of_the_features_of_training_rows(make, wine):
+@every
+def test_rates_are_those_of_the_features_of_training_rows(setting, wine):
     X, y = wine
-    model = make(epsilon=0.7).fit(X, y)
+    model = make(setting, epsilon=0.7).fit(X, y)
     Z = model.transform(X)
     assert_allclose(np.linalg.norm(Z, axis=1), 1.0)
     assert model.rate_reduction_ == pytest.approx(rate_reduction(Z, y, epsilon=0.7))
@@ -130,17 +130,10 @@ def test_rates_are_those_of_the_features_of_training_rows(make, wine):
     assert model.rates_["Rc"][-1] == pytest.approx(within)
     assert np.all(np.diff(model.rates_["delta_R"]) > 0.0)
     assert len(model.rates_["R"]) == len(model.layers_) + 1
-    assert model.n_iter_ > 0
-
-
-def test_map_can_be_applied_by_hand(wine):
-    X, y = wine
-    model = MCR2Transformer().fit(X, y)
+    assert len(model.components_) == SETTINGS[setting].get("n_components", 6)
     mapped = X @ model.components_.T + model.intercept_
-    assert mapped.shape == (len(X), 6)  # twice the number of classes
     assert np.mean(np.sum(mapped**2, axis=1)) == pytest.approx(1.0)
-    Z = mapped / np.linalg.norm(mapped, axis=1, keepdims=True)
-    assert_allclose(model.transform(X), Z, atol=1e-12)
+    assert model.n_iter_ > 0
 
 
 @pytest.mark.parametrize("init", ["pca", "lda", "random"])
@@ -159,14 +152,6 @@ def test_subspaces_become_orthogonal(init):
     assert model.rate_reduction_ < best
 
 
-def test_features_are_better_for_neighbours_than_principal_components():
-    X, y = load_digits(return_X_y=True)
-    X, y = X[:700] / 16, y[:700]
-    folds = StratifiedKFold(3, shuffle=True, random_state=0)
-    model = make_pipeline(MCR2Transformer(10), KNeighborsClassifier())
-    assert cross_val_score(model, X, y, cv=folds).mean() > 0.93
-
-
 def test_layers_are_kept_while_the_rate_reduction_rises(wine):
     X, y = wine
     one = MCR2Transformer(4).fit(X, y)
@@ -180,17 +165,6 @@ def test_layers_are_kept_while_the_rate_reduction_rises(wine):
     assert flat.fit(X, y).rate_reduction_ < 1.001 * flat.rates_["delta_R"][1]
     assert_array_equal(flat.intercept_, np.zeros(4))
     assert deep.rate_reduction_ > 1.05 * one.rate_reduction_
-
-
-def test_given_init_is_where_the_search_starts(wine):
-    X, y = wine
-    init = np.random.default_rng(0).normal(size=(2, 13))
-    model = MCR2Transformer(init=init, epsilon=0.7).fit(X, y)
-    start = X @ init.T
-    start /= np.linalg.norm(start, axis=1, keepdims=True)
-    first = rate_reduction(start, y, epsilon=0.7)
-    assert model.rates_["delta_R"][0] == pytest.approx(first)
-    assert model.components_.shape == (2, 13)
 
 
 @pytest.mark.parametrize("n_components", [2, 4])
@@ -216,21 +190,13 @@ def test_discriminant_start_has_the_means_and_then_the_longest_axes(n_components
 # -- weights, order, scale, rotations, few rows ---------------------------------------
 
 
-def test_weights_are_copies(make, wine):
-    X, y = wine
-    weights = np.random.default_rng(0).integers(0, 3, size=len(X))
-    model = make().fit(X, y, sample_weight=weights)
-    copies = make().fit(np.repeat(X, weights, axis=0), np.repeat(y, weights))
-    assert_allclose(model.transform(X), copies.transform(X), atol=PATH)
-    assert_allclose(model.rates_["delta_R"], copies.rates_["delta_R"])
-
-
-def test_fewer_rows_than_features_are_those_of_their_span(make):
+@every
+def test_fewer_rows_than_features_are_those_of_their_span(setting):
     rng = np.random.default_rng(0)
     low, y = rng.normal(size=(18, 17)), np.arange(18) % 3
     basis = np.linalg.qr(rng.normal(size=(300, 17)))[0].T
     X = low @ basis
-    model, small = make().fit(X, y), make().fit(low, y)
+    model, small = make(setting).fit(X, y), make(setting).fit(low, y)
     # as many rows as dimensions: all directions of the class means are alike, so that
     # "lda" starts with any rotation of them, and features are the same but for it
     Z, low = model.transform(X), small.transform(low)

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from scipy.ndimage import map_coordinates
 from settings import limit
 
 from skredu import PolarTransformer
@@ -56,16 +55,6 @@ def test_points_are_interpolated_between_pixels(shape, interpolation, dtype):
     assert Z.dtype == dtype
     atol = 1e-13 if dtype == "float64" else 1e-5
     assert_allclose(Z.reshape(3, 7), expected, atol=atol)
-
-
-def test_linear_interpolation_is_that_of_scipy():
-    images = bumps()
-    model = PolarTransformer(n_radii=6, n_angles=20, interpolation="linear")
-    Z = model.fit_transform(images).reshape(5, 6, 20)
-    r, angle = np.meshgrid(model.radii_, model.angles_, indexing="ij")
-    at = [11.5 - r * np.sin(angle), 11.5 + r * np.cos(angle)]
-    for image, z in zip(images, Z, strict=True):
-        assert_allclose(z, map_coordinates(image.reshape(24, 24), at, order=1))
 
 
 def test_circles_are_the_middles_of_rings_and_angles_have_no_second_end():

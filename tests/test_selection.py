@@ -143,14 +143,6 @@ def test_the_middle_of_the_path_where_no_row_can_be_left_out(labels):
     assert model.temperature_ == 1.0
 
 
-def test_scale_of_rows_scales_the_distortion():
-    X, y = rows("overlap")
-    small, large = MICLClassifier().fit(X, y), MICLClassifier().fit(5.0 * X, y)
-    assert large.epsilon_ == pytest.approx(5.0 * small.epsilon_)
-    assert_allclose(large.priors_, small.priors_)
-    assert large.temperature_ == pytest.approx(small.temperature_)
-
-
 # -- what it is good for --------------------------------------------------------------
 
 
