@@ -10,8 +10,10 @@ operations of a product. The forms of several small blocks are sums of the produ
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import Any
+from collections.abc import Callable
+from copy import copy
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 from skredu._compat import at_least, namespace
 from skredu.coding._blocks import Blocks
@@ -33,6 +35,8 @@ from skredu.coding._linalg import (
     widen,
 )
 
+Method = TypeVar("Method", bound=Callable[..., Any])
+
 # Up to this number of coordinates, the forms of several blocks are packed; a layer then
 # moves samples in 0.55 of the time.
 MAX_PACKED = 48
@@ -42,6 +46,19 @@ PRODUCTS = 2**19
 MAX_SINGLE = 1e3
 # Up to this condition, factors are inverted in the precision of the samples.
 MAX_SINGLE_INVERSE = 1e5
+
+
+def _once(method: Method) -> Method:
+    """Compute the result of a method of `DenseGroup` once for each argument."""
+
+    @wraps(method)
+    def call(self: DenseGroup, argument: Any) -> Any:
+        name = f"{method.__name__} {argument}"
+        if name not in self.made:
+            self.made[name] = method(self, argument)
+        return self.made[name]
+
+    return cast(Method, call)
 
 
 class DenseGroup(Coded):
@@ -63,6 +80,8 @@ class DenseGroup(Coded):
         Largest trace of ``c S`` among the blocks.
     mean, varying, constant :
         See `Coded`.
+    made : dict, default=None
+        The results that are known, by method and argument.
     """
 
     def __init__(
@@ -70,90 +89,76 @@ class DenseGroup(Coded):
         n: float,
         blocks: Blocks,
         epsilon: float,
-        scatter: Any,
+        scatter: Any = None,
         dtype: Any = None,
         *,
         condition: float = 0.0,
         mean: Any = None,
         varying: Any = None,
         constant: Any = None,
+        made: dict[str, Any] | None = None,
     ) -> None:
         self.n, self.blocks, self.epsilon = n, blocks, epsilon
         self.scatter, self.dtype, self.condition = scatter, dtype, condition
         self.mean, self.varying, self.constant = mean, varying, constant
-        self._inverses: dict[float, tuple[Any, float]] = {}  # by change of weight
+        self.made = {} if made is None else made
 
-    @cached_property
-    def log_det(self) -> float:
-        """Log-determinant of ``I + c S`` over all blocks."""
-        return self._total(self._factor_or_inverse[1])
+    @property
+    def packs(self) -> bool:
+        """Whether the forms of this group are packed, and share their products."""
+        F = self.blocks.counts.shape[0]
+        return F > 1 and self.blocks.dim <= MAX_PACKED
 
-    @cached_property
-    def projection(self) -> Any:
-        """The soft projection ``P``, (F, C, C)."""
-        xp, found = namespace(self.scatter), self._solution
-        eye = xp.eye(found.shape[1], dtype=found.dtype, device=found.device)
-        return xp.astype(eye - found, self.dtype, copy=False)
-
-    @cached_property
-    def _solution(self) -> Any:
-        """Inverse of ``I + c S``, (F, C, C)."""
-        found = self._factor_or_inverse[0]
-        if one_block(found):
-            found = inverse_of(self._rounded(found)[0, ...])[None, ...]
-        return found
-
-    @cached_property
-    def squaring(self) -> Any:
-        """Matrix of the forms of ``(I + c S)^{-2}``, as in `scoring`."""
-        inverse = self._solution
-        if one_block(inverse):
-            return self._cast(right_triangle(inverse[0, ...])[None, ...])
-        if self._packs(inverse):
-            return self._cast(packed(inverse @ inverse), packed=True)
-        return self._cast(inverse)
-
-    def form_matrix(self, *, extra: bool) -> Any:
-        """Return the matrix of forms for extra nats, or the one for residuals."""
-        return self.scoring[1] if extra else self.squaring
-
-    @cached_property
-    def scoring(self) -> tuple[float, Any]:
-        """Log-determinant at the scale of one more sample, and the matrix of forms.
-
-        The matrix is ``W`` (F, C, C) or contains packed coefficients (F, C^2).
-        """
-        S = self._scaled(1.0)
-        if self._packs(S):
-            inverse, logs = inverses(S)
-            return self._total(logs), self._cast(packed(inverse), packed=True)
-        L, logs = factors(S)
-        return self._total(logs), self._cast(whitenings(self._rounded(L)))
-
-    @staticmethod
-    def _packs(S: Any) -> bool:
-        return bool(S.shape[0] > 1 and S.shape[1] <= MAX_PACKED)
-
-    def _cast(self, matrix: Any, *, packed: bool = False) -> Any:
-        """Return a matrix in the precision of samples, or in a higher one if packed."""
-        xp, dtype = namespace(matrix), self.dtype
-        if packed:
-            dtype = xp.float64
-            if self.condition <= MAX_SINGLE:
-                dtype = real_dtype(xp.empty(0, dtype=self.dtype))
-        return xp.astype(matrix, dtype, copy=False)
+    @_once
+    def log_det(self, change: float) -> float:
+        """Return the log-determinant of ``I + c S`` at a changed weight."""
+        return float(self.blocks.total(self._factor(change)[1]))
 
     def volume(self, epsilon: float) -> float:
         """Return the log-determinant of ``I + c S`` over all blocks."""
-        return self.log_det
+        return self.log_det(0.0)
+
+    @_once
+    def matrix(self, epsilon: float) -> Any:
+        """Return the soft projection ``P`` as matrices (F, C, C)."""
+        xp, inverse = namespace(self.scatter), self._inverse(0.0)
+        eye = xp.eye(inverse.shape[1], dtype=inverse.dtype, device=inverse.device)
+        return xp.astype(eye - inverse, self.dtype, copy=False)
 
     def project(self, Z: Any, epsilon: float) -> Any:
         """Return soft projections ``z - (I + c S)^{-1} z`` of samples, (F, C, b)."""
-        return product(self.projection, Z)
+        return product(self.matrix(self.epsilon), Z)
 
-    def matrix(self, epsilon: float) -> Any:
-        """Return the soft projection as matrices (F, C, C)."""
-        return self.projection
+    @_once
+    def form_matrix(self, power: int) -> Any:
+        """Return the matrix of forms: ``W`` (F, C, C), or packed ones (F, C^2).
+
+        The power 1 is that of extra nats, with the factor ``c`` of one more sample. The
+        power 2 is that of squared residuals.
+        """
+        xp, dtype = namespace(self.scatter), self.dtype
+        if self.packs:
+            Q = self._inverse(1.0) if power == 1 else self._inverse(0.0)
+            matrix = packed(Q if power == 1 else Q @ Q)
+            single = self.condition <= MAX_SINGLE
+            dtype = real_dtype(xp.empty(0, dtype=dtype)) if single else xp.float64
+        elif power == 1:
+            matrix = whitenings(self._rounded(self._factor(1.0)[0]))
+        else:
+            matrix = self._inverse(0.0)
+            if one_block(matrix):
+                matrix = right_triangle(matrix[0, ...])[None, ...]
+        return xp.astype(matrix, dtype, copy=False)
+
+    def head(self, size: int, power: int) -> DenseGroup:
+        """Return a group whose forms are the first terms of the sums of this one.
+
+        They need only the first coordinates of samples, and are lower bounds.
+        """
+        head = copy(self)
+        matrix = self.form_matrix(power)[:, :size, :size]
+        head.made = {**self.made, f"form_matrix {power}": matrix}
+        return head
 
     def left_out(
         self, Z: Any, epsilon: float, weights: Any = None, part: Any = None
@@ -167,7 +172,7 @@ class DenseGroup(Coded):
         if self.n - w <= NOTHING_LEFT * self.n:
             return self.as_first(Z, epsilon), xp.zeros_like(Z)
         solved, left, before = self._changed_by(Z, -w)
-        after = self.log_det
+        after = self.log_det(0.0)
         if w != 1.0:
             after = self._changed_by(Z, 1.0 - w)[2]
         n = self.n - w + self.blocks.dim
@@ -180,15 +185,15 @@ class DenseGroup(Coded):
         Returns their products with the inverse for the old scatter, the factor (F, b)
         of the determinant, and the log-determinant (b,).
         """
-        xp = namespace(Z)
-        inverse, log_det = self._inverse(change)
+        xp, inverse = namespace(Z), self._inverse(change)
         rows = Z if one_block(Z) else widen(Z)
         solved = xp.astype(inverse, rows.dtype, copy=False) @ rows
         step = self.blocks.scale(self.n + change, self.epsilon)[:, None] * change
         m = widen(real_dots(rows, solved))
         eps = float(xp.finfo(rows.dtype).eps)
         factor = xp.maximum(1.0 + step * m, eps / (1.0 + xp.abs(step) * m))
-        return solved, factor, log_det + self.blocks.total(xp.log(factor))
+        log_det = self.log_det(change) + self.blocks.total(xp.log(factor))
+        return solved, factor, log_det
 
     def to_state(
         self, *, scores: bool = True, moves: bool = True, squares: bool = False
@@ -196,50 +201,51 @@ class DenseGroup(Coded):
         """Return everything that predictions need as arrays, numbers and containers.
 
         ``scores`` includes what `extra` needs, ``moves`` what `project` needs, and
-        ``squares`` includes `squaring`.
+        ``squares`` what `residual` needs.
         """
-        names = ["n", "epsilon", "mean", "varying", "constant", "log_det"]
-        names += ["scoring"] * scores + ["projection"] * moves + ["squaring"] * squares
+        names = ("n", "epsilon", "mean", "varying", "constant")
         state = {name: getattr(self, name) for name in names}
-        return {**state, "blocks": vars(self.blocks)}
+        state |= {"blocks": vars(self.blocks), "log_det": self.log_det(0.0)}
+        if scores:
+            state["scoring"] = self.log_det(1.0), self.form_matrix(1)
+        if squares:
+            state["squaring"] = self.form_matrix(2)
+        if moves:
+            state["projection"] = self.matrix(self.epsilon)
+        return state
+
+    @_once
+    def _factor(self, change: float) -> tuple[Any, Any]:
+        """Return Cholesky factors of ``I + c S``, and log-determinants (F,)."""
+        return factors(self._scaled(change))
+
+    @_once
+    def _inverse(self, change: float) -> Any:
+        """Return the inverse of ``I + c S``, (F, C, C)."""
+        if not one_block(self.scatter):
+            return inverses(self._scaled(change))
+        return inverse_of(self._rounded(self._factor(change)[0])[0, ...])[None, ...]
 
     def _scaled(self, change: float) -> Any:
-        """Return the scatters times their factor at a changed weight."""
+        """Return the scatter times ``c`` at a changed weight."""
         c = self.blocks.scale(self.n + change, self.epsilon)
         return c[:, None, None] * self.scatter
-
-    @cached_property
-    def _factor_or_inverse(self) -> tuple[Any, Any]:
-        """Factor of one real block, or inverses of several, and log-determinants."""
-        S = self._scaled(0.0)
-        return factors(S) if one_block(S) else inverses(S)
-
-    def _inverse(self, change: float) -> tuple[Any, float]:
-        """Return inverses and log-determinant at a changed weight, computed once."""
-        if change not in self._inverses:
-            inverse, logs = inverses(self._scaled(change))
-            self._inverses[change] = inverse, self._total(logs)
-        return self._inverses[change]
 
     def _rounded(self, L: Any) -> Any:
         """Return a copy of factors in the precision in which they are inverted."""
         single = self.condition <= MAX_SINGLE_INVERSE
         return namespace(L).astype(L, self.dtype if single else L.dtype, copy=True)
 
-    def _total(self, logs: Any) -> float:
-        return float(self.blocks.total(logs))
-
     def _scales(self, epsilons: Any, change: Any) -> tuple[Any, Any]:
         xp, t = namespace(epsilons), float(change[0])
-        log_det = self.scoring[0] if t == 1.0 else self.log_det
         c = self.blocks.scale(self.n + t, self.epsilon)[:, None, None]
-        return c, xp.full_like(epsilons, log_det)[:, None]
+        return c, xp.full_like(epsilons, self.log_det(t))[:, None]
 
-    def _forms(self, Z: Any, c: Any) -> Any:
-        Z, constant = self._centred(Z)
-        matrix = self.scoring[1]
-        if matrix.ndim == 2:
+    def _forms(self, Z: Any, c: Any, power: int = 1) -> Any:
+        matrix = self.form_matrix(power)
+        if self.packs:
             return packed_forms(matrix[:, None, :], Z)
+        Z, constant = self._centred(Z)
         own = self.varying is not None or self.mean is not None
         whitened = adjoint_product(matrix, Z, overwrite=own)
         return (squared_norms(whitened) + constant)[:, None, :]
@@ -250,14 +256,14 @@ def group_of_state(state: dict[str, Any]) -> Group | DenseGroup:
     state = {**state, "blocks": Blocks(**state["blocks"])}
     if "basis" in state:
         return Group(**state)
-    made: dict[str, Any] = {
-        name: state.pop(name)
-        for name in ("log_det", "scoring", "projection", "squaring")
-        if name in state
-    }
-    group = DenseGroup(scatter=None, **state)
-    vars(group).update(made)
-    return group
+    made = {"log_det 0.0": state.pop("log_det")}
+    if "scoring" in state:
+        made["log_det 1.0"], made["form_matrix 1"] = state.pop("scoring")
+    if "squaring" in state:
+        made["form_matrix 2"] = state.pop("squaring")
+    if "projection" in state:
+        made[f"matrix {state['epsilon']}"] = state.pop("projection")
+    return DenseGroup(**state, made=made)
 
 
 # -- forms of small blocks ------------------------------------------------------------
@@ -291,6 +297,23 @@ def packed_forms(coefficients: Any, Z: Any) -> Any:
         for block in batches(F, PRODUCTS // max(1, C * C * b))
     ]
     return at_least(parts[0] if len(parts) == 1 else xp.concat(parts), 0.0)
+
+
+def shared_forms(groups: list[Any], Z: Any, power: int) -> list[Any]:
+    """Return the forms (F, 1, b) of samples in groups that are packed, otherwise None.
+
+    All groups share the products of coordinates; see `DenseGroup.form_matrix`.
+    """
+    xp, forms = namespace(Z), [None] * len(groups)
+    packs = [j for j, group in enumerate(groups) if getattr(group, "packs", False)]
+    if packs:
+        stack = [groups[j].form_matrix(power) for j in packs]
+        dtype = xp.result_type(*{matrix.dtype for matrix in stack})
+        stack = xp.stack([xp.astype(Q, dtype, copy=False) for Q in stack], axis=1)
+        found = packed_forms(stack, Z)
+        for i, j in enumerate(packs):
+            forms[j] = found[:, i : i + 1, :]
+    return forms
 
 
 def _products(Z: Any, dtype: Any) -> Any:

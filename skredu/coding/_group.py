@@ -77,8 +77,8 @@ class Coded(ABC):
         """Return factors (F, e, m) and log-determinants (e, m) at changed weights."""
 
     @abstractmethod
-    def _forms(self, Z: Any, c: Any) -> Any:
-        """Return the forms (F, e, b) of centred samples at factors (F, e, m)."""
+    def _forms(self, Z: Any, c: Any, power: int = 1) -> Any:
+        """Return forms (F, e, b) of ``(I + c S)^{-power}`` of centred samples."""
 
     def length(self, epsilons: Any) -> Any:
         """Return the length of the group in nats at distortions (e,), of shape (e,)."""
@@ -90,7 +90,7 @@ class Coded(ABC):
         volumes = self._scales(epsilons, zero)[1]
         return self._length(volumes, mean_square, epsilons, zero)[:, 0]
 
-    def extra(self, Z: Any, epsilons: Any, change: Any = 1.0) -> Any:
+    def extra(self, Z: Any, epsilons: Any, change: Any = 1.0, forms: Any = None) -> Any:
         """Return the extra nats of samples that join the group, not including labels.
 
         Parameters
@@ -99,13 +99,15 @@ class Coded(ABC):
         epsilons : float or array of shape (e,)
         change : float or array of shape (b,), default=1.0
             Number of copies of each sample that join.
+        forms : array of shape (F, 1, b), default=None
+            The forms of the samples, if they are known.
 
         Returns
         -------
         nats : array of shape (b,) or (b, e), in double precision
         """
         path = as_path(epsilons, self.blocks.counts)
-        length = self._changed(Z, path, as_path(change, path))
+        length = self._changed(Z, path, as_path(change, path), forms)
         nats = (length - self.length(path)[:, None]).T
         return nats[:, 0] if path is not epsilons else nats
 
@@ -115,14 +117,21 @@ class Coded(ABC):
         volumes = self.blocks.total(xp.log1p(c[:, None] * squared_norms(Z)))
         return (1.0 + self.blocks.dim) / 2.0 * volumes
 
-    def _changed(self, Z: Any, epsilons: Any, change: Any) -> Any:
+    def residual(self, Z: Any, epsilon: float, forms: Any = None) -> Any:
+        """Return the norms (b,) of residuals ``(I + c S)^{-1} z``, about the origin."""
+        xp, path = namespace(Z), as_path(epsilon, self.blocks.counts)
+        if forms is None:
+            forms = self._forms(Z, self._scales(path, 0.0 * path)[0], power=2)
+        return xp.sqrt(widen(xp.sum(forms[:, 0, :], axis=0)))
+
+    def _changed(self, Z: Any, epsilons: Any, change: Any, forms: Any = None) -> Any:
         """Return lengths (e, b) with more copies of each sample (of rank one)."""
         xp = namespace(epsilons)
         c, volumes = self._scales(epsilons, change)
         growth = change  # of the scatter
         if self.mean is not None:
             growth = change * self.n / (self.n + change)
-        step = c * growth * self._forms(Z, c)
+        step = c * growth * (self._forms(Z, c) if forms is None else forms)
         if xp.any(change < 0.0):  # copies leave: at most the whole determinant
             step = at_least(step, float(xp.finfo(xp.float64).eps) - 1.0)
         logs = self.blocks.total(xp.log1p(step))
@@ -379,9 +388,9 @@ class Group(Coded):
         volumes = xp.stack(rows, axis=0)
         return xp.take(c, places, axis=2), xp.take(volumes, places, axis=1)
 
-    def _forms(self, Z: Any, c: Any) -> Any:
+    def _forms(self, Z: Any, c: Any, power: int = 1) -> Any:
         inside, outside = self._resolved(Z, c)
-        forms = widen(_shrunk(inside, self.eigenvalues, c))
+        forms = widen(_shrunk(inside, self.eigenvalues, c, power))
         return forms + outside[:, None, :] if hasattr(outside, "ndim") else forms
 
     def _resolved(self, Z: Any, c: Any) -> tuple[Any, Any]:
@@ -422,15 +431,15 @@ def _columns(A: Any, part: Any) -> Any:
     return namespace(A).take(A, part, axis=A.ndim - 1)
 
 
-def _shrunk(squares: Any, eigenvalues: Any, c: Any) -> Any:
-    r"""Return sums :math:`\sum_i p_i / (1 + c\lambda_i)` of squares ``p`` (F, r, b).
+def _shrunk(squares: Any, eigenvalues: Any, c: Any, power: int = 1) -> Any:
+    r"""Return sums :math:`\sum_i p_i / (1 + c\lambda_i)^m` of squares ``p`` (F, r, b).
 
     Factors ``c`` have the shape (F, e, 1) or, one per sample, (F, e, b). The latter
     needs no matrix product, and is processed one distortion at a time to save memory.
     """
     xp = namespace(squares)
     if c.shape[2] == 1:
-        shares = 1.0 / (1.0 + c * eigenvalues[:, None, :])
+        shares = (1.0 + c * eigenvalues[:, None, :]) ** -power
         return xp.astype(shares, squares.dtype, copy=False) @ squares
     sums = []
     for i in range(c.shape[1]):

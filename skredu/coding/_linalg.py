@@ -155,11 +155,11 @@ def split(mask: Any) -> tuple[Any, Any]:
 
 def spread_columns(A: Any, varying: Any, constant: Any) -> Any:
     """Put the columns of ``A`` at some positions, and zeros at the others."""
-    xp = namespace(A)
-    shape = A.shape[0], constant.shape[0]
+    xp, last = namespace(A), A.ndim - 1
+    shape = *A.shape[:last], constant.shape[0]
     zeros = xp.zeros(shape, dtype=A.dtype, device=A.device)
     order = xp.argsort(xp.concat([varying, constant]))
-    return xp.take(xp.concat([A, zeros], axis=1), order, axis=1)
+    return xp.take(xp.concat([A, zeros], axis=last), order, axis=last)
 
 
 def rank_of(sigma: Any, shape: tuple[int, ...]) -> int:
@@ -392,22 +392,14 @@ def right_triangle(Q: Any) -> Any:
     return xp.flip(xp.linalg.qr(turned)[1].T)
 
 
-def inverses(S: Any) -> tuple[Any, Any]:
-    """Return inverses of ``I + S`` and log-determinants (F,); S is overwritten."""
+def inverses(S: Any) -> Any:
+    """Return inverses of ``I + S`` for stacked matrices, which are overwritten."""
     xp = namespace(S)
-    if one_block(S):
-        L, logs = factors(S)
-        return inverse_of(L[0, ...])[None, ...], logs
-    if xp is np and S.shape[1] > MAX_STACK:  # half of the operations of `inv`
-        pivots = np.empty(S.shape[:2])
-        for i in range(len(S)):
-            L = factor_of(S[i])
-            pivots[i] = L.diagonal().real
-            S[i] = inverse_of(L)
-        return S, 2.0 * np.log(pivots).sum(axis=1)
-    M = S + _eye(S)
-    pivots = xp.real(xp.linalg.diagonal(xp.linalg.cholesky(M)))
-    return xp.linalg.inv(M), 2.0 * xp.sum(xp.log(pivots), axis=-1)
+    if xp is not np or S.shape[1] <= MAX_STACK:
+        return xp.linalg.inv(S + _eye(S))
+    for i in range(len(S)):  # half of the operations of `inv`
+        S[i] = inverse_of(factor_of(S[i]))
+    return S
 
 
 def _eye(S: Any) -> Any:

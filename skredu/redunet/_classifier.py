@@ -13,6 +13,7 @@ from skredu.classification._base import CodingClassifier, take_labels
 from skredu.coding._linalg import softmax
 from skredu.coding._rows import Rows
 from skredu.redunet._decision import decision_scores
+from skredu.redunet._layer import Layer
 from skredu.redunet._net import BaseNet
 
 # Least reduction of the leave-one-out loss (error rate plus Brier score) by a layer
@@ -74,13 +75,13 @@ class BaseNetClassifier(CodingClassifier, BaseNet):
             yield softmax(scores * (math.log(2.0) / temperature))
 
     def _staged_scores(self, X: Any, method: str) -> Iterator[tuple[Any, float]]:
-        Z, _ = self._restored_space().to_features(self._check_rows(X, method))
-        for decision, moved in zip(self._decisions, self._staged(Z), strict=True):
-            yield decision_scores(decision, moved), decision["temperature"]
+        stages = self._staged(X, method)
+        for decision, (Z, _) in zip(self._decisions, stages, strict=True):
+            yield decision_scores(decision, Z), decision["temperature"]
 
     def _scores(self, X: Any) -> Any:
         """Return minus the extra bits of samples in every class, (n, k)."""
-        moved = self._moved(X, self._restored_space())
+        moved = self._moved(X)
         parts = [decision_scores(self._decisions[-1], Z) for _, Z, _ in moved]
         return namespace(X).concat(parts)
 
@@ -88,9 +89,10 @@ class BaseNetClassifier(CodingClassifier, BaseNet):
     def _decides(self) -> bool:
         return True
 
-    def _append(self, rates: tuple[float, float, float], Z: Any, rows: Rows) -> bool:
+    def _record(self, layer: Layer, Z: Any, rows: Rows) -> bool:
+        """Record a layer, and stop if the last ones did not reduce the loss."""
         best = getattr(self, "_features", None)
-        super()._append(rates, Z, rows)
+        enough = super()._record(layer, Z, rows)
         losses = [decision["loss"] for decision in self._decisions]
         self.temperature_ = self._decisions[-1]["temperature"]
         last, patience = self.n_iter_, self.n_iter_no_change
@@ -99,35 +101,32 @@ class BaseNetClassifier(CodingClassifier, BaseNet):
             self._best = last
         elif self.warm_start:
             self._features = best
-        return patience is not None and last - self._best >= patience
+        return enough or (patience is not None and last - self._best >= patience)
 
     def _finish(self) -> None:
-        """Drop the last layers if they did not reduce the loss."""
+        """Drop the last layers if they did not reduce the loss.
+
+        Warn if parameters of layers were set, but no layer is kept.
+        """
         if self.n_iter_no_change is None:
             super()._finish()
         elif self._best == 0 < self.n_layers:
-            self._warn_of_no_layer()
+            defaults = type(self)().get_params()
+            values = {name: getattr(self, name) for name in ("epsilon", "eta")}
+            given = [f"{n}={v!r}" for n, v in values.items() if v != defaults[n]]
+            reason = "no layer reduced the leave-one-out loss by at least 0.001"
+            advice = "Use n_iter_no_change=None to keep all layers"
+            if not self._layers:
+                reason = "no step increases the rate reduction"
+                advice = "Try another epsilon"
+            effect = "has no effect" if len(given) == 1 else "have no effect"
+            if given:
+                warn(
+                    f"{type(self).__name__} keeps no layer (n_iter_=0), because "
+                    f"{reason}: {' and '.join(given)} {effect} on predictions. "
+                    f"{advice}, or set n_layers=0 to omit layers."
+                )
         self._layers = self._layers[: self._best]
         self._decisions = self._decisions[: self._best + 1]
         self.rates_ = {n: v[: self._best + 1] for n, v in self.rates_.items()}
         self.temperature_ = self._decisions[-1]["temperature"]
-
-    def _warn_of_no_layer(self) -> None:
-        """Warn if parameters of layers were set, but no layer is kept."""
-        defaults = type(self)().get_params()
-        names = ("epsilon", "eta")
-        given = [n for n in names if getattr(self, n) != defaults[n]]
-        if not given:
-            return
-        reason = "no layer reduced the leave-one-out loss by at least 0.001"
-        advice = "Use n_iter_no_change=None to keep all layers"
-        if not self._layers:
-            reason = "no step increases the rate reduction"
-            advice = "Try another epsilon"
-        shown = [f"{name}={getattr(self, name)!r}" for name in given]
-        effect = "has no effect" if len(given) == 1 else "have no effect"
-        warn(
-            f"{type(self).__name__} keeps no layer (n_iter_=0), because {reason}: "
-            f"{' and '.join(shown)} {effect} on predictions. {advice}, or set "
-            "n_layers=0 to omit layers."
-        )

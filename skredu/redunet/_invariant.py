@@ -98,10 +98,11 @@ class BaseInvariantReduNet(SignalsOutMixin, BaseNet):
         check_grid(X, self.signal_shape_)
         return rows
 
-    def _shown(self, Z: Any, outside: Any, space: Any, stage: int = -1) -> Any:
+    def _shown(self, Z: Any, outside: Any, stage: int = -1) -> Any:
         if self._invariant:
-            return invariant_features(Z, self._decisions[stage], space)
-        return super()._shown(Z, outside, space)
+            grid = self._restored_space()
+            return invariant_features(Z, self._decisions[stage], grid)
+        return super()._shown(Z, outside, stage)
 
     def _grid_for(self, X: Any, n_features: int) -> Grid:
         """Return the grid of samples."""

@@ -20,7 +20,9 @@ class Coding:
     ``priors=None``.
     """
 
-    measure: ClassVar[str] = "extra"
+    # Of the operators in the forms from which costs are computed; see
+    # `skredu.coding._dense.DenseGroup`.
+    power: ClassVar[int] = 1
     # Whether a label code is fitted to the scores of left-out samples.
     fits_label_code: ClassVar[bool] = True
 
@@ -36,7 +38,7 @@ class Coding:
 class Residual:
     r"""The published rule: :math:`-\lambda \|C_j z\|`, which favours large classes."""
 
-    measure: ClassVar[str] = "residual"
+    power: ClassVar[int] = 2
     fits_label_code: ClassVar[bool] = False
 
     @staticmethod

@@ -7,7 +7,7 @@ and back; see `skredu.redunet._vectors` and `skredu.redunet._signals`.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from copy import deepcopy
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -31,25 +31,12 @@ from skredu.coding._rows import Rows
 from skredu.coding._sphere import MODERATE
 from skredu.coding._weights import weights_to_fit
 from skredu.redunet._decision import fit_decision
-from skredu.redunet._layer import Layer, ReduNetLayer, moved_by
+from skredu.redunet._layer import Layer, ReduNetLayer, stepped
 from skredu.redunet._memberships import MEMBERSHIPS
 
 RATES = ("R", "Rc", "delta_R")
 # A step size is halved at most this number of times.
 HALVINGS = 10
-
-
-def step_lengths(step: str, eta: float, alpha: float, last: float) -> list[float]:
-    """Return the step sizes to try for a layer, relative to ``1 / alpha``.
-
-    ``"relative"`` step sizes are halved until one increases the rate reduction, and
-    recover from that of the ``last`` layer. The ``"published"`` step size is always
-    taken.
-    """
-    if step == "published":
-        return [eta * alpha]
-    first = min(eta, 2.0 * last)
-    return [first / 2**halving for halving in range(HALVINGS)]
 
 
 class BaseNet(
@@ -86,6 +73,7 @@ class BaseNet(
     warm_start: bool
     _layers: list[dict[str, Any]]
     _decisions: list[dict[str, Any]]
+    _origin: dict[str, Any]
 
     @abstractmethod
     def _spaces(self, rows: Rows) -> list[Any]:
@@ -130,16 +118,27 @@ class BaseNet(
             labels, weights or parameters other than ``n_layers`` differ from those of
             the last call, or if there are more layers already.
         """
-        rows = self._checked(X, y, sample_weight)
+        if not self._continues:
+            self._forget()
+        self._validate_params()
+        rows = self._training_rows(X, y, sample_weight)
+        if self.warm_start:
+            self._check_origin(rows)
         missing = self.n_layers - (self.n_iter_ if self._continues else 0)
         with watched(self, missing, X=X, y=y) as progress:
             Z = self._features if self._continues else self._begin(rows)
             layer = self._build(Z, rows)
             if len(self.rates_["R"]) == 0:  # otherwise, all layers have been dropped
-                self._append(layer.rates(), Z, rows)
+                self._record(layer, Z, rows)
             for _ in range(missing):
+                enough = True
                 with progress.task("layer", fitted=self._fitted):
-                    Z, layer, enough = self._grow(Z, layer, rows)
+                    step = self._step(Z, layer, rows)
+                    if step is not None:
+                        new = {"layer": layer.to_state(), "step": step[0]}
+                        self._layers = [*self._layers, new]
+                        _, Z, layer = step
+                        enough = self._record(layer, Z, rows)
                 if enough or progress.stopped:
                     break
             self._finish()
@@ -163,11 +162,11 @@ class BaseNet(
         ValueError
             If ``X`` is inconsistent with the training data.
         """
-        X, space = self._check_rows(X, "transform"), self._restored_space()
+        X = self._check_rows(X, "transform")
         shape = (X.shape[0], self._n_features_out)
         features = namespace(X).empty(shape, dtype=X.dtype, device=X.device)
-        for block, Z, outside in self._moved(X, space):
-            features[block, :] = self._shown(Z, outside, space)
+        for block, Z, outside in self._moved(X):
+            features[block, :] = self._shown(Z, outside)
         return self._marked(features)
 
     def staged_transform(self, X: Any) -> Iterator[Any]:
@@ -188,10 +187,8 @@ class BaseNet(
         ValueError
             If ``X`` is inconsistent with the training data.
         """
-        X, space = self._check_rows(X, "staged_transform"), self._restored_space()
-        Z, outside = space.to_features(X)
-        for stage, moved in enumerate(self._staged(Z)):
-            yield self._marked(self._shown(moved, outside, space, stage))
+        for stage, (Z, outside) in enumerate(self._staged(X, "staged_transform")):
+            yield self._marked(self._shown(Z, outside, stage))
 
     @property
     def layers_(self) -> list[ReduNetLayer]:
@@ -214,19 +211,6 @@ class BaseNet(
 
     # -- samples and features ---------------------------------------------------------
 
-    def _checked(self, X: Any, y: Any, sample_weight: Any) -> Rows:
-        """Validate parameters and samples, also against the previous call."""
-        if not self._continues:
-            self._forget()
-        self._validate_params()
-        rows = self._training_rows(X, y, sample_weight)
-        if self.warm_start:
-            origin = self._origin_of(rows)
-            if self._continues:
-                self._check_continued(origin)
-            self._origin = origin
-        return rows
-
     def _training_rows(self, X: Any, y: Any, sample_weight: Any) -> Rows:
         """Return valid training samples, sorted by class."""
         reset = not self._continues
@@ -235,21 +219,30 @@ class BaseNet(
         weights = weights_to_fit(X, y, weights, class_weight)
         return Rows.of(X, y, weights).merged()
 
-    def _moved(self, X: Any, space: Any) -> Iterator[tuple[slice, Any, Any]]:
+    def _moved(self, X: Any) -> Iterator[tuple[slice, Any, Any]]:
         """Iterate over blocks of samples: which, their features, and what is outside.
 
         The features are those after the last layer.
         """
-        layers = self._restored_layers()
+        space, layers = self._restored_space(), self._restored_layers()
         for block in blocks_of_rows(X.shape[0], space.width):
             Z, outside = space.to_features(X[block, :])
             for layer, step in layers:
                 Z = layer.move(Z, step)
             yield block, Z, outside
 
-    def _shown(self, Z: Any, outside: Any, space: Any, stage: int = -1) -> Any:
+    def _staged(self, X: Any, method: str) -> Iterator[tuple[Any, Any]]:
+        """Yield features before the first layer and after each, and what is outside."""
+        X = self._check_rows(X, method)
+        Z, outside = self._restored_space().to_features(X)
+        yield Z, outside
+        for layer, step in self._restored_layers():
+            Z = layer.move(Z, step)
+            yield Z, outside
+
+    def _shown(self, Z: Any, outside: Any, stage: int = -1) -> Any:
         """Return features (n, n_features_out) after a layer, the last by default."""
-        return space.from_features(Z, outside)
+        return self._restored_space().from_features(Z, outside)
 
     def _marked(self, Z: Any) -> Any:
         """Return features in the form in which `transform` returns them."""
@@ -262,17 +255,14 @@ class BaseNet(
         """Return the layers and their step sizes."""
         return [(Layer.from_state(s["layer"]), s["step"]) for s in self._layers]
 
-    def _staged(self, Z: Any) -> Iterator[Any]:
-        """Yield features before the first layer, and after each."""
-        yield Z
-        for layer, step in self._restored_layers():
-            Z = layer.move(Z, step)
-            yield Z
-
     # -- building layers --------------------------------------------------------------
 
     def _begin(self, rows: Rows) -> Any:
-        """Prepare the training samples for a network without layers."""
+        """Return the features of the training samples for a network without layers.
+
+        The space is the best of several, and ``epsilon_`` is that of a decision on the
+        sphere if it is not given.
+        """
         spaces, epsilon = self._spaces(rows), self.epsilon
         features = [space.fit(rows) for space in spaces]
         best, self._decisions = 0, []
@@ -311,29 +301,53 @@ class BaseNet(
             left_out=self.construction == "left_out",
         )
 
-    def _grow(self, Z: Any, layer: Layer, rows: Rows) -> tuple[Any, Layer, bool]:
-        """Add a layer; return its features, the next layer, and whether to stop."""
-        eta = float(self.eta)
-        last = self._layers[-1]["step"] if self._layers else eta
-        found = take_step(
-            Z,
-            layer,
-            step_lengths(self.step, eta, layer.alpha, last),
-            change=lambda: layer.training_change(Z, rows, self.construction),
-            build=lambda moved: self._build(moved, rows),
-            always=self.step == "published",
-        )
-        if found is None:
-            return Z, layer, True
-        length, Z, following = found
-        self._layers = [*self._layers, {"layer": layer.to_state(), "step": length}]
-        rates = following.rates()
-        gain = rates[2] - self.rates_["delta_R"][-1]
-        enough = self._append(rates, Z, rows)
-        return Z, following, enough or gain < self.tol > 0.0
+    def _step(
+        self, Z: Any, layer: Layer, rows: Rows
+    ) -> tuple[float, Any, Layer] | None:
+        """Move training features by the first step that increases the rate reduction.
 
-    def _append(self, rates: tuple[float, float, float], Z: Any, rows: Rows) -> bool:
-        """Record the features after the last layer; return whether to stop."""
+        The ``"published"`` step is always taken. ``"relative"`` step sizes are halved
+        until one increases the rate reduction, and recover from that of the last layer.
+
+        Returns
+        -------
+        length, Z, following : float, array of shape (F, C, n) and Layer
+            The step size relative to ``1 / alpha``, the features after the step, and
+            the layer that is computed from them; or None if no step increases the rate
+            reduction.
+        """
+        published, first = self.step == "published", float(self.eta)
+        if published:
+            lengths = [first * layer.alpha]
+        else:
+            if self._layers:
+                first = min(first, 2.0 * self._layers[-1]["step"])
+            lengths = [first / 2**halving for halving in range(HALVINGS)]
+        F, C, n = Z.shape
+        blocks, change = blocks_of_rows(n, F * C), None
+        R, _, delta = layer.rates()
+        # a step that only moves the rounding errors of the rates does not decrease them
+        least = delta - abs(R) * float(namespace(Z).finfo(real_dtype(Z)).eps)
+        for length in lengths:
+            if change is None:
+                change = layer.training_change(Z, rows, self.construction)
+            if len(blocks) == 1:
+                moved = stepped(Z, change, length)
+            else:  # for many samples, two arrays of their size have to suffice
+                for at in blocks:
+                    change[:, :, at] = stepped(Z[:, :, at], change[:, :, at], length)
+                moved, change = change, None
+            following = self._build(moved, rows)
+            if published or following.rates()[2] >= least:
+                return length, moved, following
+        return None
+
+    def _record(self, layer: Layer, Z: Any, rows: Rows) -> bool:
+        """Record the rates and the decision of features; return whether to stop.
+
+        ``layer`` is computed from the features, which are those after the last layer.
+        """
+        gains, rates = self.rates_["delta_R"][-1:], layer.rates()
         self.rates_ = {
             name: np.append(self.rates_[name], rate)
             for name, rate in zip(RATES, rates, strict=True)
@@ -344,7 +358,7 @@ class BaseNet(
             space = self._restored_space()
             decision = fit_decision(Z, rows, space, centred=space.centred)
             self._decisions = [*self._decisions, decision]
-        return False
+        return bool(self.n_iter_) and rates[2] - gains[0] < self.tol > 0.0
 
     def _finish(self) -> None:
         """Clean up after the last layer, and warn if there is none."""
@@ -372,75 +386,31 @@ class BaseNet(
         for name in ("_layers", "_features", "_origin"):
             self.__dict__.pop(name, None)
 
-    def _origin_of(self, rows: Rows) -> dict[str, Any]:
-        """Return what determines the layers: samples, device, and parameters."""
+    def _check_origin(self, rows: Rows) -> None:
+        """Store what determines the layers: samples, device, and parameters.
+
+        If layers of the last call are kept, nothing of this may have changed.
+        """
         parameters = deepcopy(self.get_params(deep=False))
         del parameters["n_layers"], parameters["warm_start"]
         place = f"{namespace(rows.source).__name__} {rows.source.device}"
-        return {"rows": f"{place} {rows.fingerprint()}", "parameters": parameters}
-
-    def _check_continued(self, origin: dict[str, Any]) -> None:
-        """Raise an error if the layers depend on something that has changed."""
-        if self.n_layers < self.n_iter_:
-            raise ValueError(
-                f"n_layers={self.n_layers} must be at least n_iter_={self.n_iter_} "
-                "when warm_start=True."
-            )
-        anew = "Call set_params(warm_start=False) to start anew."
-        if origin["rows"] != self._origin["rows"]:
-            raise ValueError(
-                "X, y and sample_weight must be those of the last call, in the same "
-                f"order, when warm_start=True. {anew}"
-            )
-        for name, before in self._origin["parameters"].items():
-            if not np.array_equal(origin["parameters"][name], before):
+        found = f"{place} {rows.fingerprint()}"
+        if self._continues:
+            if self.n_layers < self.n_iter_:
                 raise ValueError(
-                    f"{name}={origin['parameters'][name]!r} was {before!r} in the last "
-                    f"call: only n_layers may change when warm_start=True. {anew}"
+                    f"n_layers={self.n_layers} must be at least n_iter_={self.n_iter_} "
+                    "when warm_start=True."
                 )
-
-
-def take_step(
-    Z: Any,
-    layer: Layer,
-    lengths: list[float],
-    *,
-    change: Callable[[], Any],
-    build: Callable[[Any], Layer],
-    always: bool,
-) -> tuple[float, Any, Layer] | None:
-    """Move training features by the first step that increases the rate reduction.
-
-    Parameters
-    ----------
-    Z : array of shape (F, C, n)
-        Training features.
-    layer : Layer
-        The layer that was computed from them.
-    lengths : list of float
-        Step sizes to try.
-    change : callable
-        Returns the direction in which the features move, as a new array.
-    build : callable
-        Builds a layer from features.
-    always : bool
-        Whether to take the first step in any case.
-
-    Returns
-    -------
-    length, Z, following : float, array of shape (F, C, n) and Layer
-        The step, the features after it, and the layer that is computed from them; or
-        None if no step increases the rate reduction.
-    """
-    direction = None
-    R, _, delta = layer.rates()
-    # a step that only moves the rounding errors of the rates does not decrease them
-    least = delta - abs(R) * float(namespace(Z).finfo(real_dtype(Z)).eps)
-    for length in lengths:
-        if direction is None:  # not computed yet, or overwritten by the moved features
-            direction = change()
-        moved, direction = moved_by(Z, direction, length)
-        following = build(moved)
-        if always or following.rates()[2] >= least:
-            return length, moved, following
-    return None
+            anew = "Call set_params(warm_start=False) to start anew."
+            if found != self._origin["rows"]:
+                raise ValueError(
+                    "X, y and sample_weight must be those of the last call, in the "
+                    f"same order, when warm_start=True. {anew}"
+                )
+            for name, before in self._origin["parameters"].items():
+                if not np.array_equal(parameters[name], before):
+                    raise ValueError(
+                        f"{name}={parameters[name]!r} was {before!r} in the last call: "
+                        f"only n_layers may change when warm_start=True. {anew}"
+                    )
+        self._origin = {"rows": found, "parameters": parameters}

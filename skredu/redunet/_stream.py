@@ -17,7 +17,7 @@ from skredu.coding._rows import Rows, Summary
 from skredu.coding._scatter import Scatter
 from skredu.lifting._signals import NAME, refuse_stacks
 from skredu.redunet._decision import choose_decision
-from skredu.redunet._layer import rates_of
+from skredu.redunet._layer import Layer
 from skredu.redunet._net import RATES, BaseNet
 from skredu.redunet._signals import Grid
 
@@ -88,7 +88,7 @@ class StreamingNet(StreamEstimator):
         epsilon = float(decision["epsilon"] if epsilon == "auto" else epsilon)
         whole = group(reduce(Scatter.merge, summary.scatters))
         some = [g for g in groups if g.n > 0.0]
-        rates = rates_of(whole, some, epsilon)
+        rates = Layer(whole, some, epsilon, "coding", 1.0).rates()
         return {
             "_decisions": [decision],
             "epsilon_": epsilon,
