@@ -88,7 +88,7 @@ def test_equal_rows_that_are_no_neighbours_are_different(n_clusters):
         model.set_params(n_clusters=4).fit(x)
 
 
-@pytest.mark.parametrize("epsilon", [5.0, 20.0])
+@pytest.mark.parametrize("epsilon", [5.0, 20.0, "auto"])
 def test_two_equal_squares_of_an_image_are_two_groups(epsilon):
     image = np.zeros((12, 12), dtype=np.uint8)
     image[1:5, 1:5] = image[7:11, 7:11] = 200
@@ -101,6 +101,32 @@ def test_two_equal_squares_of_an_image_are_two_groups(epsilon):
     assert model.n_clusters_ == 3  # and the background
     assert np.all(labels[image == 0] == labels[0, 0])
     assert sorted(model.cluster_sizes_) == [16, 16, 112]
+
+
+@pytest.mark.parametrize("values", [(0, 1), (20, 200), (0.1, 0.3)])
+@pytest.mark.parametrize("weight", [None, 0.01, 1e3])
+def test_pieces_of_an_image_without_noise_are_its_groups(weight, values, monkeypatch):
+    """Values that are observed many times without noise are no copies in a table."""
+    checkered = np.add.outer(np.arange(20) // 4, np.arange(20) // 4)
+    image = np.asarray(values)[checkered % 2]
+    pieces = 5 * (np.arange(20) // 4)[:, None] + np.arange(20) // 4
+    rng = np.random.default_rng(0)
+    order = rng.permutation(400)
+    graph = grid_to_graph(20, 20).tocsr()[order][:, order]
+    weights = None if weight is None else np.full(400, weight)
+    model = CompressionClustering(connectivity=graph)
+    limit(monkeypatch, MAX_MERGED=5)
+    model.fit(image.reshape(-1, 1)[order], sample_weight=weights)
+    assert_array_equal(names_aside(model.labels_), names_aside(pieces.ravel()[order]))
+    series = np.repeat([0.0, 3.0, 0.0], 8)[:, None]
+    assert model.set_params(connectivity=chain(24)).fit(series).n_clusters_ == 3
+
+
+def test_values_with_noise_of_a_step_are_no_groups():
+    rng = np.random.default_rng(0)
+    model = CompressionClustering(connectivity=grid_to_graph(12, 12))
+    assert model.fit(rng.integers(4, size=(144, 1))).n_clusters_ == 1
+    assert model.fit(rng.integers(2, size=(144, 1))).n_clusters_ == 1
 
 
 def test_equal_neighbours_merge_first_and_cost_what_they_do():

@@ -135,10 +135,12 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
 
     **With "auto"**, weights count relative to their median over the distinct samples,
     also in the reported numbers of bits, because copies of all samples are no evidence
-    of precision. For every distortion, the search starts from Ward's groups (1, 2, 3,
-    ... of them) and from small cells. In the description of a partition, each group is
-    Gaussian, with a variance in each of its ``q`` principal directions and a common
-    variance in all others, which takes
+    of precision. With a graph, neighbours with equal values are, if every sample has
+    one and less than a quarter of the links join different values. For every
+    distortion, the search starts from Ward's groups (1, 2, 3, ... of them) and from
+    small cells. In the description of a partition, each group is Gaussian, with a
+    variance in each of its ``q`` principal directions and a common variance in all
+    others, which takes
 
     .. math::
 

@@ -165,9 +165,10 @@ def elect(
         sample = replace(sample, X=sample.X @ basis)
     search = _Search(sample, assume_centered, replace(wanted, refine=moves))
     epsilons = EPSILONS * spread_of(sample, assume_centered)
-    coarse = epsilons >= rounding_noise(sample.X)
-    coarse[-1] = True
-    epsilons = epsilons[coarse]
+    if sample.counts is None:
+        coarse = epsilons >= rounding_noise(sample.X)
+        coarse[-1] = True
+        epsilons = epsilons[coarse]
     if wanted.n_clusters is None:
         epsilons = epsilons[::-2]
     found: list[Candidate] = []
@@ -191,7 +192,7 @@ def elect(
 
 def evenly(data: Data, most: int) -> Data:
     """Return evenly spaced distinct samples, with median weight one."""
-    if len(data.X) <= most:
+    if len(data.X) <= most or data.counts is not None:
         return data
     index = even_choice(len(data.X), most)
     X, weights = data.X[index], data.weights[index]
@@ -237,6 +238,9 @@ class _Search:
         self.rows = data.scaled(self.spread, assume_centered, span=False)
         # variance of the rounding error in each coordinate
         self.rounding = (steps_of(data.X) / self.spread) ** 2 / 12.0
+        self.counts = np.ones(len(data.X), dtype=np.intp)
+        if data.counts is not None:
+            self.rounding, self.counts = 0.0 * self.rounding, data.counts
         self.floor = FINEST**2 / max(self.rank, 1)
         self.total = float(np.sum(data.weights))
         self.alone = self._alone(self.rows, data.X.shape[1] ** -0.5)
@@ -324,10 +328,10 @@ class _Search:
         chance, so they belong to the others.
         """
         unit = epsilon / self.spread * self.data.X.shape[1] ** -0.5
-        least = max(1.0, FEW * len(partition.labels))
+        least = max(1.0, FEW * np.sum(self.counts))
         bits = outside = 0.0
         for group, counts in zip(partition.groups, large, strict=True):
-            if counts and len(group.members) > least:
+            if counts and np.sum(self.counts[group.members]) > least:
                 bits += self._group(group, unit)
                 bits -= group.count * math.log2(group.count / self.total)
             else:
@@ -339,7 +343,7 @@ class _Search:
 
     def _group(self, group: Cluster, unit: float) -> float:
         """Return the bits of a group for the best number of its own directions."""
-        r, n = max(self.rank, 1), len(group.members)
+        r, n = max(self.rank, 1), int(np.sum(self.counts[group.members]))
         free = n if group.rows.assume_centered else n - 1
         variances = self._variances(group, unit)
         q = np.arange(max(1, min(r, free)))

@@ -24,6 +24,8 @@ from skredu.coding._rows import unit_of
 ILL_CONDITIONED = 1e8
 # Largest number of components of which all pairs are joined.
 MAX_PARTS = 16
+# Share of the links below which changes of an image are not noise.
+MOST_CHANGES = 0.25
 # Number of rounds in which equal samples are distinguished by their place in the graph.
 MAX_KINDS = 200
 
@@ -61,6 +63,9 @@ class Data:
         The original weight that a weight of one represents.
     scale : float, default=1.0
         The number of bits that one bit represents: ``unit`` if weights were too large.
+    counts : array of shape (m,) or None
+        Number of samples of each distinct one if they are observed without noise; see
+        `_evidence`.
     """
 
     X: Any
@@ -71,6 +76,7 @@ class Data:
     joining: Any = ()
     unit: float = 1.0
     scale: float = 1.0
+    counts: Any = None
 
     @property
     def heads(self) -> Any:
@@ -82,7 +88,8 @@ class Data:
 
     def evened(self) -> Data:
         """Return the same data with median weight one, since copies are no evidence."""
-        usual = float(np.median(self.weights))
+        counts = 1.0 if self.counts is None else self.counts
+        usual = float(np.median(self.weights / counts))
         return replace(
             self,
             weights=self.weights / usual,
@@ -218,28 +225,28 @@ def prepare(X: Any, weights: Any, connectivity: Any = None) -> Data:
     present, absent = np.flatnonzero(leaves > 0), np.flatnonzero(leaves == 0)
     # sorted, so that the original order does not matter, not even for ties
     first, codes = distinct_rows(X[present])
-    joining, adjacency = None, None
+    joining, adjacency, counts = None, None, None
     if isinstance(connectivity, int | np.integer):
         adjacency = _nearest(places[present[first]], int(connectivity))
     elif connectivity is not None:
         graph = _graph(X, connectivity)[present][:, present]
         first, codes, order = _parts(codes, graph, leaves[present])
         joining, adjacency = present[order], _merged(graph, codes, len(first))
+        counts = _evidence(codes, graph)
     first = present[first]
     names = np.empty(len(X), dtype=np.intp)
     names[present] = codes
     if len(absent):
         names[absent] = KDTree(places[first]).query(places[absent])[1]
-    counts = np.bincount(codes, leaves[present])
+    weights = np.bincount(codes, leaves[present])
     if joining is None:
         joining = np.setdiff1d(present, first)
     if adjacency is not None:
         chosen = isinstance(connectivity, int | np.integer)
         adjacency = _connected(places[first], adjacency, quiet=chosen)
     joining = np.concatenate([joining, absent])
-    return Data(
-        X[first], counts, leaves, names, adjacency, joining, unit, max(unit, 1.0)
-    )
+    groups = X[first], weights, leaves, names, adjacency, joining
+    return Data(*groups, unit, max(unit, 1.0), counts)
 
 
 def _places(X: Any) -> Any:
@@ -350,6 +357,18 @@ def _parts(codes: Any, graph: Any, weights: Any) -> tuple[Any, Any, Any]:
     )
     found = breadth_first_order(rooted, n, return_predecessors=False)
     return first[order], rank[parts], found[k + 1 :]
+
+
+def _evidence(parts: Any, graph: Any) -> Any:
+    """Count the samples of parts if they are observed without noise, otherwise None.
+
+    Copies in a table are no evidence. But if every sample equals a neighbour, and most
+    links join equal samples, then their values have no errors, not even of rounding.
+    """
+    i, j = coo_array(graph).coords
+    counts = np.bincount(parts)
+    changes = np.count_nonzero(parts[i] != parts[j])
+    return counts if np.min(counts) > 1 and changes < MOST_CHANGES * len(i) else None
 
 
 def _merged(graph: Any, names: Any, m: int) -> Any:
