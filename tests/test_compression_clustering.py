@@ -160,6 +160,56 @@ def test_outliers_have_a_cauchy_distribution_as_wide_as_all_rows():
     assert path["description_length"] == pytest.approx(bits - gaussian)
 
 
+def test_outliers_do_not_count_and_are_found_beyond_a_choice_of_rows(monkeypatch):
+    rng = np.random.default_rng(0)
+    X = 20.0 * np.eye(3, 2)[np.arange(120) % 3] + rng.normal(size=(120, 2))
+    X[::12] += 400.0 * rng.normal(size=(10, 2))
+    out = np.arange(120) % 12 == 0
+    for model in (CompressionClustering(0.5), CompressionClustering()):
+        limit(monkeypatch, MAX_CHOSEN=50)
+        model.fit(X)
+        assert model.n_clusters_ == 3
+        assert_array_equal(model.labels_ < 0, out)
+
+
+def test_a_least_size_holds_for_all_rows_where_some_are_chosen(monkeypatch):
+    limit(monkeypatch, MAX_CHOSEN=60)
+    X = np.random.default_rng(0).normal(size=(200, 2))
+    X[::2] += 30.0
+    assert CompressionClustering().fit(X).n_clusters_ == 2
+    assert CompressionClustering(min_cluster_size=120).fit(X).n_clusters_ == 1
+
+
+def described(X, labels):
+    """Return the bits that describe groups by variances in their own directions."""
+    n, r = X.shape
+    X, bits = X / np.sum(np.var(X, axis=0)) ** 0.5, 0.0
+    for label in np.unique(labels):
+        group, found = X[labels == label], []
+        m = len(group)
+        variances = np.linalg.eigvalsh(np.cov(group.T))[::-1]
+        for q in range(min(r, m - 1)):
+            rest = np.sum(variances[q:]) / (r - q) * (m - 1) / (m - 1 - q)
+            volume = np.sum(np.log2(variances[:q])) + (r - q) * np.log2(rest)
+            n_parameters = 1 + q * r - q * (q - 1) / 2 + r
+            found.append(m / 2 * volume + n_parameters / 2 * np.log2(n))
+        bits += min(found) - m * np.log2(m / n)
+    return bits
+
+
+@pytest.mark.parametrize("epsilon", [0.2, 0.4])
+def test_groups_are_described_by_their_directions(epsilon):
+    X, _ = make_subspaces(
+        60, n_features=4, dimensions=(0, 1, 2), noise=0.05, offset=2.0, random_state=0
+    )
+    model = CompressionClustering(epsilon).fit(X)
+    path = model.epsilon_path(X, [epsilon])
+    assert path["n_clusters"] == [3]
+    assert path["description_length"] == pytest.approx(
+        described(X, model.labels_), 1e-4
+    )
+
+
 @pytest.mark.parametrize("offset", [1e9, -1e10])
 def test_rounding_errors_far_from_the_origin_are_no_steps(offset):
     rng = np.random.default_rng(0)
