@@ -11,6 +11,7 @@ import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,37 +23,17 @@ from skredu._base import warn
 from skredu._progress import UNWATCHED, Progress
 from skredu.coding._blocks import Blocks, vector_blocks
 from skredu.coding._classes import Classes
-from skredu.coding._group import Group
+from skredu.coding._factoring import without_directions
+from skredu.coding._group import Group, shrunk
 from skredu.coding._linalg import batches
 from skredu.coding._rows import Rows, root_spread
+from skredu.coding._sphere import on_sphere
 
 Floats = NDArray[np.float64]
 
 EPS = float(np.finfo(np.float64).eps)
 # Number of samples whose mutual products are computed for the diagonal only.
 NORM_BLOCK = 32
-
-
-# Defaults of parameters, and the kernels that use them.
-USED: dict[str, tuple[Any, tuple[str, ...]]] = {
-    "gamma": (None, ("rbf", "poly")),
-    "degree": (3, ("poly",)),
-    "coef0": (1, ("poly",)),
-    "kernel_params": (None, ("a callable",)),
-}
-
-
-def check_used(estimator: Any) -> None:
-    """Raise an error for parameters that the kernel of an estimator does not use."""
-    kernel = estimator.kernel
-    kind = "a callable" if callable(kernel) else kernel
-    for name, (unused, kernels) in USED.items():
-        value = getattr(estimator, name)
-        if kind not in kernels and value not in (unused, {}):
-            raise ValueError(
-                f"{name}={value!r} is only used by kernel="
-                f"{' or '.join(map(repr, kernels))}, found kernel={kernel!r}."
-            )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -89,9 +70,6 @@ class KernelGroup(Group):
         """Return how many numbers one sample takes while it is coded."""
         return 3 * (self.start + len(self.products) + n_epsilons)
 
-    def _mean_square(self) -> float:
-        return self.mean_square
-
     def _mean_products(self, Z: Any) -> tuple[Any, Any]:
         return self.mean @ self._own(Z), Z[0, -1]
 
@@ -99,7 +77,7 @@ class KernelGroup(Group):
         """Return the products of samples with those of the class, (n_j, b)."""
         return Z[0, self.start : self.start + len(self.products)]
 
-    def _resolved(self, Z: Any, c: Any) -> tuple[Any, Any]:
+    def _forms(self, Z: Any, c: Any, power: int = 1) -> Any:
         K, total = self._own(Z), Z[0, -1]
         if self.mean is not None:
             dots = self.mean @ K
@@ -107,7 +85,7 @@ class KernelGroup(Group):
             total = total - 2.0 * dots + self.mean_square
         inside = (self.basis[0].T @ K) ** 2
         outside = np.maximum(total - inside.sum(axis=0), 0.0)
-        return inside[None], outside[None]
+        return shrunk(inside[None], self.eigenvalues, c, power) + outside
 
 
 def kernel_group(
@@ -140,23 +118,17 @@ def kernel_group(
             "negative eigenvalues are replaced by 0."
         )
     keep = eigenvalues > max(floor, len(K) * eps * top)
-    eigenvalues, V = eigenvalues[keep], V[:, keep]
-    leverages, rests = V.T**2, None
-    if len(eigenvalues) < len(K) - (not assume_centered):
-        constant = 0.0 if assume_centered else shares
-        rests = np.maximum(1.0 - constant - leverages.sum(axis=0), 0.0)[None]
-    return KernelGroup(
+    basis = roots[:, None] * V / np.sqrt(np.where(keep, eigenvalues, 1.0))
+    group = Group(
         n,
         blocks,
         eigenvalues[None],
-        (roots[:, None] * V / np.sqrt(eigenvalues))[None],
+        basis[None],
         None if assume_centered else shares,
-        leverages=leverages[None],
-        rests=rests,
-        start=start,
-        products=products,
-        mean_square=mean_square,
+        leverages=V.T[None] ** 2,
     )
+    kept = vars(without_directions(group, keep, shares))
+    return KernelGroup(**kept, start=start, products=products, mean_square=mean_square)
 
 
 def span(K: Floats, eps: float = EPS) -> tuple[NDArray[np.intp], Floats]:
@@ -232,63 +204,54 @@ class Products:
         return self._kernel(X, X)
 
     def _kernel(self, X: Any, Y: Any) -> Floats:
-        Y = Y.astype(np.float64, copy=False)
-        if callable(self.kernel):
-            return self._called(X, Y)
-        if self.kernel == "cosine":  # samples of any magnitude have an angle
-            X, Y = _of_size_one(X), _of_size_one(Y)
-        with np.errstate(over="ignore", invalid="ignore"):
-            K = pairwise_kernels(X, Y, metric=self.kernel, **self.parameters)
-        return self._checked(np.asarray(K, dtype=np.float64))
-
-    def _called(self, X: Any, Y: Any) -> Floats:
-        """Evaluate a callable; for equal arrays, only half of the symmetric result."""
-        shape = (len(X), len(Y))
-        if not self.by_pairs:
-            return self._checked(self._numbers(self.kernel, X, Y, shape))
-        K = np.empty(shape)
-        for i, x in enumerate(X):
-            others = Y[i:] if Y is X else Y
-            K[i, len(Y) - len(others) :] = self._numbers(
-                self._with_each, x, others, (len(others),)
+        Y, kernel = Y.astype(np.float64, copy=False), self.kernel
+        if not callable(kernel):
+            if kernel == "cosine":  # samples of any magnitude have an angle
+                X, Y = on_sphere(X), on_sphere(Y)
+            with np.errstate(over="ignore", invalid="ignore"):
+                K = pairwise_kernels(X, Y, metric=kernel, **self.parameters)
+            K = np.asarray(K, dtype=np.float64)
+        elif not self.by_pairs:
+            K = self._values(kernel, X, Y, (len(X), len(Y)))
+        else:
+            K = np.empty((len(X), len(Y)))
+            for i, x in enumerate(X):
+                others = Y[i:] if Y is X else Y  # the kernel is symmetric
+                with_each = partial(_with_each, kernel)
+                found = self._values(with_each, x, others, (len(others),))
+                K[i, len(Y) - len(others) :] = found
+            if Y is X:
+                lower = np.tril_indices(len(K), -1)
+                K[lower] = K.T[lower]
+        if not np.isfinite(K).all():
+            raise ValueError(
+                f"kernel={kernel!r} returns products that are not finite: scale the "
+                "samples, or choose other kernel parameters."
             )
-        if Y is X:
-            lower = np.tril_indices(len(K), -1)
-            K[lower] = K.T[lower]
-        return self._checked(K)
+        return K
 
-    def _with_each(self, x: Any, Y: Any, **parameters: Any) -> Any:
-        assert callable(self.kernel)
-        return np.array([self.kernel(x, y, **parameters) for y in Y])
-
-    def _numbers(self, function: Any, X: Any, Y: Any, shape: tuple[int, ...]) -> Floats:
+    def _values(self, function: Any, X: Any, Y: Any, shape: tuple[int, ...]) -> Floats:
         """Return the values of a function if they are real and of the right shape."""
+        asked = (
+            f"kernel={self.kernel!r} must return a real number for two samples, or a "
+            "matrix of shape (n, m) for arrays of n and m samples."
+        )
         try:
             with np.errstate(all="ignore"):
                 values = np.asarray(function(X, Y, **self.parameters))
         except Exception as error:
-            raise ValueError(f"{self._asked} It raised {error!r}.") from error
+            raise ValueError(f"{asked} It raised {error!r}.") from error
         if values.shape != shape or values.dtype.kind not in "biuf":
             raise ValueError(
-                f"{self._asked} Found an array of shape {values.shape} and type "
+                f"{asked} Found an array of shape {values.shape} and type "
                 f"{values.dtype} instead of shape {shape}."
             )
         return values.astype(np.float64)
 
-    @property
-    def _asked(self) -> str:
-        return (
-            f"kernel={self.kernel!r} must return a real number for two samples, or a "
-            "matrix of shape (n, m) for arrays of n and m samples."
-        )
 
-    def _checked(self, K: Floats) -> Floats:
-        if not np.isfinite(K).all():
-            raise ValueError(
-                f"kernel={self.kernel!r} returns products that are not finite: scale "
-                "the samples, or choose other kernel parameters."
-            )
-        return K
+def _with_each(kernel: Any, x: Any, Y: Any, **parameters: Any) -> Any:
+    """Return the values of a function for one sample and each of others."""
+    return np.array([kernel(x, y, **parameters) for y in Y])
 
 
 def gives_matrices(kernel: Any, parameters: dict[str, Any], X: Any) -> bool:
@@ -305,13 +268,6 @@ def gives_matrices(kernel: Any, parameters: dict[str, Any], X: Any) -> bool:
             return bool(np.shape(kernel(rows[:n], rows, **parameters)) == (n, m))
     except Exception:  # noqa: BLE001 - functions of rows fail in their own ways
         return False
-
-
-def _of_size_one(X: Any) -> Any:
-    """Scale samples such that their largest entry is one; zeros stay zeros."""
-    X = np.asarray(X, dtype=np.float64)
-    sizes = np.abs(X).max(axis=1, keepdims=True)
-    return X / np.where(sizes > 0.0, sizes, 1.0)
 
 
 def as_features(K: Floats, norms: Any) -> Floats:
@@ -360,13 +316,21 @@ class KernelClasses(Classes):
         Groups of the training samples, which are sorted by class.
     products : Products
         Computes the features of samples.
+    Z : array of shape (1, n + 1, n), default=None
+        Features of the training samples, to leave them out.
+    spread : float, default=None
+        Root mean square distance of the training samples from their mean.
     """
 
-    def __init__(self, groups: list[KernelGroup], products: Products) -> None:
-        super().__init__(groups)
+    def __init__(
+        self,
+        groups: list[KernelGroup],
+        products: Products,
+        Z: Any = None,
+        spread: float | None = None,
+    ) -> None:
+        super().__init__(groups, Z, spread)
         self.products = products
-        self.spread = 1.0
-        self.gram: Any = None  # only leave-one-out needs it
 
     @classmethod
     def fit(
@@ -392,28 +356,19 @@ class KernelClasses(Classes):
             products.norms = float(norms[0]) if same else (pivots, factor)
         weights = np.ones(len(K)) if rows.weights is None else rows.weights_at(...)
         blocks = vector_blocks(max(len(pivots), 1), K)
-        parts = progress.follow("factor classes", rows.slices, len(rows.slices))
-        classes = cls(
-            [
-                kernel_group(K[p, p], weights[p], blocks, assume_centered, eps, p.start)
-                for p in parts
-            ],
-            products,
-        )
-        classes.gram = K
+        groups = [
+            kernel_group(K[p, p], weights[p], blocks, assume_centered, eps, p.start)
+            for p in progress.follow("factor classes", rows.slices, len(rows.slices))
+        ]
         shares = weights / weights.sum()
         norm = float(shares @ K.diagonal())
         spread = norm if assume_centered else norm - float(shares @ K @ shares)
-        classes.spread = root_spread(spread, norm, math.sqrt(EPS) / 4.0)
-        return classes
+        spread = root_spread(spread, norm, math.sqrt(EPS) / 4.0)
+        return cls(groups, products, as_features(K, K.diagonal()), spread)
 
-    def features(self, X: Any) -> Any:
+    def features(self, Z: Any) -> Any:
         """Return the products of samples with the training samples and themselves."""
-        return self.products(X)
-
-    def training(self, rows: Rows, index: Any) -> Floats:
-        """Return the features of some training samples, which are known."""
-        return as_features(self.gram[index], self.gram.diagonal()[index])
+        return self.products(Z[0].T)
 
     def to_state(self) -> dict[str, Any]:
         """Return everything that predictions need as arrays, numbers and containers."""

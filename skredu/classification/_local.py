@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from sklearn.neighbors import NearestNeighbors
 
 from skredu._progress import UNWATCHED, Progress
+from skredu.coding._blocks import vector_blocks
 from skredu.coding._classes import Classes
+from skredu.coding._linalg import above
 from skredu.coding._rows import Rows
 
 Floats = NDArray[np.float64]
@@ -47,7 +49,7 @@ class LocalGroup:
     ) -> None:
         self.X, self.weights, self.search = X, weights, search
         self.n_neighbors, self.mean = n_neighbors, shift
-        self.n = float(weights.sum())
+        self.n, self.blocks = float(weights.sum()), vector_blocks(X.shape[1], X)
         # samples whose weight is at least n_neighbors, and one to leave out
         sums = np.cumsum(np.sort(weights))
         self.enough = min(int(np.searchsorted(sums, n_neighbors)) + 2, len(sums))
@@ -65,15 +67,11 @@ class LocalGroup:
         """Return the length of all samples of the class in nats, of shape (e,)."""
         return _nats(self.X[None], self.weights[None], epsilons, self.mean)[0]
 
-    def extra(self, Z: Any, epsilons: Any) -> Any:
-        """Return the extra nats (b, e) of samples that are not in the class."""
-        return self._extra(Z, epsilons, None)
+    def extra(self, Z: Any, epsilons: Floats, own: Any = None) -> Floats:
+        """Return the extra nats (b, e) of samples.
 
-    def without(self, Z: Any, epsilons: Any, weights: Any, part: Any) -> Any:
-        """Return the extra nats (b, e) of left-out samples at positions ``part``."""
-        return self._extra(Z, epsilons, part)
-
-    def _extra(self, Z: Any, epsilons: Floats, own: Any) -> Floats:
+        ``own`` are their positions in the class if they are left out.
+        """
         X = Z[0].T if self.mean is None else Z[0].T - self.mean
         near = self.search.kneighbors(X, n_neighbors=self.enough, return_distance=False)
         weights = self.weights[near]
@@ -86,6 +84,10 @@ class LocalGroup:
         rows = np.concatenate([rows, X[:, None, :]], axis=1)
         weights = np.concatenate([weights, np.ones((len(X), 1))], axis=1)
         return _nats(rows, weights, epsilons, self.mean) - less
+
+    def without(self, Z: Any, epsilons: Floats, weights: Any, part: Any) -> Floats:
+        """Return the extra nats (b, e) of left-out samples at positions ``part``."""
+        return self.extra(Z, epsilons, part)
 
 
 class LocalClasses(Classes):
@@ -116,11 +118,6 @@ class LocalClasses(Classes):
         """Return everything that predictions need as arrays, numbers and containers."""
         return {"neighbours": [group.to_state() for group in self.groups]}
 
-    @property
-    def dim(self) -> float:
-        """Dimension that coding lengths count."""
-        return float(self.groups[0].X.shape[1])
-
     @classmethod
     def of_state(cls, state: dict[str, Any]) -> LocalClasses:
         """Restore the classes from what `to_state` returned."""
@@ -146,10 +143,8 @@ def _nats(
     rows = np.sqrt(weights)[:, :, None] * rows
     turned = rows.transpose(0, 2, 1)
     small = rows @ turned if rows.shape[1] < d else turned @ rows
-    eigenvalues = np.linalg.eigvalsh(small)
-    # rounding errors of null directions are not dimensions
-    floor = small.shape[1] * np.finfo(np.float64).eps * eigenvalues[:, -1:]
-    eigenvalues = np.where(eigenvalues > floor, eigenvalues, 0.0)
+    eps = float(np.finfo(np.float64).eps)
+    eigenvalues = above(np.linalg.eigvalsh(small), small.shape[1] * eps)
     scale = d / safe[:, None] / epsilons**2
     volumes = np.log1p(scale[:, :, None] * eigenvalues[:, None, :]).sum(axis=2)
     nats = (counts[:, None] + d) / 2.0 * volumes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
@@ -21,25 +22,34 @@ from skredu._compat import (
     StrOptions,
     namespace,
 )
-from skredu._progress import Progress, watched
+from skredu._progress import UNWATCHED, Progress, watched
 from skredu._stream import StreamEstimator
 from skredu.classification._base import CodingClassifier
-from skredu.classification._kernel import KernelClasses, check_used, products_of
+from skredu.classification._kernel import KernelClasses, products_of
 from skredu.classification._local import LocalClasses
-from skredu.coding._choose import Choice, check_priors, choose
+from skredu.coding._choose import Choice, choose, log_priors_of
 from skredu.coding._classes import Classes
 from skredu.coding._factoring import group_of_scatter
 from skredu.coding._rows import (
     Rows,
     Summary,
     check_reach,
-    epsilon_from_unit,
-    epsilon_to_unit,
     in_unit,
     unit_of,
 )
 from skredu.coding._scatter import Scatter
 from skredu.coding._weights import weights_to_fit
+
+# In the unit of the samples; for larger distortions, all lengths are rounding errors.
+LARGEST_EPSILON = 1e150
+SMALLEST_GIVEN = 1e-153
+# Defaults of the parameters of kernels, and the kernels that use them.
+USED: dict[str, tuple[Any, tuple[str, ...]]] = {
+    "gamma": (None, ("rbf", "poly")),
+    "degree": (3, ("poly",)),
+    "coef0": (1, ("poly",)),
+    "kernel_params": (None, ("a callable",)),
+}
 
 
 def _is_linear(estimator: MICLClassifier) -> bool:
@@ -307,9 +317,7 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
         with watched(self, X=X, y=y) as progress:
             if _is_linear(self):
                 scatters = rows.scatters(self.assume_centered, self._given_epsilon())
-                with progress.task("choose epsilon"):
-                    choice, fitted = self._fit_linear(scatters, rows)
-                self.__dict__.update(fitted)
+                choice, fitted = self._fit_linear(scatters, rows, progress=progress)
                 self._stream = {
                     "summary": Summary.of(rows, scatters, keep=False).to_state(),
                     "waiting": (),
@@ -319,7 +327,8 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
                     "found": None,
                 }
             else:
-                self._fit_rows(rows, progress)
+                fitted = self._fit_rows(rows, progress)
+            self.__dict__.update(fitted)
         return self
 
     @available_if(_is_linear)
@@ -372,7 +381,7 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
         if stream:
             check_reach(part["X"], self._unit, 1.0)
         else:
-            check_priors(self.priors, known)
+            log_priors_of(self.priors, np.ones(len(known)), known)
             self._unit = self._unit_of(part["X"])
             keep = self.epsilon == "auto" or self.calibrate
             stream = {"choice": None, "keep": keep}
@@ -391,7 +400,14 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
                 f"n_neighbors={self.n_neighbors} needs kernel='linear', found "
                 f"kernel={self.kernel!r}."
             )
-        check_used(self)
+        kind = "a callable" if callable(self.kernel) else self.kernel
+        for name, (unused, kernels) in USED.items():
+            value = getattr(self, name)
+            if kind not in kernels and value not in (unused, {}):
+                raise ValueError(
+                    f"{name}={value!r} is only used by kernel="
+                    f"{' or '.join(map(repr, kernels))}, found kernel={self.kernel!r}."
+                )
 
     def _forget(self) -> None:
         super()._forget()
@@ -434,62 +450,72 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
         return twin._fit_linear(scatters, rows, before)[1]
 
     def _fit_linear(
-        self, scatters: list[Scatter], rows: Rows | None, before: Choice | None = None
+        self,
+        scatters: list[Scatter],
+        rows: Rows | None,
+        before: Choice | None = None,
+        progress: Progress = UNWATCHED,
     ) -> tuple[Choice, dict[str, Any]]:
         """Choose parameters by samples, or keep a choice; return fitted attributes."""
-        epsilon, like = self._given_epsilon(), scatters[0].mean
-        chosen = rows is not None and self.calibrate
-        classes = Classes.of_scatters(scatters, None if chosen else epsilon)
-        choice = self._choose(classes, rows, before=before)
-        if chosen and epsilon is not None:  # matrices take half of the products
+        epsilon, left_out = self._given_epsilon(), rows is not None and self.calibrate
+        classes = Classes.of_scatters(scatters, None if left_out else epsilon)
+        choice = self._choose(classes, rows, progress, before)
+        if left_out and epsilon is not None:  # matrices take half of the products
             classes.groups = [
                 g if s.matrix is None else group_of_scatter(s, g.blocks, epsilon)
                 for s, g in zip(scatters, classes.groups, strict=True)
             ]
-        return choice, self._fitted(classes, choice, like)
+        return choice, self._fitted(classes, choice, scatters[0].mean)
 
-    def _fit_rows(self, rows: Rows, progress: Progress) -> None:
+    def _fit_rows(self, rows: Rows, progress: Progress) -> dict[str, Any]:
         """Fit classes that keep their samples, by products or by neighbours."""
-        centered, candidates = self.assume_centered, list[tuple[Choice, Classes]]()
+        centered, found = self.assume_centered, list[tuple[Choice, Classes]]()
         if self.n_neighbors is not None:
             near = LocalClasses.fit(
                 rows, self.n_neighbors, centered, self.n_jobs, progress
             )
-            with progress.task("choose epsilon"):
-                candidates.append((self._choose(near, rows), near))
+            found.append((self._choose(near, rows, progress), near))
         else:
             for products in products_of(rows, self, self._unit):
                 known = KernelClasses.fit(rows, products, centered, progress)
-                with progress.task("choose epsilon"):
-                    choice = self._choose(known, rows, spread=known.spread)
-                known.gram = None  # its samples have been left out
-                candidates.append((choice, known))
-        choice, classes = min(candidates, key=lambda fitted: fitted[0].loss)
-        self.__dict__.update(self._fitted(classes, choice, rows.source))
+                found.append((self._choose(known, rows, progress), known))
+                known.Z = None  # its samples have been left out
+        choice, classes = min(found, key=lambda pair: pair[0].loss)
+        fitted = self._fitted(classes, choice, rows.source)
         if self.kernel in ("rbf", "poly"):
-            gamma = self._model["products"]["parameters"]["gamma"]
-            self.gamma_ = gamma / self._unit / self._unit
+            gamma = fitted["_model"]["products"]["parameters"]["gamma"]
+            fitted["gamma_"] = gamma / self._unit / self._unit
+        return fitted
 
-    def _choose(self, classes: Classes, rows: Rows | None, **known: Any) -> Choice:
-        return choose(
-            classes,
-            rows,
-            labels=self.classes_,
-            epsilon=self._given_epsilon(),
-            priors=self.priors,
-            calibrate=self.calibrate,
-            **known,
-        )
+    def _choose(
+        self,
+        classes: Classes,
+        rows: Rows | None,
+        progress: Progress,
+        before: Choice | None = None,
+    ) -> Choice:
+        with progress.task("choose epsilon"):
+            return choose(
+                classes,
+                rows,
+                labels=self.classes_,
+                epsilon=self._given_epsilon(),
+                spread=classes.spread,
+                priors=self.priors,
+                calibrate=self.calibrate,
+                before=before,
+            )
 
     def _fitted(self, classes: Classes, choice: Choice, like: Any) -> dict[str, Any]:
         """Return the fitted attributes, on the device of another array."""
-        epsilon = self.epsilon
-        if isinstance(epsilon, str):
-            epsilon = epsilon_from_unit(choice.epsilon, self._length_unit)
-        xp = namespace(like)
+        epsilon, xp = self.epsilon, namespace(like)
+        if isinstance(epsilon, str):  # in the units of the samples, as a float
+            epsilon = choice.epsilon * self._length_unit
+            epsilon = min(max(epsilon, math.ulp(0.0)), sys.float_info.max)
         place = {"dtype": xp.float64, "device": like.device}
         log_priors = xp.asarray(choice.log_priors, **place)
-        lengths = classes.length(xp.asarray([choice.epsilon], **place))
+        path = xp.asarray([choice.epsilon], **place)
+        nats = xp.concat([group.length(path) for group in classes.groups])
         return {
             "_model": classes.to_state(),
             "_epsilon": choice.epsilon,
@@ -497,14 +523,20 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
             "epsilon_": float(epsilon),
             "priors_": xp.exp(log_priors),
             "temperature_": choice.temperature,
-            "class_coding_length_": lengths[:, 0] / math.log(2.0),
+            "class_coding_length_": nats / math.log(2.0),
         }
 
     def _given_epsilon(self) -> float | None:
         """Return the distortion in the unit of the samples, None to choose it."""
         if isinstance(self.epsilon, str):
             return None
-        return epsilon_to_unit(float(self.epsilon), self._length_unit)
+        epsilon = float(self.epsilon) / self._length_unit
+        if epsilon < SMALLEST_GIVEN:
+            raise ValueError(
+                f"epsilon={float(self.epsilon)} is too small compared with the "
+                "samples: its square vanishes."
+            )
+        return min(epsilon, LARGEST_EPSILON)
 
     @property
     def _length_unit(self) -> float:
@@ -521,10 +553,10 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
     def _scores(self, X: Any) -> Any:
         """Return minus the extra bits of samples in every class, (n, k)."""
         model: dict[str, Any] = self._model
-        if "products" not in model:
-            check_reach(X, self._unit, min(self._epsilon, 1.0))
         kind: type[Classes] = Classes
         if "products" in model or "neighbours" in model:
             kind = KernelClasses if "products" in model else LocalClasses
-        rows = in_unit(X, self._unit)
-        return kind.of_state(model).scores(rows, self._epsilon, self._log_priors)
+        if kind is not KernelClasses:
+            check_reach(X, self._unit, min(self._epsilon, 1.0))
+        Z = in_unit(X, self._unit).T[None, ...]
+        return kind.of_state(model).scores(Z, self._epsilon, self._log_priors)

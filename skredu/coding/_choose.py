@@ -18,12 +18,11 @@ the nats that are added to the label code.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
+from scipy.special import log_softmax
 
 from skredu._checks import naming
 from skredu._compat import namespace, to_numpy
@@ -63,6 +62,7 @@ DAMPING = 1e-12
 # Newton's method stops after a step that gains at most this number of nats per sample;
 # the remaining gain is about its square.
 TOLERANCE = 1e-4
+MAX_STEPS = 50
 
 
 class Choice(NamedTuple):
@@ -100,7 +100,12 @@ def choose(
     calibrate: bool = True,
     before: Choice | None = None,
 ) -> Choice:
-    """Choose distortion, label code and temperature by leave-one-out.
+    r"""Choose distortion, label code and temperature by leave-one-out.
+
+    The candidates of the distortion are :math:`\sqrt{d}\, \sigma\, 10^{-3 \ldots 1/2}`
+    with the root mean square distance :math:`\sigma` of the samples from their mean. So
+    the distortion per coordinate ranges from a millionth of the total variance to ten
+    times the total variance, and the candidates scale with the samples.
 
     Parameters
     ----------
@@ -112,8 +117,7 @@ def choose(
     epsilon : float, default=None
         A given distortion; None to choose it.
     spread : float, default=None
-        Root mean square distance of the samples from their mean, to which the
-        distortions are relative; None to compute it.
+        Root mean square distance of the samples from their mean; None to compute it.
     priors : array-like of shape (k,), dict, "balanced", "auto" or None
         See `MICLClassifier`.
     calibrate : bool, default=True
@@ -122,14 +126,14 @@ def choose(
     before : Choice, default=None
         An earlier choice to keep, except for a given distortion.
     """
-    counts = np.asarray(classes.counts)
+    counts = np.asarray([group.n for group in classes.groups])
     log_priors = log_priors_of(priors, counts, labels)
     if epsilon is not None and not calibrate:
         return Choice(epsilon, log_priors, np.zeros(len(counts)))
     fit_labels = calibrate and priors is not None and len(counts) <= MOST_LABELS
     if before is not None:
         if fit_labels:
-            log_priors = _normalised(log_priors + before.label_shift)
+            log_priors = log_softmax(log_priors + before.label_shift)
         epsilon = before.epsilon if epsilon is None else epsilon
         return before._replace(epsilon=epsilon, log_priors=log_priors)
     assert rows is not None
@@ -137,38 +141,57 @@ def choose(
     if epsilon is None:
         if spread is None:
             spread = rows.spread(classes.groups[0].mean is None)
-        path = epsilon_path(spread, classes.dim)
-    chosen, weights = _evenly(rows.sizes)
-    y = rows.y[chosen]
-    w = np.ones(len(y))
-    if rows.weights is not None:
-        w = to_numpy(rows.weights)[chosen].astype(np.float64)
-    xp = namespace(rows.source)
-    epsilons = xp.asarray(path, dtype=xp.float64, device=rows.source.device)
-    scores = to_numpy(classes.left_out(rows, chosen, epsilons))
-    np.subtract(log_priors[None, :, None], scores, out=scores)
-    weights *= w
-    if priors is None or (isinstance(priors, str) and priors == "auto"):
-        # also the frequency of its class without the sample
-        with np.errstate(divide="ignore"):
-            less = np.log1p(-np.minimum(w / counts[y], 1.0))
-        scores[np.arange(len(y)), y] += less[:, None]
-    else:  # weight the samples of a class by its prior
-        weights *= np.exp(log_priors)[y] / counts[y]
-    best, loss, shift, factor = select(scores, y, weights, fit_labels=fit_labels)
-    log_priors = _normalised(log_priors + shift)
+        unit = spread * classes.groups[0].blocks.dim ** 0.5
+        path = unit * np.logspace(-3.0, 0.5, N_EPSILONS)
+    estimated = priors is None or (isinstance(priors, str) and priors == "auto")
+    judged = _left_out(classes, rows, path, log_priors, counts, estimated=estimated)
+    best, loss, shift, factor = select(*judged, fit_labels=fit_labels)
     temperature = 1.0 / factor if calibrate else 1.0
+    log_priors = log_softmax(log_priors + shift)
     return Choice(float(path[best]), log_priors, shift, loss, temperature)
 
 
-def epsilon_path(spread: float, dim: float) -> Floats:
-    r"""Return the candidates :math:`\epsilon = \sqrt{d}\, \sigma\, 10^{-3 \ldots 1/2}`.
+def _left_out(
+    classes: Classes,
+    rows: Rows,
+    path: Floats,
+    log_priors: Floats,
+    counts: Floats,
+    *,
+    estimated: bool,
+) -> tuple[Floats, NDArray[np.intp], Floats]:
+    """Return scores (m, k, e), classes (m,) and weights (m,) of left-out samples.
 
-    ``spread`` is the root mean square distance of the samples from their mean. So the
-    distortion per coordinate ranges from a millionth of the total variance to ten times
-    the total variance, and the candidates scale with the samples.
+    The number of samples is limited. They are chosen evenly from each class, and some
+    of every class unless there are many classes; weights make up for the others. If the
+    priors are ``estimated``, samples count by their weight, and the frequency of their
+    class is that without the sample. Otherwise, classes count by their priors.
     """
-    return spread * np.sqrt(dim) * np.logspace(-3.0, 0.5, N_EPSILONS)
+    sizes, n, k = rows.sizes, len(rows.y), len(counts)
+    most = min(n, MAX_ROWS, max(1, MAX_SCORES // (k * N_EPSILONS)))
+    if most < min(n, LEAST_ROWS * k):
+        chosen, copies = np.arange(most) * n // most, np.full(most, n / most)
+    else:
+        few = [min(size, max(LEAST_ROWS, math.ceil(size * most / n))) for size in sizes]
+        parts = zip(rows.slices, sizes, few, strict=True)
+        chosen = np.concatenate(
+            [p.start + np.arange(m) * size // max(m, 1) for p, size, m in parts]
+        )
+        copies = np.repeat(np.divide(sizes, np.maximum(few, 1)), few)
+    y, w = rows.y[chosen], np.ones(len(chosen))
+    if rows.weights is not None:
+        w = to_numpy(rows.weights)[chosen].astype(np.float64)
+    xp, weights = namespace(rows.source), copies * w
+    epsilons = xp.asarray(path, dtype=xp.float64, device=rows.source.device)
+    scores = to_numpy(classes.left_out(rows, chosen, epsilons))
+    np.subtract(log_priors[None, :, None], scores, out=scores)
+    if estimated:
+        with np.errstate(divide="ignore"):
+            less = np.log1p(-np.minimum(w / counts[y], 1.0))
+        scores[np.arange(len(y)), y] += less[:, None]
+    else:
+        weights *= np.exp(log_priors)[y] / counts[y]
+    return scores, y, weights
 
 
 def label_code(scores: Any, slices: list[slice], weights: Any) -> list[float]:
@@ -220,134 +243,57 @@ def select(
         return best, best_loss, code, factor
     if not fit_labels:  # classes without a sample compete for those of others
         present = np.flatnonzero(np.isfinite(scores).all(axis=(0, 2)))
-    y = np.searchsorted(present, y)
-    theta, best_theta = None, None
+    y, theta = np.searchsorted(present, y), None
     for e in range(n_epsilons):
-        rows, _ = Labelled.of(scores[:, present, e], y, weights)
-        theta, P = fit_label_code(rows, theta, fit_labels=fit_labels)
+        likelihood = Likelihood(scores[:, present, e], y, weights)
+        theta, P = likelihood.maximum(theta, fit_labels=fit_labels)
         own = P[y, np.arange(len(y))]
-        wrong = rows.weights @ (P.argmax(axis=0) != y)
-        brier = rows.weights @ (np.einsum("kn,kn->n", P, P) + 1.0 - 2.0 * own)
+        w = likelihood.weights
+        wrong = w @ (P.argmax(axis=0) != y)
+        brier = w @ (np.einsum("kn,kn->n", P, P) + 1.0 - 2.0 * own)
         loss = float(wrong + BRIER_WEIGHT * brier)
         if loss < best_loss:
-            best, best_loss, best_theta = e, loss, theta
-    rows, unit = Labelled.of(scores[:, present, best], y, weights, CAUTION)
-    theta, _ = fit_label_code(rows, best_theta, fit_labels=fit_labels)
-    factor = float(theta[0] / unit)
+            best, best_loss, start = e, loss, theta
+    likelihood = Likelihood(scores[:, present, best], y, weights, CAUTION)
+    theta, _ = likelihood.maximum(start, fit_labels=fit_labels)
+    factor = float(theta[0] / likelihood.unit)
     code[present] = theta[1:] / factor
     return best, best_loss, code, factor
 
 
-def log_priors_of(priors: Any, counts: Any, labels: Any) -> Floats:
-    """Return the logarithms of the label probabilities; see `MICLClassifier`."""
-    weights = check_priors(priors, labels)
-    if weights is None:
-        weights = np.asarray(counts)
-        if priors == "balanced":
-            weights = (weights > 0.0).astype(np.float64)
-    with np.errstate(divide="ignore"):
-        return np.log(weights / weights.sum())
-
-
-def check_priors(priors: Any, labels: Any) -> Floats | None:
-    """Return given priors by class, None if they are estimated from the samples."""
-    if priors is None or isinstance(priors, str):
-        return None
-    labels = labels.tolist()
-    if isinstance(priors, dict):
-        if set(priors) != set(labels):
-            raise ValueError(
-                f"priors must have a probability for each of the classes {labels}, "
-                f"found {list(priors)}."
-            )
-        priors = [priors[label] for label in labels]
-    with naming("priors"):
-        priors = np.asarray(priors, dtype=np.float64)
-    if priors.shape != (len(labels),):
-        raise ValueError(
-            f"priors must have one entry for each of the {len(labels)} classes, "
-            f"found shape {priors.shape}."
-        )
-    if not (priors >= 0.0).all() or not np.isclose(priors.sum(), 1.0):
-        raise ValueError(
-            "priors must not be negative and must sum to one, found "
-            f"{priors.tolist()} with sum {priors.sum():.6g}."
-        )
-    return priors
-
-
-def _evenly(sizes: list[int]) -> tuple[NDArray[np.intp], Floats]:
-    """Choose samples evenly from each class, and return how many each represents.
-
-    The number of samples is limited, but some samples of every class are chosen unless
-    there are many classes.
-    """
-    n, k = sum(sizes), len(sizes)
-    most = min(n, MAX_ROWS, max(1, MAX_SCORES // (k * N_EPSILONS)))
-    if most < min(n, LEAST_ROWS * k):
-        return np.arange(most) * n // most, np.full(most, n / most)
-    chosen, copies, start = [], [], 0
-    for size in sizes:
-        few = min(size, max(LEAST_ROWS, math.ceil(size * most / n)))
-        chosen.append(start + np.arange(few) * size // max(few, 1))
-        copies.append(np.full(few, size / max(few, 1)))
-        start += size
-    return np.concatenate(chosen), np.concatenate(copies)
-
-
-def _normalised(log_priors: Floats) -> Floats:
-    """Return the logarithms of probabilities that sum to one."""
-    return log_priors - logsumexp(log_priors)
-
-
-# -- the label code: arrays have classes first, so that sums run over long rows --------
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Labelled:
-    """Scores of samples with known classes.
+class Likelihood:
+    """Penalised likelihood of the factor and the label code ``theta = (t, b)``.
 
     Parameters
     ----------
-    scores : array of shape (k, n)
-        The scores; the best score of each sample is zero.
+    scores : array of shape (n, k)
+        Scores of samples with known classes. They are divided by ``unit`` such that
+        their mean size, relative to the best one of each sample, is one. Arrays have
+        classes first from here on, so that sums run over long rows.
     y : array of shape (n,)
         Classes as integers.
     weights : array of shape (n,)
-        Weights that sum to one.
-    count : float
-        Number of samples, including copies.
+        Weights of the samples, which are divided by their sum.
     caution : float, default=0.0
-        Number of additional samples with random labels. For scores of mean size one,
-        each of them costs as many nats as the factor.
+        Number of additional samples with random labels. Each of them costs as many nats
+        as the factor.
     """
 
-    scores: Floats
-    y: NDArray[np.intp]
-    weights: Floats
-    count: float
-    caution: float = 0.0
-
-    @classmethod
-    def of(
-        cls, scores: Any, y: Any, weights: Any, caution: float = 0.0
-    ) -> tuple[Labelled, float]:
-        """Scale scores (n, k) such that their mean size is one."""
+    def __init__(
+        self, scores: Floats, y: NDArray[np.intp], weights: Floats, caution: float = 0.0
+    ) -> None:
         columns = np.ascontiguousarray(scores.T)
         columns -= columns.max(axis=0)
-        weights = weights / weights.sum()
-        unit = max(-float(weights @ columns.mean(axis=0)), np.finfo(float).tiny)
-        count = 1.0 / float(weights @ weights)  # for samples of equal weight
-        return cls(columns / unit, y, weights, count, caution), unit
+        self.y, self.weights = y, weights / weights.sum()
+        size = -float(self.weights @ columns.mean(axis=0))
+        self.unit = max(size, np.finfo(float).tiny)
+        self.scores, k = columns / self.unit, len(columns)
+        count = 1.0 / float(self.weights @ self.weights)  # for samples of equal weight
+        self.penalty = LABEL_PENALTY / count * max(1.0, k * k / count)
+        self.caution = caution / count
 
-    @property
-    def penalty(self) -> float:
-        """Return the penalty of the label code."""
-        k = len(self.scores)
-        return LABEL_PENALTY / self.count * max(1.0, k * k / self.count)
-
-    def likelihood(self, theta: Floats) -> tuple[float, Floats]:
-        """Return the penalised negative log-likelihood and the probabilities."""
+    def loss(self, theta: Floats) -> tuple[float, Floats]:
+        """Return the penalised negative log-likelihood and the probabilities (k, n)."""
         t, b = theta[0], theta[1:]
         if np.ptp(b) > MOST_SPREAD:
             return np.inf, np.zeros_like(self.scores)
@@ -360,12 +306,11 @@ class Labelled:
         norms = P.sum(axis=0)
         P /= norms
         loss = self.weights @ (np.log(norms) - own)
-        loss += self.penalty * (b @ b) + FACTOR_PENALTY * t * t
-        loss += self.caution / self.count * t
+        loss += self.penalty * (b @ b) + FACTOR_PENALTY * t * t + self.caution * t
         return float(loss), P
 
     def derivatives(
-        self, theta: Floats, P: Floats, *, of_labels: bool = True
+        self, theta: Floats, P: Floats, *, fit_labels: bool
     ) -> tuple[Floats, Floats]:
         """Return gradient (k + 1,) and Hessian (k + 1, k + 1) at probabilities ``P``.
 
@@ -375,13 +320,11 @@ class Labelled:
         PS = P * S
         means = PS.sum(axis=0)
         own = S[self.y, np.arange(len(self.y))]
-        gradient = np.zeros(k + 1)
-        gradient[0] = w @ (means - own) + 2.0 * FACTOR_PENALTY * theta[0]
-        gradient[0] += self.caution / self.count
-        hessian = np.zeros((k + 1, k + 1))
+        gradient, hessian = np.zeros(k + 1), np.zeros((k + 1, k + 1))
+        gradient[0] = w @ (means - own) + 2.0 * FACTOR_PENALTY * theta[0] + self.caution
         hessian[0, 0] = np.einsum("kn,kn,n->", PS, S, w) - w @ (means * means)
         hessian[0, 0] += 2.0 * FACTOR_PENALTY
-        if not of_labels:
+        if not fit_labels:
             return gradient, hessian
         shares = w * P
         gradient[1:] = shares.sum(axis=1) - np.bincount(self.y, w, minlength=k)
@@ -391,52 +334,71 @@ class Labelled:
         hessian[1:, 1:] += 2.0 * self.penalty * np.eye(k)
         return gradient, hessian
 
+    def maximum(
+        self, theta: Floats | None, *, fit_labels: bool
+    ) -> tuple[Floats, Floats]:
+        """Return the maximum by Newton steps from ``theta``, and probabilities there.
 
-def fit_label_code(
-    rows: Labelled,
-    theta: Floats | None = None,
-    *,
-    fit_labels: bool = True,
-    max_iter: int = 50,
-) -> tuple[Floats, Floats]:
-    """Maximise the penalised likelihood by Newton steps.
-
-    Parameters
-    ----------
-    rows : Labelled
-    theta : array of shape (k + 1,), default=None
-        Starting point: ``t`` and ``b``.
-    fit_labels : bool, default=True
-        Whether to fit ``b`` or leave it at zero.
-    max_iter : int, default=50
-
-    Returns
-    -------
-    theta : array of shape (k + 1,)
-    P : array of shape (k, n)
-        Probabilities at ``theta``.
-    """
-    k = len(rows.scores)
-    theta = np.r_[1.0, np.zeros(k)] if theta is None else theta
-    loss, P = rows.likelihood(theta)
-    for _ in range(max_iter):
-        gradient, hessian = rows.derivatives(theta, P, of_labels=fit_labels)
-        bound = theta[0] <= LEAST_FACTOR and gradient[0] >= 0.0
-        free = np.arange(int(bound), k + 1 if fit_labels else 1)
-        step = np.zeros(k + 1)
-        curvature = hessian[np.ix_(free, free)]
-        curvature.flat[:: len(free) + 1] *= 1.0 + DAMPING
-        step[free] = np.linalg.solve(curvature, gradient[free])
-        decrement = float(gradient @ step)
-        length = 1.0
-        while length > 1e-8:
-            trial = theta - length * step
-            trial[0] = max(trial[0], LEAST_FACTOR)
-            trial_loss, trial_P = rows.likelihood(trial)
-            if trial_loss <= loss - 1e-4 * length * decrement:
-                theta, loss, P = trial, trial_loss, trial_P
+        If ``fit_labels`` is False, ``b`` stays zero.
+        """
+        k = len(self.scores)
+        theta = np.r_[1.0, np.zeros(k)] if theta is None else theta
+        loss, P = self.loss(theta)
+        for _ in range(MAX_STEPS):
+            gradient, hessian = self.derivatives(theta, P, fit_labels=fit_labels)
+            bound = theta[0] <= LEAST_FACTOR and gradient[0] >= 0.0
+            free = np.arange(int(bound), k + 1 if fit_labels else 1)
+            step = np.zeros(k + 1)
+            curvature = hessian[np.ix_(free, free)]
+            curvature.flat[:: len(free) + 1] *= 1.0 + DAMPING
+            step[free] = np.linalg.solve(curvature, gradient[free])
+            decrement = float(gradient @ step)
+            length = 1.0
+            while length > 1e-8:
+                trial = theta - length * step
+                trial[0] = max(trial[0], LEAST_FACTOR)
+                trial_loss, trial_P = self.loss(trial)
+                if trial_loss <= loss - 1e-4 * length * decrement:
+                    theta, loss, P = trial, trial_loss, trial_P
+                    break
+                length /= 2.0
+            if decrement < TOLERANCE or length <= 1e-8:
                 break
-            length /= 2.0
-        if decrement < TOLERANCE or length <= 1e-8:
-            break
-    return theta, P
+        return theta, P
+
+
+def log_priors_of(priors: Any, counts: Any, labels: Any) -> Floats:
+    """Return the logarithms of the label probabilities; see `MICLClassifier`.
+
+    Raises
+    ------
+    ValueError
+        If given priors are not probabilities of these labels.
+    """
+    weights = np.asarray(counts, dtype=np.float64)
+    if isinstance(priors, str):
+        if priors == "balanced":
+            weights = (weights > 0.0).astype(np.float64)
+    elif priors is not None:
+        labels = labels.tolist()
+        if isinstance(priors, dict):
+            if set(priors) != set(labels):
+                raise ValueError(
+                    "priors must have a probability for each of the classes "
+                    f"{labels}, found {list(priors)}."
+                )
+            priors = [priors[label] for label in labels]
+        with naming("priors"):
+            weights = np.asarray(priors, dtype=np.float64)
+        if weights.shape != (len(labels),):
+            raise ValueError(
+                f"priors must have one entry for each of the {len(labels)} classes, "
+                f"found shape {weights.shape}."
+            )
+        if not (weights >= 0.0).all() or not np.isclose(weights.sum(), 1.0):
+            raise ValueError(
+                "priors must not be negative and must sum to one, found "
+                f"{weights.tolist()} with sum {weights.sum():.6g}."
+            )
+    with np.errstate(divide="ignore"):
+        return np.log(weights / weights.sum())

@@ -10,7 +10,7 @@ from skredu._compat import namespace
 from skredu.coding._blocks import vector_blocks
 from skredu.coding._dense import group_of_state
 from skredu.coding._factoring import group_of_scatter
-from skredu.coding._linalg import blocks_of_rows
+from skredu.coding._linalg import blocks_of_rows, take
 from skredu.coding._rows import Rows
 from skredu.coding._scatter import Scatter
 
@@ -23,10 +23,18 @@ class Classes:
     groups : sequence of groups
         One group per class, in their order: `Group`, `DenseGroup`, or any object with
         ``n``, ``blocks``, ``width``, ``length``, ``extra`` and ``without``.
+    Z : array of shape (F, C, n), default=None
+        Features of the sorted training samples, to leave them out. None if samples are
+        vectors, or if none is left out.
+    spread : float, default=None
+        Root mean square distance of the training samples from their mean, if it is
+        known.
     """
 
-    def __init__(self, groups: Sequence[Any]) -> None:
-        self.groups = list(groups)
+    def __init__(
+        self, groups: Sequence[Any], Z: Any = None, spread: float | None = None
+    ) -> None:
+        self.groups, self.Z, self.spread = list(groups), Z, spread
 
     @classmethod
     def of_scatters(
@@ -37,47 +45,28 @@ class Classes:
         blocks = vector_blocks(like.shape[0], like)
         return cls([group_of_scatter(s, blocks, epsilon) for s in scatters])
 
-    def features(self, X: Any) -> Any:
-        """Return the features of samples (b, d)."""
-        return X.T[None, ...]
-
-    def training(self, rows: Rows, index: Any) -> Any:
-        """Return the features of the sorted training samples at some positions."""
-        return self.features(rows.take(index))
-
-    @property
-    def dim(self) -> float:
-        """Dimension that coding lengths count."""
-        return float(self.groups[0].blocks.dim)
-
-    @property
-    def counts(self) -> list[float]:
-        """Weight of the samples of each class."""
-        return [group.n for group in self.groups]
-
-    def length(self, epsilons: Any) -> Any:
-        """Return the length of each class in nats, of shape (k, e)."""
-        lengths = [group.length(epsilons) for group in self.groups]
-        return namespace(epsilons).stack(lengths)
-
-    def scores(self, X: Any, epsilon: float, log_priors: Any) -> Any:
+    def scores(self, Z: Any, epsilon: float, log_priors: Any) -> Any:
         """Return minus the extra bits of samples in every class, with labels, (n, k).
 
         Parameters
         ----------
-        X : array of shape (n, ...)
-            The samples; see `features`.
+        Z : array of shape (F, C, n)
+            Features of the samples.
         epsilon : float
         log_priors : array of shape (k,)
             Natural logarithms of the probabilities of the labels.
         """
         xp, parts = namespace(log_priors), []
         epsilons = xp.full_like(log_priors[:1], epsilon)
-        for block in self._blocks(X.shape[0], 1):
-            Z = self.features(X[block, ...])
-            nats = [group.extra(Z, epsilons)[:, 0] for group in self.groups]
+        for block in self._blocks(Z.shape[2], 1):
+            part = self.features(Z[:, :, block])
+            nats = [group.extra(part, epsilons)[:, 0] for group in self.groups]
             parts.append((log_priors - xp.stack(nats, axis=1)) / math.log(2.0))
         return xp.concat(parts)
+
+    def features(self, Z: Any) -> Any:
+        """Return the features that the groups need."""
+        return Z
 
     def left_out(self, rows: Rows, chosen: Any, epsilons: Any) -> Any:
         """Return the extra nats of training samples in every class, without themselves.
@@ -95,9 +84,10 @@ class Classes:
         nats : array of shape (m, k, e)
         """
         xp, parts = namespace(epsilons), []
+        all_rows = rows.X.T[None, ...] if self.Z is None else self.Z
         for block in self._blocks(len(chosen), epsilons.shape[0]):
             index = chosen[block]
-            Z, nats = self.training(rows, index), []
+            Z, nats = take(all_rows, xp.asarray(index, device=epsilons.device)), []
             for group, part in zip(self.groups, rows.slices, strict=True):
                 start, stop = (int((index < i).sum()) for i in (part.start, part.stop))
                 own = xp.asarray(index[start:stop], device=epsilons.device)

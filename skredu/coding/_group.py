@@ -26,15 +26,16 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from skredu._compat import at_least, namespace
 from skredu.coding._blocks import Blocks
 from skredu.coding._linalg import (
     adjoint,
+    blocks_of_rows,
     coordinates,
-    one_block,
     real_dtype,
     squared_norms,
     squares,
@@ -78,17 +79,12 @@ class Coded(ABC):
 
     @abstractmethod
     def _forms(self, Z: Any, c: Any, power: int = 1) -> Any:
-        """Return forms (F, e, b) of ``(I + c S)^{-power}`` of centred samples."""
+        """Return forms (F, e, b) of ``(I + c S)^-power``, of samples minus the mean."""
 
     def length(self, epsilons: Any) -> Any:
         """Return the length of the group in nats at distortions (e,), of shape (e,)."""
-        xp = namespace(epsilons)
-        if self.n == 0.0:
-            return xp.zeros_like(epsilons)
-        zero = xp.zeros_like(epsilons[:1])
-        mean_square = zero if self.mean is None else zero + self._mean_square()
-        volumes = self._scales(epsilons, zero)[1]
-        return self._length(volumes, mean_square, epsilons, zero)[:, 0]
+        zeros = namespace(epsilons).zeros_like(epsilons)
+        return self._lengths(epsilons, zeros[:1])[:, 0] if self.n else zeros
 
     def extra(self, Z: Any, epsilons: Any, change: Any = 1.0, forms: Any = None) -> Any:
         """Return the extra nats of samples that join the group, not including labels.
@@ -99,17 +95,29 @@ class Coded(ABC):
         epsilons : float or array of shape (e,)
         change : float or array of shape (b,), default=1.0
             Number of copies of each sample that join.
-        forms : array of shape (F, 1, b), default=None
-            The forms of the samples, if they are known.
+        forms : array of shape (F, e, b), default=None
+            Forms of the samples at the changed weight, if they are known.
 
         Returns
         -------
         nats : array of shape (b,) or (b, e), in double precision
         """
         path = as_path(epsilons, self.blocks.counts)
-        length = self._changed(Z, path, as_path(change, path), forms)
-        nats = (length - self.length(path)[:, None]).T
+        change = as_path(change, path)
+        lengths = self._lengths(path, change, Z, forms=forms)
+        nats = (lengths - self.length(path)[:, None]).T
         return nats[:, 0] if path is not epsilons else nats
+
+    def residual(self, Z: Any, epsilon: float, forms: Any = None) -> Any:
+        """Return the norms (b,) of ``(I + c S)^{-1} z``, in double precision.
+
+        ``forms`` (F, 1, b) are those of the square of the inverse, if they are known.
+        """
+        path = as_path(epsilon, self.blocks.counts)
+        if forms is None:
+            forms = self._forms(Z, self._scales(path, 0.0 * path)[0], 2)
+        xp = namespace(forms)
+        return xp.sqrt(widen(xp.sum(forms[:, 0, :], axis=0)))
 
     def as_first(self, Z: Any, epsilon: float) -> Any:
         """Return the nats (b,) of samples in a group that is empty without them."""
@@ -117,49 +125,50 @@ class Coded(ABC):
         volumes = self.blocks.total(xp.log1p(c[:, None] * squared_norms(Z)))
         return (1.0 + self.blocks.dim) / 2.0 * volumes
 
-    def residual(self, Z: Any, epsilon: float, forms: Any = None) -> Any:
-        """Return the norms (b,) of residuals ``(I + c S)^{-1} z``, about the origin."""
-        xp, path = namespace(Z), as_path(epsilon, self.blocks.counts)
-        if forms is None:
-            forms = self._forms(Z, self._scales(path, 0.0 * path)[0], power=2)
-        return xp.sqrt(widen(xp.sum(forms[:, 0, :], axis=0)))
+    def _lengths(
+        self,
+        epsilons: Any,
+        change: Any,
+        Z: Any = None,
+        own: tuple[Any, Any] | None = None,
+        forms: Any = None,
+    ) -> Any:
+        """Return lengths (e, b) after the weight of each sample has changed.
 
-    def _changed(self, Z: Any, epsilons: Any, change: Any, forms: Any = None) -> Any:
-        """Return lengths (e, b) with more copies of each sample (of rank one)."""
-        xp = namespace(epsilons)
+        ``own`` are the weights and positions of samples of the group, if ``Z`` are
+        such. Without samples, return the length (e, 1) of the group.
+        """
+        xp, d = namespace(epsilons), self.blocks.dim
         c, volumes = self._scales(epsilons, change)
-        growth = change  # of the scatter
+        if Z is not None:
+            factors = self._log_factors(Z, c, change, own, forms)
+            volumes = volumes + self.blocks.total(factors)
+        lengths = (self.n + change + d) / 2.0 * volumes
+        if self.mean is None:
+            return lengths
+        square = self.mean_square
+        if Z is not None:
+            dots, squares = self._mean_products(Z)
+            old, new = self.n / (self.n + change), change / (self.n + change)
+            square = old * old * square + 2.0 * old * new * dots + new * new * squares
+            square = at_least(square, 0.0)
+        return lengths + d / 2.0 * xp.log1p(square / (epsilons * epsilons)[:, None])
+
+    def _log_factors(
+        self, Z: Any, c: Any, change: Any, own: Any = None, forms: Any = None
+    ) -> Any:
+        """Return logarithms (F, e, b) of the factors by which determinants change."""
+        xp, growth = namespace(change), change  # of the scatter
         if self.mean is not None:
             growth = change * self.n / (self.n + change)
         step = c * growth * (self._forms(Z, c) if forms is None else forms)
         if xp.any(change < 0.0):  # copies leave: at most the whole determinant
             step = at_least(step, float(xp.finfo(xp.float64).eps) - 1.0)
-        logs = self.blocks.total(xp.log1p(step))
-        squares = self._mean_squares(Z, change)
-        return self._length(volumes + logs, squares, epsilons, change)
+        return xp.log1p(step)
 
-    def _length(
-        self, volumes: Any, mean_squares: Any, epsilons: Any, change: Any
-    ) -> Any:
-        """Return lengths (e, b) from log-determinants (e, b) and squared means (b,)."""
-        d = self.blocks.dim
-        length = (self.n + change + d) / 2.0 * volumes
-        if self.mean is None:
-            return length
-        ratio = mean_squares / (epsilons * epsilons)[:, None]
-        return length + d / 2.0 * namespace(epsilons).log1p(ratio)
-
-    def _mean_squares(self, Z: Any, change: Any) -> Any:
-        """Return squared norms (b,) of the mean after each sample's change."""
-        if self.mean is None:
-            return namespace(change).zeros_like(change[:1])
-        dots, squares = self._mean_products(Z)
-        old, new = self.n / (self.n + change), change / (self.n + change)
-        total = old * old * self._mean_square() + 2.0 * old * new * dots
-        return at_least(total + new * new * squares, 0.0)
-
-    def _mean_square(self) -> Any:
-        """Return the squared norm of the mean."""
+    @cached_property
+    def mean_square(self) -> Any:
+        """Squared norm of the mean."""
         return namespace(self.mean).sum(widen(self.mean) ** 2)
 
     def _mean_products(self, Z: Any) -> tuple[Any, Any]:
@@ -220,7 +229,6 @@ class Group(Coded):
     leverages: Any = None
     rests: Any = None
     whitening: Any = None
-    _known: dict[float, Any] = field(default_factory=dict, init=False)
 
     def volume(self, epsilon: float) -> float:
         """Return the log-determinant of ``I + c S`` over all blocks."""
@@ -228,11 +236,7 @@ class Group(Coded):
         return float(self._scales(path, 0.0 * path)[1][0, 0])
 
     def without(
-        self,
-        Z: Any,
-        epsilons: Any,
-        weights: Any = None,
-        part: Any = slice(None),
+        self, Z: Any, epsilons: Any, weights: Any = None, part: Any = slice(None)
     ) -> Any:
         """Return the extra nats of left-out samples of the group.
 
@@ -254,49 +258,14 @@ class Group(Coded):
             Infinite for a sample without which the group is empty.
         """
         path = as_path(epsilons, self.eigenvalues)
-        xp, w = namespace(path), self._weights(weights)
-        alone = self.n - w <= NOTHING_LEFT * self.n
+        xp, (w, alone) = namespace(path), self._leaving(weights)
         w = xp.where(alone, xp.full_like(w, 0.5 * self.n), w)
         again = self.length(path)[:, None]
         if xp.any(w != 1.0):
-            again = self._more_or_less(Z, path, w, 1.0 - w, part)
-        nats = again - self._more_or_less(Z, path, w, -w, part)
+            again = self._lengths(path, 1.0 - w, Z, (w, part))
+        nats = again - self._lengths(path, -w, Z, (w, part))
         nats = xp.where(alone, xp.full_like(nats, xp.inf), nats).T
         return nats[:, 0] if path is not epsilons else nats
-
-    def _more_or_less(
-        self, Z: Any, epsilons: Any, w: Any, change: Any, part: Any
-    ) -> Any:
-        """Return lengths (e, b) after a change of the weights ``w`` of samples."""
-        xp = namespace(epsilons)
-        if (self.leverages is None and self.whitening is None) or xp.all(change > 0.0):
-            return self._changed(Z, epsilons, change)
-        c, volumes = self._scales(epsilons, change)
-        copies = -change
-        left = (w - copies + copies * self._inner(Z, w, c, part)) / w
-        if self.mean is not None:
-            left = self.n / (self.n - copies) * left
-        tiny = float(xp.finfo(xp.float64).smallest_normal)
-        volumes = volumes + self.blocks.total(xp.log(at_least(left, tiny)))
-        squares = self._mean_squares(Z, change)
-        length = self._length(volumes, squares, epsilons, change)
-        if not xp.any(change > 0.0):
-            return length
-        return xp.where(change > 0.0, self._changed(Z, epsilons, change), length)
-
-    def _inner(self, Z: Any, w: Any, c: Any, part: Any) -> Any:
-        """Return the share (F, e, b) of the determinant without each sample."""
-        if self.whitening is None:
-            inner = _shrunk(_columns(self.leverages, part), self.eigenvalues, c)
-            if self.rests is None:
-                return inner
-            return inner + _columns(self.rests, part)[:, None, :]
-        xp = namespace(Z)
-        roots = xp.sqrt(w) * widen(self._centred(Z)[0])
-        leverages = squares(coordinates(self.whitening, roots))
-        constant = 0.0 if self.mean is None else w / self.n
-        rests = at_least(1.0 - constant - xp.sum(leverages, axis=1), 0.0)
-        return _shrunk(leverages, self.eigenvalues, c) + rests[:, None, :]
 
     def left_out(
         self, Z: Any, epsilon: float, weights: Any = None, part: Any = slice(None)
@@ -307,41 +276,29 @@ class Group(Coded):
         the samples, about the origin. For a sample without which the group is empty,
         the nats are those of a group of its own, and there is no projection.
         """
-        xp, w = namespace(self.eigenvalues), self._weights(weights)
-        alone = self.n - w <= NOTHING_LEFT * self.n
+        xp, (w, alone) = namespace(self.eigenvalues), self._leaving(weights)
         nats = self.without(Z, epsilon, weights, part)
         nats = xp.where(alone, self.as_first(Z, epsilon), nats)
         safe = xp.where(alone, xp.ones_like(w), self.n - w)
         c = self.blocks.scale(safe, epsilon)[:, None, :]
         shrink = 1.0 / (1.0 + c * self.eigenvalues[:, :, None])
         dtype, along = real_dtype(Z), coordinates(self.basis, Z)
-        inner = self._inner(Z, w, c, part)[:, 0, :]
         # divided in double precision, in which tiny factors do not vanish
-        inner = at_least(inner, float(xp.finfo(dtype).smallest_normal))[:, None, :]
-        rest = self.basis @ (xp.astype(shrink / inner, dtype, copy=False) * along)
-        spans = one_block(Z) and self.basis.shape[2] == Z.shape[1]
-        if not spans and (self.leverages is None or self.rests is not None):
+        share = self._remaining(Z, w, c, part)[:, 0, :]
+        share = at_least(share, float(xp.finfo(dtype).smallest_normal))[:, None, :]
+        rest = self.basis @ (xp.astype(shrink / share, dtype, copy=False) * along)
+        if not self._spans and (self.leverages is None or self.rests is not None):
             outside = Z - self.basis @ along
-            rest = rest + outside / xp.astype(inner, dtype, copy=False)
+            rest = rest + outside / xp.astype(share, dtype, copy=False)
         return nats, xp.where(alone, xp.zeros_like(Z), Z - rest)
 
     def project(self, Z: Any, epsilon: float) -> Any:
         """Return soft projections ``z - (I + c S)^{-1} z`` of samples, (F, C, b)."""
-        return self.project_along(coordinates(self.basis, Z), epsilon)
-
-    def project_along(self, along: Any, epsilon: float) -> Any:
-        """Return soft projections of samples from their coordinates in the basis."""
-        return self.basis @ (self._shares(epsilon) * along)
+        return self.basis @ (self._shares(epsilon) * coordinates(self.basis, Z))
 
     def matrix(self, epsilon: float) -> Any:
         """Return the soft projection as matrices (F, C, C)."""
         return self.basis @ (self._shares(epsilon) * adjoint(self.basis))
-
-    def _shares(self, epsilon: float) -> Any:
-        """Return the eigenvalues (F, r, 1) of the soft projection."""
-        c = self.blocks.scale(self.n, epsilon)[:, None] * self.eigenvalues
-        shares = namespace(c).astype(c / (1.0 + c), real_dtype(self.basis), copy=False)
-        return shares[:, :, None]
 
     def to_state(self, **needed: bool) -> dict[str, Any]:
         """Return everything that predictions need as arrays, numbers and containers.
@@ -352,68 +309,89 @@ class Group(Coded):
         state = {name: getattr(self, name) for name in names}
         return {**state, "blocks": vars(self.blocks)}
 
-    def _weights(self, weights: Any) -> Any:
-        """Return the weights of samples (b,), or their common weight (1,)."""
-        xp, one = namespace(self.eigenvalues), self.blocks.counts[:1] * 0.0 + 1.0
-        if weights is None:
-            return one
-        w = xp.astype(weights, xp.float64, copy=False)
-        return w[:1] if xp.all(w == w[:1]) else w
+    def _shares(self, epsilon: float) -> Any:
+        """Return the eigenvalues (F, r, 1) of the soft projection."""
+        c = self.blocks.scale(self.n, epsilon)[:, None] * self.eigenvalues
+        shares = namespace(c).astype(c / (1.0 + c), real_dtype(self.basis), copy=False)
+        return shares[:, :, None]
+
+    def _leaving(self, weights: Any) -> tuple[Any, Any]:
+        """Return weights (b,) or a common one (1,), and whether nothing remains."""
+        xp, w = namespace(self.eigenvalues), self.blocks.counts[:1] * 0.0 + 1.0
+        if weights is not None:
+            w = xp.astype(weights, xp.float64, copy=False)
+            w = w[:1] if xp.all(w == w[:1]) else w
+        return w, self.n - w <= NOTHING_LEFT * self.n
 
     def _scales(self, epsilons: Any, change: Any) -> tuple[Any, Any]:
+        xp, places = namespace(epsilons), None
         if change.shape[0] > 1:
-            return self._made_scales(epsilons, change)
-        key = float(change[0])  # the same for all samples
-        known = self._known.get(key)
-        if known is None or known[0] is not epsilons:
-            known = (epsilons, *self._made_scales(epsilons, change))
-            self._known[key] = known
-        return known[1], known[2]
-
-    def _made_scales(self, epsilons: Any, change: Any) -> tuple[Any, Any]:
-        xp = namespace(epsilons)
-        found, places = change, None
-        if change.shape[0] > 1:
-            found, places = xp.unique_inverse(change)
-        n = self.n + found
+            change, places = xp.unique_inverse(change)
+        n = self.n + change
         n = xp.where(n == 0.0, xp.ones_like(n), n)  # any factor, if there is no sample
         c = self.blocks.scale(n[None, :], epsilons[:, None])
-        if n.shape[0] == 1:
-            logs = xp.sum(xp.log1p(c * self.eigenvalues[:, None, :]), axis=2)
-            return c, self.blocks.total(logs)[:, None]
-        rows = []
-        for i in range(c.shape[1]):  # one distortion at a time: weights may all differ
-            scaled = c[:, i, :][:, :, None] * self.eigenvalues[:, None, :]
-            rows.append(self.blocks.total(xp.sum(xp.log1p(scaled), axis=2)))
-        volumes = xp.stack(rows, axis=0)
+        (F, r), volumes = self.eigenvalues.shape, []
+        for at in blocks_of_rows(n.shape[0], F * r * epsilons.shape[0]):
+            scaled = c[:, :, None, at] * self.eigenvalues[:, None, :, None]
+            volumes.append(self.blocks.total(xp.sum(xp.log1p(scaled), axis=2)))
+        volumes = volumes[0] if len(volumes) == 1 else xp.concat(volumes, axis=1)
+        if places is None:
+            return c, volumes
         return xp.take(c, places, axis=2), xp.take(volumes, places, axis=1)
 
-    def _forms(self, Z: Any, c: Any, power: int = 1) -> Any:
-        inside, outside = self._resolved(Z, c)
-        forms = widen(_shrunk(inside, self.eigenvalues, c, power))
-        return forms + outside[:, None, :] if hasattr(outside, "ndim") else forms
+    def _log_factors(
+        self, Z: Any, c: Any, change: Any, own: Any = None, forms: Any = None
+    ) -> Any:
+        xp, unknown = namespace(change), self.leverages is None
+        unknown = unknown and self.whitening is None
+        if own is None or unknown or xp.all(change > 0.0):
+            return super()._log_factors(Z, c, change, None, forms)
+        w, part = own
+        left = (w + change - change * self._remaining(Z, w, c, part)) / w
+        if self.mean is not None:
+            left = self.n / (self.n + change) * left
+        logs = xp.log(at_least(left, float(xp.finfo(xp.float64).smallest_normal)))
+        if xp.any(change > 0.0):
+            logs = xp.where(change > 0.0, super()._log_factors(Z, c, change), logs)
+        return logs
 
-    def _resolved(self, Z: Any, c: Any) -> tuple[Any, Any]:
-        """Return squared coordinates (F, r, b) and rests (F, b) of centred samples."""
-        Z, constant = self._centred(Z)
+    def _remaining(self, Z: Any, w: Any, c: Any, part: Any) -> Any:
+        """Return the share (F, e, b) of the determinant without each sample."""
+        xp, p, rests = namespace(self.eigenvalues), self.leverages, self.rests
+        if p is None:
+            roots = xp.sqrt(w) * widen(self._centred(Z)[0])
+            p = squares(coordinates(self.whitening, roots))
+            constant = 0.0 if self.mean is None else w / self.n
+            rests = at_least(1.0 - constant - xp.sum(p, axis=1), 0.0)
+        else:
+            p = _columns(p, part)
+            rests = None if rests is None else _columns(rests, part)
+        inner = shrunk(p, self.eigenvalues, c)
+        return inner if rests is None else inner + rests[:, None, :]
+
+    def _forms(self, Z: Any, c: Any, power: int = 1) -> Any:
+        xp, (Z, constant) = namespace(Z), self._centred(Z)
         along = coordinates(self.basis, Z)
         inside = squares(along)
-        return inside, self._outside(Z, along, inside, c) + constant
+        forms = widen(shrunk(inside, self.eigenvalues, c, power))
+        if not self._spans:
+            total = squared_norms(Z)
+            outside = at_least(total - widen(xp.sum(inside, axis=1)), 0.0)
+            if Z.shape[2]:
+                # what rounding of the difference of squares may do to 1 + c m
+                eps = float(xp.finfo(Z.dtype).eps)
+                top = xp.max(c, axis=(1, 2))[:, None]
+                error = top * eps * total / (1.0 + top * outside)
+                if float(xp.max(error)) > math.sqrt(eps):
+                    outside = squared_norms(Z - self.basis @ along)
+            constant = constant + outside
+        return forms + constant[:, None, :] if hasattr(constant, "ndim") else forms
 
-    def _outside(self, Z: Any, along: Any, inside: Any, c: Any) -> Any:
-        """Return squared norms (F, b) of samples outside of the eigenvectors' span."""
-        xp, (F, C, b) = namespace(Z), Z.shape
-        if self.basis.shape[2] == C and F == 1:
-            return 0.0
-        total = squared_norms(Z)
-        outside = at_least(total - widen(xp.sum(inside, axis=1)), 0.0)
-        if b:
-            # what rounding of the difference of squares may do to 1 + c m
-            eps, top = float(xp.finfo(Z.dtype).eps), xp.max(c, axis=(1, 2))[:, None]
-            error = top * eps * total / (1.0 + top * outside)
-            if float(xp.max(error)) > math.sqrt(eps):
-                return squared_norms(Z - self.basis @ along)
-        return outside
+    @property
+    def _spans(self) -> bool:
+        """Whether no sample has a component outside of the eigenvectors."""
+        F, C, r = self.basis.shape
+        return bool(F == 1 and r == C)
 
 
 def as_path(values: Any, like: Any) -> Any:
@@ -431,8 +409,8 @@ def _columns(A: Any, part: Any) -> Any:
     return namespace(A).take(A, part, axis=A.ndim - 1)
 
 
-def _shrunk(squares: Any, eigenvalues: Any, c: Any, power: int = 1) -> Any:
-    r"""Return sums :math:`\sum_i p_i / (1 + c\lambda_i)^m` of squares ``p`` (F, r, b).
+def shrunk(squares: Any, eigenvalues: Any, c: Any, power: int = 1) -> Any:
+    r"""Return :math:`\sum_i p_i / (1 + c\lambda_i)^{power}` of squares ``p`` (F, r, b).
 
     Factors ``c`` have the shape (F, e, 1) or, one per sample, (F, e, b). The latter
     needs no matrix product, and is processed one distortion at a time to save memory.
@@ -443,6 +421,6 @@ def _shrunk(squares: Any, eigenvalues: Any, c: Any, power: int = 1) -> Any:
         return xp.astype(shares, squares.dtype, copy=False) @ squares
     sums = []
     for i in range(c.shape[1]):
-        scaled = 1.0 + c[:, i, :][:, None, :] * eigenvalues[:, :, None]
+        scaled = (1.0 + c[:, i, :][:, None, :] * eigenvalues[:, :, None]) ** power
         sums.append(xp.sum(squares / xp.astype(scaled, squares.dtype), axis=1))
     return xp.stack(sums, axis=1)

@@ -339,9 +339,32 @@ def real_dots(A: Any, B: Any) -> Any:
     return np.einsum("fcb,fcb->fb", A, B) if xp is np else xp.sum(A * B, axis=1)
 
 
+def run_of(index: Any) -> slice | None:
+    """Return an ascending index as a slice, None if it has gaps."""
+    first, last = int(index[0]), int(index[-1])
+    return slice(first, last + 1) if last - first + 1 == index.shape[0] else None
+
+
+def take(Z: Any, index: Any) -> Any:
+    """Return some samples (F, C, b); NumPy copies none if they are consecutive."""
+    xp, run = namespace(Z), run_of(index)
+    if run is not None:
+        return Z[:, :, run]
+    return Z[:, :, index] if xp is np else xp.take(Z, index, axis=2)
+
+
 def take_coordinates(Z: Any, index: Any) -> Any:
     """Return some coordinates of vectors (1, C, b), which lie row by row in memory."""
     return namespace(Z).take(Z[0, ...].T, index, axis=1).T[None, ...]
+
+
+def above(eigenvalues: Any, share: float) -> Any:
+    """Set eigenvalues (F, m) of at most a share of the largest one, the last, to zero.
+
+    These are rounding errors of null directions.
+    """
+    real = eigenvalues > share * at_least(eigenvalues[:, -1:], 0.0)
+    return namespace(eigenvalues).where(real, eigenvalues, 0.0 * eigenvalues)
 
 
 def directions(S: Any, longest: int, share: float = 0.0) -> tuple[Any, Any, Any]:
@@ -353,8 +376,8 @@ def directions(S: Any, longest: int, share: float = 0.0) -> tuple[Any, Any, Any]
     xp = namespace(S)
     eigenvalues, V = xp.linalg.eigh(S)
     share = max(share, longest * float(xp.finfo(xp.float64).eps))
-    real = eigenvalues > share * at_least(eigenvalues[:, -1:], 0.0)
-    eigenvalues = xp.where(real, eigenvalues, 0.0 * eigenvalues)
+    eigenvalues = above(eigenvalues, share)
+    real = eigenvalues > 0.0
     sigma = xp.sqrt(xp.where(real, eigenvalues, xp.ones_like(eigenvalues)))
     return eigenvalues, V, V * (xp.astype(real, xp.float64) / sigma)[:, None, :]
 

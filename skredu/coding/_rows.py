@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -23,9 +22,6 @@ from skredu.coding._scatter import Scatter
 
 # Number of columns that distinguish most rows.
 FEW_COLUMNS = 24
-# In the unit of the samples; for larger distortions, all lengths are rounding errors.
-LARGEST_EPSILON = 1e150
-SMALLEST_GIVEN = 1e-153
 # Largest number of samples of a stream that are kept to choose parameters.
 MAX_ROWS = 5_000
 
@@ -381,21 +377,6 @@ def in_unit(X: Any, unit: float) -> Any:
             f"training samples of about {unit:.3g}: scale the samples."
         )
     return X / unit
-
-
-def epsilon_to_unit(epsilon: float, unit: float) -> float:
-    """Return a given distortion in a unit of length."""
-    if epsilon / unit < SMALLEST_GIVEN:
-        raise ValueError(
-            f"epsilon={epsilon} is too small compared with the samples: its square "
-            "vanishes."
-        )
-    return min(epsilon / unit, LARGEST_EPSILON)
-
-
-def epsilon_from_unit(epsilon: float, unit: float) -> float:
-    """Return a distortion in the units of the caller, positive and finite."""
-    return min(max(epsilon * unit, math.ulp(0.0)), sys.float_info.max)
 
 
 def check_reach(X: Any, unit: float, length: float) -> None:

@@ -9,30 +9,6 @@ from skredu.coding._choose import choose
 from skredu.coding._classes import Classes
 from skredu.coding._factoring import group_of
 from skredu.coding._rows import Rows
-from skredu.redunet._layer import take
-
-
-class FeatureClasses(Classes):
-    """Classes of samples whose features are known.
-
-    Parameters
-    ----------
-    groups : list of groups
-    Z : array of shape (F, C, n), default=None
-        Features of the training samples, if samples will be left out.
-    """
-
-    def __init__(self, groups: list[Any], Z: Any = None) -> None:
-        super().__init__(groups)
-        self.Z = Z
-
-    def features(self, X: Any) -> Any:
-        """Return the features (F, C, b) of samples (b, F, C)."""
-        return namespace(X).permute_dims(X, (1, 2, 0))
-
-    def training(self, rows: Rows, index: Any) -> Any:
-        """Return the features of some training samples, which are known."""
-        return take(self.Z, namespace(self.Z).asarray(index, device=self.Z.device))
 
 
 def fit_decision(Z: Any, rows: Rows, space: Any, *, centred: bool) -> dict[str, Any]:
@@ -59,7 +35,7 @@ def choose_decision(
 
     If there is a choice ``before``, it is kept.
     """
-    classes, counts = FeatureClasses(groups, Z), space.counts
+    classes, counts = Classes(groups, Z), space.counts
     xp, place = namespace(counts), {"device": counts.device}
     choice = choose(classes, rows, labels=labels, spread=spread, before=before)
     log_priors = xp.asarray(choice.log_priors, dtype=counts.dtype, **place)
@@ -68,6 +44,5 @@ def choose_decision(
 
 def decision_scores(decision: dict[str, Any], Z: Any) -> Any:
     """Return minus the extra bits of features in every class, with labels, (n, k)."""
-    rows = namespace(Z).permute_dims(Z, (2, 0, 1))
-    classes = FeatureClasses.of_state(decision)
-    return classes.scores(rows, decision["epsilon"], decision["log_priors"])
+    classes = Classes.of_state(decision)
+    return classes.scores(Z, decision["epsilon"], decision["log_priors"])

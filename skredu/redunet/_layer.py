@@ -24,9 +24,11 @@ from skredu.coding._linalg import (
     norms,
     one_block,
     real_dtype,
+    run_of,
     softmax,
     split,
     spread_columns,
+    take,
 )
 from skredu.redunet._memberships import MEMBERSHIPS
 
@@ -371,17 +373,3 @@ def stepped(Z: Any, change: Any, step: float) -> Any:
     size = norms(moved)
     size = xp.where(size > 0, size, xp.ones_like(size))
     return moved / xp.astype(size, real_dtype(Z), copy=False)
-
-
-def take(Z: Any, index: Any) -> Any:
-    """Return some samples; NumPy copies none if they are consecutive."""
-    xp, run = namespace(Z), run_of(index)
-    if run is not None:
-        return Z[:, :, run]
-    return Z[:, :, index] if xp is np else xp.take(Z, index, axis=2)
-
-
-def run_of(index: Any) -> slice | None:
-    """Return an ascending index as a slice, None if it has gaps."""
-    first, last = int(index[0]), int(index[-1])
-    return slice(first, last + 1) if last - first + 1 == index.shape[0] else None
