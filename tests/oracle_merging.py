@@ -5,6 +5,7 @@ looked at in every step, and the bits of the labels are those of the whole parti
 """
 
 import numpy as np
+import pytest
 
 QUANTUM = 2.0**-32
 
@@ -95,3 +96,21 @@ class PlainMerging:
         name = max(self.members) + 1
         for of_names in (self.members, self.parts):
             of_names[name] = of_names.pop(a) + of_names.pop(b)
+
+    def tolerance(self):
+        """Return the size of rounding errors in bits."""
+        n, d = self.weights.sum(), self.X.shape[1]
+        steepness = 1.0 + d * np.max(self.X**2) * d / self.epsilon**2
+        bits = (n + d) * (d + np.log2(steepness))
+        return 64 * np.finfo(float).eps * (bits + (n + d) * steepness) + QUANTUM
+
+    def assert_merges(self, found, *, exact=True):
+        """Merge as found; where costs are equal up to rounding, others may merge."""
+        found, close = list(found), self.tolerance()
+        assert len(found) == len(self.members) - 1
+        for a, b, cost in found:
+            lowest, pair = self.cheapest()
+            assert cost == pytest.approx(lowest, abs=close)
+            assert not exact or (a, b) == pair
+            assert self.costs[a, b] <= lowest + close
+            self.merge(a, b)
