@@ -40,6 +40,8 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 # Up to this number of coordinates, the forms of several blocks are packed; a layer then
 # moves samples in 0.55 of the time.
 MAX_PACKED = 48
+# Up to this number of coordinates, matrices of all classes are computed in one call.
+MAX_STACKED = 8
 # Number of products of coordinates that are computed at a time, to stay in the cache.
 PRODUCTS = 2**19
 # Up to this condition, forms of single-precision samples are summed in that precision.
@@ -49,14 +51,24 @@ MAX_SINGLE_INVERSE = 1e5
 
 
 def _once(method: Method) -> Method:
-    """Compute the result of a method of `DenseGroup` once for each argument."""
+    """Compute the result of a method of `DenseGroup` once for each argument.
+
+    For several groups in a stack, it is computed at once; see `stack_up`.
+    """
 
     @wraps(method)
     def call(self: DenseGroup, argument: Any) -> Any:
         name = f"{method.__name__} {argument}"
-        if name not in self.made:
-            self.made[name] = method(self, argument)
-        return self.made[name]
+        if name in self.made:
+            return self.made[name]
+        if self.stack is None or argument < 0.0:  # other classes may become empty
+            made = method(self, argument)
+        else:
+            stack, i = self.stack
+            made = getattr(stack, method.__name__)(argument)
+            made = float(made[i]) if made.ndim == 1 else made[:, i, ...]
+        self.made[name] = made
+        return made
 
     return cast(Method, call)
 
@@ -102,6 +114,7 @@ class DenseGroup(Coded):
         self.scatter, self.dtype, self.condition = scatter, dtype, condition
         self.mean, self.varying, self.constant = mean, varying, constant
         self.made = {} if made is None else made
+        self.stack: tuple[DenseGroup, int] | None = None
 
     @property
     def packs(self) -> bool:
@@ -112,7 +125,8 @@ class DenseGroup(Coded):
     @_once
     def log_det(self, change: float) -> float:
         """Return the log-determinant of ``I + c S`` at a changed weight."""
-        return float(self.blocks.total(self._factor(change)[1]))
+        log_det = self.blocks.total(self._factor(change)[1])
+        return log_det if log_det.ndim else float(log_det)
 
     def volume(self, epsilon: float) -> float:
         """Return the log-determinant of ``I + c S`` over all blocks."""
@@ -122,7 +136,7 @@ class DenseGroup(Coded):
     def matrix(self, epsilon: float) -> Any:
         """Return the soft projection ``P`` as matrices (F, C, C)."""
         xp, inverse = namespace(self.scatter), self._inverse(0.0)
-        eye = xp.eye(inverse.shape[1], dtype=inverse.dtype, device=inverse.device)
+        eye = xp.eye(inverse.shape[-1], dtype=inverse.dtype, device=inverse.device)
         return xp.astype(eye - inverse, self.dtype, copy=False)
 
     def project(self, Z: Any, epsilon: float) -> Any:
@@ -229,7 +243,7 @@ class DenseGroup(Coded):
     def _scaled(self, change: float) -> Any:
         """Return the scatter times ``c`` at a changed weight."""
         c = self.blocks.scale(self.n + change, self.epsilon)
-        return c[:, None, None] * self.scatter
+        return c[..., None, None] * self.scatter
 
     def _rounded(self, L: Any) -> Any:
         """Return a copy of factors in the precision in which they are inverted."""
@@ -251,6 +265,27 @@ class DenseGroup(Coded):
         return (squared_norms(whitened) + constant)[:, None, :]
 
 
+def stack_up(groups: list[Any]) -> None:
+    """Let groups with several small blocks compute their matrices in one call.
+
+    With four channels, the fit of a network takes 0.8 of the time.
+    """
+    small = [g for g in groups if isinstance(g, DenseGroup) and g.packs]
+    if len(small) < 2 or small[0].blocks.dim > MAX_STACKED:
+        return
+    first, xp = small[0], namespace(small[0].scatter)
+    stack = DenseGroup(
+        xp.asarray([g.n for g in small], dtype=xp.float64, device=first.scatter.device),
+        first.blocks,
+        first.epsilon,
+        xp.stack([g.scatter for g in small], axis=1),
+        first.dtype,
+        condition=max(g.condition for g in small),
+    )
+    for i, group in enumerate(small):
+        group.stack = stack, i
+
+
 def group_of_state(state: dict[str, Any]) -> Group | DenseGroup:
     """Restore a group from the result of its ``to_state``."""
     state = {**state, "blocks": Blocks(**state["blocks"])}
@@ -270,23 +305,23 @@ def group_of_state(state: dict[str, Any]) -> Group | DenseGroup:
 
 
 def packed(Q: Any) -> Any:
-    """Return coefficients (F, p) of the forms of Hermitian matrices (F, C, C).
+    """Return coefficients (F, ..., p) of forms of Hermitian matrices (F, ..., C, C).
 
     They belong to the products of `_products`; ``p`` is C^2, or C (C + 1) / 2 for real
     matrices.
     """
-    xp, (F, C, _) = namespace(Q), Q.shape
+    xp, C, last = namespace(Q), Q.shape[-1], Q.ndim - 2
     pairs = [(a, b) for a in range(C) for b in range(a, C)]
     place = xp.asarray([a * C + b for a, b in pairs], device=Q.device)
     double = [1.0 + (a < b) for a, b in pairs]
     double = xp.asarray(double, dtype=xp.float64, device=Q.device)
-    upper = xp.take(xp.reshape(Q, (F, C * C)), place, axis=1)
+    upper = xp.take(xp.reshape(Q, (*Q.shape[:-2], C * C)), place, axis=last)
     if not is_complex(Q):
         return double * upper
     off = [i for i, (a, b) in enumerate(pairs) if a < b]
     off = xp.asarray(off, dtype=place.dtype, device=Q.device)
-    imaginary = xp.imag(xp.take(upper, off, axis=1))
-    return xp.concat([double * xp.real(upper), -2.0 * imaginary], axis=1)
+    imaginary = xp.imag(xp.take(upper, off, axis=last))
+    return xp.concat([double * xp.real(upper), -2.0 * imaginary], axis=last)
 
 
 def packed_forms(coefficients: Any, Z: Any) -> Any:
@@ -307,9 +342,14 @@ def shared_forms(groups: list[Any], Z: Any, power: int) -> list[Any]:
     xp, forms = namespace(Z), [None] * len(groups)
     packs = [j for j, group in enumerate(groups) if getattr(group, "packs", False)]
     if packs:
-        stack = [groups[j].form_matrix(power) for j in packs]
-        dtype = xp.result_type(*{matrix.dtype for matrix in stack})
-        stack = xp.stack([xp.astype(Q, dtype, copy=False) for Q in stack], axis=1)
+        shared = groups[packs[0]].stack
+        if shared is not None and shared[0].n.shape[0] == len(packs):
+            stack = shared[0].form_matrix(power)
+        else:
+            parts = [groups[j].form_matrix(power) for j in packs]
+            dtype = xp.result_type(*{matrix.dtype for matrix in parts})
+            parts = [xp.astype(Q, dtype, copy=False) for Q in parts]
+            stack = xp.stack(parts, axis=1)
         found = packed_forms(stack, Z)
         for i, j in enumerate(packs):
             forms[j] = found[:, i : i + 1, :]

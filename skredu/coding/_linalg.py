@@ -418,7 +418,7 @@ def right_triangle(Q: Any) -> Any:
 def inverses(S: Any) -> Any:
     """Return inverses of ``I + S`` for stacked matrices, which are overwritten."""
     xp = namespace(S)
-    if xp is not np or S.shape[1] <= MAX_STACK:
+    if xp is not np or S.shape[-1] <= MAX_STACK:
         return xp.linalg.inv(S + _eye(S))
     for i in range(len(S)):  # half of the operations of `inv`
         S[i] = inverse_of(factor_of(S[i]))
@@ -426,7 +426,7 @@ def inverses(S: Any) -> Any:
 
 
 def _eye(S: Any) -> Any:
-    return namespace(S).eye(S.shape[1], dtype=S.dtype, device=S.device)
+    return namespace(S).eye(S.shape[-1], dtype=S.dtype, device=S.device)
 
 
 def adjoint_product(W: Any, Z: Any, *, overwrite: bool = False) -> Any:

@@ -17,7 +17,7 @@ import numpy as np
 
 from skredu._compat import namespace
 from skredu.coding._choose import label_code
-from skredu.coding._dense import DenseGroup, group_of_state, shared_forms
+from skredu.coding._dense import DenseGroup, group_of_state, shared_forms, stack_up
 from skredu.coding._factoring import group_of
 from skredu.coding._linalg import (
     blocks_of_rows,
@@ -103,6 +103,7 @@ class Layer:
         ]
         scatters: list[Any] = [getattr(group, "scatter", None) for group in classes]
         total = None if any(S is None for S in scatters) else sum(scatters)
+        stack_up(classes)
         weights = rows.weights_at(slice(None))
         whole = group_of(Z, weights, blocks, **options, scatter=total)
         return cls(whole, classes, epsilon, membership, temperature)
@@ -212,12 +213,16 @@ class Layer:
 
     def change(self, Z: Any) -> Any:
         """Return the change of samples for a step size of ``1 / alpha``."""
-        change = namespace(Z).empty_like(Z)
-        for at in self._blocks(Z, slice(0, Z.shape[2])):
+        blocks = self._blocks(Z, slice(0, Z.shape[2]))
+        change = namespace(Z).empty_like(Z) if len(blocks) > 1 else None
+        for at in blocks:
             rows = Z[:, :, at]
             Pi = softmax(self._sharp_scores(rows))
             start = -self.whole.project(rows, self.epsilon)
-            change[:, :, at] = self._add_projections(start, rows, Pi)
+            moved = self._add_projections(start, rows, Pi)
+            if change is None:
+                return moved
+            change[:, :, at] = moved
         return change
 
     def training_change(self, Z: Any, rows: Any, construction: str) -> Any:
