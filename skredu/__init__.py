@@ -8,7 +8,11 @@ if TYPE_CHECKING:
     from skredu import datasets, metrics, plotting, rates
     from skredu.classification import MICLClassifier, NearestSubspaceClassifier
     from skredu.clustering import CompressionClustering
-    from skredu.lifting import ConvolutionalLifting, PolarTransformer
+    from skredu.lifting import (
+        ConvolutionalLifting,
+        DilatedKernelTransformer,
+        PolarTransformer,
+    )
     from skredu.redunet import (
         InvariantReduNetClassifier,
         InvariantReduNetTransformer,
@@ -22,6 +26,7 @@ __version__ = "0.1.0"
 __all__ = [
     "CompressionClustering",
     "ConvolutionalLifting",
+    "DilatedKernelTransformer",
     "InvariantReduNetClassifier",
     "InvariantReduNetTransformer",
     "MCR2Transformer",
@@ -43,6 +48,7 @@ __getattr__ = lazy(
     {
         "CompressionClustering": "clustering",
         "ConvolutionalLifting": "lifting",
+        "DilatedKernelTransformer": "lifting",
         "InvariantReduNetClassifier": "redunet",
         "InvariantReduNetTransformer": "redunet",
         "MCR2Transformer": "representation",

@@ -9,6 +9,7 @@ import pytest
 from skredu import (
     CompressionClustering,
     ConvolutionalLifting,
+    DilatedKernelTransformer,
     InvariantReduNetClassifier,
     InvariantReduNetTransformer,
     MCR2Transformer,
@@ -79,11 +80,17 @@ LIFTINGS = {
     ),
     "polar": PolarTransformer((2, 3), n_radii=2, n_angles=6),
 }
+SERIES = {
+    "dilated": DilatedKernelTransformer(168, random_state=0),
+    "dilated of channels": DilatedKernelTransformer(
+        252, pooling=("max", "share"), signal_shape=2, random_state=0
+    ),
+}
 CLASSIFIERS = (
     MICL | SUBSPACES | {n: e for n, e in NETS.items() if hasattr(e, "predict")}
 )
 SUPERVISED = MICL | SUBSPACES | NETS | MAPS
-ESTIMATORS = SUPERVISED | CLUSTERINGS | LIFTINGS
+ESTIMATORS = SUPERVISED | CLUSTERINGS | LIFTINGS | SERIES
 
 # Settings beside those that reach the same code, for runs that are to be short.
 FURTHER = {

@@ -22,6 +22,7 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 from skredu import (
     CompressionClustering,
     ConvolutionalLifting,
+    DilatedKernelTransformer,
     InvariantReduNetClassifier,
     InvariantReduNetTransformer,
     MCR2Transformer,
@@ -79,6 +80,8 @@ ESTIMATORS = [
     MCR2Transformer(2, n_layers=2, activation="relu", init="lda", tol=0.01),
     ConvolutionalLifting(4),
     ConvolutionalLifting(1, 2, filters="kmeans", activation="split", threshold=0.5),
+    DilatedKernelTransformer(100),
+    DilatedKernelTransformer(500, pooling=("share", "max")),
     PolarTransformer(n_radii=2, n_angles=6),
 ]
 

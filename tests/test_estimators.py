@@ -22,6 +22,7 @@ from settings import (
     MAPS,
     MICL,
     NETS,
+    SERIES,
     SUBSPACES,
     SUPERVISED,
     answers,
@@ -241,7 +242,7 @@ def test_neither_rows_nor_the_estimator_are_written_to(name):
     table = rows_for(name, X).copy()
     weights, new = np.ones(len(X)), rows_for(name, NEW, X).copy()
     kept = table.copy(), Y.copy(), weights.copy(), new.copy()
-    options = {} if name in LIFTINGS else {"sample_weight": weights}
+    options = {} if name in LIFTINGS | SERIES else {"sample_weight": weights}
     model = clone(ESTIMATORS[name]).fit(table, Y, **options)
     answers(model, new)
     before = dict(vars(model))

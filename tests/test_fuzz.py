@@ -185,6 +185,12 @@ POLAR = {
 }
 
 
+DILATED = {
+    "n_kernels": numbers(1, 200),
+    "pooling": choices("share", "max", ("max", "share"), ["share"], (), "least"),
+    "signal_shape": choices(None, 2, 3, 6, (2, 3), [3], (0,)),
+    "random_state": st.sampled_from([0, 1, -1, "a"]),
+}
 INVARIANT = {**SIGNALS, "output": choices("equivariant", "invariant")}
 ESTIMATORS = {
     "MICLClassifier": MICL,
@@ -195,12 +201,15 @@ ESTIMATORS = {
     "InvariantReduNetClassifier": {**SIGNALS, **DECIDES},
     "MCR2Transformer": MCR2,
     "ConvolutionalLifting": LIFTING,
+    "DilatedKernelTransformer": DILATED,
     "PolarTransformer": POLAR,
 }
+LIFTINGS = ("ConvolutionalLifting", "DilatedKernelTransformer", "PolarTransformer")
 # What keeps a search short, where nothing else is drawn.
 SHORT = {
     "MCR2Transformer": {"max_iter": 3, "random_state": 0},
     "ConvolutionalLifting": {"random_state": 0, "kernel_size": 2},
+    "DilatedKernelTransformer": {"n_kernels": 168, "random_state": 0},
     "PolarTransformer": {"image_shape": (2, 3)},
 }
 
@@ -208,7 +217,7 @@ SHORT = {
 @pytest.mark.parametrize("name", ESTIMATORS)
 @given(data=st.data())
 def test_estimator(name, data):
-    lifting = name in ("ConvolutionalLifting", "PolarTransformer")
+    lifting = name in LIFTINGS
     signals = lifting or name.startswith("Invariant")
     X, y, w, new = data.draw(problems(d=6 if signals else None))
     short = SHORT.get(name, {"n_layers": 2} if "ReduNet" in name else {})

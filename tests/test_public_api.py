@@ -20,6 +20,7 @@ import skredu
 NAMES = [
     "CompressionClustering",
     "ConvolutionalLifting",
+    "DilatedKernelTransformer",
     "InvariantReduNetClassifier",
     "InvariantReduNetTransformer",
     "MCR2Transformer",

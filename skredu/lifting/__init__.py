@@ -6,16 +6,23 @@ from skredu._lazy import lazy
 
 if TYPE_CHECKING:
     from skredu.lifting._convolution import ConvolutionalLifting
+    from skredu.lifting._dilated import DilatedKernelTransformer
     from skredu.lifting._polar import PolarTransformer
     from skredu.lifting._signals import Signals
 
-__all__ = ["ConvolutionalLifting", "PolarTransformer", "Signals"]
+__all__ = [
+    "ConvolutionalLifting",
+    "DilatedKernelTransformer",
+    "PolarTransformer",
+    "Signals",
+]
 
 # Networks use the grid functions of this package without loading the transformers.
 __getattr__ = lazy(
     __name__,
     {
         "ConvolutionalLifting": "_convolution",
+        "DilatedKernelTransformer": "_dilated",
         "PolarTransformer": "_polar",
         "Signals": "_signals",
     },

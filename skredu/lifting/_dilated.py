@@ -1,0 +1,496 @@
+"""DilatedKernelTransformer: what share of a series exceeds thresholds of responses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import combinations, pairwise
+from numbers import Integral
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from skredu._base import SkreduEstimator, all_or_nothing
+from skredu._checks import check_rows
+from skredu._compat import Interval, StrOptions
+from skredu.lifting._grid import channels_of, check_size
+from skredu.lifting._signals import NAME, check_grid, grid_of, refuse_stacks
+
+POOLINGS = ("share", "max")
+LENGTH = 9
+# The three points with weight 2 of each kernel; the other six have weight -1.
+POINTS = tuple(combinations(range(LENGTH), 3))
+MAX_DILATIONS = 32
+MAX_CHANNELS = 9  # that are added
+# Samples whose responses determine a bias.
+FIT_ROWS = 50
+# All samples are multiplied by 2 ** -HEADROOM. Then responses do not overflow: they are
+# at most 18 times a sum of 9 channels, from each of which a mean was subtracted.
+HEADROOM = 10
+# Number of values in a block of samples: a few such arrays fit into the cache.
+BLOCK_VALUES, LEAST_ROWS, MOST_ROWS = 2**16, 8, 512
+BIASES_AT_ONCE = 8
+
+
+class DilatedKernelTransformer(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, SkreduEstimator
+):
+    r"""Describe time series by how often their responses to dilated kernels are large.
+
+    The kernels have nine weights, three of them 2 and six of them -1, at points that
+    are d steps apart, the *dilation*. So they respond to shapes of any duration, and
+    not to the level of a series. The response at time t is
+
+    .. math:: y[t] = \sum_{s=-4}^{4} w_s \, x[t + d s]
+
+    where x is the series minus its mean, and zero before its beginning and after its
+    end. A feature is the share of times at which the response exceeds a *bias*, which
+    is a quantile of the responses of training samples. There are 84 kernels of this
+    form, and all of them are used with up to 32 dilations and several biases.
+
+    The many features are meant for a linear classifier after a
+    :class:`~sklearn.preprocessing.StandardScaler`, such as
+    :class:`~skredu.MICLClassifier`.
+
+    Parameters
+    ----------
+    n_kernels : int, default=10_000
+        Number of kernels, where the same weights with another dilation or another bias
+        count as another kernel. It is rounded down to a multiple of 84, but is at least
+        84.
+    pooling : {"share", "max"} or tuple of these, default="share"
+        How the responses of a kernel are summarised. With ``("share", "max")``, all
+        shares are followed by all maxima.
+
+        - ``"share"``: share of times at which the response exceeds the bias.
+        - ``"max"``: the largest response. Since it does not depend on the bias, there
+          is one feature for all biases of a kernel with the same dilation and channels.
+    signal_shape : int, tuple of int or None, default=None
+        Number of points of the series. Each row contains one channel after the other,
+        and the number of channels is the number of features divided by the number of
+        points. If None, it is taken from the input if this is the output of a lifting;
+        otherwise each row is one channel.
+    random_state : int, RandomState instance or None, default=None
+        Determines the training samples from which the biases are computed, if there are
+        more than 50, and the channels that are added, if there are several. Pass an int
+        for reproducible output across multiple function calls.
+
+    Attributes
+    ----------
+    kernels_ : ndarray of shape (84, 9)
+        The weights of the kernels.
+    dilations_ : ndarray of shape (n_biases,)
+        Dilation of each column of ``biases_``.
+    channels_ : ndarray of bool of shape (n_biases, n_channels)
+        Channels that are added for each column of ``biases_``.
+    biases_ : ndarray of shape (84, n_biases)
+        The biases of each kernel. Those of the same dilation and channels increase.
+    signal_shape_ : tuple of int
+        Number of points of the series, as a tuple of one number.
+    n_features_in_ : int
+        Number of features seen during fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of features seen during fit. Defined only when ``X`` has feature names
+        that are all strings.
+
+    See Also
+    --------
+    ConvolutionalLifting : Responses at every time, for networks that do not distinguish
+        the shifts of a series.
+
+    Notes
+    -----
+    The dilations are spaced evenly on a logarithmic scale, from 1 to the largest one
+    at which the kernel is not longer than the series. A series shorter than nine points
+    has the dilation 1. With several channels, each dilation is used for several random
+    sets of up to nine channels, whose values are added, so channels should have
+    comparable units. All channels are used about equally often.
+
+    With K kernels in total and D different pairs of a dilation and a set of channels, a
+    series of T points takes about :math:`T (130 D + K)` additions and comparisons.
+    ``fit`` takes the time of transforming 50 samples, and of sorting their responses to
+    84 D kernels. In addition to input and result, ``transform`` needs at
+    most about :math:`12 \max(2^{16}, 8T)` numbers, and twice the result for 512
+    samples. The fitted model has K + 10 K / 84 numbers.
+
+    Values are rounded to about 1e-6 (single precision) or 1e-14 (double) of the largest
+    absolute value of their series minus its mean. Then all sums of nine values are
+    exact, and where a series is constant, its responses are exactly zero. Otherwise
+    rounding errors would decide whether they exceed a bias of zero.
+
+    References
+    ----------
+    Dempster, Schmidt and Webb, "MiniRocket: a very fast (almost) deterministic
+    transform for time series classification", KDD 2021. (There a bias is a quantile of
+    the responses of one sample, and every other kernel is not applied where it exceeds
+    the series.)
+
+    Tan, Dempster, Bergmeir and Webb, "MultiRocket: multiple pooling operators and
+    transformations for fast and effective time series classification", Data Mining and
+    Knowledge Discovery 36, 2022, for further poolings.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skredu import DilatedKernelTransformer, MICLClassifier
+    >>> from skredu.datasets import make_shifted_signals
+    >>> signals = {"n_timesteps": 64, "n_classes": 4, "noise": 0.3}
+    >>> X, y = make_shifted_signals(15, random_state=0, **signals)
+    >>> X_new, y_new = make_shifted_signals(15, random_state=1, **signals)
+    >>> model = make_pipeline(
+    ...     DilatedKernelTransformer(1000, random_state=0),
+    ...     StandardScaler(),
+    ...     MICLClassifier(),
+    ... ).fit(X, y)
+    >>> model.score(X_new, y_new)
+    1.0
+    >>> model[0].get_feature_names_out()[0]
+    'share_kernel012_dilation1_bias0'
+    """
+
+    __module__ = "skredu"
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "n_kernels": [Interval(Integral, 1, None, closed="left")],
+        "pooling": [StrOptions(set(POOLINGS)), tuple, list],
+        "signal_shape": [Interval(Integral, 1, None, closed="left"), tuple, list, None],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        n_kernels: int = 10_000,
+        *,
+        pooling: str | Sequence[str] = "share",
+        signal_shape: int | Sequence[int] | None = None,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.n_kernels = n_kernels
+        self.pooling = pooling
+        self.signal_shape = signal_shape
+        self.random_state = random_state
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    @all_or_nothing
+    def fit(self, X: Any, y: Any = None) -> DilatedKernelTransformer:
+        """Choose dilations and channels, and determine the biases.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The training series.
+        y : None
+            Not used, present here for API consistency by convention.
+
+        Returns
+        -------
+        self : DilatedKernelTransformer
+            The fitted transformer.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of range or inconsistent with ``X``.
+        """
+        self._validate_params()
+        refuse_stacks(X)
+        rows = check_rows(self, X)
+        grid = grid_of(X, self.signal_shape, rows.shape[1])
+        n_channels = _channels_of_series(grid, rows.shape[1])
+        n_biases = max(1, int(self.n_kernels) // len(POINTS))
+        check_size(len(POINTS) * n_biases, "n_kernels", "kernels")
+        random = check_random_state(self.random_state)
+        self._poolings = _check_pooling(self.pooling)
+        self.kernels_ = _weights()
+        self.signal_shape_ = grid
+        self.dilations_, self.channels_ = _combinations(
+            n_biases, grid[0], n_channels, random
+        )
+        self.biases_ = self._quantiles(rows, random)
+        return self
+
+    def transform(self, X: Any) -> Any:
+        """Compute the features of series.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The series.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_features_out)
+            The features: for each pooling and each kernel, those of all dilations,
+            channels and biases.
+
+        Raises
+        ------
+        ValueError
+            If ``X`` is inconsistent with the training data.
+        """
+        check_is_fitted(self)
+        refuse_stacks(X)
+        rows = check_rows(self, X, reset=False)
+        check_grid(X, self.signal_shape_)
+        Z = np.empty((len(rows), self._n_features_out), dtype=rows.dtype)
+        size = min(max(BLOCK_VALUES // self.signal_shape_[0], LEAST_ROWS), MOST_ROWS)
+        for start in range(0, len(rows), size):
+            block = slice(start, start + size)
+            Z[block] = self._pool(rows[block]).T
+        return Z
+
+    def get_feature_names_out(self, input_features: Any = None) -> Any:
+        """Get output feature names, with the kernel, its dilation, bias and channels.
+
+        Parameters
+        ----------
+        input_features : array-like of str or None, default=None
+            Only used to validate the number of features.
+
+        Returns
+        -------
+        names : ndarray of str objects
+            For instance ``"share_kernel012_dilation4_bias0"`` for the smallest bias of
+            the kernel with the weight 2 at its first three points and the dilation 4.
+            With several channels, ``"_channel0_2"`` follows if the channels 0 and 2 are
+            added.
+
+        Raises
+        ------
+        ValueError
+            If the number of ``input_features`` differs from that seen during fit.
+        """
+        super().get_feature_names_out(input_features)
+        kernels = ["".join(map(str, points)) for points in POINTS]
+        names = []
+        for pooling in self._poolings:
+            columns = self._column_names(pooling)
+            names += [
+                f"{pooling}_kernel{kernel}{c}" for kernel in kernels for c in columns
+            ]
+        return np.asarray(names, dtype=object)
+
+    def _column_names(self, pooling: str) -> list[str]:
+        """Return what the names of the features of a kernel end with."""
+        names = []
+        for first, last in self._groups():
+            dilation, added = f"_dilation{self.dilations_[first]}", ""
+            if self.channels_.shape[1] > 1:
+                channels = np.flatnonzero(self.channels_[first])
+                added = "_channel" + "_".join(map(str, channels))
+            biases = [f"_bias{i}" for i in range(last - first)]
+            biases = [""] if pooling == "max" else biases
+            names += [dilation + bias + added for bias in biases]
+        return names
+
+    @property
+    def _n_features_out(self) -> int:
+        return len(POINTS) * sum(self._n_columns().values())
+
+    def _n_columns(self) -> dict[str, int]:
+        """Return the number of features of each kernel by pooling."""
+        n_columns = {"share": self.biases_.shape[1], "max": len(self._groups())}
+        return {name: n_columns[name] for name in self._poolings}
+
+    def _groups(self) -> list[tuple[int, int]]:
+        """Return ranges of biases with the same dilation and channels."""
+        same = np.column_stack([self.dilations_, self.channels_])
+        cuts = np.flatnonzero(np.any(same[1:] != same[:-1], axis=1)) + 1
+        ends = [0, *cuts.tolist(), len(same)]
+        return list(pairwise(ends))
+
+    def _quantiles(self, X: Any, random: np.random.RandomState) -> Any:
+        """Return the biases, quantiles of the responses of some training samples."""
+        biases = np.empty((len(POINTS), len(self.dilations_)), dtype=X.dtype)
+        # The fractional parts of multiples of the golden ratio: any few that follow
+        # each other are spread evenly between 0 and 1.
+        levels = np.arange(1, biases.size + 1) * ((math.sqrt(5) - 1) / 2) % 1
+        levels = np.reshape(levels, biases.shape)
+        series = self._series(X[:FIT_ROWS])
+        for first, last in self._groups():
+            if len(X) > FIT_ROWS:
+                series = self._series(X[random.permutation(len(X))[:FIT_ROWS]])
+            x = _signal(series, self.channels_[first])
+            for kernel, y in enumerate(_responses(x, int(self.dilations_[first]))):
+                these = np.sort(levels[kernel, first:last])
+                biases[kernel, first:last] = np.quantile(y, these)
+        return _enlarged(biases)
+
+    def _pool(self, X: Any) -> Any:
+        """Return the features of a block of rows, (n_features_out, n)."""
+        series = self._series(X)
+        n_points, n = series.shape[1:]
+        with np.errstate(over="ignore"):
+            biases = np.ldexp(self.biases_.astype(X.dtype), -HEADROOM)
+        n_kernels = len(POINTS)
+        features = {
+            name: np.empty((n_kernels, n_columns, n), dtype=X.dtype)
+            for name, n_columns in self._n_columns().items()
+        }
+        above = np.empty((BIASES_AT_ONCE, n_points, n), dtype=bool)
+        for group, (first, last) in enumerate(self._groups()):
+            x = _signal(series, self.channels_[first])
+            for kernel, y in enumerate(_responses(x, int(self.dilations_[first]))):
+                if "share" in features:
+                    counts = features["share"][kernel, first:last]
+                    _count(y, biases[kernel, first:last], above, out=counts)
+                if "max" in features:
+                    np.max(y, axis=0, out=features["max"][kernel, group])
+        if "share" in features:
+            features["share"] /= n_points
+        if "max" in features:
+            features["max"] = _enlarged(features["max"])
+        return np.concatenate([np.reshape(Z, (-1, n)) for Z in features.values()])
+
+    def _series(self, X: Any) -> Any:
+        """Return small multiples of rows minus their means, (channels, points, n)."""
+        n_points = self.signal_shape_[0]
+        series = np.ldexp(np.reshape(X, (len(X), -1, n_points)), -HEADROOM)
+        # The first value is subtracted first, so constant series become exactly zero.
+        series = series - series[:, :, :1]
+        series -= np.sum(series / n_points, axis=2, keepdims=True)
+        return np.ascontiguousarray(np.moveaxis(series, 0, 2))
+
+
+def _channels_of_series(grid: tuple[int, ...], n_features: int) -> int:
+    """Return the number of channels, if the grid has one axis."""
+    if len(grid) != 1:
+        raise ValueError(
+            f"Bad {NAME}: series have one axis, found a grid of shape {grid}."
+        )
+    return channels_of(grid, n_features, NAME)
+
+
+def _check_pooling(pooling: Any) -> tuple[str, ...]:
+    """Return the names of one or several poolings."""
+    names = (pooling,) if isinstance(pooling, str) else tuple(pooling)
+    unknown = [name for name in names if name not in POOLINGS]
+    if not names or unknown or len(set(names)) < len(names):
+        raise ValueError(
+            f"Bad pooling: must be one or several different ones of {POOLINGS}, found "
+            f"{pooling!r}."
+        )
+    return names
+
+
+def _enlarged(responses: Any) -> Any:
+    """Return responses to the samples, from responses to small multiples of them."""
+    with np.errstate(over="ignore"):
+        responses = np.ldexp(responses, HEADROOM)
+    if not np.all(np.isfinite(responses)):
+        raise ValueError(
+            "X contains values so large that responses overflow in "
+            f"{responses.dtype}: scale the samples."
+        )
+    return responses
+
+
+def _weights() -> Any:
+    """Return the weights of all kernels, (84, 9)."""
+    weights = np.full((len(POINTS), LENGTH), -1.0)
+    np.put_along_axis(weights, np.array(POINTS), 2.0, axis=1)
+    return weights
+
+
+def _combinations(
+    n_biases: int, n_points: int, n_channels: int, random: np.random.RandomState
+) -> tuple[Any, Any]:
+    """Return the dilation and the channels for each bias of a kernel.
+
+    Channels that have been used least are preferred.
+    """
+    n = min(n_biases, MAX_DILATIONS * n_channels)
+    largest = math.log2(max(1.0, (n_points - 1) / (LENGTH - 1)))
+    dilations = np.floor(2.0 ** np.linspace(0, largest, n)).astype(np.intp)
+    channels = np.ones((n, n_channels), dtype=bool)
+    if n_channels > 1:
+        channels[:] = False
+        used = np.zeros(n_channels)
+        for row in channels:
+            size = 2 ** random.uniform(0, math.log2(min(n_channels, MAX_CHANNELS) + 1))
+            order = np.lexsort((random.uniform(size=n_channels), used))
+            row[order[: int(size)]] = True
+            used += row
+    which = np.arange(n_biases) * n // n_biases
+    return dilations[which], channels[which]
+
+
+def _signal(series: Any, channels: Any) -> Any:
+    """Return the sum of some channels, rounded such that all responses are exact.
+
+    Responses are sums of integer multiples of a unit. Their absolute value is at most
+    18 times the largest value of the series, so five bits of the mantissa are left for
+    them.
+    """
+    x = np.sum(series[channels], axis=0)
+    exponents = np.frexp(np.max(np.abs(x), axis=0))[1]
+    # Values next to this number are the multiples of the unit.
+    large = np.ldexp(x.dtype.type(1.5), exponents + 4)
+    x += large
+    x -= large
+    if len(x) < LENGTH:  # the six weights of -1 may contain the whole series
+        x[0] -= np.sum(x, axis=0)
+    return x
+
+
+def _responses(x: Any, dilation: int) -> Iterator[Any]:
+    """Yield the responses of series (points, n) to each kernel, in the same array.
+
+    A response is 3 times the sum of three shifted series, minus the sum of all nine.
+    Partial sums are shared by kernels that begin with the same points.
+    """
+    n_points, n = x.shape
+    padded = np.zeros((n_points + (LENGTH - 1) * dilation, n), dtype=x.dtype)
+    margin = LENGTH // 2 * dilation
+    padded[margin : margin + n_points] = x
+    places = [slice(s * dilation, s * dilation + n_points) for s in range(LENGTH)]
+    total = np.zeros_like(x)
+    for place in places:
+        total += padded[place]
+    padded *= 3
+    shifted = [padded[place] for place in places]
+    one, two, three = np.empty((3, n_points, n), dtype=x.dtype)
+    for i in range(LENGTH - 2):
+        np.subtract(shifted[i], total, out=one)
+        for j in range(i + 1, LENGTH - 1):
+            np.add(one, shifted[j], out=two)
+            for k in range(j + 1, LENGTH):
+                yield np.add(two, shifted[k], out=three)
+
+
+def _count(y: Any, biases: Any, above: Any, out: Any) -> None:
+    """Count the times at which responses exceed each bias.
+
+    Parameters
+    ----------
+    y : array of shape (points, n)
+        The responses.
+    biases : array of shape (biases,)
+        The biases.
+    above : array of bool of shape (at least one, points, n)
+        Memory for some biases at a time, which is overwritten.
+    out : array of shape (biases, n)
+        Where the counts are written.
+    """
+    for start in range(0, len(biases), len(above)):
+        part = slice(start, start + len(above))
+        flags = above[: len(biases[part])]
+        counts = np.greater(y, biases[part, None, None], out=flags).view(np.uint8)
+        # Adding halves as bytes is several times faster than a sum over the times. A
+        # byte becomes at most 3 times as large each time, and 3 ** 5 < 2 ** 8.
+        for _ in range(5):
+            half, odd = divmod(counts.shape[1], 2)
+            if half == 0:
+                break
+            counts[:, 0] += odd * counts[:, -1]
+            halves = counts[:, :half], counts[:, half : 2 * half]
+            counts = np.add(*halves, out=halves[0])
+        out[part] = np.sum(counts, axis=1, dtype=np.uint32)
