@@ -7,6 +7,8 @@ from abc import abstractmethod
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+
 from skredu._base import SkreduEstimator
 from skredu._checks import check_training
 from skredu._compat import namespace
@@ -36,7 +38,9 @@ class StreamEstimator(SkreduEstimator):
 
     classes_: Any
     class_weight: Any
+    # Attributes that depend on all samples, and others of `fit` only.
     _following: ClassVar[tuple[str, ...]]
+    _forgotten: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def _scatters(self, rows: Rows) -> list[Scatter]:
@@ -86,7 +90,7 @@ class StreamEstimator(SkreduEstimator):
 
     def _forget(self) -> None:
         """Delete the attributes that depend on previous samples."""
-        for name in (*self._following, "_stream"):
+        for name in (*self._following, *self._forgotten, "_stream"):
             self.__dict__.pop(name, None)
 
     if not TYPE_CHECKING:  # otherwise type checkers would accept any attribute
@@ -105,3 +109,20 @@ class StreamEstimator(SkreduEstimator):
         """Return the names of all attributes, including those not yet computed."""
         late = self._following if "_stream" in vars(self) else ()
         return {*super().__dir__(), *late}
+
+
+def check_unchanged(
+    then: dict[str, Any], now: dict[str, Any], names: list[str]
+) -> None:
+    """Raise an error for parameters that changed between calls of `partial_fit`.
+
+    Whether ``epsilon`` is chosen must not change, either.
+    """
+    pairs = {name: (now[name], then[name]) for name in names}
+    auto = now["epsilon"] == "auto", then["epsilon"] == "auto"
+    for name, (found, before) in {"epsilon == 'auto'": auto, **pairs}.items():
+        if not np.array_equal(found, before):
+            raise ValueError(
+                f"{name} is {found} and was {before} before: it must not change "
+                "between calls of partial_fit. Call fit to start again."
+            )

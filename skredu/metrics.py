@@ -28,6 +28,7 @@ from sklearn.utils import assert_all_finite, column_or_1d
 from skredu._checks import check_weights, naming, rows_and_weights
 from skredu._compat import move_to, namespace
 from skredu.coding._linalg import blocks_of_rows, widen
+from skredu.coding._sphere import on_sphere
 from skredu.rates import coding_length, partition_coding_length, rate_reduction
 
 __all__ = [
@@ -237,8 +238,8 @@ def rate_reduction_score(
     0.0
     """
     X, labels, weights = _labelled_rows(X, labels, sample_weight)
-    score = rate_reduction(_on_sphere(X), labels, epsilon=epsilon, weights=weights)
-    return max(0.0, score)
+    Z = on_sphere(widen(X))
+    return max(0.0, rate_reduction(Z, labels, epsilon=epsilon, weights=weights))
 
 
 def class_similarity(X: Any, labels: Any, *, sample_weight: Any = None) -> Any:
@@ -297,7 +298,7 @@ def class_similarity(X: Any, labels: Any, *, sample_weight: Any = None) -> Any:
            [0.3, 0.9]])
     """
     X, labels, weights = _labelled_rows(X, labels, sample_weight)
-    Z, xp, n = _on_sphere(X), namespace(X), X.shape[0]
+    Z, xp, n = on_sphere(widen(X)), namespace(X), X.shape[0]
     (members,) = move_to(X, np.eye(int(np.max(labels)) + 1)[labels])
     if weights is not None:
         weights = widen(weights)
@@ -341,12 +342,3 @@ def _check_length(codes: Any, name: str, n: int, other: str) -> None:
 def _weights(sample_weight: Any, X: Any) -> Any:
     with naming("sample_weight"):
         return check_weights(sample_weight, X)
-
-
-def _on_sphere(X: Any) -> Any:
-    """Divide rows of any magnitude by their norms; zero rows stay zero."""
-    xp, X = namespace(X), widen(X)
-    for order in (xp.inf, 2):  # first by the largest entry, to avoid overflow
-        norms = xp.linalg.vector_norm(X, axis=1, keepdims=True, ord=order)
-        X = X / xp.where(norms > 0.0, norms, xp.ones_like(norms))
-    return X

@@ -16,7 +16,13 @@ import numpy as np
 
 from skredu._checks import distortion, memberships, rows_and_weights
 from skredu._compat import namespace
-from skredu.coding._linalg import log_volume, power_of_two, volume_gradient, widen
+from skredu.coding._linalg import (
+    largest,
+    log_volume,
+    power_of_two,
+    volume_gradient,
+    widen,
+)
 from skredu.coding._scatter import centre
 
 __all__ = [
@@ -230,7 +236,13 @@ def class_coding_rate(Z: Any, y: Any, *, epsilon: float, weights: Any = None) ->
     1.5223
     """
     Z, weights = rows_and_weights(Z, weights, "Z")
-    return float(_class_rate(Z, y, distortion(epsilon), weights))
+    epsilon, n = distortion(epsilon), _count(Z, weights)
+    rates = [
+        n_j / n * _rate(rows, epsilon, share)
+        for _, rows, share, n_j in _groups(Z, y, weights)
+        if n_j > 0.0
+    ]
+    return float(sum(rates))
 
 
 def rate_reduction(Z: Any, y: Any, *, epsilon: float, weights: Any = None) -> float:
@@ -273,9 +285,8 @@ def rate_reduction(Z: Any, y: Any, *, epsilon: float, weights: Any = None) -> fl
     >>> round(rate_reduction(np.eye(2), [0, 1], epsilon=0.1**0.5), 4)
     0.8756
     """
-    Z, weights = rows_and_weights(Z, weights, "Z")
-    epsilon = distortion(epsilon)
-    return float(_rate(Z, epsilon, weights) - _class_rate(Z, y, epsilon, weights))
+    options = {"epsilon": epsilon, "weights": weights}
+    return coding_rate(Z, **options) - class_coding_rate(Z, y, **options)
 
 
 def rate_reduction_gradient(
@@ -352,7 +363,7 @@ def _gradient(Z: Any, y: Any, epsilon: float, weights: Any) -> Any:
 
 def _length(X: Any, epsilon: float, assume_centered: bool, weights: Any) -> Any:
     """Compute the coding length in bits of valid samples."""
-    d, size = X.shape[1], power_of_two(X)
+    d, size = X.shape[1], power_of_two(largest(X))
     n, mean, _, rows = centre(widen(X) / size, weights, assume_centered=assume_centered)
     log_scale = _log_scale(n, d, epsilon) + math.log(size)
     nats = (n + d) / 2 * log_volume(rows, log_scale=log_scale)
@@ -366,15 +377,6 @@ def _rate(Z: Any, epsilon: float, weights: Any) -> Any:
     """Compute the coding rate in nats of valid samples."""
     rows, n = _shared(Z, weights)
     return 0.5 * log_volume(rows, log_scale=_log_scale(n, Z.shape[1], epsilon))
-
-
-def _class_rate(Z: Any, y: Any, epsilon: float, weights: Any) -> Any:
-    n = _count(Z, weights)
-    return sum(
-        n_j / n * _rate(rows, epsilon, share)
-        for _, rows, share, n_j in _groups(Z, y, weights)
-        if n_j > 0.0
-    )
 
 
 def _rate_gradient(Z: Any, epsilon: float, weights: Any) -> Any:

@@ -195,7 +195,7 @@ def kernel_classes(rows, assume_centered):
 
 
 def local_classes(rows, assume_centered):
-    return LocalClasses.fit(rows, 4, assume_centered)
+    return LocalClasses.fit(rows, 4, None, assume_centered)
 
 
 def linear_features(X):

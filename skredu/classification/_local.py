@@ -98,8 +98,8 @@ class LocalClasses(Classes):
         cls,
         rows: Rows,
         n_neighbors: int,
+        n_jobs: int | None,
         assume_centered: bool,
-        n_jobs: int | None = None,
         progress: Progress = UNWATCHED,
     ) -> LocalClasses:
         """Index the samples of every class."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from copy import deepcopy
-from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -23,9 +22,9 @@ from skredu._compat import (
     namespace,
 )
 from skredu._progress import UNWATCHED, Progress, watched
-from skredu._stream import StreamEstimator
+from skredu._stream import StreamEstimator, check_unchanged
 from skredu.classification._base import CodingClassifier
-from skredu.classification._kernel import KernelClasses, products_of
+from skredu.classification._kernel import KernelClasses, check_used, products_of
 from skredu.classification._local import LocalClasses
 from skredu.coding._choose import Choice, choose, log_priors_of
 from skredu.coding._classes import Classes
@@ -43,13 +42,6 @@ from skredu.coding._weights import weights_to_fit
 # In the unit of the samples; for larger distortions, all lengths are rounding errors.
 LARGEST_EPSILON = 1e150
 SMALLEST_GIVEN = 1e-153
-# Defaults of the parameters of kernels, and the kernels that use them.
-USED: dict[str, tuple[Any, tuple[str, ...]]] = {
-    "gamma": (None, ("rbf", "poly")),
-    "degree": (3, ("poly",)),
-    "coef0": (1, ("poly",)),
-    "kernel_params": (None, ("a callable",)),
-}
 
 
 def _is_linear(estimator: MICLClassifier) -> bool:
@@ -63,39 +55,34 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
 
     .. math:: \arg\min_j \; L(X_j \cup \{x\}) - L(X_j) - \log_2 \pi_j,
 
-    where ``L`` is the coding length of `skredu.rates.coding_length`. The classes are
-    Gaussians or subspaces of any rank, and the distortion ``epsilon`` is the only
-    regularisation. In the limit of many samples, the rule is quadratic discriminant
-    analysis with the covariances :math:`\Sigma_j + (\epsilon^2/d) I` and a bonus of
-    half the effective dimension for classes that spread in many directions.
+    with the coding length ``L`` of `skredu.rates.coding_length`. The classes are
+    Gaussians or subspaces of any rank. In the limit of many samples, the rule is
+    quadratic discriminant analysis with the covariances
+    :math:`\Sigma_j + (\epsilon^2/d) I` and a bonus of half the effective dimension.
 
     Parameters
     ----------
     epsilon : float or "auto", default="auto"
         Distortion, a length in the units of the samples (or of the feature space of a
         kernel). Published code uses its square. ``"auto"`` takes the best of 20 values
-        by leave-one-out in closed form, so no model is refitted. These values are
-        relative to the spread of the samples, so ``epsilon_`` scales with the data. At
-        most 5 000 samples, evenly distributed over the classes, are left out.
+        relative to the spread of the samples, by leave-one-out in closed form. At most
+        5 000 samples, evenly distributed over the classes, are left out.
     kernel : {"linear", "rbf", "poly", "cosine", "precomputed"} or callable, \
             default="linear"
         Kernel. All kernels except ``"linear"`` work in the span of the training
-        samples, whose rank replaces ``d``; the component of a sample outside of this
-        span is taken into account exactly.
+        samples, whose rank replaces ``d``; components outside of it count exactly.
 
         - ``"precomputed"``: ``X`` contains inner products. The squared norm of a sample
           is that of the training samples if these all have the same norm, and otherwise
           the smallest value that is possible.
         - A callable has to be symmetric and real. ``kernel(x, y)`` returns a number for
-          two samples of shape (d,), or ``kernel(X, Y)`` returns an array of shape (n,
-          m) for samples of shapes (n, d) and (m, d). The latter is much faster, and
-          is used by the functions in ``sklearn.metrics.pairwise``.
+          two samples of shape (d,), or ``kernel(X, Y)``, which is much faster, an array
+          of shape (n, m) for samples of shapes (n, d) and (m, d).
     gamma : float, default=None
         Coefficient of ``"rbf"`` and ``"poly"``. None means, for rbf, one over the mean
         squared distance between two training samples or, with ``epsilon="auto"``, an
         eighth of it if leave-one-out prefers that; for poly, one over the mean squared
-        norm. Setting this parameter, or one of the next three, raises an error if the
-        kernel does not use it.
+        norm. This parameter and the next three must not be set for other kernels.
     degree : float, default=3
         Degree of ``"poly"``.
     coef0 : float, default=1
@@ -116,19 +103,17 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
 
         - A dict contains the priors by label.
         - ``"balanced"``: all classes have the same prior.
-        - ``"auto"``: the class frequencies. With ``calibrate``, the label code starts
-          from them and is corrected by leave-one-out, which compensates for classes
-          that are favoured or disadvantaged by their lengths.
+        - ``"auto"``: the class frequencies. With ``calibrate``, they are corrected by
+          leave-one-out, which compensates for classes that are favoured by their
+          lengths.
         - None: the class frequencies without correction.
     calibrate : bool, default=True
         Whether to fit the label code (unless ``priors=None``) and ``temperature_`` by
-        leave-one-out, so that probabilities reflect how often a class is correct. This
-        takes about as long as predicting the left-out samples. If False, the
-        label code is that of ``priors``, and the temperature is 1.
+        leave-one-out, so that probabilities reflect how often a class is correct. If
+        False, the label code is that of ``priors``, and the temperature is 1.
     class_weight : dict or "balanced", default=None
         Factors by which the weights of the samples of each class are multiplied, by
-        label. ``"balanced"`` gives all classes the same total weight, so that rare
-        classes are predicted as often as others.
+        label. ``"balanced"`` gives all classes the same total weight.
     n_jobs : int, default=None
         Number of jobs for the search of neighbours.
 
@@ -138,15 +123,13 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
         The class labels.
     priors_ : ndarray of shape (n_classes,)
         Probabilities of the label code, which are corrected if ``calibrate=True``. They
-        are extreme if ``temperature_`` is high, because the label then outweighs bits
-        that are not informative.
+        are extreme if bits are not informative, and ``temperature_`` is high.
     epsilon_ : float
         The distortion that is used.
     temperature_ : float
-        Number by which bits are divided before they become probabilities. Without it,
-        probabilities would be overconfident or, if it is below 1, underconfident. It is
-        fitted by leave-one-out if ``calibrate=True``, and 1 otherwise. It changes no
-        prediction.
+        Number by which bits are divided before they become probabilities: above 1 if
+        bits are overconfident, below 1 if they are underconfident. It is fitted by
+        leave-one-out if ``calibrate=True``, and 1 otherwise. It changes no prediction.
     gamma_ : float
         The kernel coefficient that is used; only for ``"rbf"`` and ``"poly"``.
     class_coding_length_ : ndarray of shape (n_classes,)
@@ -168,14 +151,12 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
     Each class is factored once, on its cheaper side. With ``n`` samples, ``d``
     features, ``k`` classes and ``r_j <= min(n_j, d)``, ``fit`` takes
     :math:`O(\sum_j n_j d r_j)` operations, and the prediction of a sample takes
-    :math:`O(d \sum_j r_j)`. The model contains about :math:`2 d \sum_j r_j` numbers,
-    and no ``d x d`` array if :math:`n_j \le d`. With a kernel, ``fit`` takes
-    :math:`O(n^2 d + n^3/3 + \sum_j n_j^3)` operations and a few times :math:`n^2`
-    numbers, twice that if two values of ``gamma`` are tried, and the prediction of a
-    sample takes :math:`O(nd + \sum_j n_j^2)`. In the local variant with ``m``
-    neighbours, it takes :math:`O(nd + k m d \min(m, d))`. If ``epsilon`` is given, a
-    large class needs one Cholesky factorisation and no eigenvectors. Array API input is
-    supported with ``kernel="linear"`` and ``n_neighbors=None``.
+    :math:`O(d \sum_j r_j)`; there is no ``d x d`` array if :math:`n_j \le d`. With a
+    kernel, ``fit`` takes :math:`O(n^2 d + n^3/3 + \sum_j n_j^3)` operations and a few
+    times :math:`n^2` numbers, and the prediction of a sample takes
+    :math:`O(nd + \sum_j n_j^2)`. In the local variant with ``m`` neighbours, it takes
+    :math:`O(nd + k m d \min(m, d))`. Array API input is supported with
+    ``kernel="linear"`` and ``n_neighbors=None``.
 
     `decision_function` returns the negative of the extra bits, relative to those of all
     classes together, which is ``temperature_`` times the binary logarithm of the
@@ -184,11 +165,9 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
 
     `partial_fit` only adds samples. To choose ``epsilon`` and to calibrate, it keeps up
     to 5 000 of them, evenly distributed over all samples so far. After `fit`, the
-    choice of `fit` is kept. Classes are factored, and parameters are chosen, when a
-    prediction or an attribute first needs them, with the parameters of the last call.
-    So many calls cost little more than one `fit`, but each prediction between them
-    requires a new choice of parameters. Several threads may predict at the same time,
-    because the result does not depend on which of them computes it first. After `fit`,
+    choice of `fit` is kept. Parameters are chosen when a prediction or an attribute
+    first needs them, with the parameters of the last call, so many calls cost little
+    more than one `fit`. Several threads may predict at the same time, and after `fit`,
     ``predict`` never modifies the estimator.
 
     References
@@ -229,6 +208,7 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
         "n_jobs": [Integral, None],
     }
     _reference = "priors_"
+    _forgotten = ("gamma_",)
     _following = (
         "_model",
         "_epsilon",
@@ -312,14 +292,14 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
         weights = weights_to_fit(X, y, weights, self.class_weight)
         rows = Rows.of(X, y, weights).merged()
         self._forget()
-        self.classes_, self._unit = rows.classes, self._unit_of(rows.some)
-        rows = replace(rows, source=in_unit(rows.source, self._unit))
+        self.classes_, self._unit = rows.classes, self._unit_of(rows.X)
+        rows = rows.scaled(self._unit)
         with watched(self, X=X, y=y) as progress:
             if _is_linear(self):
                 scatters = rows.scatters(self.assume_centered, self._given_epsilon())
                 choice, fitted = self._fit_linear(scatters, rows, progress=progress)
                 self._stream = {
-                    "summary": Summary.of(rows, scatters, keep=False).to_state(),
+                    "summary": Summary(scatters, len(rows.y)).to_state(),
                     "waiting": (),
                     "keep": False,
                     "choice": {**choice._asdict(), "log_priors": None},
@@ -339,9 +319,8 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
         """Add samples; the model is that of `fit` on all samples so far.
 
         For more than 5 000 samples, or after `fit`, an automatic ``epsilon`` may differ
-        from that of a single `fit`. The notes of the class explain this and when the
-        model is computed. Only available with ``kernel="linear"`` and without
-        ``n_neighbors``.
+        from that of a single `fit`; see the notes of the class. Only available with
+        ``kernel="linear"`` and without ``n_neighbors``.
 
         Parameters
         ----------
@@ -364,9 +343,8 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
         ------
         ValueError
             If a parameter or an array is invalid, if ``classes`` is missing in the
-            first call, if a label is not among them, or if ``class_weight="balanced"``,
-            which needs all samples at once. With ``calibrate``, ``epsilon`` and
-            ``priors`` must not change after `fit`.
+            first call, or if ``class_weight="balanced"``, which needs all samples at
+            once. With ``calibrate``, ``epsilon`` and ``priors`` must not change.
         """
         stream: dict[str, Any] = vars(self).get("_stream", {})
         parameters = stream.get("parameters")
@@ -374,7 +352,13 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
             getattr(self, name) is not value for name, value in parameters.items()
         ):
             self._check_parameters()
-            self._check_goes_on(stream)
+            if stream:
+                names = ["assume_centered", "calibrate"]
+                if stream["choice"] is not None and self.calibrate:
+                    names += ["epsilon", "priors"]  # used in the calibration by `fit`
+                check_unchanged(
+                    stream["parameters"], self.get_params(deep=False), names
+                )
             parameters = deepcopy(self.get_params(deep=False))
         known = self.classes_ if stream else None
         part, known = self._checked_part(X, y, classes, sample_weight, known)
@@ -400,39 +384,10 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
                 f"n_neighbors={self.n_neighbors} needs kernel='linear', found "
                 f"kernel={self.kernel!r}."
             )
-        kind = "a callable" if callable(self.kernel) else self.kernel
-        for name, (unused, kernels) in USED.items():
-            value = getattr(self, name)
-            if kind not in kernels and value not in (unused, {}):
-                raise ValueError(
-                    f"{name}={value!r} is only used by kernel="
-                    f"{' or '.join(map(repr, kernels))}, found kernel={self.kernel!r}."
-                )
-
-    def _forget(self) -> None:
-        super()._forget()
-        self.__dict__.pop("gamma_", None)
-
-    def _check_goes_on(self, stream: dict[str, Any]) -> None:
-        """Check the parameters that must not change between calls of `partial_fit`."""
-        if not stream:
-            return
-        names = ["assume_centered", "calibrate"]
-        if stream["choice"] is not None and self.calibrate:
-            names += ["epsilon", "priors"]  # used in the calibration by `fit`
-        before = stream["parameters"]
-        now, then = self.epsilon == "auto", before["epsilon"] == "auto"
-        found = [("epsilon == 'auto'", now, then)]
-        found += [(name, getattr(self, name), before[name]) for name in names]
-        for name, now, then in found:
-            if not np.array_equal(now, then):
-                raise ValueError(
-                    f"{name} is {now} and was {then} before: it must not change "
-                    "between calls of partial_fit. Call fit to start again."
-                )
+        check_used(self)
 
     def _scatters(self, rows: Rows) -> list[Scatter]:
-        rows = replace(rows, source=in_unit(rows.source, self._unit))
+        rows = rows.scaled(self._unit)
         return rows.scatters(self.assume_centered, self._given_epsilon())
 
     def _follow(self, stream: dict[str, Any]) -> dict[str, Any]:
@@ -444,9 +399,9 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
         scatters, rows = summary.scatters, None
         if summary.kept is not None:
             rows = Rows.of_parts([summary.kept], self.classes_).merged()
+            rows = rows.scaled(self._unit)
             if summary.kept["stride"] == 1:  # exactly as in `fit`
-                scatters = twin._scatters(rows)
-            rows = replace(rows, source=in_unit(rows.source, self._unit))
+                scatters = rows.scatters(twin.assume_centered, twin._given_epsilon())
         return twin._fit_linear(scatters, rows, before)[1]
 
     def _fit_linear(
@@ -469,17 +424,19 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
 
     def _fit_rows(self, rows: Rows, progress: Progress) -> dict[str, Any]:
         """Fit classes that keep their samples, by products or by neighbours."""
-        centered, found = self.assume_centered, list[tuple[Choice, Classes]]()
+        found: list[tuple[Choice, Classes]] = []
+        options = self.assume_centered, progress
         if self.n_neighbors is not None:
-            near = LocalClasses.fit(
-                rows, self.n_neighbors, centered, self.n_jobs, progress
-            )
-            found.append((self._choose(near, rows, progress), near))
+            near = LocalClasses.fit(rows, self.n_neighbors, self.n_jobs, *options)
+            candidates: Iterable[Classes] = [near]
         else:
-            for products in products_of(rows, self, self._unit):
-                known = KernelClasses.fit(rows, products, centered, progress)
-                found.append((self._choose(known, rows, progress), known))
-                known.Z = None  # its samples have been left out
+            candidates = (
+                KernelClasses.fit(rows, products, *options)
+                for products in products_of(rows, self, self._unit)
+            )
+        for classes in candidates:
+            found.append((self._choose(classes, rows, progress), classes))
+            classes.Z = None  # its samples have been left out
         choice, classes = min(found, key=lambda pair: pair[0].loss)
         fitted = self._fitted(classes, choice, rows.source)
         if self.kernel in ("rbf", "poly"):
@@ -494,16 +451,11 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
         progress: Progress,
         before: Choice | None = None,
     ) -> Choice:
+        options = {"priors": self.priors, "calibrate": self.calibrate}
+        options |= {"labels": self.classes_, "epsilon": self._given_epsilon()}
         with progress.task("choose epsilon"):
             return choose(
-                classes,
-                rows,
-                labels=self.classes_,
-                epsilon=self._given_epsilon(),
-                spread=classes.spread,
-                priors=self.priors,
-                calibrate=self.calibrate,
-                before=before,
+                classes, rows, spread=classes.spread, before=before, **options
             )
 
     def _fitted(self, classes: Classes, choice: Choice, like: Any) -> dict[str, Any]:

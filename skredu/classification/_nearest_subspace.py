@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -23,7 +22,7 @@ from skredu.coding._blocks import vector_blocks
 from skredu.coding._factoring import group_of_scatter
 from skredu.coding._group import Group
 from skredu.coding._linalg import largest, spread_columns
-from skredu.coding._rows import Rows, in_unit, unit_of
+from skredu.coding._rows import Rows, unit_of
 from skredu.coding._scatter import Scatter
 
 
@@ -144,8 +143,8 @@ class NearestSubspaceClassifier(ScoringClassifier):
         self._validate_params()
         X, y, weights = check_training(self, X, y, sample_weight)
         rows = Rows.of(X, y, check_range(weights))
-        unit = unit_of(rows.some)
-        rows = replace(rows, source=in_unit(rows.source, unit))
+        unit = unit_of(rows.X)
+        rows = rows.scaled(unit)
         scatters = rows.scatters(self.assume_centered)
         components = [self._leading(scatter) for scatter in scatters]
         means = [scatter.mean * unit for scatter in scatters]

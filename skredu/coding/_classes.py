@@ -58,7 +58,8 @@ class Classes:
         """
         xp, parts = namespace(log_priors), []
         epsilons = xp.full_like(log_priors[:1], epsilon)
-        for block in self._blocks(Z.shape[2], 1):
+        width = max(group.width(1) for group in self.groups)
+        for block in blocks_of_rows(Z.shape[2], width):
             part = self.features(Z[:, :, block])
             nats = [group.extra(part, epsilons)[:, 0] for group in self.groups]
             parts.append((log_priors - xp.stack(nats, axis=1)) / math.log(2.0))
@@ -85,7 +86,8 @@ class Classes:
         """
         xp, parts = namespace(epsilons), []
         all_rows = rows.X.T[None, ...] if self.Z is None else self.Z
-        for block in self._blocks(len(chosen), epsilons.shape[0]):
+        width = max(group.width(epsilons.shape[0]) for group in self.groups)
+        for block in blocks_of_rows(len(chosen), width):
             index = chosen[block]
             Z, nats = take(all_rows, xp.asarray(index, device=epsilons.device)), []
             for group, part in zip(self.groups, rows.slices, strict=True):
@@ -113,6 +115,3 @@ class Classes:
     def of_state(cls, state: dict[str, Any]) -> Classes:
         """Restore the classes from what `to_state` returned."""
         return cls([group_of_state(part) for part in state["groups"]])
-
-    def _blocks(self, n: int, n_epsilons: int) -> list[slice]:
-        return blocks_of_rows(n, max(group.width(n_epsilons) for group in self.groups))

@@ -287,7 +287,8 @@ class Group(Coded):
         share = self._remaining(Z, w, c, part)[:, 0, :]
         share = at_least(share, float(xp.finfo(dtype).smallest_normal))[:, None, :]
         rest = self.basis @ (xp.astype(shrink / share, dtype, copy=False) * along)
-        if not self._spans and (self.leverages is None or self.rests is not None):
+        F, C, r = self.basis.shape
+        if (F > 1 or r < C) and (self.leverages is None or self.rests is not None):
             outside = Z - self.basis @ along
             rest = rest + outside / xp.astype(share, dtype, copy=False)
         return nats, xp.where(alone, xp.zeros_like(Z), Z - rest)
@@ -374,7 +375,8 @@ class Group(Coded):
         along = coordinates(self.basis, Z)
         inside = squares(along)
         forms = widen(shrunk(inside, self.eigenvalues, c, power))
-        if not self._spans:
+        F, C, r = self.basis.shape
+        if F > 1 or r < C:  # there is a component outside of the eigenvectors
             total = squared_norms(Z)
             outside = at_least(total - widen(xp.sum(inside, axis=1)), 0.0)
             if Z.shape[2]:
@@ -386,12 +388,6 @@ class Group(Coded):
                     outside = squared_norms(Z - self.basis @ along)
             constant = constant + outside
         return forms + constant[:, None, :] if hasattr(constant, "ndim") else forms
-
-    @property
-    def _spans(self) -> bool:
-        """Whether no sample has a component outside of the eigenvectors."""
-        F, C, r = self.basis.shape
-        return bool(F == 1 and r == C)
 
 
 def as_path(values: Any, like: Any) -> Any:

@@ -59,9 +59,9 @@ def largest(X: Any) -> float:
     return max(float(xp.max(X)), -float(xp.min(X)))  # needs no copy of X
 
 
-def power_of_two(X: Any) -> float:
-    """Return a power of two near the largest entry; division by it is exact."""
-    return math.ldexp(1.0, math.frexp(largest(X))[1] - 1)
+def power_of_two(size: float) -> float:
+    """Return a power of two near a number; division by it is exact."""
+    return math.ldexp(1.0, math.frexp(size)[1] - 1)
 
 
 def lapack_of(name: str, A: Any) -> Any:

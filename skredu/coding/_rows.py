@@ -12,16 +12,20 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from skredu._compat import namespace, to_numpy
-from skredu.coding._linalg import blocks_of_rows, largest, widen
+from skredu.coding._linalg import blocks_of_rows, largest, power_of_two, widen
 from skredu.coding._scatter import Scatter
 
 # Number of columns that distinguish most rows.
 FEW_COLUMNS = 24
+# The largest number to this power is the largest ratio of two lengths whose squares
+# stay in range.
+REACH = 0.49
 # Largest number of samples of a stream that are kept to choose parameters.
 MAX_ROWS = 5_000
 
@@ -57,8 +61,9 @@ class Rows:
         if weights is not None:
             index = index[to_numpy(weights) > 0]
         if classes is None:
-            classes = np.unique(y[index])
-        codes = codes_of(y[index], classes)
+            classes, codes = np.unique(y[index], return_inverse=True)
+        else:
+            codes = codes_of(y[index], classes)
         order = np.argsort(codes, kind="stable")
         index = index[order]
         if weights is not None:
@@ -81,21 +86,39 @@ class Rows:
         Samples are left out together with those that are equal to them, because a copy
         of a sample contains no new information.
         """
-        first = first_of_equal(to_numpy(self.source), self.y, self.index)
-        if first is None:
-            return self
-        xp = namespace(self.source)
-        keep = np.flatnonzero(first == np.arange(len(first)))
-        weights = np.ones(len(first))
+        X, d, n = to_numpy(self.source), self.source.shape[1], len(self.index)
+        first, some = np.arange(n), np.arange(n)  # the first of the samples equal to it
+        few = np.unique(np.linspace(0, d - 1, FEW_COLUMNS, dtype=int))
+        for columns in (few, slice(d)):  # a few columns distinguish most samples
+            rows = X[self.index[some]][:, columns]
+            order = np.lexsort((*rows.T[::-1], self.y[some]))
+            rows, some = rows[order], some[order]
+            same = (rows[1:] == rows[:-1]).all(axis=1)
+            same &= self.y[some[1:]] == self.y[some[:-1]]
+            if not same.any():
+                return self
+            near = np.append(same, False) | np.append(False, same)
+            starts = np.flatnonzero(~np.append(False, same))
+            runs = np.repeat(some[starts], np.diff(np.append(starts, len(some))))
+            first[some], some = runs, np.sort(some[near])
+        keep, weights = np.flatnonzero(first == np.arange(n)), np.ones(n)
         if self.weights is not None:
             weights = to_numpy(self.weights).astype(np.float64)
-        total = np.bincount(first, weights, minlength=len(first))[keep]
+        total = np.bincount(first, weights, minlength=n)[keep]
         return replace(
             self,
             y=self.y[keep],
-            weights=xp.asarray(total, dtype=xp.float64, device=self.source.device),
+            weights=namespace(self.source).asarray(
+                total, dtype=namespace(self.source).float64, device=self.source.device
+            ),
             index=self.index[keep],
         )
+
+    def scaled(self, unit: float) -> Rows:
+        """Return the samples in a unit of length."""
+        if unit == 1.0:
+            return self
+        return replace(self, source=in_unit(self.source, unit))
 
     @cached_property
     def X(self) -> Any:  # noqa: N802
@@ -110,24 +133,16 @@ class Rows:
         index = xp.asarray(self.index[part], device=self.source.device)
         return xp.take(self.source, index, axis=0)
 
-    @property
-    def some(self) -> Any:
-        """The samples in any order; the original one if none was dropped."""
-        return self.source if len(self.index) == self.source.shape[0] else self.X
-
-    @cached_property
-    def sizes(self) -> list[int]:
-        """Number of samples of each class; zero for a class without samples so far."""
-        return np.bincount(self.y, minlength=len(self.classes)).tolist()
-
     @cached_property
     def slices(self) -> list[slice]:
-        """Slice of each class."""
-        stops = np.cumsum(self.sizes).tolist()
-        return [
-            slice(stop - size, stop)
-            for size, stop in zip(self.sizes, stops, strict=True)
-        ]
+        """Slice of each class; empty for a class without samples so far."""
+        stops = np.searchsorted(self.y, np.arange(len(self.classes)), side="right")
+        return [slice(a, b) for a, b in pairwise([0, *stops.tolist()])]
+
+    @property
+    def sizes(self) -> list[int]:
+        """Number of samples of each class."""
+        return [part.stop - part.start for part in self.slices]
 
     def weights_at(self, part: Any) -> Any:
         """Return weights of sorted samples in double precision, None if all are one."""
@@ -179,16 +194,6 @@ class Rows:
         eps = float(xp.finfo(X.dtype).eps)
         return root_spread(norm if assume_centered else spread, norm, eps)
 
-    def as_they_came(self) -> tuple[Any, Any, Any]:
-        """Return samples, classes and double weights in the original order."""
-        xp, order = namespace(self.source), np.argsort(self.index)
-        weights = self.weights
-        if weights is None:
-            place = {"dtype": xp.float64, "device": self.source.device}
-            weights = xp.ones(len(order), **place)
-        there = xp.asarray(order, device=self.source.device)
-        return self.take(order), self.y[order], widen(xp.take(weights, there))
-
     def fingerprint(self) -> str:
         """Return a hash of the samples in their order, of their classes and weights."""
         found = hashlib.sha256(repr(self.classes.tolist()).encode())
@@ -217,29 +222,6 @@ def codes_of(y: Any, classes: Any) -> Any:
             f"classes={classes!r}."
         )
     return codes
-
-
-def first_of_equal(X: Any, codes: Any, index: Any) -> Any:
-    """Return, for rows ``X[index]``, the first row that is equal and has the same code.
-
-    None means that all rows differ. A few columns distinguish most rows before all
-    columns are compared.
-    """
-    d = X.shape[1]
-    first, some = np.arange(len(index)), np.arange(len(index))
-    for columns in (np.unique(np.linspace(0, d - 1, FEW_COLUMNS, dtype=int)), slice(d)):
-        rows = X[index[some]][:, columns]
-        order = np.lexsort((*rows.T[::-1], codes[some]))
-        rows, some = rows[order], some[order]
-        same = (rows[1:] == rows[:-1]).all(axis=1)
-        same &= codes[some[1:]] == codes[some[:-1]]
-        if not same.any():
-            return None
-        near = np.append(same, False) | np.append(False, same)
-        starts = np.flatnonzero(~np.append(False, same))
-        runs = np.repeat(some[starts], np.diff(np.append(starts, len(some))))
-        first[some], some = runs, np.sort(some[near])
-    return first
 
 
 def root_spread(squared_spread: float, squared_norm: float, eps: float) -> float:
@@ -280,10 +262,20 @@ class Summary:
         scatters = [replace(scatter, shares=None) for scatter in scatters]
         kept = None
         if keep:
-            X, codes, weights = rows.as_they_came()
-            position = first + np.arange(len(codes))
-            kept = {"X": X, "codes": codes, "weights": weights, "position": position}
-            kept = _thinned({**kept, "stride": 1})
+            xp, order = namespace(rows.source), np.argsort(rows.index)
+            there = xp.asarray(order, device=rows.source.device)
+            weights = rows.weights_at(...)
+            if weights is None:
+                weights = xp.ones(len(order), dtype=xp.float64, device=there.device)
+            kept = _thinned(
+                {
+                    "X": rows.take(order),
+                    "codes": rows.y[order],
+                    "weights": xp.take(weights, there),
+                    "position": first + np.arange(len(order)),
+                    "stride": 1,
+                }
+            )
         return cls(scatters, len(rows.index), kept)
 
     def merge(self, other: Summary) -> Summary:
@@ -342,26 +334,21 @@ def classes_of_stream(classes: Any, known: Any) -> Any:
 # -- the unit of length ---------------------------------------------------------------
 
 
-def reach_of(X: Any) -> float:
-    """Return the largest ratio of two lengths whose squares stay in range."""
-    return float(namespace(X).finfo(X.dtype).max) ** 0.49
-
-
 def unit_of(X: Any, epsilon: float | None = None) -> float:
     """Return a power of two as a unit in which squares are in range.
 
     It is one if the squares of samples and distortion are in range anyhow.
     """
-    limit = reach_of(X) ** 0.5
+    reach = float(namespace(X).finfo(X.dtype).max) ** REACH
     lengths = [size for size in (largest(X), epsilon) if size]
-    if all(1.0 / limit < length < limit for length in lengths):
+    if all(reach**-0.5 < length < reach**0.5 for length in lengths):
         return 1.0
-    if epsilon is not None and lengths[0] > reach_of(X) * epsilon:
+    if epsilon is not None and lengths[0] > reach * epsilon:
         raise ValueError(
             f"epsilon={epsilon} is too small for samples with entries of "
-            f"{lengths[0]:.3g}: it must exceed {lengths[0] / reach_of(X):.3g}."
+            f"{lengths[0]:.3g}: it must exceed {lengths[0] / reach:.3g}."
         )
-    return math.ldexp(1.0, math.frexp(lengths[0])[1] - 1)
+    return power_of_two(lengths[0])
 
 
 def in_unit(X: Any, unit: float) -> Any:
@@ -382,7 +369,7 @@ def in_unit(X: Any, unit: float) -> Any:
 def check_reach(X: Any, unit: float, length: float) -> None:
     """Raise an error if the square of an entry, in a unit of length, overflows."""
     size = largest(X)
-    most = 10.0 * reach_of(X) * length
+    most = 10.0 * float(namespace(X).finfo(X.dtype).max) ** REACH * length
     if size / unit > most:
         raise ValueError(
             f"X contains an entry of {size:.3g}, too large compared with the "

@@ -125,7 +125,7 @@ class Scatter:
         """Return the scatter with at most ``d`` rows in its root, or as a matrix."""
         if self.root.shape[0] <= self.root.shape[1]:
             return self
-        if self.ill_conditioned(self.epsilon):
+        if self.epsilon < math.inf and self.ill_conditioned(self.epsilon):
             root = namespace(self.root).linalg.qr(self.root, mode="reduced")[1]
             return replace(self, root=root)
         return replace(self, root=None, matrix=scatter_of(self.root))

@@ -41,10 +41,9 @@ def weights_to_fit(X: Any, y: Any, weights: Any, class_weight: Any = None) -> An
         Factors of the weights of each class. ``"balanced"`` gives all classes the same
         total weight.
     """
-    w = _products(y, weights, class_weight, np.unique(y))
-    if w is None:
+    if weights is None and class_weight is None:
         return None
-    w = _in_range(w, y)
+    w = _in_range(_products(y, weights, class_weight, np.unique(y)), y)
     return namespace(X).asarray(w, dtype=X.dtype, device=X.device)
 
 
@@ -58,17 +57,15 @@ def weights_to_add(X: Any, y: Any, weights: Any, class_weight: Any, known: Any) 
             "class_weight='balanced' needs all samples at once: pass a dict, or pass "
             "sample_weight to partial_fit."
         )
-    w = _products(y, weights, class_weight, known)
-    if w is None:
+    if weights is None and class_weight is None:
         return None
+    w = _products(y, weights, class_weight, known)
     w = check_range(w, LEAST_SHARE, MOST_COPIES, where=" in partial_fit")
     return namespace(X).asarray(w, dtype=X.dtype, device=X.device)
 
 
 def _products(y: Any, weights: Any, class_weight: Any, known: Any) -> Any:
-    """Return weights times those of the classes, or None if neither is given."""
-    if weights is None and class_weight is None:
-        return None
+    """Return weights times those of the classes."""
     w = np.ones(len(y)) if weights is None else to_numpy(weights).astype(np.float64)
     if class_weight is None:
         return w
@@ -78,23 +75,20 @@ def _products(y: Any, weights: Any, class_weight: Any, known: Any) -> Any:
         present = shares > 0.0
         factors = shares.sum() / present.sum() / np.where(present, shares, 1.0)
     else:
-        _check_class_weight(class_weight, known)
+        with naming("class_weight"):
+            factors = np.array(list(class_weight.values()), np.float64)
+            if not (np.isfinite(factors) & (factors >= 0.0)).all():
+                raise ValueError(
+                    f"must be finite and not negative, found {class_weight}."
+                )
+            labels = set(known)
+            if not (labels <= set(class_weight) or set(class_weight) <= labels):
+                raise ValueError(
+                    f"must have keys among the classes {known.tolist()}, found "
+                    f"{list(class_weight)}."
+                )
         factors = np.array([class_weight.get(c, 1.0) for c in classes], np.float64)
     return w * factors[codes]
-
-
-def _check_class_weight(class_weight: dict[Any, Any], known: Any) -> None:
-    """Check that factors are weights and that their labels are known."""
-    with naming("class_weight"):
-        factors = np.array(list(class_weight.values()), np.float64)
-        if not (np.isfinite(factors) & (factors >= 0.0)).all():
-            raise ValueError(f"must be finite and not negative, found {class_weight}.")
-        labels = set(known)
-        if not (labels <= set(class_weight) or set(class_weight) <= labels):
-            raise ValueError(
-                f"must have keys among the classes {known.tolist()}, found "
-                f"{list(class_weight)}."
-            )
 
 
 def _in_range(weights: Any, y: Any) -> Any:

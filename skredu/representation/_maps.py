@@ -12,7 +12,7 @@ from scipy.optimize import minimize
 from sklearn.utils import check_array, check_random_state
 
 from skredu._progress import Progress
-from skredu.coding._linalg import power_of_two
+from skredu.coding._linalg import largest, power_of_two
 from skredu.coding._sphere import normalised, on_sphere, root_mean_square
 from skredu.representation._objective import Reduction
 
@@ -74,7 +74,7 @@ class Coordinates:
     @classmethod
     def of(cls, X: Any, weights: Any, scaling: float | None) -> Coordinates:
         """Compute the coordinates of samples (n, d) with weights (n,)."""
-        unit, given = power_of_two(X) if np.any(X) else 1.0, np.finfo(X.dtype)
+        unit, given = power_of_two(largest(X)) if np.any(X) else 1.0, np.finfo(X.dtype)
         X = X.astype(np.float64) / unit
         constant = None
         if scaling is not None:
@@ -193,7 +193,7 @@ def starting_map(
     if not isinstance(init, str):
         # any scale has the same map in the end, and a power of two changes no digit
         start = np.asarray(init, dtype=np.float64)
-        return place.enter(start / power_of_two(start), np.zeros(m))
+        return place.enter(start / power_of_two(largest(start)), np.zeros(m))
     if init == "random":
         return place.random(m, check_random_state(random_state))
     return place.discriminant(m, slices) if init == "lda" else place.principal(m)
