@@ -16,6 +16,7 @@ import skredu
 from skredu import (
     CompressionClustering,
     ConvolutionalLifting,
+    DilatedKernelTransformer,
     InvariantReduNetClassifier,
     InvariantReduNetTransformer,
     MCR2Transformer,
@@ -39,6 +40,7 @@ MODELS = [
     InvariantReduNetTransformer(1, 0.5, output="invariant"),
     MCR2Transformer(2, n_layers=2, random_state=0),
     ConvolutionalLifting(2, 2, random_state=0),
+    DilatedKernelTransformer(84, random_state=0),
     PolarTransformer(n_radii=1, n_angles=4),
 ]
 METHODS = ("predict", "predict_proba", "decision_function", "transform")

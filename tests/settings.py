@@ -78,6 +78,9 @@ LIFTINGS = {
     "lifting by rows": ConvolutionalLifting(
         2, 2, filters="kmeans", activation="split", threshold=0.1, random_state=0
     ),
+    "lifting to cells": ConvolutionalLifting(
+        2, 2, pool_size=2, pool_by="share", random_state=0
+    ),
     "polar": PolarTransformer((2, 3), n_radii=2, n_angles=6),
 }
 SERIES = {

@@ -175,6 +175,8 @@ LIFTING = {
     ),
     "activation": choices(None, "relu", "soft", "split"),
     "threshold": numbers(0.0, 0.1),
+    "pool_size": choices(None, 1, 2, 3, (2, 1), (0,)),
+    "pool_by": choices("mean", "max", "share"),
     "random_state": st.sampled_from([0, 1, -1, "a"]),
 }
 POLAR = {

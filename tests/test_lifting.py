@@ -6,8 +6,10 @@ import tracemalloc
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.pipeline import make_pipeline
 
-from skredu import ConvolutionalLifting
+from skredu import ConvolutionalLifting, InvariantReduNetClassifier
+from skredu.datasets import make_shifted_signals
 
 GRIDS = {  # grid, channels, kernel
     "line": ((7,), 1, (3,)),
@@ -179,6 +181,85 @@ def test_memory_beside_input_and_result_does_not_grow_with_the_rows(size):
     assert peaks[1] < 1.5 * width
 
 
+POOLS = {
+    "mean": np.mean,
+    "max": np.max,
+    "share": lambda cell: np.mean(cell > 0),
+}
+
+
+def slow_pool(Z, sizes, by):
+    """Return a statistic of each cell, by loops over cells."""
+    coarse = [side // size for side, size in zip(Z.shape[2:], sizes, strict=True)]
+    found = np.zeros((*Z.shape[:2], *coarse))
+    for index in np.ndindex(found.shape):
+        cell = [
+            slice(size * place, size * (place + 1))
+            for place, size in zip(index[2:], sizes, strict=True)
+        ]
+        found[index] = POOLS[by](Z[(*index[:2], *cell)])
+    return found
+
+
+@pytest.mark.parametrize("by", POOLS)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize(
+    ("name", "pool_size", "sizes"),
+    [
+        ("channels", 3, (3,)),
+        ("image", (5, 2), (5, 2)),
+        ("image", 1, (1, 1)),
+        ("volume", (1, 2, 2), (1, 2, 2)),
+    ],
+)
+def test_cells_of_a_coarse_grid(name, pool_size, sizes, activation, by, dtype):
+    X, (grid, _, kernel) = signals(name, dtype=dtype), GRIDS[name]
+    options = {
+        "kernel_size": kernel, "signal_shape": grid, "activation": activation,
+        "pooling": None if by == "share" else 0.3, "random_state": 0,
+    }  # fmt: skip
+    fine = ConvolutionalLifting(3, **options).fit_transform(flat(X))
+    options["pooling"] = 0.3  # no effect on shares
+    model = ConvolutionalLifting(3, **options, pool_size=pool_size, pool_by=by)
+    found = model.fit_transform(flat(X))
+    expected = slow_pool(fine.reshape(len(X), -1, *grid), sizes, by)
+    assert found.dtype == dtype
+    assert found.signal_shape == model.coarse_shape_ == expected.shape[2:]
+    assert_allclose(found, flat(expected), atol=1e-6 if dtype == "float32" else 1e-14)
+    names = model.get_feature_names_out()
+    assert len(names) == found.shape[1]
+    last = "_".join(str(side - 1) for side in model.coarse_shape_)
+    assert names[-1] == f"convolutionallifting{model.n_channels_ - 1}_at_{last}"
+
+
+@pytest.mark.parametrize("by", POOLS)
+def test_shifts_by_cells_shift_the_coarse_grid_and_nets_do_not_see_them(by):
+    X, y = make_shifted_signals(15, n_timesteps=24, random_state=0)
+    lifting = ConvolutionalLifting(4, 5, pool_size=6, pool_by=by, random_state=0)
+    model = make_pipeline(lifting, InvariantReduNetClassifier(0)).fit(X, y)
+    assert model[-1].signal_shape_ == (4,)
+    Z = model[0].transform(X).reshape(-1, 4, 4)
+    proba = model.predict_proba(X)
+    for cells in (1, 2, 3):
+        moved = np.roll(X, 6 * cells, axis=1)
+        found = model[0].transform(moved).reshape(-1, 4, 4)
+        assert_allclose(found, np.roll(Z, cells, axis=2), atol=1e-6)
+        assert_allclose(model.predict_proba(moved), proba, atol=1e-5)
+    factor = 1 if by == "share" else 7
+    scaled = model[0].transform(7 * X).reshape(-1, 4, 4)
+    assert_allclose(scaled, factor * Z, atol=1e-6)
+
+
+def test_shares_of_samples_of_any_size_and_later_parameters():
+    X = flat(signals("image"))
+    model = ConvolutionalLifting(
+        3, 2, signal_shape=(5, 4), pool_size=(5, 2), pool_by="share", random_state=0
+    ).fit(X)
+    Z = model.transform(X)
+    assert_array_equal(model.transform(np.ldexp(X, 900)), Z)
+    assert_array_equal(model.set_params(pool_by="max", pool_size=1).transform(X), Z)
+
+
 # -- filters --------------------------------------------------------------------------
 
 
@@ -294,6 +375,11 @@ def test_given_filters_are_used_as_they_are(axis):
         ({"n_filters": 0}, "n_filters"),
         ({"threshold": -1.0}, "threshold"),
         ({"pooling": -0.1}, "pooling"),
+        ({"pool_size": 5}, r"Bad pool_size: must divide the grid of shape \(12,\)"),
+        ({"pool_size": (2, 2)}, "Bad pool_size: must be one number or one .* found 2"),
+        ({"pool_size": (2.0,)}, "Bad pool_size: must be one or several positive"),
+        ({"pool_size": 0}, "pool_size"),
+        ({"pool_by": "median"}, "pool_by"),
     ],
 )
 def test_errors_name_the_parameter(parameters, message):

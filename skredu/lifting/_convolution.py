@@ -25,7 +25,7 @@ from skredu.lifting._grid import (
     shape_of,
     small_blocks,
 )
-from skredu.lifting._responses import correlator, moderate, nonlinear
+from skredu.lifting._responses import POOLS, correlator, moderate, nonlinear, pool
 from skredu.lifting._signals import (
     NAME,
     SignalsOutMixin,
@@ -103,6 +103,20 @@ class ConvolutionalLifting(
         root mean square of all responses of the sample. This makes strong and weak
         responses more similar, and tolerates small differences in position and shape. 0
         means square roots without averaging, and None means neither.
+    pool_size : int, tuple of int or None, default=None
+        Size of the cells over which the result is summarised, along each axis of the
+        grid, as one number for all axes or one number per axis. It has to divide the
+        size of the grid. The result is then a signal on a coarse grid with one point
+        per cell, and a cyclic shift by a multiple of ``pool_size`` shifts the result.
+        None means that the result has the grid of the input.
+    pool_by : {"mean", "max", "share"}, default="mean"
+        How the values in a cell are summarised. It has no effect without ``pool_size``.
+
+        - ``"mean"``: their mean.
+        - ``"max"``: the largest one.
+        - ``"share"``: share of the points at which :math:`\sigma(y_f)` is positive.
+          Unlike the others, it does not change if the sample is multiplied by a
+          positive number, and ``pooling`` has no effect.
     random_state : int, RandomState instance or None, default=None
         Determines the random numbers of ``"auto"``, ``"gaussian"`` and ``"kmeans"``.
         Pass an int for reproducible output across multiple function calls.
@@ -113,9 +127,11 @@ class ConvolutionalLifting(
         The filters. They have norm one unless they were passed as an array.
     signal_shape_ : tuple of int
         Shape of the grid.
+    coarse_shape_ : tuple of int
+        Shape of the grid of the result: that of the input divided by ``pool_size``.
     n_channels_ : int
         Number of channels of the result. The number of its features is ``n_channels_``
-        times the number of points of the grid, with one channel after the other.
+        times the number of points of its grid, with one channel after the other.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -125,6 +141,7 @@ class ConvolutionalLifting(
     See Also
     --------
     PolarTransformer : Turns rotations of images into shifts.
+    DilatedKernelTransformer : Features of whole time series, for any classifier.
 
     Notes
     -----
@@ -133,8 +150,9 @@ class ConvolutionalLifting(
     Fourier transforms and :math:`CFT` products. The samples are processed in blocks:
     ``transform`` needs memory for the input, the result and about the larger of 4 MiB
     and eight samples of :math:`(CK + F)T` (matrix product, up to :math:`CKT = 2^{22}`)
-    or :math:`2(C + F)T` numbers. ``fit`` needs a matrix of :math:`(CK)^2` numbers for
-    ``"pca"``, and draws up to 50 000 patches for ``"kmeans"``.
+    or :math:`2(C + F)T` numbers; with ``pool_size``, these are the channels on the grid
+    of the input more. ``fit`` needs a matrix of :math:`(CK)^2` numbers for ``"pca"``,
+    and draws up to 50 000 patches for ``"kmeans"``.
 
     References
     ----------
@@ -173,6 +191,8 @@ class ConvolutionalLifting(
         "activation": [StrOptions({"relu", "soft", "split"}), None],
         "threshold": [Interval(Real, 0, None, closed="left")],
         "pooling": [Interval(Real, 0, 1, closed="both"), None],
+        "pool_size": [Interval(Integral, 1, None, closed="left"), tuple, list, None],
+        "pool_by": [StrOptions(set(POOLS))],
         "random_state": ["random_state"],
     }
 
@@ -186,6 +206,8 @@ class ConvolutionalLifting(
         activation: str | None = "relu",
         threshold: float = 0.5,
         pooling: float | None = 0.1,
+        pool_size: int | Sequence[int] | None = None,
+        pool_by: str = "mean",
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.n_filters = n_filters
@@ -195,6 +217,8 @@ class ConvolutionalLifting(
         self.activation = activation
         self.threshold = threshold
         self.pooling = pooling
+        self.pool_size = pool_size
+        self.pool_by = pool_by
         self.random_state = random_state
 
     def __sklearn_tags__(self) -> Any:
@@ -229,10 +253,13 @@ class ConvolutionalLifting(
         grid = grid_of(X, self.signal_shape, rows.shape[1])
         signals = as_signals(rows, channels_of(grid, rows.shape[1], NAME), grid)
         with watched(self, X=X) as progress:
+            coarse = self._coarse(grid)
             filters = self._bank(signals, progress)
             n_channels = len(filters) * (2 if self.activation == "split" else 1)
             check_size(n_channels * math.prod(grid), "n_filters", "features")
-            self.signal_shape_, self.n_channels_ = grid, n_channels
+            self.signal_shape_, self.coarse_shape_ = grid, coarse
+            self.n_channels_ = n_channels
+            self._pool_by = None if self.pool_size is None else self.pool_by
             self.filters_, self._nonlinearity = filters, self._options(filters.shape)
         return self
 
@@ -248,7 +275,7 @@ class ConvolutionalLifting(
         -------
         Z : ndarray of shape (n_samples, n_channels * n_points)
             The transformed signals, with one channel after the other. They carry the
-            shape of their grid, which networks and liftings use.
+            shape of their grid, ``coarse_shape_``, which networks and liftings use.
 
         Raises
         ------
@@ -268,21 +295,45 @@ class ConvolutionalLifting(
 
         Rows and filters are scaled by powers of two to avoid overflow and underflow.
         """
-        grid = self.signal_shape_
+        grid, coarse = self.signal_shape_, self.coarse_shape_
         filters = _as_type(self.filters_, X.dtype)
         flat, power = moderate(np.reshape(filters, (1, -1)))
         filters = np.reshape(flat, filters.shape)
         respond, width = correlator(filters, grid)
+        if coarse != grid:
+            width += self.n_channels_ * math.prod(grid)
         for block in small_blocks(len(X), width):
             rows, powers = moderate(X[block])
             Y = respond(as_signals(rows, filters.shape[1], grid))
             Y = np.reshape(Y, (len(Y), len(filters), -1))
-            nonlinear(Y, grid, **self._nonlinearity, out=Z[block])
-            _scale_back(Z[block], powers + power)
+            fine = Z[block]
+            if coarse != grid:
+                fine = np.empty((len(Y), self.n_channels_, Y.shape[2]), dtype=Y.dtype)
+            nonlinear(Y, grid, **self._nonlinearity, out=fine)
+            if self._pool_by is not None:
+                Z[block] = pool(fine, grid, coarse, self._pool_by)
+            if self._pool_by != "share":
+                _scale_back(Z[block], powers + power)
 
     @property
     def _n_features_out(self) -> int:
-        return self.n_channels_ * math.prod(self.signal_shape_)
+        return self.n_channels_ * math.prod(self.coarse_shape_)
+
+    @property
+    def _result_shape(self) -> Shape:
+        return self.coarse_shape_
+
+    def _coarse(self, grid: Shape) -> Shape:
+        """Return the shape of the grid of the result."""
+        if self.pool_size is None:
+            return grid
+        sizes = _per_axis(self.pool_size, "pool_size", grid)
+        if any(side % size for side, size in zip(grid, sizes, strict=True)):
+            raise ValueError(
+                f"Bad pool_size: must divide the grid of shape {grid} along each axis, "
+                f"found {self.pool_size!r}."
+            )
+        return tuple(side // size for side, size in zip(grid, sizes, strict=True))
 
     def _bank(self, X: Any, progress: Progress) -> Any:
         """Make the filters for signals of shape (n, channels, *grid)."""
@@ -302,24 +353,31 @@ class ConvolutionalLifting(
         if isinstance(self.kernel_size, str):
             sizes = tuple(min(17, max(3, round(0.375 * side))) for side in grid)
         else:
-            sizes = shape_of(self.kernel_size, "kernel_size")
-        if len(sizes) not in (1, len(grid)):
-            raise ValueError(
-                "Bad kernel_size: must be one number or one number per axis, found "
-                f"{len(sizes)} numbers for a grid of shape {grid}."
-            )
-        sizes = sizes * len(grid) if len(sizes) == 1 else sizes
+            sizes = _per_axis(self.kernel_size, "kernel_size", grid)
         return tuple(map(min, sizes, grid))
 
     def _options(self, bank: Shape) -> dict[str, Any]:
         """Return the options of `nonlinear` for a bank of this shape."""
-        share = 0.0 if self.pooling is None else float(self.pooling)
+        # An average would make almost all values positive.
+        pooling = None if self._pool_by == "share" else self.pooling
+        share = 0.0 if pooling is None else float(pooling)
         return {
             "activation": self.activation,
             "threshold": float(self.threshold),
-            "root": self.pooling is not None,
+            "root": pooling is not None,
             "widths": tuple(share * size for size in bank[2:]),
         }
+
+
+def _per_axis(value: Any, name: str, grid: Shape) -> Shape:
+    """Return one size for each axis of a grid; one number holds for all axes."""
+    sizes = shape_of(value, name)
+    if len(sizes) not in (1, len(grid)):
+        raise ValueError(
+            f"Bad {name}: must be one number or one number per axis, found "
+            f"{len(sizes)} numbers for a grid of shape {grid}."
+        )
+    return sizes * len(grid) if len(sizes) == 1 else sizes
 
 
 def _check_filters(filters: Any, n_channels: int, grid: Shape) -> Any:

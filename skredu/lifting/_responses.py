@@ -27,6 +27,12 @@ from skredu.lifting._grid import Shape
 COPY_COST, FOURIER_COST = 15, 6
 # Largest number of entries of the patches of a row.
 MAX_PATCHES = 2**22
+# How the values in a cell are summarised: functions of an array and the axes of a cell.
+POOLS: dict[str, Callable[[Any, tuple[int, ...]], Any]] = {
+    "mean": lambda Z, axes: np.mean(Z, axis=axes),
+    "max": lambda Z, axes: np.max(Z, axis=axes),
+    "share": lambda Z, axes: np.mean(Z > 0, axis=axes, dtype=Z.dtype),
+}
 
 
 def correlator(filters: Any, grid: Shape) -> tuple[Callable[[Any], Any], int]:
@@ -108,6 +114,18 @@ def nonlinear(
     if any(widths):
         signals = np.reshape(out, (*out.shape[:2], *grid))
         gaussian_filter(signals, (0.0, 0.0, *widths), output=signals, mode="wrap")
+
+
+def pool(Z: Any, grid: Shape, coarse: Shape, by: str) -> Any:
+    """Summarise channels (b, channels, points) over the cells of a coarse grid.
+
+    Returns an array of shape (b, channels, cells).
+    """
+    shape = [*Z.shape[:2]]
+    for side, cells in zip(grid, coarse, strict=True):
+        shape += [cells, side // cells]
+    axes = tuple(range(3, len(shape), 2))
+    return np.reshape(POOLS[by](np.reshape(Z, shape), axes), (*Z.shape[:2], -1))
 
 
 def _activate(Y: Any, activation: str | None, level: Any, out: Any) -> None:

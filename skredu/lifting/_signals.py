@@ -132,11 +132,16 @@ class SignalsOutMixin(ClassNamePrefixFeaturesOutMixin):
     def _gives_signals(self) -> bool:
         return True
 
+    @property
+    def _result_shape(self) -> Shape:
+        """Shape of the grid of the output."""
+        return self.signal_shape_
+
     def _marked(self, Z: Any) -> Any:
         """Mark features with the shape of their grid, if they are signals."""
         if type(Z) is not np.ndarray or not self._gives_signals:
             return Z
-        return Signals(Z, self.signal_shape_)
+        return Signals(Z, self._result_shape)
 
     def get_feature_names_out(self, input_features: Any = None) -> Any:
         """Get output feature names; for signals, these contain channel and point.
@@ -162,7 +167,7 @@ class SignalsOutMixin(ClassNamePrefixFeaturesOutMixin):
         if not self._gives_signals:
             return names
         prefix = type(self).__name__.lower()
-        named = _names(prefix, self.n_channels_, self.signal_shape_)
+        named = _names(prefix, self.n_channels_, self._result_shape)
         return np.asarray(named, dtype=object)
 
 
