@@ -11,34 +11,35 @@ from skredu.coding._factoring import group_of
 from skredu.coding._rows import Rows
 
 
-def fit_decision(Z: Any, rows: Rows, space: Any, *, centred: bool) -> dict[str, Any]:
-    """Code the classes of training features, and choose the parameters of decisions."""
-    groups = [
-        group_of(Z[:, :, part], rows.weights_at(part), space.blocks, centred=centred)
-        for part in rows.slices
-    ]
-    spread = space.spread(Z, rows, centred)
-    return choose_decision(groups, rows, Z, space, rows.classes, spread=spread)
-
-
-def choose_decision(
-    groups: list[Any],
-    rows: Rows | None,
+def fit_decision(
     Z: Any,
+    rows: Rows | None,
     space: Any,
     labels: Any,
-    before: Any = None,
     *,
-    spread: float = 1.0,
+    centred: bool = False,
+    groups: list[Any] | None = None,
+    before: Any = None,
 ) -> dict[str, Any]:
-    """Choose distortion, label code and temperature by leave-one-out.
+    """Code the classes of training features, and choose the parameters of decisions.
 
-    If there is a choice ``before``, it is kept.
+    Distortion, label code and temperature are chosen by leave-one-out, or are those of
+    a choice ``before``. The groups of the classes can be given if they contain more
+    samples than ``rows``, with the features ``Z``.
     """
-    classes, counts = Classes(groups, Z), space.counts
-    xp, place = namespace(counts), {"device": counts.device}
+    spread = 1.0  # on the sphere, about the origin
+    if groups is None:
+        assert rows is not None
+        spread = space.spread(Z, rows, centred)
+        groups = [
+            group_of(Z[:, :, p], rows.weights_at(p), space.blocks, centred=centred)
+            for p in rows.slices
+        ]
+    classes = Classes(groups, Z)
     choice = choose(classes, rows, labels=labels, spread=spread, before=before)
-    log_priors = xp.asarray(choice.log_priors, dtype=counts.dtype, **place)
+    counts = space.counts
+    xp, place = namespace(counts), {"dtype": counts.dtype, "device": counts.device}
+    log_priors = xp.asarray(choice.log_priors, **place)
     return {**classes.to_state(), **choice._asdict(), "log_priors": log_priors}
 
 

@@ -6,9 +6,6 @@ from collections.abc import Sequence
 from numbers import Integral
 from typing import Any, ClassVar
 
-from sklearn.utils.metaestimators import available_if
-
-from skredu._base import all_or_nothing
 from skredu._compat import Interval, StrOptions
 from skredu.coding._rows import Rows
 from skredu.lifting._grid import channels_of
@@ -112,10 +109,6 @@ class BaseInvariantReduNet(SignalsOutMixin, BaseNet):
     def _stand_on(self, grid: Grid) -> None:
         self.signal_shape_, self.n_channels_ = grid.shape, grid.n_channels
         self._invariant = self.output == "invariant"
-
-
-def _has_no_layers(net: InvariantReduNetClassifier) -> bool:
-    return net.n_layers == 0
 
 
 class InvariantReduNetTransformer(BaseInvariantReduNet):
@@ -423,74 +416,19 @@ class InvariantReduNetClassifier(StreamingNet, BaseNetClassifier, BaseInvariantR
         class_weight: Any = None,
         warm_start: bool = False,
     ) -> None:
-        super().__init__(
-            n_layers,
-            epsilon,
-            eta,
-            signal_shape=signal_shape,
-            output=output,
-            step=step,
-            membership=membership,
-            inverse_temperature=inverse_temperature,
-            construction=construction,
-            tol=tol,
-            warm_start=warm_start,
-        )
+        self.n_layers = n_layers
+        self.epsilon = epsilon
+        self.eta = eta
+        self.signal_shape = signal_shape
+        self.output = output
+        self.step = step
+        self.membership = membership
+        self.inverse_temperature = inverse_temperature
+        self.construction = construction
+        self.tol = tol
+        self.warm_start = warm_start
         self.n_iter_no_change = n_iter_no_change
         self.class_weight = class_weight
-
-    @available_if(_has_no_layers)
-    @all_or_nothing
-    def partial_fit(
-        self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
-    ) -> InvariantReduNetClassifier:
-        """Add samples; the model is that of `fit` on all samples so far.
-
-        The distortion of the decision is chosen by at most 5 000 samples, evenly
-        distributed over all samples so far, and may differ from that of `fit` if there
-        are more; after `fit`, it is kept. Only available with ``n_layers=0``, because
-        layers need all samples at once. Classes are factored, and the distortion is
-        chosen, when a prediction or an attribute first needs them.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The training data.
-        y : array-like of shape (n_samples,)
-            Class labels.
-        classes : array-like of shape (n_classes,), default=None
-            All class labels that occur in any call. Required in the first call.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Number of copies of each sample; fractions are allowed, and zero means
-            absent. Multiplied by ``class_weight``, it has to be 0 or between 1e-30 and
-            1e9, since weights are not rescaled here.
-
-        Returns
-        -------
-        self : InvariantReduNetClassifier
-            The fitted estimator.
-
-        Raises
-        ------
-        ValueError
-            If a parameter or an array is invalid, if ``classes`` is missing in the
-            first call, if a label is not among them, if the grid differs, if `fit` has
-            built layers, or if ``class_weight="balanced"``, which needs all samples at
-            once.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from skredu import InvariantReduNetClassifier
-        >>> from skredu.datasets import make_shifted_signals
-        >>> X, y = make_shifted_signals(30, n_timesteps=64, random_state=0)
-        >>> model = InvariantReduNetClassifier(n_layers=0)
-        >>> for part in np.array_split(np.arange(60), 3):
-        ...     model = model.partial_fit(X[part], y[part], classes=[0, 1])
-        >>> [float(count) for count in model.class_count_]
-        [30.0, 30.0]
-        """
-        return self._add_rows(X, y, classes, sample_weight)
 
     def __sklearn_tags__(self) -> Any:
         """Return the tags; only signals are separated well by this classifier."""

@@ -268,7 +268,7 @@ class BaseNet(
         best, self._decisions = 0, []
         if len(spaces) > 1 or isinstance(epsilon, str):
             found = [
-                fit_decision(Z, rows, space, centred=False)
+                fit_decision(Z, rows, space, rows.classes)
                 for Z, space in zip(features, spaces, strict=True)
             ]
             best = int(np.argmin([decision["loss"] for decision in found]))
@@ -356,8 +356,8 @@ class BaseNet(
             self._features = Z
         if self._decides and len(self._decisions) == self.n_iter_:
             space = self._restored_space()
-            decision = fit_decision(Z, rows, space, centred=space.centred)
-            self._decisions = [*self._decisions, decision]
+            new = fit_decision(Z, rows, space, rows.classes, centred=space.centred)
+            self._decisions = [*self._decisions, new]
         return bool(self.n_iter_) and rates[2] - gains[0] < self.tol > 0.0
 
     def _finish(self) -> None:

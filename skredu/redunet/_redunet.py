@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
 from sklearn.utils.validation import check_is_fitted
 
 from skredu._compat import StrOptions
 from skredu.coding._rows import Rows
-from skredu.coding._sphere import MODERATE
+from skredu.coding._sphere import MODERATE, root_mean_square
 from skredu.redunet._classifier import BaseNetClassifier
 from skredu.redunet._net import BaseNet
-from skredu.redunet._vectors import Vectors, constant_of
+from skredu.redunet._vectors import Vectors
 
 
 class BaseReduNet(BaseNet):
@@ -60,7 +61,13 @@ class BaseReduNet(BaseNet):
     def _spaces(self, rows: Rows) -> list[Vectors]:
         """Return spaces with an intercept, without, or both to choose from."""
         scaling = float(self.intercept_scaling)
-        constant = constant_of(rows.X, rows.weights, scaling)
+        constant = scaling * root_mean_square(rows.X, rows.weights)
+        if not 0.0 < constant < math.inf:
+            raise ValueError(
+                f"intercept_scaling={scaling} times the root mean square norm of X "
+                f"must be a positive, finite number, found {constant}: scale the "
+                "samples."
+            )
         if self.fit_intercept == "auto":
             return [Vectors(constant), Vectors()]
         return [Vectors(constant if self.fit_intercept else None)]
@@ -351,18 +358,16 @@ class ReduNetClassifier(BaseNetClassifier, BaseReduNet):
         class_weight: Any = None,
         warm_start: bool = False,
     ) -> None:
-        super().__init__(
-            n_layers,
-            epsilon,
-            eta,
-            step=step,
-            membership=membership,
-            inverse_temperature=inverse_temperature,
-            construction=construction,
-            fit_intercept=fit_intercept,
-            intercept_scaling=intercept_scaling,
-            tol=tol,
-            warm_start=warm_start,
-        )
+        self.n_layers = n_layers
+        self.epsilon = epsilon
+        self.eta = eta
+        self.step = step
+        self.membership = membership
+        self.inverse_temperature = inverse_temperature
+        self.construction = construction
+        self.fit_intercept = fit_intercept
+        self.intercept_scaling = intercept_scaling
+        self.tol = tol
+        self.warm_start = warm_start
         self.n_iter_no_change = n_iter_no_change
         self.class_weight = class_weight

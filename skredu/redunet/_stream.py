@@ -7,7 +7,9 @@ from functools import reduce
 from typing import Any
 
 import numpy as np
+from sklearn.utils.metaestimators import available_if
 
+from skredu._base import all_or_nothing
 from skredu._compat import check_same_namespace, namespace, to_numpy
 from skredu._stream import StreamEstimator
 from skredu.coding._choose import Choice
@@ -16,7 +18,7 @@ from skredu.coding._linalg import adjoint, scatters, weighted, widen
 from skredu.coding._rows import Rows, Summary
 from skredu.coding._scatter import Scatter
 from skredu.lifting._signals import NAME, refuse_stacks
-from skredu.redunet._decision import choose_decision
+from skredu.redunet._decision import fit_decision
 from skredu.redunet._layer import Layer
 from skredu.redunet._net import RATES, BaseNet
 from skredu.redunet._signals import Grid
@@ -27,8 +29,57 @@ class StreamingNet(StreamEstimator):
 
     _following = ("_decisions", "epsilon_", "rates_", "temperature_")
 
-    def _add_rows(self, X: Any, y: Any, classes: Any, sample_weight: Any) -> Any:
-        """Add samples to those of previous calls."""
+    @available_if(lambda self: self.n_layers == 0)
+    @all_or_nothing
+    def partial_fit(
+        self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
+    ) -> Any:
+        """Add samples; the model is that of `fit` on all samples so far.
+
+        The distortion of the decision is chosen by at most 5 000 samples, evenly
+        distributed over all samples so far, and may differ from that of `fit` if there
+        are more; after `fit`, it is kept. Only available with ``n_layers=0``, because
+        layers need all samples at once. Classes are factored, and the distortion is
+        chosen, when a prediction or an attribute first needs them.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The training data.
+        y : array-like of shape (n_samples,)
+            Class labels.
+        classes : array-like of shape (n_classes,), default=None
+            All class labels that occur in any call. Required in the first call.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Number of copies of each sample; fractions are allowed, and zero means
+            absent. Multiplied by ``class_weight``, it has to be 0 or between 1e-30 and
+            1e9, since weights are not rescaled here.
+
+        Returns
+        -------
+        self : InvariantReduNetClassifier
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or an array is invalid, if ``classes`` is missing in the
+            first call, if a label is not among them, if the grid differs, if `fit` has
+            built layers, or if ``class_weight="balanced"``, which needs all samples at
+            once.
+
+        Examples
+        --------
+        >>> import numpy as np
+                >>> from skredu import InvariantReduNetClassifier
+        >>> from skredu.datasets import make_shifted_signals
+        >>> X, y = make_shifted_signals(30, n_timesteps=64, random_state=0)
+        >>> model = InvariantReduNetClassifier(n_layers=0)
+        >>> for part in np.array_split(np.arange(60), 3):
+        ...     model = model.partial_fit(X[part], y[part], classes=[0, 1])
+        >>> [float(count) for count in model.class_count_]
+        [30.0, 30.0]
+        """
         self._validate_params()
         refuse_stacks(X)
         first = not hasattr(self, "_layers")
@@ -84,7 +135,8 @@ class StreamingNet(StreamEstimator):
         if summary.kept is not None:
             rows = Rows.of_parts([summary.kept], self.classes_).merged()
             Z = grid.fit(rows)
-        decision = choose_decision(groups, rows, Z, grid, self.classes_, choice)
+        labels, before = self.classes_, choice
+        decision = fit_decision(Z, rows, grid, labels, groups=groups, before=before)
         epsilon = float(decision["epsilon"] if epsilon == "auto" else epsilon)
         whole = group(reduce(Scatter.merge, summary.scatters))
         some = [g for g in groups if g.n > 0.0]

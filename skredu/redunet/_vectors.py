@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -13,7 +12,7 @@ from skredu.coding._blocks import Blocks
 from skredu.coding._factoring import group_of
 from skredu.coding._linalg import LEAST_CONSTANT, split, spread_columns
 from skredu.coding._rows import Rows
-from skredu.coding._sphere import on_sphere, root_mean_square
+from skredu.coding._sphere import on_sphere
 
 # With at least this number of features, they are sorted by their energy, so that the
 # first of them distinguish most samples; see `skredu.redunet._scores`.
@@ -60,6 +59,12 @@ class Vectors:
     ) -> None:
         self.constant, self.n_features, self.counts = constant, n_features, counts
         self.basis, self.used, self.unused = basis, used, unused
+
+    @property
+    def _has_rest(self) -> bool:
+        """Whether samples may have a component outside of the coordinates."""
+        dropped = self.unused is not None and self.unused.shape[0] > 0
+        return self.basis is not None or dropped
 
     def fit(self, rows: Any) -> Any:
         """Choose coordinates for training samples, and return their features."""
@@ -129,13 +134,6 @@ class Vectors:
         eye = xp.eye(self.n_features, dtype=P.dtype, device=P.device)
         return alpha * (eye - self._back(self._back(P).T).T)
 
-    @property
-    def _has_rest(self) -> bool:
-        """Return whether samples may have a component outside of the coordinates."""
-        return self.basis is not None or (
-            self.unused is not None and self.unused.shape[0] > 0
-        )
-
     def _inside(self, Z: Any) -> Any:
         """Return coordinates (n, r) of the component in the span."""
         if self.basis is not None:
@@ -149,14 +147,3 @@ class Vectors:
         if self.used is None:
             return inside
         return spread_columns(inside, self.used, self.unused)
-
-
-def constant_of(X: Any, weights: Any, scaling: float) -> float:
-    """Return the constant to append, a multiple of the norm of training samples."""
-    constant = scaling * root_mean_square(X, weights)
-    if not 0.0 < constant < math.inf:
-        raise ValueError(
-            f"intercept_scaling={scaling} times the root mean square norm of X must be "
-            f"a positive, finite number, found {constant}: scale the samples."
-        )
-    return constant

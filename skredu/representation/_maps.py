@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize
-from sklearn.utils import check_array, check_random_state
 
 from skredu._progress import Progress
 from skredu.coding._linalg import largest, power_of_two
@@ -22,8 +21,6 @@ from skredu.representation._objective import Reduction
 POWER = 1.5
 # Weight of the variance in addition to its share between classes.
 TIE = 1e-3
-# Default; with more components, features of held-out samples become worse.
-COMPONENTS_A_CLASS = 2
 # Relative to the largest possible rate reduction; smaller values are rounding errors,
 # and gains are not compared with them.
 LEAST_REDUCTION = 1e-6
@@ -87,7 +84,12 @@ class Coordinates:
         rank = int(np.count_nonzero(sigma > 4 * min(X.shape) * given.eps * sigma[0]))
         rows = U[:, :rank] / roots
         sign, scales = _signs(rows), sigma[:rank]
-        _check_size(unit * float(sigma[0]), float(given.max) / 8.0 / X.shape[1])
+        size, most = unit * float(sigma[0]), float(given.max) / 8.0 / X.shape[1]
+        if size > 0.0 and not 1.0 / most < size < most:  # its inverse is out of range
+            raise ValueError(
+                f"X has a root mean square of {size:.3g} along its longest axis, but "
+                f"must have one from {1.0 / most:.3g} to {most:.3g}: scale the samples."
+            )
         gains = (scales / scales[:1]) ** POWER
         axes = axes[:rank] * sign[:, None]
         return cls(rows * sign * gains, shares, unit * scales, gains, axes, constant)
@@ -109,11 +111,6 @@ class Coordinates:
         W = np.linalg.eigh(B)[1].T[::-1][:n_components] / self.gains
         return W * _signs(self.rows @ W.T)[:, None]
 
-    def random(self, n_components: int, generator: Any) -> Any:
-        """Return a map (m, r) with independent normal entries."""
-        m = min(n_components, len(self.scales))
-        return generator.normal(size=(m, len(self.scales)))
-
     def enter(self, components: Any, intercept: Any) -> Any:
         """Return the map (m, r) of coordinates that equals a map of samples."""
         W = np.asarray(components, dtype=np.float64)
@@ -122,27 +119,18 @@ class Coordinates:
             W = np.concatenate([W, last[:, None]], axis=1)
         return (W @ self.axes.T) * (self.scales / self.gains)
 
-    def scaled(self, W: Any) -> Any:
-        """Scale a map such that mapped samples have root mean square norm one."""
-        size = float(np.linalg.norm(W * self.gains))
-        return W / size if size > 0.0 else W
-
     def leave(self, W: Any, n_components: int) -> tuple[Any, Any]:
-        """Return components (m, d) and intercept (m,) of a map of coordinates."""
+        """Return components (m, d) and intercept (m,) of a map of coordinates.
+
+        They are scaled such that mapped samples have root mean square norm one.
+        """
+        size = float(np.linalg.norm(W * self.gains))
+        W = W / size if size > 0.0 else W
         M = np.zeros((n_components, self.axes.shape[1]))
         M[: len(W)] = (W * (self.gains / self.scales)) @ self.axes
         if self.constant is None:
             return M, np.zeros(n_components)
         return M[:, :-1], M[:, -1] * self.constant
-
-
-def _check_size(size: float, most: float) -> None:
-    """Raise an error if the inverse of the size of samples is out of range."""
-    if size > 0.0 and not 1.0 / most < size < most:
-        raise ValueError(
-            f"X has a root mean square of {size:.3g} along its longest axis, but must "
-            f"have one from {1.0 / most:.3g} to {most:.3g}: scale the samples."
-        )
 
 
 def _signs(Y: Any) -> Any:
@@ -151,52 +139,6 @@ def _signs(Y: Any) -> Any:
     With them, the sign of an axis depends on the samples and not on the basis.
     """
     return np.sign(Y[np.argmax(np.abs(Y), axis=0), np.arange(Y.shape[1])])
-
-
-# -- where the search for a map starts ------------------------------------------------
-
-
-def count_components(
-    n_components: int | None, init: Any, n_features: int, most: int, n_classes: int
-) -> int:
-    """Validate the number of components, or determine it."""
-    if not isinstance(init, str):
-        n_components = len(given(init, n_components, n_features))
-    elif n_components is None:
-        n_components = min(most, COMPONENTS_A_CLASS * n_classes)
-    if n_components > most:
-        raise ValueError(
-            f"n_components={n_components} must be at most {most}: there are "
-            f"n_features={n_features}, and one more with an intercept."
-        )
-    return int(n_components)
-
-
-def given(init: Any, n_components: int | None, n_features: int) -> Any:
-    """Validate an array that is the starting point."""
-    init = check_array(init, dtype=np.float64, input_name="init")
-    m = len(init) if n_components is None else n_components
-    if init.shape != (m, n_features):
-        raise ValueError(
-            f"init must have the shape (n_components={m}, n_features={n_features}), "
-            f"found {init.shape}."
-        )
-    if not np.any(init):
-        raise ValueError("init must not map every sample to zero.")
-    return init
-
-
-def starting_map(
-    place: Coordinates, init: Any, m: int, slices: list[slice], random_state: Any
-) -> Any:
-    """Return the map (m, r) of coordinates from which the first layer starts."""
-    if not isinstance(init, str):
-        # any scale has the same map in the end, and a power of two changes no digit
-        start = np.asarray(init, dtype=np.float64)
-        return place.enter(start / power_of_two(largest(start)), np.zeros(m))
-    if init == "random":
-        return place.random(m, check_random_state(random_state))
-    return place.discriminant(m, slices) if init == "lda" else place.principal(m)
 
 
 # -- how it is improved, and what it does ---------------------------------------------
@@ -238,7 +180,9 @@ def ascend(
     size = math.sqrt(float((W * W).sum()))
     if size == 0.0:
         return W, 0, True
-    unit = LEAST_REDUCTION * reduction.ceiling
+    # the largest rate of features on the sphere
+    ceiling = 0.5 * reduction.n_features * math.log1p(reduction.epsilon**-2)
+    unit = LEAST_REDUCTION * ceiling
 
     def loss(w: Any) -> tuple[float, Any]:
         value, gradient = reduction.of_map(w.reshape(W.shape), rows)
@@ -248,7 +192,9 @@ def ascend(
 
     def callback(intermediate_result: Any) -> None:
         losses.append(float(intermediate_result.fun))
-        if progress.done("iteration") or _little(losses, tol):
+        little = tol * WINDOW * max(1.0, -losses[-1])
+        enough = len(losses) > WINDOW and losses[-1 - WINDOW] - losses[-1] < little
+        if progress.done("iteration") or enough:
             raise StopIteration
 
     found = minimize(
@@ -267,31 +213,19 @@ def ascend(
     return found.x.reshape(W.shape), int(found.nit), found.status != 1
 
 
-def _little(losses: list[float], tol: float) -> bool:
-    """Return whether the last iterations have gained too little."""
-    if len(losses) <= WINDOW:
-        return False
-    gain = losses[-1 - WINDOW] - losses[-1]
-    return gain < tol * WINDOW * max(1.0, -losses[-1])
-
-
 def through(layers: list[dict[str, Any]], activation: str | None, X: Any) -> Any:
     """Return the features (n, m) of samples (n, d) after the last layer."""
-    for i, layer in enumerate(layers):
-        constants = layer["intercept"]
-        if i == 0:  # the norm does not matter
-            rows, constants = _moderate(X, constants)
-        else:
-            rows = ACTIVATIONS[activation](X)
-        X = on_sphere(rows @ layer["components"].T + constants)
-    return X
-
-
-def _moderate(X: Any, constants: Any) -> tuple[Any, Any]:
-    """Divide samples (n, d) and constants (m,) by powers of two near their sizes."""
+    # The norm of a sample does not matter, so powers of two near it are divided out.
     exponents = np.frexp(np.max(np.abs(X), axis=1, keepdims=True))[1]
     exponents = np.maximum(exponents, np.finfo(X.dtype).minexp // 2)
-    return np.ldexp(X, -exponents), np.ldexp(constants, -exponents)
+    for i, layer in enumerate(layers):
+        constants = layer["intercept"]
+        if i == 0:
+            X, constants = np.ldexp(X, -exponents), np.ldexp(constants, -exponents)
+        else:
+            X = ACTIVATIONS[activation](X)
+        X = on_sphere(X @ layer["components"].T + constants)
+    return X
 
 
 def features(rows: Any, W: Any, n_components: int) -> Any:

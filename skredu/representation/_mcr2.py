@@ -8,23 +8,21 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import gen_batches
+from sklearn.utils import check_array, check_random_state, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from skredu._base import SkreduEstimator, all_or_nothing, warn
 from skredu._checks import check_range, check_rows, check_training
 from skredu._compat import CallbackSupportMixin, Interval, StrOptions
 from skredu._progress import Progress, watched
-from skredu.coding._linalg import BLOCK
+from skredu.coding._linalg import BLOCK, largest, power_of_two
 from skredu.coding._rows import Rows
 from skredu.coding._sphere import MODERATE
 from skredu.representation._maps import (
     ACTIVATIONS,
     Coordinates,
     ascend,
-    count_components,
     features,
-    starting_map,
     through,
 )
 from skredu.representation._objective import Reduction
@@ -32,6 +30,8 @@ from skredu.representation._objective import Reduction
 Layers = list[dict[str, Any]]
 
 RATES = ("R", "Rc", "delta_R")
+# Default; with more components, features of held-out samples become worse.
+COMPONENTS_PER_CLASS = 2
 
 
 class MCR2Transformer(
@@ -329,27 +329,46 @@ class MCR2Transformer(
         X, y, weights = check_training(self, X, y, sample_weight, reset=reset)
         return Rows.of(X, y, check_range(weights))
 
-    def _reduction(self, rows: Rows, before: Layers) -> Reduction:
-        """Return the objective, with the number of components that is valid."""
-        d, more, k = self.n_features_in_, bool(self.fit_intercept), len(rows.classes)
-        m = count_components(self.n_components, self.init, d, d + more, k)
+    def _checked_n_components(self, n_classes: int) -> int:
+        """Validate the number of components and the starting point, or choose it."""
+        m, d = self.n_components, self.n_features_in_
+        most = d + bool(self.fit_intercept)
+        if not isinstance(self.init, str):
+            init = check_array(self.init, dtype=np.float64, input_name="init")
+            m = len(init) if m is None else m
+            if init.shape != (m, d):
+                raise ValueError(
+                    f"init must have the shape (n_components={m}, n_features={d}), "
+                    f"found {init.shape}."
+                )
+            if not np.any(init):
+                raise ValueError("init must not map every sample to zero.")
+        elif m is None:
+            m = min(most, COMPONENTS_PER_CLASS * n_classes)
+        if m > most:
+            raise ValueError(
+                f"n_components={m} must be at most {most}: there are "
+                f"n_features={d}, and one more with an intercept."
+            )
+        return int(m)
+
+    def _grow(self, rows: Rows, before: Layers, progress: Progress) -> None:
+        """Add layers, each of which is a task of callbacks."""
+        m = self._checked_n_components(len(rows.classes))
         if before and len(before[0]["intercept"]) != m:
             raise ValueError(
                 f"n_components={m} must be {len(before[0]['intercept'])} as in "
                 "the previous call when warm_start=True."
             )
-        weights = np.ones(len(rows.X)) if rows.weights is None else rows.weights
-        weights = weights.astype(np.float64)
-        return Reduction(rows.slices, weights, m, float(self.epsilon))
-
-    def _grow(self, rows: Rows, before: Layers, progress: Progress) -> None:
-        """Add layers, each of which is a task of callbacks."""
-        reduction, Z = self._reduction(rows, before), rows.X
+        weights, Z = np.ones(len(rows.X)), rows.X
+        if rows.weights is not None:
+            weights = rows.weights.astype(np.float64)
+        reduction = Reduction(rows.slices, weights, m, float(self.epsilon))
         scaling = float(self.intercept_scaling) if self.fit_intercept else None
         for i in range(self.n_layers):
             with progress.task("layer", self.max_iter, fitted=self._fitted) as task:
-                place = Coordinates.of(Z, reduction.weights, scaling)
-                start = self._start(i, place, rows, reduction.n_features, before)
+                place = Coordinates.of(Z, weights, scaling)
+                start = self._start(i, place, rows, m, before)
                 W, n_iter, enough = ascend(
                     start,
                     place.rows,
@@ -358,10 +377,8 @@ class MCR2Transformer(
                     tol=float(self.tol),
                     progress=task,
                 )
-                Z = features(place.rows, W, reduction.n_features)
-                found = place.leave(place.scaled(W), reduction.n_features)
-                maps = [part.astype(rows.X.dtype) for part in found]
-                first = features(place.rows, start, reduction.n_features)
+                Z, first = (features(place.rows, map_, m) for map_ in (W, start))
+                maps = [part.astype(rows.X.dtype) for part in place.leave(W, m)]
                 kept = self._append(maps, reduction.rates(Z), reduction.rates(first))
             if kept:
                 self.n_iter_ += n_iter
@@ -383,7 +400,17 @@ class MCR2Transformer(
             return place.enter(**before[i])
         if i > 0:  # the identity map
             return place.enter(np.eye(m), np.zeros(m))
-        return starting_map(place, self.init, m, rows.slices, self.random_state)
+        if not isinstance(self.init, str):
+            # any scale has the same map in the end, and a power of two changes no digit
+            init = np.asarray(self.init, dtype=np.float64)
+            return place.enter(init / power_of_two(largest(init)), np.zeros(m))
+        if self.init == "random":
+            rank = len(place.scales)
+            generator = check_random_state(self.random_state)
+            return generator.normal(size=(min(m, rank), rank))
+        if self.init == "lda":
+            return place.discriminant(m, rows.slices)
+        return place.principal(m)
 
     def _append(
         self, maps: list[Any], rates: dict[str, float], first: dict[str, float]

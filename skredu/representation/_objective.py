@@ -44,11 +44,6 @@ class Reduction:
     n_features: int
     epsilon: float
 
-    @property
-    def ceiling(self) -> float:
-        """Upper bound of the rate of features on the sphere."""
-        return 0.5 * self.n_features * math.log1p(self.epsilon**-2)
-
     def of_rows(self, Z: Any) -> tuple[float, Any]:
         r"""Return the rate reduction of features (n, m), and its gradient.
 
