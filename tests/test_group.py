@@ -249,6 +249,18 @@ def test_packed_forms_of_steep_groups_are_summed_in_double_precision():
     assert_allclose(forms[1], forms[0], rtol=1e-4)
 
 
+def test_rows_without_themselves_keep_their_digits_in_directions_of_their_own():
+    # Fewer rows than features: every row alone spans a direction, and at a small
+    # distortion a plain downdate would lose half the digits or more.
+    X, epsilon = data(12, 30, "none")[0], 1e-5
+    group = group_of(features(X), None, vector_blocks(30, X), centred=True)
+    expected = [
+        [extra_bits(np.delete(X, i, 0), np.ones(11), X[i], epsilon)] for i in range(12)
+    ]
+    found = group.without(features(X), np.array([epsilon]))
+    assert_allclose(found, np.array(expected) * NAT, rtol=1e-9)
+
+
 @pytest.mark.parametrize("centred", [True, False])
 def test_rows_of_any_weight_without_themselves(centred):
     X, options = data(3, 8, "none")[0], {"assume_centered": not centred}

@@ -11,10 +11,6 @@ from sklearn.metrics.pairwise import pairwise_kernels
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
 from skredu import MICLClassifier
-from skredu.classification._kernel import KernelClasses, Products
-from skredu.classification._local import LocalClasses
-from skredu.coding._classes import Classes
-from skredu.coding._rows import Rows
 from skredu.rates import coding_length
 
 WEIGHTINGS = ["none", "copies", "fractions"]
@@ -176,96 +172,6 @@ def test_precomputed_row_has_the_smallest_norm_its_products_allow():
 
 
 # -- leave-one-out --------------------------------------------------------------------
-
-
-def left_out(classes, rows, chosen, epsilon):
-    """Return the bits of some left-out training rows in every class."""
-    nats = classes.left_out(rows, np.array(chosen), np.array([epsilon]))
-    return nats[:, :, 0] / math.log(2)
-
-
-def linear_classes(rows, assume_centered):
-    scatters = rows.scatters(assume_centered)
-    return Classes.of_scatters(scatters)
-
-
-def kernel_classes(rows, assume_centered):
-    products = Products("rbf", {"gamma": 0.2}, rows.X)
-    return KernelClasses.fit(rows, products, assume_centered)
-
-
-def local_classes(rows, assume_centered):
-    return LocalClasses.fit(rows, 4, None, assume_centered)
-
-
-def linear_features(X):
-    return X, X.shape[1]
-
-
-def kernel_features(X):
-    K = kernel_of("rbf")(X, X)
-    return oracle.features_of(K), oracle.rank_of(K)
-
-
-def left_out_by_refitting(Z, d, y, weights, epsilon, assume_centered, n_neighbors=None):
-    """Return the bits of every left-out row in every class."""
-    bits = np.empty((len(Z), len(np.unique(y))))
-    for i, row in enumerate(Z):
-        less = weights.copy()
-        less[i] = 0.0
-        for j, label in enumerate(np.unique(y)):
-            part, w = Z[y == label], less[y == label]
-            if n_neighbors is not None:
-                part, w = oracle.nearest(part, w, row, n_neighbors)
-            bits[i, j] = oracle.extra_bits(
-                part, w, row, epsilon, d=d, assume_centered=assume_centered
-            )
-    return bits
-
-
-@pytest.mark.parametrize("assume_centered", [False, True])
-@pytest.mark.parametrize(
-    ("made", "features", "n_neighbors"),
-    [
-        (linear_classes, linear_features, None),
-        (kernel_classes, kernel_features, None),
-        (local_classes, linear_features, 4),
-    ],
-    ids=["linear", "kernel", "local"],
-)
-@pytest.mark.parametrize("shape", [(24, 3), (14, 20), (12, 4)])
-def test_left_out_row_costs_what_refitting_without_it_says(
-    shape, made, features, n_neighbors, assume_centered
-):
-    for epsilon, weighting in itertools.product([0.1, 2.0], WEIGHTINGS):
-        X, y, weights, _ = problem(*shape, weighting=weighting, seed=3)
-        rows = Rows.of(X, y, weights)
-        bits = left_out(made(rows, assume_centered), rows, range(len(X)), epsilon)
-        Z, d = features(X)
-        expected = left_out_by_refitting(
-            Z, d, y, ones(X, weights), epsilon, assume_centered, n_neighbors
-        )
-        assert_allclose(bits, expected, rtol=1e-8, atol=1e-8)
-
-
-def test_left_out_rows_keep_their_digits_in_directions_of_their_own():
-    # Fewer rows than features: every row alone spans a direction, and at a small
-    # distortion a plain downdate would lose half the digits or more.
-    X, y, _, new = problem(12, 30)
-    X[6] = new[0]  # in place of the duplicate
-    rows, epsilon = Rows.of(X, y, None), 1e-5
-    bits = left_out(linear_classes(rows, False), rows, range(12), epsilon)
-    expected = left_out_by_refitting(X, 30, y, np.ones(12), epsilon, False)
-    assert_allclose(bits, expected, rtol=1e-9)
-
-
-def test_a_class_of_one_row_cannot_code_it_when_left_out():
-    X, y, _, _ = problem()
-    y = np.where(np.arange(40) == 7, 5, y)
-    rows = Rows.of(X, y, None)
-    bits = left_out(linear_classes(rows, False), rows, [39], 1.0)
-    assert np.isposinf(bits[0, -1])
-    assert np.isfinite(bits[0, :-1]).all()
 
 
 @pytest.mark.parametrize("kernel", ["linear", "rbf"])

@@ -136,23 +136,6 @@ def test_new_rows_pass_a_layer_as_the_formula_says(case, weights, membership):
     assert_allclose(net.transform(problem.new), expected, atol=1e-11)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("membership", MEMBERSHIPS)
-@pytest.mark.parametrize("case", list(CASES)[:4])
-def test_fifty_layers(case, membership):
-    problem = Problem(case)
-    net = problem.net(50, length=0.3, membership=membership)
-    training, others = problem.X, problem.new
-    for _ in range(50):
-        slow = problem.family(training)
-        training, others = (
-            slow.layer(Z, 0.3 / problem.alpha, membership, 5.0)
-            for Z in (training, others)
-        )
-    assert_allclose(net.transform(problem.X), training, atol=1e-10)
-    assert_allclose(net.transform(problem.new), others, atol=1e-10)
-
-
 @pytest.mark.parametrize("epsilon", [1e-8, 1e-3, 1e3, 1e8])
 @pytest.mark.parametrize("weights", ["no weights", "two values"])
 @pytest.mark.parametrize("case", ["few rows", "1-D odd", "1-D few rows", "2-D even"])
