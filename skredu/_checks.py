@@ -9,11 +9,12 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
-from sklearn.utils import check_array, check_consistent_length
+from sklearn.utils import check_array, check_consistent_length, get_tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from skredu._compat import (
+    ARRAY_API_SUPPORT,
     check_sample_weight,
     float_dtypes,
     move_to,
@@ -41,10 +42,18 @@ def check_rows(estimator: Any, X: Any, *y: Any, reset: bool = True) -> Any:
     check_numbers(X, "X")
     try:
         with np.errstate(all="ignore"):  # conversions, and sums of non-finite values
-            return validate_data(estimator, X, *y, reset=reset, dtype=float_dtypes(X))
+            rows = validate_data(estimator, X, *y, reset=reset, dtype=float_dtypes(X))
     except OverflowError as error:
         which = "X or y" if y else "X"
         raise ValueError(f"{which}: an integer is too large for a float.") from error
+    found = namespace(rows[0] if y else rows).__name__
+    only_numpy = ARRAY_API_SUPPORT and not get_tags(estimator).array_api_support
+    if only_numpy and found != namespace(np.empty(0)).__name__:
+        raise TypeError(
+            f"X is an array of {found}, but {estimator!r} takes NumPy arrays only: "
+            "convert X, or use array_api_dispatch=False."
+        )
+    return rows
 
 
 def check_training(

@@ -63,3 +63,21 @@ def test_distortions_out_of_reach_are_refused(X, epsilon):
         CompressionClustering(epsilon).fit(X)
     with pytest.raises(ValueError, match=r"epsilon=1e-3\d\d is too small"):
         CompressionClustering().epsilon_path(X, [1e-290, epsilon])
+
+
+@pytest.mark.parametrize("spread", [0.0, 20.0])
+@pytest.mark.parametrize("connectivity", [None, 2])
+@pytest.mark.parametrize("centered", [False, True])
+def test_tiny_distortions_and_weights_of_a_wide_range(centered, connectivity, spread):
+    rng = np.random.default_rng(0)
+    for n, d in [(5, 1), (9, 4), (12, 2)]:
+        X = np.round(1e100 * rng.normal(size=(n, d)), -100)
+        weights = 10.0 ** rng.uniform(-spread, spread, n)
+        model = CompressionClustering(
+            1e-20, assume_centered=centered, connectivity=connectivity
+        )
+        model.fit(X, sample_weight=weights)
+        assert np.isfinite(model.coding_length_)
+        assert np.all(model.predict(1e-20 * X) < model.n_clusters_)
+        with pytest.raises(ValueError, match=r"epsilon=1e-60 .* must exceed"):
+            model.set_params(epsilon=1e-60).fit(X)

@@ -3,10 +3,17 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from sklearn import config_context
 from sklearn.datasets import load_iris
 from sklearn.metrics.pairwise import laplacian_kernel, rbf_kernel
 
-from skredu import MICLClassifier
+from skredu import (
+    CompressionClustering,
+    ConvolutionalLifting,
+    MCR2Transformer,
+    MICLClassifier,
+    PolarTransformer,
+)
 
 X, Y = load_iris(return_X_y=True)
 X, Y = X[::3], Y[::3]
@@ -42,8 +49,31 @@ def test_function_of_two_rows_is_told_from_one_of_matrices(n, d):
         assert_allclose(found, scores[0], rtol=1e-8, atol=1e-8)
 
 
-def test_other_kernels_than_the_linear_one_take_no_array_namespace():
-    assert not MICLClassifier(kernel="rbf").__sklearn_tags__().array_api_support
+@pytest.mark.parametrize(
+    "model",
+    [
+        MICLClassifier(kernel="rbf"),
+        MICLClassifier(n_neighbors=3),
+        MICLClassifier(kernel="precomputed"),
+        MCR2Transformer(),
+        CompressionClustering(),
+        ConvolutionalLifting(2, signal_shape=(3, 4), random_state=0),
+        PolarTransformer((3, 4)),
+    ],
+)
+def test_estimators_that_take_no_array_namespace_say_so(model):
+    assert not model.__sklearn_tags__().array_api_support
+    strict = pytest.importorskip("array_api_strict")
+    X, y = np.random.default_rng(0).normal(size=(12, 12)), np.arange(12) % 2
+    if not MICLClassifier().__sklearn_tags__().array_api_support:
+        return  # no estimator dispatches with these versions
+    with config_context(array_api_dispatch=True):
+        with pytest.raises(TypeError, match="X is an array of array_api_strict, but"):
+            model.fit(strict.asarray(X), y)
+        model.fit(X @ X.T, y)
+        method = getattr(model, "predict", None) or model.transform
+        with pytest.raises(TypeError, match="takes NumPy arrays only"):
+            method(strict.asarray(X))
 
 
 @pytest.mark.parametrize("d", [2, 3, 4])
@@ -139,3 +169,23 @@ def test_parameter_that_a_kernel_does_not_use_is_refused(kernel, unused):
 def test_defaults_and_no_parameters_are_not_refused():
     model = MICLClassifier(degree=3.0, coef0=1.0, kernel_params={})
     assert model.fit(X, Y).score(X, Y) > 0.95
+
+
+def test_products_out_of_range_are_named():
+    X, y = np.random.default_rng(0).normal(size=(12, 3)), np.arange(12) % 2
+    for degree, gamma, epsilon in [
+        (1, 1e305, "auto"),
+        (3, 2e296, "auto"),
+        (1, 1e10, 1e-150),
+    ]:
+        model = MICLClassifier(epsilon, kernel="poly", gamma=gamma, degree=degree)
+        with pytest.raises(ValueError, match=r"kernel='poly' returns .* are allowed"):
+            model.fit(X, y)
+    model = MICLClassifier(1e-150, kernel="precomputed")
+    with pytest.raises(ValueError, match=r"kernel='precomputed' returns .* allowed"):
+        model.fit(1e10 * X @ X.T, y)
+    model.fit(1e-6 * X @ X.T, y)
+    with pytest.raises(ValueError, match=r"kernel='precomputed' returns .* allowed"):
+        model.predict(1e10 * X @ X.T)
+    model = MICLClassifier(kernel="poly", gamma=1e290, degree=1).fit(X, y)
+    assert np.isfinite(model.predict_proba(X)).all()

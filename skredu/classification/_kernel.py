@@ -32,6 +32,8 @@ from skredu.coding._sphere import on_sphere
 Floats = NDArray[np.float64]
 
 EPS = float(np.finfo(np.float64).eps)
+# Largest product relative to the square of a small distortion.
+MOST_PRODUCT = 1e304
 # Number of samples whose mutual products are computed for the diagonal only.
 NORM_BLOCK = 32
 
@@ -184,6 +186,8 @@ class Products:
     norms : float or tuple of arrays, default=None
         Determines squared norms: the common norm of all training samples, or their
         span; see `span`.
+    epsilon : float, default=1.0
+        The distortion, compared with which products must be in range.
     """
 
     def __init__(
@@ -195,15 +199,16 @@ class Products:
         by_pairs: bool = False,
         index: Any = None,
         norms: Any = None,
+        epsilon: float = 1.0,
     ) -> None:
         self.kernel, self.parameters, self.X = kernel, parameters, X
         self.origin, self.by_pairs = origin, by_pairs
-        self.index, self.norms = index, norms
+        self.index, self.norms, self.epsilon = index, norms, epsilon
 
     def __call__(self, X: Any) -> Floats:
         """Return features (1, n + 1, b): products with the training samples and own."""
         if self.kernel == "precomputed":
-            K = np.asarray(X[:, self.index], dtype=np.float64)
+            K = self.checked(np.asarray(X[:, self.index], dtype=np.float64))
             if isinstance(self.norms, float):
                 return as_features(K, self.norms)
             pivots, factor = self.norms
@@ -245,10 +250,17 @@ class Products:
             if Y is X:
                 lower = np.tril_indices(len(K), -1)
                 K[lower] = K.T[lower]
-        if not np.isfinite(K).all():
+        return self.checked(K)
+
+    def checked(self, K: Floats) -> Floats:
+        """Raise an error if products, which are squared lengths, are out of range."""
+        most = MOST_PRODUCT * min(self.epsilon, 1.0) ** 2
+        if not np.all(np.abs(K) <= most):  # false for NaN, too
             raise ValueError(
-                f"kernel={kernel!r} returns products that are not finite: scale the "
-                "samples, or choose other kernel parameters."
+                f"kernel={self.kernel!r} returns products that are not finite or too "
+                f"large compared with epsilon, found {np.max(np.abs(K)):.3g}: up to "
+                f"{most:.3g} are allowed. Scale the samples, or choose other kernel "
+                "parameters or a larger epsilon."
             )
         return K
 
@@ -366,7 +378,7 @@ class KernelClasses(Classes):
         eps = EPS
         with progress.task("products"):
             if products.kernel == "precomputed":
-                K = np.asarray(rows.X[:, rows.index], dtype=np.float64)
+                K = products.checked(np.asarray(rows.X[:, rows.index], np.float64))
                 eps = float(np.finfo(rows.X.dtype).eps)
             else:
                 K = products.gram()

@@ -430,14 +430,16 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
             near = LocalClasses.fit(rows, self.n_neighbors, self.n_jobs, *options)
             candidates: Iterable[Classes] = [near]
         else:
-            candidates = (
-                KernelClasses.fit(rows, products, *options)
-                for products in products_of(rows, self, self._unit)
-            )
+            all_products = products_of(rows, self, self._unit)
+            for products in all_products:
+                products.epsilon = self._given_epsilon() or 1.0
+            candidates = (KernelClasses.fit(rows, p, *options) for p in all_products)
         for classes in candidates:
             found.append((self._choose(classes, rows, progress), classes))
             classes.Z = None  # its samples have been left out
         choice, classes = min(found, key=lambda pair: pair[0].loss)
+        if isinstance(classes, KernelClasses):
+            classes.products.epsilon = choice.epsilon
         fitted = self._fitted(classes, choice, rows.source)
         if self.kernel in ("rbf", "poly"):
             gamma = fitted["_model"]["products"]["parameters"]["gamma"]

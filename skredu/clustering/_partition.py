@@ -109,7 +109,7 @@ class Cluster:
             along = rows.X @ away - self.mean @ away
             rise = (2.0 * share * along + share * share * arms) / d
             rise = np.maximum(rise, -self.mean_square) / (1.0 + self.mean_square)
-            nats += 0.5 * d * np.log1p(rise)
+            nats += 0.5 * d * np.log1p(np.maximum(rise, LEAST - 1.0))
         return np.where(empty, -self.bits, nats / math.log(2.0))
 
     def _growth(self, count: Any, share: Any) -> Any:

@@ -35,6 +35,8 @@ LARGEST_ENTRY = 1e300
 # weight to a weight is below the other power.
 LARGEST_WEIGHT = 60
 MAX_RANGE = 500
+# Largest ratio of an entry to the distortion for a weight of one.
+LARGEST_RATIO = 1e152
 # Smallest distortion; samples that are closer than this are equal.
 SMALLEST = 1e-300
 
@@ -462,6 +464,13 @@ def checked_epsilon(epsilon: Any, data: Data) -> float:
             f"epsilon={value} is too small: it must be at least {SMALLEST}."
         )
     unit_of(data.X, value)  # raises an error if it is too small
+    size, weights = float(np.max(np.abs(data.X))), data.weights
+    most = LARGEST_RATIO * float(min(np.min(weights), 1.0) / np.sum(weights)) ** 0.5
+    if size > most * value:
+        raise ValueError(
+            f"epsilon={value} is too small for samples with entries of {size:.3g} and "
+            f"these weights: it must exceed {size / most:.3g}."
+        )
     return value
 
 
