@@ -25,7 +25,7 @@ from skredu.coding._blocks import Blocks, vector_blocks
 from skredu.coding._classes import Classes
 from skredu.coding._factoring import without_directions
 from skredu.coding._group import Group, shrunk
-from skredu.coding._linalg import batches
+from skredu.coding._linalg import blocks_of_rows
 from skredu.coding._rows import Rows, root_spread
 from skredu.coding._sphere import on_sphere
 
@@ -221,7 +221,7 @@ class Products:
         size = 1 if self.by_pairs else NORM_BLOCK
         norms = [
             np.diagonal(self._kernel(X[part], X[part]))
-            for part in batches(len(X), size)
+            for part in blocks_of_rows(len(X), 1, size)
         ]
         return as_features(self._kernel(X, self.X), np.concatenate(norms))
 

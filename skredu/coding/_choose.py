@@ -167,7 +167,8 @@ def _left_out(
     priors are ``estimated``, samples count by their weight, and the frequency of their
     class is that without the sample. Otherwise, classes count by their priors.
     """
-    sizes, n, k = rows.sizes, len(rows.y), len(counts)
+    sizes = [part.stop - part.start for part in rows.slices]
+    n, k = len(rows.y), len(counts)
     most = min(n, MAX_ROWS, max(1, MAX_SCORES // (k * N_EPSILONS)))
     if most < min(n, LEAST_ROWS * k):
         chosen, copies = np.arange(most) * n // most, np.full(most, n / most)

@@ -20,7 +20,7 @@ from skredu.coding._blocks import Blocks
 from skredu.coding._group import NOTHING_LEFT, Coded, Group
 from skredu.coding._linalg import (
     adjoint_product,
-    batches,
+    blocks_of_rows,
     factors,
     inverse_of,
     inverses,
@@ -329,7 +329,7 @@ def packed_forms(coefficients: Any, Z: Any) -> Any:
     xp, (F, C, b) = namespace(Z), Z.shape
     parts = [
         coefficients[block, :, :] @ _products(Z[block, :, :], coefficients.dtype)
-        for block in batches(F, PRODUCTS // max(1, C * C * b))
+        for block in blocks_of_rows(F, C * C * b, PRODUCTS)
     ]
     return at_least(parts[0] if len(parts) == 1 else xp.concat(parts), 0.0)
 

@@ -39,7 +39,6 @@ from skredu.coding._linalg import (
     real_dtype,
     squared_norms,
     squares,
-    take_coordinates,
     widen,
 )
 
@@ -181,15 +180,15 @@ class Coded(ABC):
         Coordinates are relative to the mean of this group and not to a common origin,
         so the precision does not suffer if a group is far from the others.
         """
-        mean = self.mean
+        xp, mean = namespace(Z), self.mean
         if self.varying is None:
             return Z if mean is None else Z - mean[:, None], 0.0
         parts = []
         for index in (self.varying, self.constant):
-            part = take_coordinates(Z, index)
+            part = xp.take(Z[0, ...].T, index, axis=1)  # samples lie row by row
             if mean is not None:
-                part -= namespace(Z).take(mean, index)[:, None]
-            parts.append(part)
+                part -= xp.take(mean, index)
+            parts.append(part.T[None, ...])
         return parts[0], squared_norms(parts[1])
 
 

@@ -107,15 +107,13 @@ def inverse_of(L: Any) -> Any:
     return inverse.T @ inverse
 
 
-def batches(n: int, size: int) -> list[slice]:
-    """Return slices of at most ``size`` indices, but at least one index."""
-    size = max(1, size)
+def blocks_of_rows(n: int, width: int, most: int | None = None) -> list[slice]:
+    """Return slices of rows to process together; a row takes ``width`` numbers.
+
+    Together, they take at most ``most`` numbers, by default `BLOCK`.
+    """
+    size = max(1, (BLOCK if most is None else most) // max(1, width))
     return [slice(start, min(start + size, n)) for start in range(0, n, size)]
-
-
-def blocks_of_rows(n: int, width: int) -> list[slice]:
-    """Return slices of rows to process together; a row takes ``width`` numbers."""
-    return batches(n, BLOCK // max(1, width))
 
 
 def gram(W: Any) -> Any:
@@ -141,7 +139,7 @@ def scatters(root: Any) -> Any:
     if one_block(root):
         return scatter_of(widen(root[0, ...]).T)[None, ...]
     found = []
-    for block in batches(F, CACHED // max(1, C * b)):
+    for block in blocks_of_rows(F, C * b, CACHED):
         part = widen(root[block, ...])
         found.append(part @ adjoint(part))
     return found[0] if len(found) == 1 else xp.concat(found)
@@ -186,7 +184,11 @@ def log_volume(W: Any, *, log_scale: float = 0.0) -> Any:
         volume = _gram_log_volume(W * math.exp(log_size))
         if volume is not None:
             return volume
-    sigma = _singular_values(W)
+    n, d = W.shape
+    W, n, d = (W.T, d, n) if n < d else (W, n, d)
+    if n > 2 * d:
+        W = xp.linalg.qr(W, mode="reduced")[1]
+    sigma = xp.linalg.svdvals(W)
     logs = 2.0 * (xp.log(sigma[: rank_of(sigma, W.shape)]) + log_size)
     return xp.sum(xp.logaddexp(logs, xp.zeros_like(logs)))
 
@@ -207,17 +209,6 @@ def _gram_log_volume(W: Any) -> Any:
     volume = 2.0 * xp.sum(xp.log(pivots))
     condition = top / float(xp.min(pivots)) ** 2
     return None if G.shape[0] * condition > MAX_LOSS * float(volume) else volume
-
-
-def _singular_values(W: Any) -> Any:
-    """Return the singular values, after a QR if one side is much longer."""
-    xp = namespace(W)
-    n, d = W.shape
-    if n < d:
-        W, n, d = W.T, d, n
-    if n > 2 * d:
-        W = xp.linalg.qr(W, mode="reduced")[1]
-    return xp.linalg.svdvals(W)
 
 
 def volume_gradient(W: Any, *, log_scale: float = 0.0) -> Any:
@@ -313,7 +304,7 @@ def squared_norms(Z: Any) -> Any:
     if xp is np and not is_complex(Z):  # without a temporary array of the size of Z
         return np.einsum("fcb,fcb->fb", Z, Z).astype(np.float64, copy=False)
     F, C, b = Z.shape
-    blocks = batches(F, CACHED // max(1, C * b))
+    blocks = blocks_of_rows(F, C * b, CACHED)
     sums = [xp.sum(squares(Z[block, :, :]), axis=1) for block in blocks]
     return widen(sums[0] if len(sums) == 1 else xp.concat(sums))
 
@@ -353,11 +344,6 @@ def take(Z: Any, index: Any) -> Any:
     return Z[:, :, index] if xp is np else xp.take(Z, index, axis=2)
 
 
-def take_coordinates(Z: Any, index: Any) -> Any:
-    """Return some coordinates of vectors (1, C, b), which lie row by row in memory."""
-    return namespace(Z).take(Z[0, ...].T, index, axis=1).T[None, ...]
-
-
 def above(eigenvalues: Any, share: float) -> Any:
     """Set eigenvalues (F, m) of at most a share of the largest one, the last, to zero.
 
@@ -393,7 +379,8 @@ def factors(S: Any) -> tuple[Any, Any]:
     if one_block(S):
         L = factor_of(S[0, ...])[None, ...]
     else:
-        L = xp.linalg.cholesky(S + _eye(S))
+        eye = xp.eye(S.shape[-1], dtype=S.dtype, device=S.device)
+        L = xp.linalg.cholesky(S + eye)
     return L, 2.0 * xp.sum(xp.log(xp.real(xp.linalg.diagonal(L))), axis=-1)
 
 
@@ -419,14 +406,11 @@ def inverses(S: Any) -> Any:
     """Return inverses of ``I + S`` for stacked matrices, which are overwritten."""
     xp = namespace(S)
     if xp is not np or S.shape[-1] <= MAX_STACK:
-        return xp.linalg.inv(S + _eye(S))
+        eye = xp.eye(S.shape[-1], dtype=S.dtype, device=S.device)
+        return xp.linalg.inv(S + eye)
     for i in range(len(S)):  # half of the operations of `inv`
         S[i] = inverse_of(factor_of(S[i]))
     return S
-
-
-def _eye(S: Any) -> Any:
-    return namespace(S).eye(S.shape[-1], dtype=S.dtype, device=S.device)
 
 
 def adjoint_product(W: Any, Z: Any, *, overwrite: bool = False) -> Any:

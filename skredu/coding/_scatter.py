@@ -125,10 +125,11 @@ class Scatter:
         """Return the scatter with at most ``d`` rows in its root, or as a matrix."""
         if self.root.shape[0] <= self.root.shape[1]:
             return self
-        if self.epsilon < math.inf and self.ill_conditioned(self.epsilon):
+        found = replace(self, root=None, matrix=scatter_of(self.root))
+        if self.epsilon < math.inf and found.ill_conditioned(self.epsilon):
             root = namespace(self.root).linalg.qr(self.root, mode="reduced")[1]
             return replace(self, root=root)
-        return replace(self, root=None, matrix=scatter_of(self.root))
+        return found
 
 
 def centre(
