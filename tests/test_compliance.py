@@ -251,7 +251,9 @@ def test_checks_that_are_not_run_for_other_packages(estimator):
 
 @supported
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("estimator", ARRAY_API, ids=check_id)
+@pytest.mark.parametrize(
+    "estimator", [pytest.param(e, marks=marks_of(e)) for e in ARRAY_API], ids=check_id
+)
 def test_values_are_those_of_numpy_in_another_namespace(estimator, dtype):
     estimator_checks.check_array_api_input_and_values(
         type(estimator).__name__,

@@ -25,17 +25,17 @@ def test_rows_below_all_distortions_are_one_group(X, centered, connectivity):
     assert model.predict(X).tolist() == [0] * len(X)
 
 
-@pytest.mark.parametrize("scale", [1e150, 1e160, 1e250, 1e298, 1e-160, 1e-250])
 @pytest.mark.parametrize("connectivity", [None, 2])
-def test_rows_of_any_size_are_those_of_size_one(scale, connectivity):
+def test_rows_of_any_size_are_those_of_size_one(connectivity):
     X = RNG.normal(size=(12, 2)) + 9.0 * (np.arange(12)[:, None] % 2)
     weights = np.arange(12) % 5  # absent ones take the group of the nearest row
     model = CompressionClustering(connectivity=connectivity, n_clusters=2)
     expected = model.fit_predict(X, sample_weight=weights).tolist()
     predicted = model.predict(X).tolist()
-    model.fit(scale * X, sample_weight=weights)
-    assert model.labels_.tolist() == expected
-    assert model.predict(scale * X).tolist() == predicted
+    for scale in (1e150, 1e160, 1e250, 1e298, 1e-160, 1e-250):
+        model.fit(scale * X, sample_weight=weights)
+        assert model.labels_.tolist() == expected
+        assert model.predict(scale * X).tolist() == predicted
 
 
 @pytest.mark.parametrize("connectivity", [None, 2])

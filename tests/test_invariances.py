@@ -120,7 +120,16 @@ def assert_same(value, expected, X, epsilon, digits=1e-11):
     assert_allclose(value, expected, rtol=digits, atol=atol)
 
 
-@pytest.mark.parametrize("change", CHANGES)
+FURTHER = "unit 1e-08", "unit 100000000.0", "sign"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name in FURTHER else [])
+        for name in CHANGES
+    ],
+)
 @pytest.mark.parametrize("name", EVERY)
 @settings(max_examples=20)
 @given(problem=problems())

@@ -12,6 +12,8 @@ from scipy.spatial.distance import pdist
 from skredu import CompressionClustering
 from skredu.datasets import make_subspaces
 
+SLOW = pytest.mark.slow
+
 
 def assert_same_merges(X, weights, epsilon, assume_centered, pairs=None, exact=True):
     """Compare all merges with those of the definition."""
@@ -46,7 +48,9 @@ def problem(seed, d, assume_centered):
 
 
 @pytest.mark.parametrize("assume_centered", [False, True])
-@pytest.mark.parametrize("d", [1, 2, 3, 5, 8, 12, 20, 30, 70])
+@pytest.mark.parametrize(
+    "d", [1, 2, 3, 5, 12, *(pytest.param(d, marks=SLOW) for d in (8, 20, 30, 70))]
+)
 def test_merges_are_those_of_the_plain_algorithm(d, assume_centered):
     for seed in range(12):
         X, weights, epsilon = problem(12 * d + seed, d, assume_centered)

@@ -361,10 +361,10 @@ def test_many_classes_have_no_label_code(monkeypatch):
     [
         ("many rows", "left_out"),
         ("few rows", "left_out"),
-        ("constant features", "labels"),
         ("1-D odd", "estimated"),
-        ("1-D few rows", "left_out"),
-        ("2-D even", "labels"),
+        pytest.param("constant features", "labels", marks=pytest.mark.slow),
+        pytest.param("1-D few rows", "left_out", marks=pytest.mark.slow),
+        pytest.param("2-D even", "labels", marks=pytest.mark.slow),
     ],
 )
 def test_precision_and_place_follow_the_rows(xp, dtype, case, construction):
