@@ -9,13 +9,8 @@ from typing import Any
 import numpy as np
 import scipy
 from sklearn.utils import _array_api
-from sklearn.utils._param_validation import (
-    Interval as _Interval,
-)
-from sklearn.utils._param_validation import (
-    RealNotInt,
-    StrOptions,
-)
+from sklearn.utils._param_validation import Interval as _Interval
+from sklearn.utils._param_validation import RealNotInt, StrOptions
 from sklearn.utils.graph import _fix_connected_components as fix_connected_components
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 

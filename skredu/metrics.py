@@ -239,7 +239,7 @@ def rate_reduction_score(
     """
     X, labels, weights = _labelled_rows(X, labels, sample_weight)
     Z = on_sphere(widen(X))
-    return max(0.0, rate_reduction(Z, labels, epsilon=epsilon, weights=weights))
+    return rate_reduction(Z, labels, epsilon=epsilon, weights=weights)
 
 
 def class_similarity(X: Any, labels: Any, *, sample_weight: Any = None) -> Any:

@@ -245,6 +245,17 @@ def test_rates_name_weights_whose_sum_is_no_float():
         rates.coding_rate(X, epsilon=1.0, weights=np.full(20, 1e308))
 
 
+@pytest.mark.parametrize("epsilon", [1e-155, 1e-100, 1.0])
+def test_rate_reduction_of_samples_of_all_sizes_is_not_negative(epsilon):
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        Z = rng.normal(size=(8, 2)) * 10.0 ** rng.uniform(-158, 136, (8, 1))
+        for rows in (Z, Z * 10.0 ** rng.uniform(-10, 10, (8, 2))):
+            found = rates.rate_reduction(rows, np.arange(8) % 3, epsilon=epsilon)
+            assert np.isfinite(found)
+            assert found >= 0.0
+
+
 def test_gradient_that_is_no_float_is_named():
     with pytest.raises(ValueError, match=r"gradient is too large for a float"):
         rates.rate_reduction_gradient([[1e-320]], [0], epsilon=1e-320)

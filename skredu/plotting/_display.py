@@ -101,6 +101,13 @@ Raises
 ValueError
     If an argument has a wrong shape or is out of range, or if the estimator is
     not fitted or has nothing to display."""
+for _name in ("lines", "image", "options"):
+    _last = f"{TEXTS['ax']}\n{TEXTS[_name]}\n\n"
+    TEXTS[f"with_{_name}"] = _last + TEXTS["returns_or_raises"]
+    TEXTS[f"draw_{_name}"] = f"""\
+Parameters
+----------
+{_last}{TEXTS["returns"]}"""
 
 
 class Display:

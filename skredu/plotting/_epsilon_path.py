@@ -119,10 +119,7 @@ class EpsilonPathDisplay(Display):
         sample_weight : array-like of shape (n_samples,), default=None
             Number of copies of each sample.
         {bits}
-        {ax}
-        {lines}
-
-        {returns_or_raises}
+        {with_lines}
         """
         model, X = cls._last_step(estimator, X, fitted=False)
         cls._require(model, ["epsilon_path"], "paths over the distortion")

@@ -113,10 +113,7 @@ class FilterDisplay(Display):
         n_columns : int, default=8
             Largest number of directions of an operator, or of filters per line.
         {display_labels}
-        {ax}
-        {image}
-
-        {returns_or_raises}
+        {with_image}
         """
         model, _ = cls._last_step(estimator)
         layer = check_integer(layer, "layer")
@@ -145,12 +142,7 @@ class FilterDisplay(Display):
     def plot(self, ax: Axes | None = None, **kwargs: Any) -> FilterDisplay:
         """Draw the display.
 
-        Parameters
-        ----------
-        {ax}
-        {image}
-
-        {returns}
+        {draw_image}
         """
         filters = np.asarray(self.filters, dtype=float)
         sizes = _largest_without(filters) if self.sizes is None else self.sizes

@@ -101,10 +101,7 @@ class MergeTreeDisplay(Display):
             fewest bits.
         display_labels : array-like of shape (n_samples,), default=None
             Names of the samples.
-        {ax}
-        {options}
-
-        {returns_or_raises}
+        {with_options}
         """
         model, _ = cls._last_step(estimator)
         cls._require(model, ["linkage", "merge_costs_"], "trees of merges")

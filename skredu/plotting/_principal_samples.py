@@ -112,10 +112,7 @@ class PrincipalSamplesDisplay(FeatureDisplay):
         {image_shape}
         {numbers}
         {display_labels}
-        {ax}
-        {image}
-
-        {returns_or_raises}
+        {with_image}
         """
         return cls._of_estimator(
             estimator,
@@ -155,10 +152,7 @@ class PrincipalSamplesDisplay(FeatureDisplay):
         {image_shape}
         {numbers}
         {display_labels}
-        {ax}
-        {image}
-
-        {returns_or_raises}
+        {with_image}
         """
         n_components = check_integer(n_components, "n_components", 1)
         n_samples = check_integer(n_samples, "n_samples", 1)
@@ -188,12 +182,7 @@ class PrincipalSamplesDisplay(FeatureDisplay):
     def plot(self, ax: Axes | None = None, **kwargs: Any) -> PrincipalSamplesDisplay:
         """Draw the display.
 
-        Parameters
-        ----------
-        {ax}
-        {image}
-
-        {returns}
+        {draw_image}
         """
         if self.image_shape is None:
             return self._plot_lines(ax, kwargs)

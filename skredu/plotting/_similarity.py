@@ -87,10 +87,7 @@ class SimilarityDisplay(FeatureDisplay):
         {y}
         {max_samples}
         {display_labels}
-        {ax}
-        {options}
-
-        {returns_or_raises}
+        {with_options}
         """
         return cls._of_estimator(
             estimator,
@@ -121,10 +118,7 @@ class SimilarityDisplay(FeatureDisplay):
         {groups}
         {max_samples}
         {display_labels}
-        {ax}
-        {options}
-
-        {returns_or_raises}
+        {with_options}
         """
         max_samples = check_integer(max_samples, "max_samples", 1)
         Z, classes, codes = check_labelled(Z, y)

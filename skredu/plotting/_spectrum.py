@@ -108,18 +108,10 @@ class SubspaceSpectrumDisplay(FeatureDisplay):
         {X}
         {y}
         {display_labels}
-        {ax}
-        {lines}
-
-        {returns_or_raises}
+        {with_lines}
         """
         return cls._of_estimator(
-            estimator,
-            X,
-            y,
-            display_labels=display_labels,
-            ax=ax,
-            **kwargs,
+            estimator, X, y, display_labels=display_labels, ax=ax, **kwargs
         )
 
     @classmethod
@@ -145,10 +137,7 @@ class SubspaceSpectrumDisplay(FeatureDisplay):
         dimensions : array-like of shape (n_classes,), default=None
             Dimension of the subspace of each class, marked on its line.
         {display_labels}
-        {ax}
-        {lines}
-
-        {returns_or_raises}
+        {with_lines}
         """
         values, classes = _spectra(Z, y, "Z")
         display = cls(
@@ -173,12 +162,7 @@ class SubspaceSpectrumDisplay(FeatureDisplay):
     def plot(self, ax: Axes | None = None, **kwargs: Any) -> SubspaceSpectrumDisplay:
         """Draw the display.
 
-        Parameters
-        ----------
-        {ax}
-        {lines}
-
-        {returns}
+        {draw_lines}
         """
         ax = self._axes(ax)
         names = self._names()
