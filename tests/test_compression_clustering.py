@@ -11,7 +11,7 @@ from sklearn.datasets import load_iris, make_blobs
 from sklearn.metrics import adjusted_rand_score
 
 from skredu import CompressionClustering
-from skredu.clustering._epsilon import rounding_noise
+from skredu.clustering._epsilon import rounding_variances
 from skredu.datasets import make_subspaces
 from skredu.rates import partition_coding_length
 
@@ -69,19 +69,18 @@ def test_values_of_counts_and_rounded_numbers_are_no_groups(blobs):
 def test_noise_of_rounding(step):
     values = np.delete(np.arange(40.0), [7, 11, 12]).repeat(2)
     X = step * np.column_stack([values, 3.0 * values - 7.0, np.full(len(values), 1e3)])
-    noise = step * (10.0 / 12.0) ** 0.5
-    assert_allclose(rounding_noise(X), noise)
+    variances = step**2 / 12.0 * np.array([1.0, 9.0, 0.0])
+    assert_allclose(rounding_variances(X), variances)
     X[0, 0] = 0.5 * step  # a gap that was filled
-    assert_allclose(rounding_noise(X), noise)
-    assert rounding_noise(X[:, 2:]) == 0.0
-    assert rounding_noise(X[:1]) == 0.0
+    assert_allclose(rounding_variances(X), variances)
+    assert not np.any(rounding_variances(X[:1]))
 
 
 @pytest.mark.parametrize("m", [2, 5, 100])
 def test_at_the_noise_of_rounding_values_cost_what_their_labels_do(m):
     values = np.arange(m, dtype=float)[:, None]
-    noise = rounding_noise(values)
-    bits = 0.5 * np.log2(1.0 + np.var(values) / noise**2)  # a row of one group
+    (noise,) = rounding_variances(values)
+    bits = 0.5 * np.log2(1.0 + np.var(values) / noise)  # a row of one group
     assert_allclose(bits, np.log2(m))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -19,16 +18,24 @@ from skredu._compat import (
     Interval,
     StrOptions,
 )
-from skredu._progress import Progress, watched
-from skredu.clustering._epsilon import EPSILONS, elect, path, spread_of, total_bits
-from skredu.clustering._partition import Cluster, Partition, Watch
-from skredu.clustering._rows import SMALLEST, Data, Samples, checked_epsilon, prepare
-from skredu.clustering._search import Found, Solution, Tree, Wanted, named, solve
+from skredu._progress import watched
+from skredu.clustering._costs import Cluster
+from skredu.clustering._epsilon import (
+    EPSILONS,
+    choose_epsilon,
+    epsilon_path,
+    spread_of,
+    total_bits,
+)
+from skredu.clustering._partition import Partition
+from skredu.clustering._rows import Data, Samples, checked_epsilon, prepare
+from skredu.clustering._search import Found, Request, not_in_tree
+from skredu.clustering._tree import Tree, merge_greedily, numbered
 from skredu.coding._linalg import BLOCK
-from skredu.coding._rows import check_reach, unit_of
+from skredu.coding._rows import check_reach
 
 # Attributes of groups that are stored.
-FIELDS = ("count", "mean", "squares", "V", "mean_square", "bits")
+FIELDS = ("count", "mean", "eigenvalues", "basis", "mean_square", "bits")
 
 
 class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator):
@@ -257,28 +264,28 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
         ValueError
             If a parameter or an array is invalid.
         """
-        given = self._check(X, sample_weight)
-        data = given.evened() if isinstance(self.epsilon, str) else given
+        given, data, request = self._check(X, sample_weight)
+        centered = self.assume_centered
         with watched(self, 3, X=X) as progress:
-            solution, partitions = self._search(data, progress)
-        self.children_ = solution.tree.children
-        self.merge_costs_ = solution.tree.costs * data.scale
-        self.greedy_coding_length_ = total_bits(data, partitions[0])
-        self.coding_length_ = total_bits(data, partitions[1])
-        self._describe(solution, partitions, given)
+            with progress.task("choose epsilon", None) as task:
+                if isinstance(self.epsilon, str):
+                    watch: Any = partial(task.done, "distortion")
+                    choice = choose_epsilon(data, centered, self.n_jobs, request, watch)
+                else:
+                    choice = checked_epsilon(self.epsilon, data), None
+            self.epsilon_, chosen = choice
+            watch = partial(progress.follow, "merge")
+            greedy = merge_greedily(data, self.epsilon_, centered, watch)
+            with progress.task("refine", None) as task:
+                refined, watch = not progress.stopped, partial(task.done, "round")
+                found = request.find(greedy, chosen, refined=refined, watch=watch)
+        request.check(found, greedy, self.epsilon_)
+        self.children_ = greedy.tree.children
+        self.merge_costs_ = greedy.tree.costs * data.scale
+        self.greedy_coding_length_ = total_bits(data, found[0])
+        self.coding_length_ = total_bits(data, found[1])
+        self._describe(found, data, request, given)
         return self
-
-    def _search(self, data: Data, progress: Progress) -> tuple[Solution, Found]:
-        """Choose a distortion, merge, and refine the groups."""
-        with progress.task("choose epsilon", None) as task:
-            watch = partial(task.done, "distortion")
-            self.epsilon_, elected = self._choose_epsilon(data, watch)
-        merging = partial(progress.follow, "merge")
-        solution = solve(data, self.epsilon_, self.assume_centered, merging)
-        with progress.task("refine", None) as task:
-            watch, refined = partial(task.done, "round"), not progress.stopped
-            found = self._wanted.find(solution, elected, refined=refined, watch=watch)
-        return solution, found
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "labels_")
@@ -309,9 +316,20 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
         X = check_rows(self, X, reset=False)
         X = X.astype(np.float64, copy=False)
         check_reach(X, 1.0, self.epsilon_)
-        labels = np.empty(len(X), dtype=np.intp)
-        for block in gen_batches(len(X), max(1, BLOCK // X.shape[1])):
-            labels[block] = self._nearest(X[block])
+        codes, (n, d) = self._codes, X.shape
+        labels = np.empty(n, dtype=np.intp)
+        for block in gen_batches(n, max(1, BLOCK // d)):
+            Z = X[block] * (d**0.5 / self.epsilon_) - codes["origin"]
+            weights = np.ones(len(Z))
+            rows = Samples(Z, weights, codes["origin"], d, codes["assume_centered"])
+            groups = [Cluster(rows, **code) for code in codes["groups"]]
+            if not codes["outliers"]:
+                groups = groups[: self.n_clusters_]
+            costs = [group.change(Z, weights, 1.0) for group in groups]
+            if codes["outliers"]:
+                costs.append(rows.alone)
+            best = np.argmin(np.stack(costs, axis=1), axis=1)
+            labels[block] = np.where(best < self.n_clusters_, best, -1)
         return labels
 
     def labels_at(self, n_clusters: int) -> Any:
@@ -337,13 +355,18 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
         """
         check_is_fitted(self)
         codes, tree = self._codes, self._tree
-        wanted = Wanted(n_clusters, codes["min_cluster_size"], refine=False)
         weights, least = codes["weights"], codes["least"]
-        labels = wanted.cut(tree, weights, n_clusters, least)
+        n_large, _ = tree.count_large(weights, least)
+        cuts = np.flatnonzero(n_large == n_clusters)
+        if len(cuts) == 0:
+            raise ValueError(
+                not_in_tree(n_clusters, codes["min_cluster_size"], n_large)
+            )
+        labels = tree.cut(int(cuts[-1]))
         order = np.argsort(codes["names"], kind="stable")
-        names = np.empty_like(labels)
-        names[order] = named(labels[order], np.bincount(labels, weights) >= least)
-        return names
+        found = np.empty_like(labels)
+        found[order] = numbered(labels[order], np.bincount(labels, weights) >= least)
+        return found
 
     def linkage(self) -> Any:
         """Return the tree of greedy merging in the format of SciPy.
@@ -364,7 +387,10 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
             If the estimator is not fitted.
         """
         check_is_fitted(self)
-        return self._tree.linkage()
+        tree = self._tree
+        sizes = tree.sizes(np.ones(tree.n_leaves))[tree.n_leaves :]
+        heights = np.cumsum(np.abs(tree.costs))
+        return np.column_stack([tree.children, heights, sizes]).astype(float)
 
     def epsilon_path(
         self, X: Any, epsilons: Any = None, sample_weight: Any = None
@@ -395,17 +421,19 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
         ValueError
             If a distortion is not positive and finite, or if an array is invalid.
         """
-        estimator = clone(self)
-        data = estimator._check(X, sample_weight)
-        if isinstance(self.epsilon, str):
-            data = data.evened()
+        _, data, request = clone(self)._check(X, sample_weight)
+        centered = self.assume_centered
         if epsilons is None:
-            epsilons = EPSILONS * spread_of(data, self.assume_centered)
+            epsilons = EPSILONS * spread_of(data, centered)
         values = [checked_epsilon(epsilon, data) for epsilon in np.ravel(epsilons)]
-        return path(data, values, self.assume_centered, self.n_jobs, self._wanted)
+        return epsilon_path(data, values, centered, self.n_jobs, request)
 
-    def _check(self, X: Any, sample_weight: Any) -> Data:
-        """Validate the samples, and merge equal ones."""
+    def _check(self, X: Any, sample_weight: Any) -> tuple[Data, Data, Request]:
+        """Validate the input; return the samples as given and as used, and the request.
+
+        Equal samples are merged. With ``epsilon="auto"``, only the ratios of the
+        weights matter.
+        """
         self._validate_params()
         X = check_rows(self, X)
         weights = check_weights(sample_weight, X)
@@ -416,76 +444,47 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
                 "samples of positive weight (with a graph as connectivity, equal "
                 f"samples that are not neighbours are distinct), found {len(data.X)}."
             )
-        if self.n_clusters is not None and not self._wanted.auto:
+        if self.n_clusters is not None and not isinstance(self.min_cluster_size, str):
             needed = self.n_clusters * int(self.min_cluster_size)
             total = float(np.sum(data.weights)) * data.unit
             if needed > total * (1.0 + 1e-9):
                 raise ValueError(
                     f"n_clusters={self.n_clusters} groups of "
                     f"min_cluster_size={self.min_cluster_size} samples each need "
-                    f"{needed} samples, but X has n_samples={len(data.leaves)} samples "
+                    f"{needed} samples, but X has n_samples={len(data.codes)} samples "
                     f"with a total weight of {total:g}."
                 )
-        return data
+        used = data.evened() if isinstance(self.epsilon, str) else data
+        request = Request(used, self.n_clusters, self.min_cluster_size, self.refine)
+        return data, used, request
 
-    def _choose_epsilon(self, data: Data, watch: Watch) -> tuple[float, Any]:
-        """Return the distortion, and the labels of its partition."""
-        if isinstance(self.epsilon, str):
-            unit = unit_of(data.X)
-            data = replace(data, X=data.X / unit)
-            epsilon, elected = elect(
-                data, self.assume_centered, self.n_jobs, self._wanted, watch
-            )
-            if epsilon * unit < SMALLEST:
-                return SMALLEST, None
-            return epsilon * unit, elected
-        return checked_epsilon(self.epsilon, data), None
-
-    def _describe(self, solution: Solution, found: Found, given: Data) -> None:
+    def _describe(
+        self, found: Found, data: Data, request: Request, given: Data
+    ) -> None:
         """Store the attributes of the groups, and what `predict` needs."""
-        self._wanted.check(found, solution, self.epsilon_)
-        (_, partition, large), data = found, solution.data
-        labels = named(partition.labels, large)
+        _, partition, counting = found
+        labels = numbered(partition.labels, counting)
         self.n_clusters_ = k = int(labels.max()) + 1
         # outliers come last, with one code per group of them
         order = np.where(labels < 0, k + partition.labels, labels)
         rows = data.scaled(self.epsilon_, self.assume_centered, span=False)
         groups = Partition(rows, order).groups
-        wanted, outliers = self._wanted, bool(np.any(labels < 0))
+        outliers = bool(np.any(labels < 0)) if request.auto else request.least > 0.0
         self._codes = {
             "groups": [{name: getattr(g, name) for name in FIELDS} for g in groups],
             "origin": rows.origin,
             "assume_centered": bool(self.assume_centered),
-            "weights": data.leaves,
-            "names": data.names,
-            "min_cluster_size": wanted.min_cluster_size,
-            "least": 0.0 if wanted.auto else wanted.least(data),
-            "outliers": outliers if wanted.auto else wanted.min_cluster_size > 1,
+            "weights": data.sample_weights,
+            "names": data.codes,
+            "min_cluster_size": self.min_cluster_size,
+            "least": 0.0 if request.auto else request.least,
+            "outliers": outliers,
         }
         self.cluster_sizes_ = np.bincount(order, given.weights)[:k] * given.unit
-        shares = [g.squares / (g.squares + g.count) for g in groups[:k]]
+        shares = [g.eigenvalues / (g.eigenvalues + g.count) for g in groups[:k]]
         self.cluster_dimensions_ = np.array([float(np.sum(s)) for s in shares])
-        self.labels_ = labels[data.names]
+        self.labels_ = labels[data.codes]
 
     @property
     def _tree(self) -> Tree:
         return Tree(self.children_, self.merge_costs_, len(self.labels_))
-
-    @property
-    def _wanted(self) -> Wanted:
-        return Wanted(self.n_clusters, self.min_cluster_size, self.refine)
-
-    def _nearest(self, X: Any) -> Any:
-        """Return the labels of samples by their extra bits."""
-        codes, d = self._codes, X.shape[1]
-        X = X * (d**0.5 / self.epsilon_) - codes["origin"]
-        ones, centred = np.ones(len(X)), codes["assume_centered"]
-        rows = Samples(X, ones, codes["origin"], d, centred)
-        groups = [Cluster(rows, **code) for code in codes["groups"]]
-        costs = np.stack([group.change(rows, 1.0) for group in groups], axis=1)
-        if self._codes["outliers"]:
-            costs = np.column_stack([costs, rows.alone])
-        else:
-            costs = costs[:, : self.n_clusters_]
-        best = np.argmin(costs, axis=1)
-        return np.where(best < self.n_clusters_, best, -1)

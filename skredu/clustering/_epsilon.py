@@ -21,33 +21,27 @@ Bishop, "Mixtures of probabilistic principal component analyzers", Neural Comput
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
-from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.utils import gen_batches
 
+from skredu.clustering._costs import Cluster
 from skredu.clustering._partition import (
     MAX_CELLS,
-    MAX_DENSE,
-    Cluster,
     Partition,
     Watch,
     cells,
-    cluster_of,
     reassign,
     settle,
 )
-from skredu.clustering._rows import Data, Samples, even_choice
-from skredu.clustering._search import (
-    MAX_CHOSEN,
-    MAX_SMALL,
-    Starts,
-    Wanted,
-    solve,
-)
+from skredu.clustering._rows import MAX_DENSE, SMALLEST, Data, Samples, even_choice
+from skredu.clustering._search import MAX_CHOSEN, MAX_SMALL, Request, Starts
+from skredu.clustering._tree import merge_greedily
+from skredu.coding._rows import unit_of
 
 # Distortions that are tried, relative to the spread of the samples.
 EPSILONS = 2.5 * 2.0 ** np.arange(-10.0, 1.0)
@@ -68,6 +62,71 @@ FINEST = 1e-3
 FEW = 0.01
 
 
+def choose_epsilon(
+    data: Data,
+    assume_centered: bool,
+    n_jobs: int | None,
+    request: Request,
+    watch: Watch,
+) -> tuple[float, Any]:
+    """Return the distortion with the shortest description, and its labels.
+
+    The labels are those of all distinct samples, or None if greedy merging has to find
+    them. ``watch`` is called between distortions (or between batches of parallel ones),
+    and returns whether to stop.
+    """
+    n_clusters, moves, unit = request.n_clusters, request.moves, unit_of(data.X)
+    all_data = replace(data, X=data.X / unit)
+    most = max(MAX_CHOSEN if moves else MAX_MERGED, 3 * (n_clusters or 1))
+    data, some = reduced(all_data, most, assume_centered, moves)
+    request = Request(some, n_clusters, request.min_cluster_size, moves)
+    search = EpsilonSearch(some, assume_centered, request)
+    epsilons = EPSILONS * search.spread
+    # At the noise of rounding, distinguishing values that are one step apart takes as
+    # many bits as coding them as separate groups; at smaller distortions, the values of
+    # a feature would be the groups.
+    coarse = epsilons >= search.spread * float(np.sum(search.rounding)) ** 0.5
+    coarse[-1] = True  # even if rounding is all there is
+    epsilons = epsilons[coarse] if n_clusters is not None else epsilons[coarse][::-2]
+    found: list[Candidate] = []
+    for batch in gen_batches(len(epsilons), effective_n_jobs(n_jobs)):
+        jobs = (delayed(search.best)(float(epsilon)) for epsilon in epsilons[batch])
+        found += Parallel(n_jobs)(jobs)
+        if watch():
+            break
+    best = min(found, key=lambda candidate: candidate.rank)
+    # the same distortion in each direction
+    epsilon = best.epsilon * (all_data.X.shape[1] / data.X.shape[1]) ** 0.5 * unit
+    if epsilon < SMALLEST:
+        return SMALLEST, None
+    if not moves or best.rank[0]:
+        return epsilon, None
+    if len(some.X) == len(data.X):
+        return epsilon, best.labels
+    rows = data.scaled(best.epsilon, assume_centered)
+    return epsilon, extended(rows, best.labels, best.counting)
+
+
+def epsilon_path(
+    data: Data,
+    epsilons: Any,
+    assume_centered: bool,
+    n_jobs: int | None,
+    request: Request,
+) -> dict[str, Any]:
+    """Return numbers of groups and bits of the partition for every distortion."""
+    search = EpsilonSearch(data, assume_centered, request)
+    found = Parallel(n_jobs)(delayed(search.fitted)(float(e)) for e in epsilons)
+    names = ("epsilon", "n_clusters", "coding_length", "description_length")
+    columns = np.array(found, dtype=float).reshape(-1, len(names)).T
+    table = dict(zip(names, columns, strict=True))
+    table["n_clusters"] = table["n_clusters"].astype(np.intp)
+    return table
+
+
+# -- properties of the samples --------------------------------------------------------
+
+
 def spread_of(data: Data, assume_centered: bool) -> float:
     """Return the root mean square distance of samples from their mean, or the norm.
 
@@ -83,45 +142,26 @@ def spread_of(data: Data, assume_centered: bool) -> float:
     return 1.0
 
 
-def rounding_noise(X: Any) -> float:
-    """Return the root mean square distance by which rounding moves a sample.
+def rounding_variances(X: Any) -> Any:
+    """Return the variances of the rounding errors of features.
 
-    For samples of shape (m, d), in their units: an error within a step ``s`` of a
-    feature has the variance ``s^2 / 12``. At this distortion, distinguishing values
-    that are one step apart takes as many bits as coding them as separate groups; at
-    smaller distortions, the values of a feature would be the groups.
+    An error within a step ``s`` of a feature has the variance ``s^2 / 12``. The step is
+    not exactly the smallest difference of values, because a missing value that was
+    replaced by the mean is between two steps.
     """
-    steps = steps_of(X)
-    size = float(np.max(steps))
-    return size * float(np.sum((steps / size) ** 2) / 12.0) ** 0.5 if size > 0 else 0.0
+    steps = np.zeros(X.shape[1])
+    for j, values in enumerate(np.sort(X, axis=0).T):
+        largest, gaps = max(-values[0], values[-1]), np.diff(values)
+        equal = RESOLUTION * (values[-1] - values[0])
+        gaps = gaps[gaps > equal + 4.0 * np.finfo(float).eps * largest]
+        if len(gaps):
+            steps[j] = np.quantile(gaps, 0.1, method="lower")
+    return steps**2 / 12.0
 
 
-def steps_of(X: Any) -> Any:
-    """Return the step of each feature."""
-    return np.array([_step(values) for values in np.sort(X, axis=0).T])
-
-
-def _step(values: Any) -> float:
-    """Return the step of a feature from its sorted values.
-
-    It is not exactly the smallest difference, because a missing value that was replaced
-    by the mean is between two steps.
-    """
-    largest, gaps = max(-values[0], values[-1]), np.diff(values)
-    same = RESOLUTION * (values[-1] - values[0]) + 4.0 * np.finfo(float).eps * largest
-    gaps = gaps[gaps > same]
-    return float(np.quantile(gaps, 0.1, method="lower")) if len(gaps) else 0.0
-
-
-def total_bits(data: Data, partition: Partition) -> float:
-    """Return the bits of a partition, including labels."""
-    n = float(np.sum(data.weights))
-    return (partition.bits + n * float(np.log2(n))) * data.scale
-
-
-def directions(data: Data, assume_centered: bool) -> int:
+def count_directions(X: Any, assume_centered: bool) -> int:
     """Count the directions in which samples differ from each other or the origin."""
-    X, largest = data.X, float(np.max(np.abs(data.X)))
+    largest = float(np.max(np.abs(X)))
     if not assume_centered:
         X = X - X[0]  # constant features vanish exactly, without rounding errors
         X = X - X.mean(axis=0)
@@ -134,193 +174,144 @@ def directions(data: Data, assume_centered: bool) -> int:
     return int(np.count_nonzero(sigma > floor))
 
 
-def path(
-    data: Data, epsilons: Any, assume_centered: bool, n_jobs: int | None, wanted: Wanted
-) -> dict[str, Any]:
-    """Return numbers of groups and bits of the partition for every distortion."""
-    search = _Search(data, assume_centered, wanted)
-    found = Parallel(n_jobs)(delayed(search.fitted)(float(e)) for e in epsilons)
-    names = ("epsilon", "n_clusters", "coding_length", "description_length")
-    columns = np.array(found, dtype=float).reshape(-1, len(names)).T
-    table = dict(zip(names, columns, strict=True))
-    table["n_clusters"] = table["n_clusters"].astype(np.intp)
-    return table
+def reduced(
+    data: Data, most: int, assume_centered: bool, moves: bool
+) -> tuple[Data, Data]:
+    """Return all and some samples, in few directions if samples move.
 
-
-def elect(
-    data: Data, assume_centered: bool, n_jobs: int | None, wanted: Wanted, watch: Watch
-) -> tuple[float, Any]:
-    """Return the distortion with the shortest description, and its labels.
-
-    The labels are those of all distinct samples, or None if greedy merging has to find
-    them. ``watch`` is called between distortions (or between batches of parallel ones),
-    and returns whether to stop.
+    The samples that are chosen are evenly spaced distinct ones, with median weight one.
     """
-    moves = wanted.moves(data)
-    sample = evenly(
-        data, max(MAX_CHOSEN if moves else MAX_MERGED, 3 * (wanted.n_clusters or 1))
-    )
-    basis = principal_directions(sample, assume_centered) if moves else None
-    if basis is not None:
-        sample = replace(sample, X=sample.X @ basis)
-    search = _Search(sample, assume_centered, replace(wanted, refine=moves))
-    epsilons = EPSILONS * spread_of(sample, assume_centered)
-    if sample.counts is None:
-        coarse = epsilons >= rounding_noise(sample.X)
-        coarse[-1] = True
-        epsilons = epsilons[coarse]
-    if wanted.n_clusters is None:
-        epsilons = epsilons[::-2]
-    found: list[Candidate] = []
-    for some in gen_batches(len(epsilons), effective_n_jobs(n_jobs)):
-        jobs = (delayed(search.best)(float(epsilon)) for epsilon in epsilons[some])
-        found += Parallel(n_jobs)(jobs)
-        if watch():
-            break
-    best = min(found, key=_rank)
-    # the same distortion in each direction
-    epsilon = best[1] * (data.X.shape[1] / sample.X.shape[1]) ** 0.5
-    missed = best[0][0]
-    if not moves or missed:
-        return epsilon, None
-    if len(sample.X) == len(data.X):
-        return epsilon, best[2]
-    coordinates = data.X if basis is None else data.X @ basis
-    rows = replace(data, X=coordinates).scaled(best[1], assume_centered)
-    return epsilon, _extended(rows, best[2], best[3])
-
-
-def evenly(data: Data, most: int) -> Data:
-    """Return evenly spaced distinct samples, with median weight one."""
-    if len(data.X) <= most or data.counts is not None:
-        return data
-    index = even_choice(len(data.X), most)
-    X, weights = data.X[index], data.weights[index]
-    stands_for = float(np.sum(data.weights)) / float(np.sum(weights))
-    chosen = Data(X, weights, weights, np.arange(most), unit=data.unit * stands_for)
-    return chosen.evened()
-
-
-def principal_directions(data: Data, assume_centered: bool) -> Any:
-    """Return the directions in which samples differ most, None for few features.
-
-    Groups are searched in this space, because all that can be inferred from some
-    samples is visible in these directions, and codes of few samples are short.
-    """
-    if data.X.shape[1] <= MAX_DENSE:
-        return None
-    spread = spread_of(data, assume_centered)
-    rows = data.scaled(spread, assume_centered, span=False)
+    some = data
+    if len(data.X) > most and data.counts is None:
+        index, chosen = even_choice(len(data.X), most), np.arange(most)
+        X, weights = data.X[index], data.weights[index]
+        stands_for = float(np.sum(data.weights)) / float(np.sum(weights))
+        unit = data.unit * stands_for
+        some = Data(X, weights, chosen, weights, chosen, unit=unit).evened()
+    if not moves or data.X.shape[1] <= MAX_DENSE:
+        return data, some
+    # All that can be inferred from some samples is visible in the directions in which
+    # they differ most, and codes of few samples are short.
+    rows = some.scaled(spread_of(some, assume_centered), assume_centered, span=False)
     root = np.sqrt(rows.weights)[:, None] * rows.X
-    return np.linalg.svd(root, full_matrices=False)[2][:MAX_DENSE].T
+    basis = np.linalg.svd(root, full_matrices=False)[2][:MAX_DENSE].T
+    return replace(data, X=data.X @ basis), replace(some, X=some.X @ basis)
 
 
-# Rank (the lowest is the best), distortion, labels, and which groups count.
-Candidate = tuple[tuple[bool, float, float], float, Any, Any]
+def total_bits(data: Data, partition: Partition) -> float:
+    """Return the bits of a partition, including labels."""
+    n = float(np.sum(data.weights))
+    return (partition.bits + n * float(np.log2(n))) * data.scale
 
 
-def _rank(candidate: Candidate) -> tuple[bool, float, float]:
-    return candidate[0]
+# -- the search -----------------------------------------------------------------------
 
 
-class _Search:
+class Candidate(NamedTuple):
+    """A partition at a distortion; of several, the lowest rank is the best.
+
+    The rank is whether the partition is not as requested, then the bits that describe
+    it, then its penalised bits.
+    """
+
+    rank: tuple[bool, float, float]
+    epsilon: float
+    labels: Any
+    counting: Any
+
+
+class EpsilonSearch:
     """Partitions of the same samples at many distortions, and their descriptions.
 
     Lengths are in units of the spread of the samples, so that their squares are in
     range.
     """
 
-    def __init__(self, data: Data, assume_centered: bool, wanted: Wanted) -> None:
-        self.data, self.assume_centered, self.wanted = data, assume_centered, wanted
+    def __init__(self, data: Data, assume_centered: bool, request: Request) -> None:
+        self.data, self.assume_centered, self.request = data, assume_centered, request
         self.spread = spread_of(data, assume_centered)
-        self.rank = directions(data, assume_centered)
-        self.least = wanted.least(data)
+        self.n_directions = count_directions(data.X, assume_centered)
         self.rows = data.scaled(self.spread, assume_centered, span=False)
-        # variance of the rounding error in each coordinate
-        self.rounding = (steps_of(data.X) / self.spread) ** 2 / 12.0
+        # starting points, which are the same for all distortions
+        self.starts = Starts(self.rows) if request.moves else None
+        self.rounding = rounding_variances(data.X / self.spread)
         self.counts = np.ones(len(data.X), dtype=np.intp)
-        if data.counts is not None:
+        if data.counts is not None:  # samples without errors of rounding
             self.rounding, self.counts = 0.0 * self.rounding, data.counts
-        self.floor = FINEST**2 / max(self.rank, 1)
+        self.floor = FINEST**2 / max(self.n_directions, 1)
         self.total = float(np.sum(data.weights))
-        self.alone = self._alone(self.rows, data.X.shape[1] ** -0.5)
-
-    @cached_property
-    def starts(self) -> Starts:
-        """Starting points, which are the same for all distortions."""
-        return Starts(self.rows)
+        self.outlier_bits = self._outlier_bits()
 
     def best(self, epsilon: float) -> Candidate:
         """Return the partition with the shortest description."""
-        rows = self.data.scaled(epsilon, self.assume_centered, span=False)
-        found: list[Candidate] = []
-        partitions = self._partitions(rows, epsilon, found)
-        found.extend(self._judged(partition, epsilon) for partition in partitions)
-        return min(found, key=_rank)
-
-    def _judged(self, partition: Partition, epsilon: float) -> Candidate:
-        large = self.wanted.are_large(partition, self.least)
+        data, request = self.data, self.request
+        rows = data.scaled(epsilon, self.assume_centered, span=False)
         # Bits as if all coordinates were coded to the same final precision. Only the
         # directions in which samples differ are counted, because counting constant or
         # dependent features would favour the smallest distortion.
-        n = self.total * self.data.scale
-        own = partition.bits + n * self.rank * math.log2(epsilon / self.spread)
-        if self.wanted.n_clusters is not None:
-            rank = (not self.wanted.suits(partition, self.least), own, 0.0)
-        else:
-            bits = self.describe(partition, epsilon, large)
-            # the same partition takes the same bits up to rounding
-            rank = (not large.any(), round(bits / len(self.data.X), 6), own)
-        return rank, epsilon, partition.labels, large
+        n = self.total * data.scale
+        penalty = n * self.n_directions * math.log2(epsilon / self.spread)
+        found: list[Candidate] = []
+        for partition in self._partitions(rows, epsilon, found):
+            counting = request.counting(partition)
+            bits = partition.bits + penalty
+            if request.n_clusters is not None:
+                rank = (not request.suits(partition), bits, 0.0)
+            else:
+                description = self.describe(partition, epsilon, counting)
+                # the same partition takes the same bits up to rounding
+                per_sample = round(description / len(data.X), 6)
+                rank = (not counting.any(), per_sample, bits)
+            found.append(Candidate(rank, epsilon, partition.labels, counting))
+        return min(found, key=lambda candidate: candidate.rank)
 
-    def _partitions(self, rows: Samples, epsilon: float, found: list[Candidate]) -> Any:
+    def _partitions(
+        self, rows: Samples, epsilon: float, found: list[Candidate]
+    ) -> Iterator[Partition]:
         """Yield partitions to compare; previous ones are in ``found``."""
-        if not self.wanted.moves(self.data):
-            greedy = self.wanted.find(self._solved(epsilon))[1]
-            yield Partition(rows, greedy.labels)  # not in the span of few samples
+        n_groups, starts = self.request.n_clusters, self.starts
+        if starts is None:  # samples do not move
+            greedy = self._greedy(epsilon)
+            yield Partition(rows, self.request.find(greedy)[1].labels)
             return
-        n_groups = self.wanted.n_clusters
         if n_groups is not None:
-            for labels in self.starts.given(n_groups, self.least):
+            for labels in starts.given(n_groups, self.request.least):
                 yield settle(Partition(rows, labels), n_groups)
-            more = range(n_groups + 1, min(n_groups + MAX_SMALL, len(rows)) + 1)
-            for k in more:
-                if not min(rank[0] for rank, *_ in found):
+            most = min(n_groups + MAX_SMALL, len(rows.X))
+            for k in range(n_groups + 1, most + 1):
+                if not all(candidate.rank[0] for candidate in found):
                     break
-                yield settle(Partition(rows, self.starts.ward(k)), k)
+                yield settle(Partition(rows, starts.ward(k)), k)
         else:
-            yield from self._numbers(rows, found)
-            for labels in (self.starts.ward(MAX_CELLS), cells(self.rows, MAX_CELLS)):
+            for k in range(1, min(MAX_GROUPS, len(rows.X)) + 1):
+                yield settle(Partition(rows, starts.ward(k)), k)
+                best_k = min(range(k), key=lambda i: found[i].rank) + 1
+                if k >= 1.5 * best_k + MORE_GROUPS:
+                    break
+            small = cells(self.rows.X, self.rows.weights, MAX_CELLS)
+            for labels in (starts.ward(MAX_CELLS), small):
                 yield settle(Partition(rows, labels))
-        best = min(found, key=_rank)
-        yield reassign(Partition(rows, best[2]), alone=True)
+        best = min(found, key=lambda candidate: candidate.rank)
+        yield reassign(Partition(rows, best.labels))
 
-    def _numbers(self, rows: Samples, found: list[Candidate]) -> Any:
-        """Yield partitions with more and more groups, until they no longer improve."""
-        for k in range(1, min(MAX_GROUPS, len(rows)) + 1):
-            yield settle(Partition(rows, self.starts.ward(k)), k)
-            best = min(range(k), key=lambda i: found[i][0]) + 1
-            if k >= 1.5 * best + MORE_GROUPS:
-                return
-
-    def _solved(self, epsilon: float) -> Any:
+    def _greedy(self, epsilon: float) -> Any:
         # a given number of groups may come after the merges that save bits
-        to_the_end = self.wanted.n_clusters is not None
-        return solve(self.data, epsilon, self.assume_centered, to_the_end=to_the_end)
+        to_the_end = self.request.n_clusters is not None
+        data, centered = self.data, self.assume_centered
+        return merge_greedily(data, epsilon, centered, to_the_end=to_the_end)
 
     def fitted(self, epsilon: float) -> tuple[float, int, float, float]:
         """Return distortion, number of groups and bits of the partition of a fit."""
-        _, found, large = self.wanted.find(self._solved(epsilon))
+        _, found, counting = self.request.find(self._greedy(epsilon))
         rows = self.data.scaled(epsilon, self.assume_centered, span=False)
         partition = Partition(rows, found.labels)
-        return (
-            epsilon,
-            int(large.sum()),
-            total_bits(self.data, partition),
-            self.describe(partition, epsilon, large),
-        )
+        bits = total_bits(self.data, partition)
+        description = self.describe(partition, epsilon, counting)
+        return epsilon, int(counting.sum()), bits, description
 
-    def describe(self, partition: Partition, epsilon: float, large: Any) -> float:
+    # -- descriptions -----------------------------------------------------------------
+
+    def describe(self, partition: Partition, epsilon: float, counting: Any) -> float:
         """Return the bits that describe a partition at a distortion, up to a constant.
 
         The groups that count are described one by one, and all other samples as one
@@ -330,22 +321,30 @@ class _Search:
         unit = epsilon / self.spread * self.data.X.shape[1] ** -0.5
         least = max(1.0, FEW * np.sum(self.counts))
         bits = outside = 0.0
-        for group, counts in zip(partition.groups, large, strict=True):
+        for group, counts in zip(partition.groups, counting, strict=True):
             if counts and np.sum(self.counts[group.members]) > least:
-                bits += self._group(group, unit)
+                bits += self._group_bits(group, unit)
                 bits -= group.count * math.log2(group.count / self.total)
             else:
-                bits += float(np.sum(self.alone[group.members]))
+                bits += float(np.sum(self.outlier_bits[group.members]))
                 outside += group.count
         if outside > 0.0:
             bits -= outside * math.log2(outside / self.total)
         return bits
 
-    def _group(self, group: Cluster, unit: float) -> float:
+    def _group_bits(self, group: Cluster, unit: float) -> float:
         """Return the bits of a group for the best number of its own directions."""
-        r, n = max(self.rank, 1), int(np.sum(self.counts[group.members]))
-        free = n if group.rows.assume_centered else n - 1
-        variances = self._variances(group, unit)
+        r, n = max(self.n_directions, 1), int(np.sum(self.counts[group.members]))
+        # variances in principal directions, including rounding errors
+        order = np.argsort(-group.eigenvalues, kind="stable")[:r]
+        known, variances = len(order), np.zeros(r)
+        variances[:known] = self.rounding @ group.basis[:, order] ** 2
+        if known < r:
+            left = float(np.sum(self.rounding)) - variances.sum()
+            variances[known:] = max(0.0, left) / (r - known)
+        variances[:known] += group.eigenvalues[order] * (unit * unit / group.count)
+        variances = np.maximum(variances, self.floor)
+        free = n if self.assume_centered else n - 1
         q = np.arange(max(1, min(r, free)))
         rest = np.cumsum(variances[::-1])[::-1][q] / (r - q)
         # Unbiased, because the directions were fitted to the samples, too.
@@ -356,26 +355,15 @@ class _Search:
         bits = group.count * volumes + n_parameters * math.log2(self.total)
         return 0.5 * float(np.min(bits))
 
-    def _variances(self, group: Cluster, unit: float) -> Any:
-        """Return variances in principal directions, including rounding errors."""
-        rank = max(self.rank, 1)
-        order = np.argsort(-group.squares, kind="stable")[:rank]
-        known = len(order)
-        noise, left = np.zeros(rank), float(np.sum(self.rounding))
-        noise[:known] = self.rounding @ group.V[:, order] ** 2
-        if known < rank:
-            noise[known:] = max(0.0, left - noise.sum()) / (rank - known)
-        noise[:known] += group.squares[order] * (unit * unit / group.count)
-        return np.maximum(noise, self.floor)
-
-    def _alone(self, rows: Samples, unit: float) -> Any:
+    def _outlier_bits(self) -> Any:
         """Return the bits of each sample as an outlier.
 
         Outliers have a Cauchy distribution that is as wide as all samples.
         """
-        r, group = max(self.rank, 1), cluster_of(rows, np.arange(len(rows)))
+        rows, r = self.rows, max(self.n_directions, 1)
+        group, unit = Cluster.of(rows, np.arange(len(rows.X))), rows.n_features**-0.5
         X = (rows.X - group.mean) * unit
-        variance = float(np.sum(group.squares)) * unit**2 / (self.total * r)
+        variance = float(np.sum(group.eigenvalues)) * unit**2 / (self.total * r)
         variance, half = max(variance, self.floor), 0.5 * (r + 1)
         bits = 0.5 * r * math.log2(variance) - math.lgamma(half) / math.log(2.0)
         bits += half * math.log2(math.pi)
@@ -384,30 +372,31 @@ class _Search:
         return rows.weights * (bits + half * np.log2(1.0 + distances))
 
 
-def _extended(rows: Samples, chosen: Any, large: Any) -> Any:
+def extended(rows: Samples, chosen: Any, counting: Any) -> Any:
     """Extend labels of an even choice to all samples, each to its cheapest group.
 
     Samples become single only if some of the choice are.
     """
-    index = even_choice(len(rows), len(chosen))
-    names = np.where(large, np.cumsum(large) - 1, -1)
-    labels = np.full(len(rows), -1)
-    labels[index] = names[chosen]
-    alone = np.full(len(rows), math.inf) if large.all() else rows.alone
+    n = len(rows.X)
+    index = even_choice(n, len(chosen))
+    labels = np.full(n, -1)
+    labels[index] = np.where(counting, np.cumsum(counting) - 1, -1)[chosen]
+    alone = np.full(n, math.inf) if counting.all() else rows.alone
     for _ in range(EXTENDED_ROUNDS):
         costs = [alone]
-        for name in range(np.count_nonzero(large)):
-            members = np.flatnonzero(labels == name)
+        for label in range(np.count_nonzero(counting)):
+            members = np.flatnonzero(labels == label)
             if len(members) == 0:  # all of its samples have moved
-                costs.append(np.full(len(rows), math.inf))
+                costs.append(np.full(n, math.inf))
                 continue
-            group = cluster_of(rows, members)
-            cost = group.joined
-            cost[group.members] = -group.left
+            group = Cluster.of(rows, members)
+            cost = group.change(rows.X, rows.weights, 1.0)
+            own = rows.X[members], rows.weights[members]
+            cost[members] = -group.change(*own, -1.0)
             costs.append(cost)
         before, labels = labels, np.argmin(costs, axis=0) - 1
         if np.array_equal(labels, before):
             break
     outside = np.flatnonzero(labels < 0)
-    labels[outside] = len(large) + np.arange(len(outside))
+    labels[outside] = len(counting) + np.arange(len(outside))
     return labels

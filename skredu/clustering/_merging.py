@@ -17,24 +17,22 @@ from scipy.linalg import lapack
 from scipy.sparse import csr_array
 from sklearn.utils import gen_batches
 
-from skredu.clustering._merge_costs import (
+from skredu.clustering._costs import (
     BITS,
     COUNT,
     MEAN,
     MEAN_SQUARE,
     NORM,
     QUANTUM,
-    Costs,
-    cheapest,
-    log2_det,
-    mixed_root,
-    mixture,
+    Cluster,
+    MergeCosts,
+    cholesky,
 )
-from skredu.clustering._rows import ILL_CONDITIONED, Samples
-from skredu.coding._linalg import factor_of, rank_of
+from skredu.clustering._rows import ILL_CONDITIONED, Samples, group_bits
+from skredu.coding._linalg import rank_of
 from skredu.coding._scatter import Scatter
 
-# Up to this dimension, covariances are matrices and are factored: in 50 dimensions, a
+# Up to this dimension, scatters are matrices and are factored: in 50 dimensions, a
 # merge of 1000 samples takes 0.6 ms, compared with 1.5 ms by singular vectors.
 MAX_COVARIANCE = 64
 # Number of pairs of samples whose costs are computed at a time, to stay in the cache.
@@ -73,7 +71,7 @@ def merges(
     """
     groups = _Groups(rows, scatters, edges, label_bits)
     groups.open_accounts()
-    while groups.n_single + groups.n_merged > 1:
+    for _ in range(len(rows.X) + len(scatters) - 1):
         a, b = groups.cheapest()
         first, second = sorted((int(groups.names[a]), int(groups.names[b])))
         yield first, second, float(groups.best[a])
@@ -81,7 +79,7 @@ def merges(
 
 
 class _Groups:
-    """Groups in slots: single samples from 0, others from ``n_rows``.
+    """Groups in slots: single samples from 0, others from ``n_rows`` to ``end``.
 
     The parameters are those of `merges`.
     """
@@ -89,45 +87,41 @@ class _Groups:
     def __init__(
         self, rows: Samples, scatters: Sequence[Scatter], edges: Any, label_bits: bool
     ) -> None:
-        n, r = rows.X.shape
-        self.n_rows, self.centered, self.origin = n, rows.assume_centered, rows.origin
-        self.costs = Costs(rows.n_features, rows.assume_centered, label_bits)
+        self.rows, self.centered, (n, r) = rows, rows.assume_centered, rows.X.shape
+        self.costs = MergeCosts(rows.n_features, self.centered, label_bits)
         self.graph = None if edges is None else Graph(edges)
         room = n + n // 2 + len(scatters) + 1
         self.table = np.ones((r + 5, room))
         self.best, self.partners = np.full(room, np.inf), np.full(room, -1)
         self.names, self.slots = np.full(room, -1), np.full(2 * room, -1)
         self.names[:n] = self.slots[:n] = np.arange(n)
-        self.n_single, self.n_merged, self.n_names = n, 0, n
+        self.n_rows = self.n_single = self.end = self.n_names = n
         singles = self.table[:, :n]
         singles[MEAN], singles[NORM] = rows.X.T, rows.squares
-        singles[COUNT] = rows.weights
-        singles[MEAN_SQUARE] = 0.0 if self.centered else rows.mean_squares
-        volumes = np.log2(1.0 + rows.squares) * self.centered
-        singles[BITS] = self.costs.bits(volumes, rows.weights, singles[MEAN_SQUARE])
-        self.nothing = np.zeros((0, r))  # root of the covariance of one sample
+        singles[MEAN_SQUARE], singles[COUNT] = rows.mean_squares, rows.weights
+        singles[BITS] = rows.alone
+        if not label_bits:
+            singles[BITS] += rows.weights * np.log2(rows.weights)
         self.even = n > 0 and bool(np.all(rows.weights == rows.weights[:1]))
         reach = [s.trace / s.count for s in scatters]
         reach += [float(s.mean @ s.mean) for s in scatters]
         far = max(reach, default=0.0) > ILL_CONDITIONED
         self.ill_conditioned = far or rows.ill_conditioned
         self.dense = r <= MAX_COVARIANCE and not self.ill_conditioned
-        # For groups of several samples: dense covariances, or their roots with r
+        # For groups of several samples: dense scatters, or their roots with r
         # orthogonal rows if r is small.
-        self.spreads: Any = np.empty((16, r, r)) if r <= MAX_COVARIANCE else []
+        self.spreads: Any = np.zeros((16, r, r)) if r <= MAX_COVARIANCE else []
         for scatter in scatters:
             if self.dense:
-                spread = scatter.dense() / scatter.count
+                spread = scatter.dense()
+            elif scatter.matrix is None:
+                spread = scatter.root
             else:
-                spread = _root(scatter) / scatter.count**0.5
-            away = (scatter.mean + self.origin) * (not self.centered)
+                values, V = np.linalg.eigh(scatter.matrix)
+                spread = np.sqrt(np.maximum(values, 0.0))[:, None] * V.T
+            away = (scatter.mean + rows.origin) * (not self.centered)
             mean_square = float(away @ away) / rows.n_features
             self._append(scatter.count, scatter.mean, spread, mean_square)
-
-    @property
-    def end(self) -> int:
-        """Number of the last used slot plus one."""
-        return self.n_rows + self.n_merged
 
     # -- accounts ---------------------------------------------------------------------
 
@@ -136,13 +130,12 @@ class _Groups:
         start = 0
         if self.graph is None and not self.ill_conditioned and self.n_rows:
             start = self.n_rows
+            between = self.costs.between_rows
+            if self.even and self.dense and not self.centered:
+                between = self.costs.between_even_rows
             for block in gen_batches(start, max(1, PAIRS // start)):
-                own, others = self.table[:, block], self.table[:, : block.stop]
-                between = self.costs.between_rows
-                if self.even and self.dense and not self.centered:
-                    between = self.costs.between_even_rows
-                costs = between(own, others)
-                upper = np.triu_indices(own.shape[1])
+                costs = between(self.table[:, block], self.table[:, : block.stop])
+                upper = np.triu_indices(len(costs))
                 costs[:, block.start :][upper] = np.inf  # not older
                 lowest = np.rint(costs.min(axis=1) / QUANTUM) * QUANTUM
                 self.best[block] = lowest
@@ -166,90 +159,86 @@ class _Groups:
                 return slot, int(self.slots[self.partners[slot]])
 
     def _account(self, slot: int) -> tuple[float, int]:
-        """Return the lowest cost of merging a group with an older one, and its name."""
-        name = self.names[slot]
+        """Return the lowest cost of merging a group with an older one, and its name.
+
+        Of several with the lowest cost, this is the smallest name.
+        """
+        name, n, every = self.names[slot], self.n_rows, slice(self.n_single)
+        # positions among single samples, and among the others
+        singles: Any = np.arange(0)
+        merged: Any = np.arange(0)
+        extras: Any = None, None
         if self.graph is not None:
             names, extra = self.graph.neighbours(name)
-            slots = self.slots[names]
-            found = [(math.inf, -1)]
-            for part, work in (
-                (slots < self.n_rows, self._with_singles),
-                (slots >= self.n_rows, self._with_merged),
-            ):
-                older = part & (names < name)
-                if np.any(older):
-                    costs = work(slot, slots[older]) + extra[older]
-                    found.append(cheapest(costs, names[older]))
-            return min(found)
-        best = (math.inf, -1)
-        if slot < self.n_rows:
-            older = np.flatnonzero(self.names[: self.n_single] < name)
-            if len(older):
-                best = cheapest(self._with_singles(slot, older), self.names[older])
-            return best
-        if self.n_single:
-            every = slice(self.n_single)
-            best = cheapest(self._with_singles(slot, every), self.names[every])
-        if name == self.n_names - 1:
-            older = slice(self.n_rows, self.end - 1)  # the last is the union
+            older = names < name
+            slots, extra = self.slots[names[older]], extra[older]
+            alone = slots < n
+            singles, merged = slots[alone], slots[~alone] - n
+            extras = extra[alone], extra[~alone]
+        elif slot < n:
+            singles = (self.names[every] < name).nonzero()[0]
+        elif name == self.n_names - 1:  # the youngest of all, in the last slot
+            singles, merged = every, slice(slot - n)
         else:
-            older = np.flatnonzero(self.names[self.n_rows : self.end] < name)
-            older += self.n_rows
-        names = self.names[older]
-        if len(names):
-            best = min(best, cheapest(self._with_merged(slot, older), names))
+            singles, merged = every, (self.names[n : self.end] < name).nonzero()[0]
+        best = (math.inf, -1)
+        for single, others, extra in zip(
+            (True, False), (singles, merged), extras, strict=True
+        ):
+            names = self.names[0 if single else n :][others]
+            if len(names):
+                costs = self._costs_with(slot, others, single=single)
+                if extra is not None:
+                    costs += extra
+                lowest = round(float(costs[costs.argmin()]) / QUANTUM) * QUANTUM
+                names = names[costs <= lowest + 0.5 * QUANTUM]
+                best = min(best, (lowest, int(names.min())))
         return best
 
-    def _with_singles(self, slot: int, others: Any) -> Any:
-        """Return the costs of merging a group with single samples."""
-        own, columns = self.table[:, slot], self._columns(others)
+    def _costs_with(self, slot: int, others: Any, *, single: bool) -> Any:
+        """Return the costs of merging a group with others.
+
+        ``others`` are positions among single samples, or among groups of several.
+        """
+        own, costs, first = (
+            self.table[:, slot],
+            self.costs,
+            0 if single else self.n_rows,
+        )
+        if isinstance(others, slice):
+            B = self.table[:, first:][:, others]
+        else:
+            B = self.table.take(others + first, axis=1)  # faster than by index
+        if not single:
+            if isinstance(self.spreads, list):
+                index = np.arange(self.end - first)[others]
+                spreads: Any = [self.spreads[i] for i in index]
+            else:
+                spreads = self.spreads[others]
+            work = costs.with_groups if self.dense else costs.with_roots
+            return work(own, self._spread(slot), B, spreads)
         if self.even and self.dense:
-            return self.costs.with_even_rows(own, self._spread(slot), columns)
-        spectrum = self._spectrum(slot)
-        return self.costs.with_rows(own, spectrum, columns, even=self.even)
-
-    def _with_merged(self, slot: int, others: Any) -> Any:
-        """Return the costs of merging a group with others of several samples."""
-        own, columns = self.table[:, slot], self._columns(others)
-        spread = self._spread(slot)
-        if isinstance(others, slice):
-            t = slice(others.start - self.n_rows, others.stop - self.n_rows)
-        else:
-            t = others - self.n_rows
-        if isinstance(self.spreads, list):
-            spreads = [self.spreads[i] for i in np.arange(self.n_merged)[t]]
-        else:
-            spreads = self.spreads[t]
-        costs = self.costs.with_groups if self.dense else self.costs.with_roots
-        return costs(own, spread, columns, spreads)
-
-    def _columns(self, others: Any) -> Any:
-        if isinstance(others, slice):
-            return self.table[:, others]
-        return self.table.take(others, axis=1)  # twice as fast as by index
-
-    def _root(self, slot: int) -> Any:
-        """Return a root of the covariance of a group."""
-        if slot >= self.n_rows:
-            return self.spreads[slot - self.n_rows]
-        return self.table[MEAN, slot][None, :] if self.centered else self.nothing
-
-    def _spread(self, slot: int) -> Any:
-        """Return the covariance of a group if they are dense, and otherwise a root."""
-        if slot >= self.n_rows:
-            return self.spreads[slot - self.n_rows]
-        root = self._root(slot)
-        return root.T @ root if self.dense else root
-
-    def _spectrum(self, slot: int) -> tuple[Any, Any]:
-        """Return eigenvalues of a covariance, and eigenvectors as rows."""
+            return costs.with_even_rows(own, self._spread(slot), B)
         if self.dense and slot >= self.n_rows:
             values, V, _ = lapack.dsyevd(self._spread(slot))
-            return np.maximum(values, 0.0), V.T
-        root = self._root(slot)  # of orthogonal rows
-        values = np.einsum("ij,ij->i", root, root)
-        root, values = root[values > 0.0], values[values > 0.0]
-        return values, root / np.sqrt(values)[:, None]
+            values = np.maximum(values, 0.0)
+        else:
+            root = self._spread(slot, root=True)  # of orthogonal rows
+            values = np.einsum("ij,ij->i", root, root)
+            root, values = root[values > 0.0], values[values > 0.0]
+            V = root.T / np.sqrt(values)
+        scatter = own[COUNT], own[MEAN], values, V
+        group = Cluster(self.rows, *scatter, own[MEAN_SQUARE], own[BITS])
+        X, weights = B[MEAN].T, B[COUNT]
+        return group.change(X, weights, 1.0, label_bits=costs.label_bits) - B[BITS]
+
+    def _spread(self, slot: int, *, root: bool = False) -> Any:
+        """Return the scatter of a group if they are dense, and otherwise a root."""
+        if slot >= self.n_rows:
+            return self.spreads[slot - self.n_rows]
+        rows = self.table[MEAN, slot][None, :][: int(self.centered)]
+        rows = rows * math.sqrt(self.table[COUNT, slot])
+        return rows.T @ rows if self.dense and not root else rows
 
     # -- merging ----------------------------------------------------------------------
 
@@ -261,74 +250,61 @@ class _Groups:
         count = float(own[COUNT] + other[COUNT])
         p, q = float(own[COUNT]) / count, float(other[COUNT]) / count
         arm, mean_square = other[MEAN] - own[MEAN], 0.0
-        mean = own[MEAN] + q * arm
+        mean, arms = own[MEAN] + q * arm, np.zeros((0, len(arm)))
         if not self.centered:
             mean_square = p * own[MEAN_SQUARE] + q * other[MEAN_SQUARE]
             mean_square -= p * q / self.costs.n_features * arm.dot(arm)
-        arm *= math.sqrt(p * q)
-        between = None if self.centered else arm
-        mix = mixture if self.dense else mixed_root
-        spread = mix(self._spread(a), self._spread(b), p, q, between)
+            arms = arm[None, :] * math.sqrt(p * q * count)
+        spread, added = self._spread(a), self._spread(b)
+        if self.dense:
+            spread = spread + added
+            spread += arms.T @ arms
+        else:
+            spread = np.concatenate([spread, added, arms])
         for slot in sorted((a, b), reverse=True):
-            self._remove(slot)
+            self.slots[self.names[slot]] = -1
+            if slot < self.n_rows:
+                last = self.n_single = self.n_single - 1
+            else:
+                last = self.end = self.end - 1
+                self.spreads[slot - self.n_rows] = self.spreads[last - self.n_rows]
+                if isinstance(self.spreads, list):
+                    self.spreads.pop()
+            if slot != last:  # the last group of its kind moves to this slot
+                for array in (self.table, self.names, self.best, self.partners):
+                    array[..., slot] = array[..., last]
+                self.slots[self.names[slot]] = slot
+            self.best[last] = np.inf
         slot = self._append(count, mean, spread, max(mean_square, 0.0))
         self.best[slot], self.partners[slot] = self._account(slot)
 
     def _append(self, count: float, mean: Any, spread: Any, mean_square: float) -> int:
-        """Add a group with a covariance if they are dense, otherwise with a root."""
-        slot, t = self.end, self.n_merged
-        self.n_merged += 1
+        """Add a group with a scatter if they are dense, otherwise with a root."""
+        slot, t, d = self.end, self.end - self.n_rows, self.costs.n_features
+        self.end += 1
         if self.dense:
-            volume = log2_det(factor_of(spread.copy()))
-        else:
-            spread, volume = _orthogonal(spread)
+            _, volume = cholesky(spread / count)
+        else:  # few orthogonal rows
+            _, sigma, Vt = np.linalg.svd(spread, full_matrices=False)
+            rank = rank_of(sigma, spread.shape)
+            spread = sigma[:rank, None] * Vt[:rank]
+            volume = float(np.log2(1.0 + sigma[:rank] ** 2 / count).sum())
         if isinstance(self.spreads, list):
             self.spreads.append(spread)
         else:
             if t == len(self.spreads):
                 self.spreads = np.pad(self.spreads, ((0, t), (0, 0), (0, 0)))
-            self.spreads[t] = 0.0
             self.spreads[t, : len(spread)] = spread
+            self.spreads[t, len(spread) :] = 0.0
+        bits = group_bits(
+            volume, count, mean_square, d, label_bits=self.costs.label_bits
+        )
         column = self.table[:, slot]
         column[MEAN], column[NORM], column[MEAN_SQUARE] = mean, mean @ mean, mean_square
-        column[COUNT], column[BITS] = count, self.costs.bits(volume, count, mean_square)
+        column[COUNT], column[BITS] = count, bits
         self.names[slot], self.slots[self.n_names] = self.n_names, slot
         self.n_names += 1
         return slot
-
-    def _remove(self, slot: int) -> None:
-        """Remove the group in a slot, to which the last group of its kind moves."""
-        self.slots[self.names[slot]] = -1
-        if slot < self.n_rows:
-            self.n_single -= 1
-            last = self.n_single
-        else:
-            self.n_merged -= 1
-            last = self.end
-            self.spreads[slot - self.n_rows] = self.spreads[self.n_merged]
-            if isinstance(self.spreads, list):
-                self.spreads.pop()
-        if slot != last:
-            for array in (self.table, self.names, self.best, self.partners):
-                array[..., slot] = array[..., last]
-            self.slots[self.names[slot]] = slot
-        self.best[last] = np.inf
-
-
-def _root(scatter: Scatter) -> Any:
-    """Return rows whose products add up to a scatter."""
-    if scatter.matrix is None:
-        return scatter.root
-    values, V = np.linalg.eigh(scatter.matrix)
-    return np.sqrt(np.maximum(values, 0.0))[:, None] * V.T
-
-
-def _orthogonal(root: Any) -> tuple[Any, float]:
-    """Return a root of few orthogonal rows, and its log-volume."""
-    _, sigma, Vt = np.linalg.svd(root, full_matrices=False)
-    rank = rank_of(sigma, root.shape)
-    sigma, Vt = sigma[:rank], Vt[:rank]
-    return sigma[:, None] * Vt, float(np.log2(1.0 + sigma * sigma).sum())
 
 
 class Graph:

@@ -17,11 +17,13 @@ from sklearn.utils import check_array
 from skredu._base import warn
 from skredu._checks import check_numbers, check_range, distortion, naming
 from skredu._compat import fix_connected_components
-from skredu.coding._rows import unit_of
+from skredu.coding._rows import first_of_equal, unit_of
 
 # For squared norms beyond this (in units of epsilon / sqrt(d)), differences of squares
 # and Cholesky factors are too imprecise, and directions are projected explicitly.
 ILL_CONDITIONED = 1e8
+# Up to this dimension, scatters are matrices, from which samples can be subtracted.
+MAX_DENSE = 32
 # Largest number of components of which all pairs are joined.
 MAX_PARTS = 16
 # Share of the links below which changes of an image are not noise.
@@ -51,42 +53,37 @@ class Data:
         The distinct samples, sorted.
     weights : array of shape (m,)
         Their total weights.
-    leaves : array of shape (n,)
+    first : array of shape (m,)
+        The first original sample of each, which has a positive weight.
+    sample_weights : array of shape (n,)
         Weight of each original sample.
-    names : array of shape (n,)
+    codes : array of shape (n,)
         Index of the distinct sample of each sample; of the nearest one if its weight is
         zero.
-    adjacency : sparse array of shape (m, m) or None
-        Which of the distinct samples are neighbours.
     joining : array of shape (n - m,), default=()
         The samples that are not the first of equal ones, in the order in which they
         join.
+    adjacency : sparse array of shape (m, m), default=None
+        Which of the distinct samples are neighbours.
     unit : float, default=1.0
         The original weight that a weight of one represents.
     scale : float, default=1.0
         The number of bits that one bit represents: ``unit`` if weights were too large.
-    counts : array of shape (m,) or None
-        Number of samples of each distinct one if they are observed without noise; see
-        `_evidence`.
+    counts : array of shape (m,), default=None
+        Number of samples of each distinct one if they are observed without noise, so
+        that equal ones are evidence; see `_evidence`.
     """
 
     X: Any
     weights: Any
-    leaves: Any
-    names: Any
-    adjacency: Any = None
+    first: Any
+    sample_weights: Any
+    codes: Any
     joining: Any = ()
+    adjacency: Any = None
     unit: float = 1.0
     scale: float = 1.0
     counts: Any = None
-
-    @property
-    def heads(self) -> Any:
-        """First sample with positive weight of each of the distinct ones."""
-        heads = np.full(len(self.X), -1)
-        present = np.flatnonzero(self.leaves > 0)[::-1]
-        heads[self.names[present]] = present
-        return heads
 
     def evened(self) -> Data:
         """Return the same data with median weight one, since copies are no evidence."""
@@ -95,7 +92,7 @@ class Data:
         return replace(
             self,
             weights=self.weights / usual,
-            leaves=self.leaves / usual,
+            sample_weights=self.sample_weights / usual,
             unit=self.unit * usual,
             scale=1.0,
         )
@@ -117,7 +114,6 @@ class Data:
         return Samples(X - origin, self.weights, origin, d, assume_centered)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 class Samples:
     """Distinct samples in the unit of a distortion.
 
@@ -134,55 +130,43 @@ class Samples:
         The dimension ``d`` of the lengths.
     assume_centered : bool
         Whether to code groups about the origin.
+
+    Attributes
+    ----------
+    squares : array of shape (n,)
+        Squared norms of ``X``.
+    mean_squares : array of shape (n,)
+        Squared norms about the true origin, in units of epsilon; zero with
+        ``assume_centered``, because there is no mean to code.
+    alone : array of shape (n,)
+        Bits of each sample as a group of its own.
+    ill_conditioned : bool
+        Whether products of samples would be too imprecise.
+    as_matrices : bool
+        Whether scatters as matrices are precise enough, and faster.
     """
 
-    X: Any
-    weights: Any
-    origin: Any
-    n_features: int
-    assume_centered: bool
+    def __init__(
+        self, X: Any, weights: Any, origin: Any, n_features: int, assume_centered: bool
+    ) -> None:
+        self.X, self.weights, self.origin = X, weights, origin
+        self.n_features, self.assume_centered = n_features, assume_centered
+        self.squares = np.einsum("ij,ij->i", X, X)
+        if assume_centered:
+            volumes, self.mean_squares = np.log2(1.0 + self.squares), 0.0 * self.squares
+        else:
+            away = X + origin
+            volumes = np.zeros(len(X))
+            self.mean_squares = np.einsum("ij,ij->i", away, away) / n_features
+        self.alone = group_bits(volumes, weights, self.mean_squares, n_features)
+        largest = float(np.max(self.squares, initial=0.0))
+        self.ill_conditioned = largest > ILL_CONDITIONED
+        self.as_matrices = X.shape[1] <= MAX_DENSE and not self.ill_conditioned
 
     def take(self, index: Any) -> Samples:
         """Return some of the samples."""
-        return Samples(
-            self.X[index],
-            self.weights[index],
-            self.origin,
-            self.n_features,
-            self.assume_centered,
-        )
-
-    def __len__(self) -> int:
-        return len(self.X)
-
-    @cached_property
-    def squares(self) -> Any:
-        """Squared norms of the samples."""
-        return np.einsum("ij,ij->i", self.X, self.X)
-
-    @cached_property
-    def mean_squares(self) -> Any:
-        """Squared norms about the true origin, in units of epsilon."""
-        X = self.X + self.origin
-        return np.einsum("ij,ij->i", X, X) / self.n_features
-
-    @cached_property
-    def ill_conditioned(self) -> bool:
-        """Whether products of samples would be too imprecise."""
-        return float(np.max(self.squares, initial=0.0)) > ILL_CONDITIONED
-
-    @cached_property
-    def alone(self) -> Any:
-        """Bits of each sample as a group of its own."""
-        volumes: Any = 0.0
-        if self.assume_centered:
-            volumes = np.log2(1.0 + self.squares)
-        return self.bits(volumes, self.weights, self.mean_squares)
-
-    def bits(self, volumes: Any, counts: Any, mean_squares: Any) -> Any:
-        """Return the bits of groups; see `group_bits`."""
-        mean_squares = None if self.assume_centered else mean_squares
-        return group_bits(volumes, counts, mean_squares, self.n_features)
+        unit = self.origin, self.n_features, self.assume_centered
+        return Samples(self.X[index], self.weights[index], *unit)
 
 
 def group_bits(
@@ -196,8 +180,8 @@ def group_bits(
         Log-determinants of ``I`` and the covariance, in bits.
     counts : float or array
         Weights.
-    mean_squares : float, array or None
-        Squared norms of the means over ``d``; None around the origin.
+    mean_squares : float or array
+        Squared norms of the means over ``d``; zero around the origin.
     d : int
         The dimension of the lengths.
     label_bits : bool, default=True
@@ -205,10 +189,9 @@ def group_bits(
         on the groups.
     """
     bits = (0.5 * (counts + d)) * volumes
+    bits += (0.5 * d) * np.log2(1.0 + mean_squares)
     if label_bits:
         bits -= counts * np.log2(counts)
-    if mean_squares is not None:
-        bits += (0.5 * d) * np.log2(1.0 + mean_squares)
     return bits
 
 
@@ -220,46 +203,63 @@ def prepare(X: Any, weights: Any, connectivity: Any = None) -> Data:
     neighbours.
     """
     X = np.asarray(X, dtype=np.float64) + 0.0  # no negative zeros
-    places = _places(X)
-    leaves, unit = np.ones(len(X)), 1.0
-    if weights is not None:
-        leaves, unit = _weights_in_range(np.asarray(weights, np.float64), X.shape[1])
-    present, absent = np.flatnonzero(leaves > 0), np.flatnonzero(leaves == 0)
-    # sorted, so that the original order does not matter, not even for ties
-    first, codes = distinct_rows(X[present])
-    joining, adjacency, counts = None, None, None
-    if isinstance(connectivity, int | np.integer):
-        adjacency = _nearest(places[present[first]], int(connectivity))
-    elif connectivity is not None:
-        graph = _graph(X, connectivity)[present][:, present]
-        first, codes, order = _parts(codes, graph, leaves[present])
-        joining, adjacency = present[order], _merged(graph, codes, len(first))
-        counts = _evidence(codes, graph)
-    first = present[first]
-    names = np.empty(len(X), dtype=np.intp)
-    names[present] = codes
-    if len(absent):
-        names[absent] = KDTree(places[first]).query(places[absent])[1]
-    weights = np.bincount(codes, leaves[present])
-    if joining is None:
-        joining = np.setdiff1d(present, first)
-    if adjacency is not None:
-        chosen = isinstance(connectivity, int | np.integer)
-        adjacency = _connected(places[first], adjacency, quiet=chosen)
-    joining = np.concatenate([joining, absent])
-    groups = X[first], weights, leaves, names, adjacency, joining
-    return Data(*groups, unit, max(unit, 1.0), counts)
-
-
-def _places(X: Any) -> Any:
-    """Return samples in a unit in which distances between them are in range."""
     largest = float(np.max(np.abs(X)))
     if largest > LARGEST_ENTRY:
         raise ValueError(
             f"X contains an entry of {largest:.3g}, but at most {LARGEST_ENTRY:.3g} is "
             "allowed, so that distances are in range."
         )
-    return np.ldexp(X, -math.frexp(largest)[1])
+    places = np.ldexp(X, -math.frexp(largest)[1])  # in which distances are in range
+    sample_weights, unit = np.ones(len(X)), 1.0
+    if weights is not None:
+        weights = np.asarray(weights, np.float64)
+        sample_weights, unit = _weights_in_range(weights, X.shape[1])
+    present, absent = (
+        np.flatnonzero(sample_weights),
+        np.flatnonzero(sample_weights == 0),
+    )
+    # sorted, so that the original order does not matter, not even for ties
+    first, codes = _distinct(X, present)
+    joining, adjacency, counts = None, None, None
+    chosen = isinstance(connectivity, int | np.integer)
+    if chosen:
+        adjacency = _nearest(places[present[first]], int(connectivity))
+    elif connectivity is not None:
+        graph = _graph(X, connectivity)[present][:, present]
+        first, codes, order = _parts(codes, graph, sample_weights[present])
+        joining, adjacency = present[order], _merged(graph, codes, len(first))
+        counts = _evidence(codes, graph)
+    first = present[first]
+    code_of = np.empty(len(X), dtype=np.intp)
+    code_of[present] = codes
+    if len(absent):
+        code_of[absent] = KDTree(places[first]).query(places[absent])[1]
+    if joining is None:
+        joining = np.setdiff1d(present, first)
+    if adjacency is not None:
+        adjacency = _connected(places[first], adjacency, quiet=chosen)
+    return Data(
+        X[first],
+        np.bincount(codes, sample_weights[present]),
+        first,
+        sample_weights,
+        code_of,
+        np.concatenate([joining, absent]),
+        adjacency,
+        unit,
+        max(unit, 1.0),
+        counts,
+    )
+
+
+def _distinct(X: Any, index: Any) -> tuple[Any, Any]:
+    """Return the first row of each kind among ``X[index]``, sorted, and kinds."""
+    equal = first_of_equal(X, np.zeros(len(X), dtype=np.intp), index)
+    if equal is None:
+        equal = np.arange(len(index))
+    first, kinds = np.unique(equal, return_inverse=True)
+    order = np.lexsort(X[index[first]].T[::-1])
+    return first[order], np.argsort(order)[kinds]
 
 
 def _weights_in_range(weights: Any, n_features: int) -> tuple[Any, float]:
@@ -278,20 +278,6 @@ def _weights_in_range(weights: Any, n_features: int) -> tuple[Any, float]:
     least = math.ldexp(largest, -away - MAX_RANGE)
     scaled = np.maximum(np.ldexp(weights, -away), least)
     return np.where(weights > 0, scaled, 0.0), unit
-
-
-def distinct_rows(X: Any) -> tuple[Any, Any]:
-    """Return the first of each distinct sample, sorted, and the index of each sample.
-
-    The result is that of `numpy.unique`, which is several times slower if samples have
-    equal first features.
-    """
-    order = np.lexsort(X.T[::-1])
-    new = np.ones(len(X), dtype=bool)
-    new[1:] = np.any(X[order[1:]] != X[order[:-1]], axis=1)
-    codes = np.empty(len(X), dtype=np.intp)
-    codes[order] = np.cumsum(new) - 1
-    return order[new], codes
 
 
 def _graph(X: Any, connectivity: Any) -> Any:

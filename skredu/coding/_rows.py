@@ -86,21 +86,10 @@ class Rows:
         Samples are left out together with those that are equal to them, because a copy
         of a sample contains no new information.
         """
-        X, d, n = to_numpy(self.source), self.source.shape[1], len(self.index)
-        first, some = np.arange(n), np.arange(n)  # the first of the samples equal to it
-        few = np.unique(np.linspace(0, d - 1, FEW_COLUMNS, dtype=int))
-        for columns in (few, slice(d)):  # a few columns distinguish most samples
-            rows = X[self.index[some]][:, columns]
-            order = np.lexsort((*rows.T[::-1], self.y[some]))
-            rows, some = rows[order], some[order]
-            same = (rows[1:] == rows[:-1]).all(axis=1)
-            same &= self.y[some[1:]] == self.y[some[:-1]]
-            if not same.any():
-                return self
-            near = np.append(same, False) | np.append(False, same)
-            starts = np.flatnonzero(~np.append(False, same))
-            runs = np.repeat(some[starts], np.diff(np.append(starts, len(some))))
-            first[some], some = runs, np.sort(some[near])
+        first = first_of_equal(to_numpy(self.source), self.y, self.index)
+        if first is None:
+            return self
+        n = len(first)
         keep, weights = np.flatnonzero(first == np.arange(n)), np.ones(n)
         if self.weights is not None:
             weights = to_numpy(self.weights).astype(np.float64)
@@ -204,6 +193,28 @@ class Rows:
             found.update(f"{array.dtype} {array.shape}".encode())
             found.update(np.ascontiguousarray(array).data)
         return found.hexdigest()
+
+
+def first_of_equal(X: Any, codes: Any, index: Any) -> Any:
+    """Return, for rows ``X[index]``, the first row that is equal and has the same code.
+
+    None means that all rows differ. A few columns distinguish most rows before all
+    columns are compared.
+    """
+    d, first, some = X.shape[1], np.arange(len(index)), np.arange(len(index))
+    for columns in (np.unique(np.linspace(0, d - 1, FEW_COLUMNS, dtype=int)), slice(d)):
+        rows = X[index[some]][:, columns]
+        order = np.lexsort((*rows.T[::-1], codes[some]))
+        rows, some = rows[order], some[order]
+        same = (rows[1:] == rows[:-1]).all(axis=1)
+        same &= codes[some[1:]] == codes[some[:-1]]
+        if not same.any():
+            return None
+        near = np.append(same, False) | np.append(False, same)
+        starts = np.flatnonzero(~np.append(False, same))
+        runs = np.repeat(some[starts], np.diff(np.append(starts, len(some))))
+        first[some], some = runs, np.sort(some[near])
+    return first
 
 
 def codes_of(y: Any, classes: Any) -> Any:
