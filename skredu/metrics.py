@@ -89,12 +89,13 @@ def clustering_accuracy(
     >>> clustering_accuracy(["a", "a", "b", "b"], [1, 1, 0, 2])
     0.75
     """
-    rows, k = _codes(labels_true, "labels_true")
-    columns, m = _codes(labels_pred, "labels_pred")
-    _check_length(columns, "labels_pred", len(rows), "labels_true")
-    weights = _weights(sample_weight, np.ones((len(rows), 1)))
+    rows = _codes(labels_true, "labels_true")
+    columns = _codes(labels_pred, "labels_pred", len(rows), "labels_true")
+    with naming("sample_weight"):
+        weights = check_weights(sample_weight, np.ones((len(rows), 1)))
     if weights is not None:
         weights = weights / np.max(weights)  # so that no sum overflows
+    k, m = np.max(rows) + 1, np.max(columns) + 1
     table = np.bincount(rows * m + columns, weights, minlength=k * m).reshape(k, m)
     right = table[linear_sum_assignment(table, maximize=True)]
     return float(np.sum(right) / np.sum(table))
@@ -315,30 +316,22 @@ def class_similarity(X: Any, labels: Any, *, sample_weight: Any = None) -> Any:
 def _labelled_rows(X: Any, labels: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
     """Validate samples, labels and weights, and encode the labels as integers."""
     X, _ = rows_and_weights(X, None)
-    codes, _ = _codes(labels, "labels")
-    _check_length(codes, "labels", X.shape[0], "X")
-    return X, codes, _weights(sample_weight, X)
+    codes = _codes(labels, "labels", X.shape[0], "X")
+    with naming("sample_weight"):
+        return X, codes, check_weights(sample_weight, X)
 
 
-def _codes(labels: Any, name: str) -> tuple[Any, int]:
-    """Encode sorted labels as integers from 0, and count the distinct ones."""
+def _codes(labels: Any, name: str, n: int | None = None, other: str = "") -> Any:
+    """Encode sorted labels, one for each of ``n`` rows of another, as integers."""
     with naming(name):
         labels = column_or_1d(np.asarray(labels))
         if not len(labels):
             raise ValueError("must contain at least one label, found none.")
         assert_all_finite(labels, input_name=name)
-        values, codes = np.unique(labels, return_inverse=True)
-    return codes, len(values)
-
-
-def _check_length(codes: Any, name: str, n: int, other: str) -> None:
-    if len(codes) != n:
-        raise ValueError(
-            f"Bad {name}: must have one entry for each of the {n} rows of {other}, "
-            f"found {len(codes)}."
-        )
-
-
-def _weights(sample_weight: Any, X: Any) -> Any:
-    with naming("sample_weight"):
-        return check_weights(sample_weight, X)
+        codes = np.unique(labels, return_inverse=True)[1]
+        if n is not None and len(codes) != n:
+            raise ValueError(
+                f"must have one entry for each of the {n} rows of {other}, found "
+                f"{len(codes)}."
+            )
+    return codes

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from abc import abstractmethod
 from typing import Any
 
 import numpy as np
@@ -18,10 +17,8 @@ class ScoringClassifier(ClassifierMixin, SkreduEstimator):
     """Base class of classifiers with one score per class; the highest score wins."""
 
     classes_: Any
-
-    @abstractmethod
-    def _scores(self, X: Any) -> Any:
-        """Return the scores of validated samples in every class, of shape (n, k)."""
+    # Method of subclasses: the scores (n, k) of validated samples in every class.
+    _scores: Any
 
     def decision_function(self, X: Any) -> Any:
         """Compute the score of each sample in every class.
