@@ -12,12 +12,14 @@ if TYPE_CHECKING:
         ConvolutionalLifting,
         DilatedKernelTransformer,
         PolarTransformer,
+        ScatteringTransformer,
     )
     from skredu.redunet import (
         InvariantReduNetClassifier,
         InvariantReduNetTransformer,
         ReduNetClassifier,
         ReduNetTransformer,
+        make_invariant_pipeline,
     )
     from skredu.representation import MCR2Transformer
 
@@ -35,8 +37,10 @@ __all__ = [
     "PolarTransformer",
     "ReduNetClassifier",
     "ReduNetTransformer",
+    "ScatteringTransformer",
     "__version__",
     "datasets",
+    "make_invariant_pipeline",
     "metrics",
     "plotting",
     "rates",
@@ -57,6 +61,8 @@ __getattr__ = lazy(
         "PolarTransformer": "lifting",
         "ReduNetClassifier": "redunet",
         "ReduNetTransformer": "redunet",
+        "ScatteringTransformer": "lifting",
+        "make_invariant_pipeline": "redunet",
         # The type of the signals that liftings return, which pickles refer to.
         "Signals": "lifting",
     },

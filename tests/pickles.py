@@ -25,6 +25,7 @@ from skredu import (
     PolarTransformer,
     ReduNetClassifier,
     ReduNetTransformer,
+    ScatteringTransformer,
 )
 
 FOLDER = Path(__file__).parent / "data"
@@ -42,6 +43,7 @@ MODELS = [
     ConvolutionalLifting(2, 2, random_state=0),
     DilatedKernelTransformer(84, random_state=0),
     PolarTransformer(n_radii=1, n_angles=4),
+    ScatteringTransformer(),
 ]
 METHODS = ("predict", "predict_proba", "decision_function", "transform")
 

@@ -18,6 +18,7 @@ from skredu import (
     PolarTransformer,
     ReduNetClassifier,
     ReduNetTransformer,
+    ScatteringTransformer,
 )
 
 
@@ -82,6 +83,10 @@ LIFTINGS = {
         2, 2, pool_size=2, pool_by="share", random_state=0
     ),
     "polar": PolarTransformer((2, 3), n_radii=2, n_angles=6),
+    "scattering": ScatteringTransformer(),
+    "scattering of images": ScatteringTransformer(
+        1, 3, signal_shape=(2, 3), padding="zero", subsampling=1, activation="root"
+    ),
 }
 SERIES = {
     "dilated": DilatedKernelTransformer(168, random_state=0),

@@ -31,6 +31,7 @@ from skredu import (
     PolarTransformer,
     ReduNetClassifier,
     ReduNetTransformer,
+    ScatteringTransformer,
 )
 
 VERSION = tuple(int(part) for part in sklearn.__version__.split(".")[:2])
@@ -83,6 +84,8 @@ ESTIMATORS = [
     DilatedKernelTransformer(100),
     DilatedKernelTransformer(500, pooling=("share", "max")),
     PolarTransformer(n_radii=2, n_angles=6),
+    ScatteringTransformer(),
+    ScatteringTransformer(1, padding="reflect", quality=2, activation="root"),
 ]
 
 ARRAY_API = [

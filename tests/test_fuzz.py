@@ -185,6 +185,17 @@ POLAR = {
     "n_angles": numbers(1, 5),
     "interpolation": choices("linear", "cubic"),
 }
+SCATTERING = {
+    "n_scales": choices("auto", 1, 2),
+    "n_angles": numbers(1, 4),
+    "signal_shape": choices(None, (2, 3), [3, 2], 6, 3, (1, 6), (0, 1), (1, 2, 3)),
+    "quality": numbers(1, 3),
+    "order": choices(0, 1, 2),
+    "padding": choices("cyclic", "reflect", "zero"),
+    "subsampling": choices("auto", 1, 2),
+    "activation": choices("log", "root", None),
+    "offset": choices("auto", 0.1),
+}
 
 
 DILATED = {
@@ -205,8 +216,14 @@ ESTIMATORS = {
     "ConvolutionalLifting": LIFTING,
     "DilatedKernelTransformer": DILATED,
     "PolarTransformer": POLAR,
+    "ScatteringTransformer": SCATTERING,
 }
-LIFTINGS = ("ConvolutionalLifting", "DilatedKernelTransformer", "PolarTransformer")
+LIFTINGS = (
+    "ConvolutionalLifting",
+    "DilatedKernelTransformer",
+    "PolarTransformer",
+    "ScatteringTransformer",
+)
 # What keeps a search short, where nothing else is drawn.
 SHORT = {
     "MCR2Transformer": {"max_iter": 3, "random_state": 0},

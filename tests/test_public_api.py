@@ -29,8 +29,10 @@ NAMES = [
     "PolarTransformer",
     "ReduNetClassifier",
     "ReduNetTransformer",
+    "ScatteringTransformer",
     "__version__",
     "datasets",
+    "make_invariant_pipeline",
     "metrics",
     "plotting",
     "rates",
@@ -69,6 +71,7 @@ FUNCTIONS = [
     for name in names
     if module != "plotting"
 ]
+FUNCTIONS.append("make_invariant_pipeline")
 
 
 def methods():
@@ -99,6 +102,7 @@ LEADING = {
     "PolarTransformer": 3,  # image_shape, n_radii, n_angles
     "ReduNetClassifier": 3,  # n_layers, epsilon, eta
     "ReduNetTransformer": 3,
+    "ScatteringTransformer": 2,  # n_scales, n_angles
 }
 # What numpydoc may not ask for: an extended summary, text on a line of its own, "See
 # Also" and its descriptions, unnamed results. Examples are asked for below, of what

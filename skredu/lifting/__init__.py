@@ -8,12 +8,14 @@ if TYPE_CHECKING:
     from skredu.lifting._convolution import ConvolutionalLifting
     from skredu.lifting._dilated import DilatedKernelTransformer
     from skredu.lifting._polar import PolarTransformer
+    from skredu.lifting._scattering import ScatteringTransformer
     from skredu.lifting._signals import Signals
 
 __all__ = [
     "ConvolutionalLifting",
     "DilatedKernelTransformer",
     "PolarTransformer",
+    "ScatteringTransformer",
     "Signals",
 ]
 
@@ -24,6 +26,7 @@ __getattr__ = lazy(
         "ConvolutionalLifting": "_convolution",
         "DilatedKernelTransformer": "_dilated",
         "PolarTransformer": "_polar",
+        "ScatteringTransformer": "_scattering",
         "Signals": "_signals",
     },
 )

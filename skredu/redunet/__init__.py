@@ -9,6 +9,7 @@ if TYPE_CHECKING:
         InvariantReduNetClassifier,
         InvariantReduNetTransformer,
     )
+    from skredu.redunet._pipeline import make_invariant_pipeline
     from skredu.redunet._redunet import ReduNetClassifier, ReduNetTransformer
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "InvariantReduNetTransformer",
     "ReduNetClassifier",
     "ReduNetTransformer",
+    "make_invariant_pipeline",
 ]
 
 # Networks for vectors can be imported without the code for signals.
@@ -26,5 +28,6 @@ __getattr__ = lazy(
         "InvariantReduNetTransformer": "_invariant",
         "ReduNetClassifier": "_redunet",
         "ReduNetTransformer": "_redunet",
+        "make_invariant_pipeline": "_pipeline",
     },
 )

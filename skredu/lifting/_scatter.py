@@ -1,0 +1,159 @@
+r"""The scattering of signals by wavelets, a tree of filters and moduli.
+
+.. math::
+
+    S_0 = x * \varphi, \quad S_1 = |x * \psi_a| * \varphi, \quad
+    S_2 = \bigl||x * \psi_a| * \psi_b\bigr| * \varphi
+
+Convolutions are cyclic. A modulus is only computed at every few points, as densely as
+the bandwidth of its wavelet needs, and the result at every ``step`` points.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from scipy import fft
+
+from skredu.lifting._grid import Shape
+from skredu.lifting._morlet import bandwidth
+
+# A modulus varies as fast as the window of its wavelet: it has waves of up to this many
+# bandwidths, and is sampled at a bandwidth of up to this many cycles per point.
+WAVE, BANDWIDTH = 1.5, 0.2
+
+
+def paths_of(centres: Any, covariances: Any, n_first: int, order: int) -> Any:
+    """Return pairs of wavelets, -1 for none: no wavelet, each one, and pairs.
+
+    Parameters
+    ----------
+    centres, covariances : ndarray
+        See `wavelets`.
+    n_first : int
+        Number of wavelets of the first order.
+    order : int
+        Largest number of wavelets of a path.
+    """
+    size = np.linalg.norm(centres, axis=1)
+    width = [bandwidth(covariance) for covariance in covariances[:n_first]]
+    paths = [(-1, -1)]
+    if order > 0:
+        paths += [(a, -1) for a in range(n_first)]
+    if order > 1:
+        start = n_first if n_first < len(size) else 0
+        pairs = size[start:] <= WAVE * np.array(width)[:, None]
+        paths += [(a, start + b) for a, b in np.argwhere(pairs).tolist()]
+    return np.array(paths)
+
+
+def steps_of(covariance: Any, step: Shape) -> Shape:
+    """Return the distances along the axes at which a modulus is sampled.
+
+    They are powers of two that divide the final distances.
+    """
+    most = BANDWIDTH * 2.0 * np.pi / bandwidth(covariance)
+    power = 2 ** max(0, math.floor(math.log2(most)))
+    return tuple(math.gcd(power, size) for size in step)
+
+
+def scatterer(
+    psi: Any, phi: Any, paths: Any, steps: Any, step: Shape
+) -> tuple[Callable[[Any, Shape, Any], None], int]:
+    """Return a function that scatters, and how many numbers it needs per signal.
+
+    Parameters
+    ----------
+    psi, phi : ndarray of shape (n_wavelets, *grid) and (*grid)
+        Fourier transforms of the wavelets and of the average.
+    paths : ndarray of shape (n_paths, 2)
+        See `paths_of`.
+    steps : ndarray of shape (n_wavelets, n_axes)
+        Distances at which the modulus of each wavelet is sampled.
+    step : tuple of int
+        Distances at which the result is sampled.
+
+    Returns
+    -------
+    scatter : callable
+        Takes signals (b, *grid), the place of their first output point, and an array
+        (b, n_paths, *coarse) to write to.
+    width : int
+    """
+    axes = tuple(range(-len(step), 0))
+    pairs = list(enumerate(paths.tolist()))
+    branches = []
+    for place, (a, b) in pairs:
+        if a >= 0 > b:
+            own = tuple(steps[a].tolist())
+            wavelet = psi[a] / math.prod(own)
+            branches.append((place, wavelet, own, _twigs(pairs, a, psi, steps)))
+    width = max([1, *(len(places) for *_, twigs in branches for places, *_ in twigs)])
+
+    def average(U: Any, own: Shape) -> Any:
+        grid = U.shape[-len(step) :]
+        low = crop(phi, own)[..., : grid[-1] // 2 + 1]
+        V = fft.irfftn(fft.rfftn(U, axes=axes) * low, s=grid, axes=axes)
+        rest = (slice(None, None, s // o) for s, o in zip(step, own, strict=True))
+        return V[(..., *rest)]
+
+    def scatter(X: Any, start: Shape, out: Any) -> None:
+        ends = zip(start, step, out.shape[2:], strict=True)
+        kept = (..., *(slice(a // s, a // s + size) for a, s, size in ends))
+        out[:, 0] = average(X, (1,) * len(step))[kept]
+        spectrum = fft.fftn(X, axes=axes)
+        for place, wavelet, own, twigs in branches:
+            modulus = _modulus(spectrum * wavelet, own)
+            out[:, place] = average(modulus, own)[kept]
+            deeper = fft.fftn(modulus, axes=axes)[:, None] if twigs else None
+            for places, wavelets, others, between in twigs:
+                moduli = _modulus(deeper * wavelets, between)
+                out[:, places] = average(moduli, others)[kept]
+        np.maximum(out[:, 1:], 0, out=out[:, 1:])  # rounding errors
+
+    return scatter, 6 * width * math.prod(phi.shape)
+
+
+def _twigs(pairs: Any, a: int, psi: Any, steps: Any) -> list[tuple[Any, ...]]:
+    """Return the wavelets after wavelet ``a``, those sampled alike together.
+
+    For each group, these are the places of their paths, transforms on the grid of the
+    first modulus, and the distances of their moduli on the first and on that grid.
+    """
+    own, groups = tuple(steps[a].tolist()), dict[Shape, Any]()
+    for place, (one, b) in pairs:
+        if one == a and b >= 0:
+            finest = tuple(np.maximum(steps[b], own).tolist())
+            groups.setdefault(finest, []).append((place, b))
+    found = []
+    for others, members in groups.items():
+        places, wavelets = zip(*members, strict=True)
+        between = tuple(o // s for o, s in zip(others, own, strict=True))
+        spectra = crop(psi[list(wavelets)], own) / math.prod(between)
+        found.append((list(places), spectra, others, between))
+    return found
+
+
+def _modulus(spectrum: Any, steps: Shape) -> Any:
+    """Return the modulus of signals at every few points, from their transforms.
+
+    The transforms are those of the signals divided by the number of these points.
+    """
+    axes = tuple(range(-len(steps), 0))
+    for axis, step in zip(axes, steps, strict=True):
+        if step > 1:  # sampling adds up the periods of a transform
+            spectrum = sum(np.split(spectrum, step, axis=axis))
+    return np.abs(fft.ifftn(spectrum, axes=axes, overwrite_x=True))
+
+
+def crop(spectrum: Any, steps: Shape) -> Any:
+    """Return the low frequencies of transforms, those of every few points."""
+    for axis, step in zip(range(-len(steps), 0), steps, strict=True):
+        size = spectrum.shape[axis]
+        kept = size // step
+        places = np.r_[: (kept + 1) // 2, size - kept // 2 : size]
+        spectrum = np.take(spectrum, places, axis=axis)
+    return spectrum

@@ -1,0 +1,430 @@
+"""ScatteringTransformer: averaged moduli of wavelet transforms of signals."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+from scipy import fft
+from sklearn.base import TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from skredu._base import SkreduEstimator, all_or_nothing
+from skredu._checks import check_rows
+from skredu._compat import Interval, StrOptions
+from skredu.lifting import _morlet
+from skredu.lifting._grid import (
+    Shape,
+    as_signals,
+    channels_of,
+    check_size,
+    small_blocks,
+)
+from skredu.lifting._responses import moderate
+from skredu.lifting._scatter import paths_of, scatterer, steps_of
+from skredu.lifting._signals import (
+    NAME,
+    SignalsOutMixin,
+    check_grid,
+    grid_of,
+    refuse_stacks,
+)
+
+# Number of training samples that determine the offsets of the logarithm, and the share
+# of the mean coefficient.
+MAX_ROWS, OFFSET = 1000, 0.2
+# Coefficients below this many rounding errors of the largest channel are no signal.
+ROUNDING = 100.0
+# Width of the margin of padded signals, in standard deviations of the average and the
+# largest wavelet together.
+MARGIN = 2.0
+MODES: dict[str, Any] = {"cyclic": "wrap", "reflect": "reflect", "zero": "constant"}
+
+
+class ScatteringTransformer(SignalsOutMixin, TransformerMixin, SkreduEstimator):
+    r"""Describe signals by averaged moduli of wavelet transforms.
+
+    The scattering transform of a signal x, a series or an image, consists of local
+    averages (:math:`* \varphi`) of the signal, of the strength of each wavelet
+    :math:`\psi_a`, and of the strength of the variations of this strength:
+
+    .. math::
+
+        S_0 = x * \varphi, \quad S_a = |x * \psi_a| * \varphi, \quad
+        S_{ab} = \bigl||x * \psi_a| * \psi_b\bigr| * \varphi.
+
+    It changes little if the signal is shifted by much less than ``2**n_scales`` points
+    or slightly deformed, and it keeps more about the signal than averages of filters
+    alone. Nothing is learned except for the offsets of a logarithm, so few training
+    samples are enough. A network that is invariant to shifts, which relates the
+    channels to each other, is a classifier that suits these features; see
+    `make_invariant_pipeline`.
+
+    Parameters
+    ----------
+    n_scales : int or "auto", default="auto"
+        Number of scales J. The average covers about ``2**n_scales`` points, and the
+        wavelets have periods from about three points to that size. ``2**n_scales``
+        must not exceed the smallest axis of the grid. ``"auto"`` takes the largest
+        number for which ``2**n_scales`` is at most a seventh of the smallest axis of an
+        image, or a sixteenth of a series, but at least one.
+    n_angles : int, default=8
+        Number of directions of the wavelets of images. No effect for series.
+    signal_shape : int, tuple of int or None, default=None
+        Shape of the grid: the length of series, or height and width of images. Each row
+        contains one channel after the other, each in C order; every channel is
+        transformed on its own. If None, the shape is taken from the input if this is
+        the output of `PolarTransformer`, a lifting or a network for signals; otherwise
+        each row is one channel of a series.
+    quality : int, default=1
+        Number of wavelets per octave of series, for :math:`\psi_a`; there is one per
+        octave for :math:`\psi_b`. Larger numbers distinguish frequencies better, and
+        times worse. No effect for images.
+    order : {0, 1, 2}, default=2
+        Largest number of wavelets one after the other.
+    padding : {"cyclic", "reflect", "zero"}, default="cyclic"
+        How signals continue beyond their ends. With ``"cyclic"``, a shift by a multiple
+        of the distance of output points shifts the output, which networks that are
+        invariant to shifts need.
+    subsampling : int or "auto", default="auto"
+        Distance between output points along each axis, in points of the grid. With
+        ``"cyclic"``, it must divide the grid. ``"auto"`` takes ``2**n_scales`` or, with
+        ``"cyclic"``, the largest power of two up to that size which divides the axis.
+        With 1, every cyclic shift of the signal shifts the output.
+    activation : {"log", "root"} or None, default="log"
+        Function that is applied to the coefficients, with the sign of those of order
+        zero.
+
+        - ``"log"``: :math:`\log(1 + |S| / \text{offset})`.
+        - ``"root"``: :math:`\sqrt{|S|}`.
+        - None: the coefficients.
+    offset : float or "auto", default="auto"
+        Size of coefficients up to which the logarithm is nearly linear. ``"auto"``
+        takes, for each channel, a fifth of its mean size over at most 1000 training
+        samples, so the unit of the signals does not matter.
+
+    Attributes
+    ----------
+    signal_shape_ : tuple of int
+        Shape of the grid of the output.
+    n_channels_ : int
+        Number of channels of the output, ``len(paths_)`` per channel of the signals.
+    n_scales_ : int
+        Number of scales.
+    paths_ : ndarray of shape (n_paths, 2)
+        Indices of the wavelets a and b of each channel; -1 means none.
+    frequencies_ : ndarray of shape (n_wavelets, n_axes)
+        Centre frequency of each wavelet along the axes, in cycles per point.
+    offsets_ : ndarray of shape (n_channels_,)
+        Offset of the logarithm for each channel. Defined only with
+        ``activation="log"``.
+    n_features_in_ : int
+        Number of features seen during fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of features seen during fit. Defined only when ``X`` has feature names
+        that are all strings.
+
+    See Also
+    --------
+    make_invariant_pipeline : Builds the transformer and a network after it.
+    ConvolutionalLifting : Applies filters that are learned from the samples.
+    PolarTransformer : Turns rotations of images into shifts.
+
+    Notes
+    -----
+    The filters are those of the software Kymatio: Morlet wavelets that are elongated
+    across their wave for images, and the Gaussian of the largest scale. All wavelets of
+    an order are multiplied by one number, such that no signal gains energy:
+    :math:`\hat\varphi^2 + \frac12 \sum_a (|\hat\psi_a(\omega)|^2 +
+    |\hat\psi_a(-\omega)|^2) \le 1`, with equality at zero. So with ``subsampling=1``
+    and ``activation=None``, the squares of all coefficients sum to at most those of a
+    cyclic signal, and the distance of two signals does not grow.
+
+    A path (a, b) is left out if :math:`\psi_b` is faster than the modulus before it can
+    be, which leaves :math:`1 + JL + L^2 J(J - 1)/2` channels for images with J scales
+    and L angles. A modulus is computed at every r points, r being the largest power of
+    two up to a fifth of the reciprocal bandwidth of its wavelet. This changes the
+    coefficients by about half a percent; ``subsampling=1`` computes all points. A
+    signal of T points takes about one Fourier transform of :math:`T/r` points per
+    :math:`\psi_a` and four per path.
+
+    Samples are processed in blocks: in addition to input and result, ``transform``
+    needs about the larger of 4 MiB and eight samples of 6LT numbers (images) or 6T
+    numbers (series). `scipy.fft` is used, which respects `scipy.fft.set_workers`.
+
+    References
+    ----------
+    Mallat, "Group invariant scattering", Communications on Pure and Applied Mathematics
+    65(10), 2012.
+
+    Bruna and Mallat, "Invariant scattering convolution networks", IEEE Transactions on
+    Pattern Analysis and Machine Intelligence 35(8), 2013.
+
+    Andreux et al., "Kymatio: scattering transforms in Python", Journal of Machine
+    Learning Research 21, 2020.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skredu import ScatteringTransformer
+    >>> X = load_digits().data
+    >>> scattering = ScatteringTransformer(signal_shape=(8, 8)).fit(X)
+    >>> scattering.signal_shape_, scattering.n_channels_
+    ((4, 4), 9)
+    >>> scattering.transform(X).shape
+    (1797, 144)
+    """
+
+    __module__ = "skredu"
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "n_scales": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "n_angles": [Interval(Integral, 1, None, closed="left")],
+        "signal_shape": [Interval(Integral, 1, None, closed="left"), tuple, list, None],
+        "quality": [Interval(Integral, 1, None, closed="left")],
+        "order": [Interval(Integral, 0, 2, closed="both")],
+        "padding": [StrOptions({*MODES})],
+        "subsampling": [
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
+        "activation": [StrOptions({"log", "root"}), None],
+        "offset": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
+    }
+
+    def __init__(
+        self,
+        n_scales: int | str = "auto",
+        n_angles: int = 8,
+        *,
+        signal_shape: int | Sequence[int] | None = None,
+        quality: int = 1,
+        order: int = 2,
+        padding: str = "cyclic",
+        subsampling: int | str = "auto",
+        activation: str | None = "log",
+        offset: float | str = "auto",
+    ) -> None:
+        self.n_scales = n_scales
+        self.n_angles = n_angles
+        self.signal_shape = signal_shape
+        self.quality = quality
+        self.order = order
+        self.padding = padding
+        self.subsampling = subsampling
+        self.activation = activation
+        self.offset = offset
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    @all_or_nothing
+    def fit(self, X: Any, y: Any = None) -> ScatteringTransformer:
+        """Compute the wavelets, and the offsets of the logarithm.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The training data. The values only matter for ``offset="auto"``.
+        y : None
+            Not used, present here for API consistency by convention.
+
+        Returns
+        -------
+        self : ScatteringTransformer
+            The fitted transformer.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of range or inconsistent with ``X``.
+        """
+        self._validate_params()
+        refuse_stacks(X)
+        rows = check_rows(self, X)
+        grid = _check_axes(grid_of(X, self.signal_shape, rows.shape[1]))
+        n_channels = channels_of(grid, rows.shape[1], NAME)
+        self.n_scales_ = _scales(self.n_scales, grid)
+        self._activation, self._mode = self.activation, self.padding
+        self._grid, self._step = grid, self._distances(grid)
+        self.signal_shape_ = tuple(
+            -(-size // step) for size, step in zip(grid, self._step, strict=True)
+        )
+        self._make_filters(n_channels)
+        self.n_channels_ = n_channels * len(self.paths_)
+        self._set_offsets(rows)
+        return self
+
+    def transform(self, X: Any) -> Any:
+        """Compute the scattering coefficients.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The signals.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_channels * n_points)
+            The coefficients, with one channel after the other. They carry the shape of
+            their grid, which networks and liftings use.
+
+        Raises
+        ------
+        ValueError
+            If ``X`` is inconsistent with the training data.
+        """
+        check_is_fitted(self)
+        refuse_stacks(X)
+        rows = check_rows(self, X, reset=False)
+        check_grid(X, self._grid)
+        Z = self._coefficients(rows)
+        activation, offsets = self._activation, getattr(self, "offsets_", None)
+        for block in small_blocks(len(Z), Z.shape[1]):
+            part = np.reshape(Z[block], (-1, self.n_channels_, self._n_points))
+            _activate(part, activation, offsets)
+        return self._marked(Z)
+
+    @property
+    def _n_points(self) -> int:
+        return math.prod(self.signal_shape_)
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.n_channels_ * self._n_points
+
+    def _distances(self, grid: Shape) -> Shape:
+        """Return the distances of output points along the axes."""
+        cyclic, most = self.padding == "cyclic", 2**self.n_scales_
+        if self.subsampling == "auto":
+            return tuple(math.gcd(most, size) if cyclic else most for size in grid)
+        step = int(self.subsampling)
+        if cyclic and any(size % step for size in grid):
+            raise ValueError(
+                "Bad subsampling: must divide the grid if padding='cyclic', found "
+                f"subsampling={step} for a grid of shape {grid}."
+            )
+        return (step,) * len(grid)
+
+    def _make_filters(self, n_channels: int) -> None:
+        """Set the wavelets, their paths, and the margins of padded signals."""
+        numbers = int(self.n_angles), int(self.quality)
+        pairs = (self.n_scales_ * max(numbers)) ** 2
+        check_size(pairs, "n_angles or quality", "pairs of wavelets")
+        axes = len(self._grid)
+        found = _morlet.wavelets(axes, self.n_scales_, *numbers)
+        centres, covariances, low, n_first = found
+        self.paths_ = paths_of(centres, covariances, n_first, int(self.order))
+        n_features = n_channels * len(self.paths_) * self._n_points
+        check_size(n_features, "n_angles or quality", "features")
+        spread = low[0, 0] + np.max(covariances)
+        self._margins = self._padded(MARGIN * math.sqrt(spread))
+        size = tuple(map(sum, zip(self._grid, *self._margins, strict=True)))
+        check_size(len(centres) * math.prod(size), "n_angles or quality", "numbers")
+        self._psi, self._phi = _morlet.bank(size, *found)
+        self._steps = np.array([steps_of(wave, self._step) for wave in covariances])
+        self.frequencies_ = centres / (2.0 * np.pi)
+
+    def _padded(self, margin: float) -> tuple[Shape, Shape]:
+        """Return how many points are added before and after the signals."""
+        if self.padding == "cyclic":
+            return (0,) * len(self._grid), (0,) * len(self._grid)
+        before, after = [], []
+        for size, step in zip(self._grid, self._step, strict=True):
+            before.append(step * math.ceil(margin / step))
+            total = math.ceil((before[-1] + size + margin) / step)
+            after.append(step * fft.next_fast_len(total) - before[-1] - size)
+        return tuple(before), tuple(after)
+
+    def _coefficients(self, X: Any) -> Any:
+        """Return the coefficients of rows before the activation, as rows.
+
+        Rows are scaled by powers of two to avoid overflow and underflow.
+        """
+        psi, phi = self._psi.astype(X.dtype), self._phi.astype(X.dtype)
+        scatter, width = scatterer(psi, phi, self.paths_, self._steps, self._step)
+        n_channels = self.n_channels_ // len(self.paths_)
+        Z = np.empty((len(X), self._n_features_out), dtype=X.dtype)
+        for block in small_blocks(len(X), width * n_channels):
+            rows, powers = moderate(X[block])
+            signals = self._extended(as_signals(rows, n_channels, self._grid))
+            shape = (len(signals), len(self.paths_), *self.signal_shape_)
+            scatter(signals, self._margins[0], np.reshape(Z[block], shape))
+            if np.any(powers):
+                largest = np.finfo(Z.dtype).max  # averages exceed it by rounding only
+                with np.errstate(over="ignore"):
+                    np.ldexp(Z[block], powers, out=Z[block])
+                np.clip(Z[block], -largest, largest, out=Z[block])
+        return Z
+
+    def _extended(self, signals: Any) -> Any:
+        """Return channels (b, *grid) of signals as signals of their own, padded."""
+        signals = np.reshape(signals, (-1, *self._grid))
+        if not any(map(any, self._margins)):
+            return signals
+        widths = [(0, 0), *zip(*self._margins, strict=True)]
+        return np.pad(signals, widths, mode=MODES[self._mode])
+
+    def _set_offsets(self, X: Any) -> None:
+        """Set the offsets of the logarithm, from evenly chosen training samples."""
+        if self.activation != "log":
+            self.__dict__.pop("offsets_", None)
+            return
+        if self.offset != "auto":
+            self.offsets_ = np.full(self.n_channels_, float(self.offset))
+            return
+        some = np.unique(np.linspace(0, len(X) - 1, MAX_ROWS).astype(int))
+        sizes = np.zeros(self.n_channels_)
+        for block in small_blocks(len(some), self._n_features_out):
+            Z = np.abs(self._coefficients(X[some[block]]))
+            shape = (len(Z), self.n_channels_, -1)
+            share = 1.0 / (len(some) * self._n_points)
+            sizes += np.sum(np.reshape(Z, shape) * share, axis=(0, 2), dtype=float)
+        # The logarithm must not enlarge rounding errors.
+        least = ROUNDING * float(np.finfo(X.dtype).eps) * np.max(sizes)
+        self.offsets_ = OFFSET * np.maximum(sizes, least or 1.0)
+
+
+def _check_axes(grid: Shape) -> Shape:
+    """Return the shape of a grid if it has one or two axes."""
+    if len(grid) > 2:
+        raise ValueError(
+            "Bad signal_shape: must be the length of series, or height and width of "
+            f"images, found {grid}."
+        )
+    return grid
+
+
+def _scales(n_scales: Any, grid: Shape) -> int:
+    """Return the number of scales, which the grid limits."""
+    most = max(1, math.floor(math.log2(min(grid))))
+    if n_scales == "auto":
+        share = 7 if len(grid) == 2 else 16
+        return max(1, math.floor(math.log2(max(2.0, min(grid) / share))))
+    if n_scales > most:
+        raise ValueError(
+            f"Bad n_scales: must be at most {most} for a grid of shape {grid}, since "
+            f"2**n_scales points must not exceed the grid, found {n_scales}."
+        )
+    return int(n_scales)
+
+
+def _activate(Z: Any, activation: str | None, offsets: Any) -> None:
+    """Apply the activation to coefficients (b, channels, points), in place."""
+    if activation is None:
+        return
+    size = np.abs(Z)
+    if activation == "root":
+        np.sqrt(size, out=size)
+    else:
+        limits = np.finfo(Z.dtype)
+        offsets = np.clip(offsets, float(limits.tiny), float(limits.max))
+        with np.errstate(over="ignore"):
+            np.divide(size, offsets.astype(Z.dtype)[:, None], out=size)
+        np.log1p(np.minimum(size, limits.max, out=size), out=size)
+    np.copysign(size, Z, out=Z)
