@@ -85,17 +85,18 @@ def group_of(
         few = one_block(Z) and Z.shape[2] <= Z.shape[1]
         condition = math.inf if few else 0.0
     else:
+        differ = left_out and weights is not None and xp.any(weights != weights[0])
+        dense = not differ and not _factored_pays(Z, n_coded)
+        if scatter is None and dense:
+            scatter = scatters(root)
         if scatter is None:
             traces = xp.sum(squared_norms(root), axis=1)
         else:
             traces = traces_of(scatter)
         condition = float(xp.max(blocks.scale(n, epsilon) * traces))
-        limit = MAX_GRAM if exact else MAX_DENSE_CONDITION
-        differ = left_out and weights is not None and xp.any(weights != weights[0])
-        if not differ and condition <= limit and not _factored_pays(Z, n_coded):
-            S = scatters(root) if scatter is None else scatter
+        if dense and condition <= (MAX_GRAM if exact else MAX_DENSE_CONDITION):
             return DenseGroup(
-                n, blocks, epsilon, S, Z.dtype, condition=condition, mean=mean
+                n, blocks, epsilon, scatter, Z.dtype, condition=condition, mean=mean
             )
     shares = 1.0 / n if weights is None else weights / n
     return _group_of_root(root, n, blocks, mean, shares, epsilon, condition)

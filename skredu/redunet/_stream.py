@@ -71,7 +71,7 @@ class StreamingNet(StreamEstimator):
         Examples
         --------
         >>> import numpy as np
-                >>> from skredu import InvariantReduNetClassifier
+        >>> from skredu import InvariantReduNetClassifier
         >>> from skredu.datasets import make_shifted_signals
         >>> X, y = make_shifted_signals(30, n_timesteps=64, random_state=0)
         >>> model = InvariantReduNetClassifier(n_layers=0)
