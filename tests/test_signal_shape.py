@@ -6,8 +6,10 @@ import pickle
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.feature_selection import SelectKBest
+from sklearn.impute import SimpleImputer
 from sklearn.pipeline import FeatureUnion, make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
 
 from skredu import (
     ConvolutionalLifting,
@@ -70,10 +72,20 @@ def test_steps_that_work_entry_by_entry_keep_the_grid():
     )
 
 
-def test_frames_keep_the_grid_through_a_scaler():
-    scaled = make_pipeline(lifting(), StandardScaler(), classifier())
-    scaled.set_output(transform="pandas").fit(X, Y)
-    assert scaled[-1].signal_shape_ == GRID
+@pytest.mark.parametrize("step", [StandardScaler(), SimpleImputer(), MinMaxScaler()])
+def test_frames_keep_the_grid_through_steps_that_return_plain_arrays(step):
+    model = make_pipeline(lifting(), step, classifier())
+    model.set_output(transform="pandas").fit(X, Y)
+    assert model[-1].signal_shape_ == GRID
+    names = lifting().fit(X).get_feature_names_out()
+    assert_array_equal(model[-1].feature_names_in_, names)
+
+
+@pytest.mark.parametrize("k", [5, 12, 35])
+def test_frames_from_which_columns_are_selected_demand_the_grid(k):
+    model = make_pipeline(lifting(), SelectKBest(k=k), classifier())
+    with pytest.raises(ValueError, match="signal_shape must be specified"):
+        model.set_output(transform="pandas").fit(X, Y)
 
 
 def test_circles_liftings_and_networks_hand_the_grid_on():
