@@ -51,6 +51,13 @@ def test_parts_in_any_order_merge_to_the_summary_of_all_samples(
         assert_same(reduce(Summary.merge, parts[::-1]), expected)
 
 
+def test_parts_that_do_not_know_their_position_follow_each_other(monkeypatch):
+    limit(monkeypatch, MAX_ROWS=7)
+    rows = [Rows.of(X[[i]], Y[[i]], None, np.arange(3)) for i in range(90)]
+    parts = [Summary.of(r, r.scatters(False), keep=True) for r in rows]
+    assert_same(reduce(Summary.merge, parts), summary(slice(0, 90)))
+
+
 def test_state_of_a_summary_is_plain_and_restores_it():
     whole = summary(slice(0, 90))
     state = whole.to_state()

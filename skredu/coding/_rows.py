@@ -290,11 +290,18 @@ class Summary:
         return cls(scatters, len(rows.index), kept)
 
     def merge(self, other: Summary) -> Summary:
-        """Return the summary of both sets of samples."""
+        """Return the summary of both sets of samples.
+
+        If both count positions from the same one, the other samples are the later ones.
+        """
         pairs = zip(self.scatters, other.scatters, strict=True)
         scatters, kept = [a.merge(b) for a, b in pairs], None
         if self.kept is not None and other.kept is not None:
-            pair, xp = (self.kept, other.kept), namespace(self.kept["X"])
+            later, stride = other.kept, other.kept["stride"]
+            if np.isin(later["position"], self.kept["position"]).any():
+                after = -(-self.seen // stride) * stride
+                later = {**later, "position": later["position"] + after}
+            pair, xp = (self.kept, later), namespace(self.kept["X"])
             join = {"X": xp.concat, "weights": xp.concat}
             join |= {"codes": np.concatenate, "position": np.concatenate}
             kept = {name: f([part[name] for part in pair]) for name, f in join.items()}
