@@ -368,6 +368,8 @@ def test_kernel_coefficient_has_a_scale_of_its_own():
     near = MICLClassifier(kernel="rbf").fit(X, y)
     far = MICLClassifier(kernel="rbf").fit(10 * X, y)
     assert far.gamma_ == pytest.approx(near.gamma_ / 100)
+    square = np.mean(np.sum(X**2, axis=1))
+    assert MICLClassifier(kernel="poly").fit(X, y).gamma_ == pytest.approx(1 / square)
     assert not hasattr(MICLClassifier().fit(X, y), "gamma_")
 
 
