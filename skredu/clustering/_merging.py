@@ -191,8 +191,8 @@ class _Groups:
                 if extra is not None:
                     costs += extra
                 lowest = round(float(costs[costs.argmin()]) / QUANTUM) * QUANTUM
-                names = names[costs <= lowest + 0.5 * QUANTUM]
-                best = min(best, (lowest, int(names.min())))
+                tied = names[costs <= lowest + 0.5 * QUANTUM].tolist()
+                best = min(best, (lowest, min(tied)))
         return best
 
     def _costs_with(self, slot: int, others: Any, *, single: bool) -> Any:
