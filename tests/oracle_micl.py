@@ -174,6 +174,7 @@ def residuals(X, y, weights, rows, n_components, *, assume_centered=True):
 # -- the choice -----------------------------------------------------------------------
 
 LABEL_PENALTY, FACTOR_PENALTY, CAUTION, LEAST_FACTOR = 0.05, 1e-7, 0.1, 0.1
+LEAST_GAIN, FACTOR_OF_NOISE = 2.0, 0.03
 
 
 def _eigenvalues(Z, weights, assume_centered):
@@ -214,7 +215,7 @@ def left_out(Z, d, y, weights, epsilons, *, assume_centered=False, n_neighbors=N
     return nats
 
 
-def _fit_code(scores, y, weights, caution, fit_labels):
+def _fit_code(scores, y, weights, caution, fit_labels, most=None):
     """Return factor and label code of maximum penalised likelihood, and the loss."""
     (n, k), weights = scores.shape, weights / weights.sum()
     count = 1.0 / (weights @ weights)
@@ -233,8 +234,8 @@ def _fit_code(scores, y, weights, caution, fit_labels):
         brier = weights @ ((P**2).sum(axis=1) + 1.0 - 2.0 * P[own])
         return penalty - weights @ logs[own], errors + brier
 
-    bounds = [(LEAST_FACTOR, None)] + [(None, None)] * (free - 1)
-    start = np.append(1.0, np.zeros(free - 1))
+    bounds = [(most or LEAST_FACTOR, most)] + [(None, None)] * (free - 1)
+    start = np.append(most or 1.0, np.zeros(free - 1))
     found = minimize(
         lambda t: loss(t)[0], start, bounds=bounds, tol=1e-13, options={"maxiter": 1000}
     )
@@ -266,7 +267,14 @@ def choose(nats, y, weights, index, priors=None, *, fit_labels=True):
             present = np.arange(k)
         paths = [scores[:, present, e] for e in range(nats.shape[2])]
         losses = [_fit_code(S, y, weights, 0.0, fit_labels)[2] for S in paths]
-        factor, code, _ = _fit_code(paths[index], y, weights, CAUTION, fit_labels)
+        fitted = paths[index], y, weights, CAUTION, fit_labels
+        factor, code, _ = _fit_code(*fitted)
+        if fit_labels:  # nothing was learned if the gain is less than two nats
+            logs = log_softmax(factor * (paths[index] + code), axis=1)
+            ratios = logs[np.arange(len(y)), y]
+            ratios -= np.log(np.bincount(y, weights)[y] / weights.sum())
+            if len(y) * (weights @ ratios) / weights.sum() < LEAST_GAIN:
+                factor, code, _ = _fit_code(*fitted, most=FACTOR_OF_NOISE)
         shift[present] = code
     priors = np.exp(np.log(shares) + shift)
     return losses, priors / priors.sum(), 1.0 / factor

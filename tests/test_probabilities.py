@@ -157,3 +157,17 @@ def test_columns_of_decisions_can_be_calibrated(kind, method):
     X, y = load_iris(return_X_y=True)
     model = CalibratedClassifierCV(CLASSIFIERS[kind], method=method, ensemble=False)
     assert cross_val_score(model, X, y, cv=3).mean() >= 0.95
+
+
+@pytest.mark.parametrize("n", [100, 300])
+@pytest.mark.parametrize("kernel", ["linear", "rbf"])
+def test_noise_costs_no_more_than_the_class_frequencies(kernel, n):
+    costs = []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        X, y = rng.normal(size=(n, 3)), rng.integers(2, size=n)
+        new, truth = rng.normal(size=(1000, 3)), rng.integers(2, size=1000)
+        P = MICLClassifier(kernel=kernel).fit(X, y).predict_proba(new)
+        shares = np.bincount(y) / n
+        costs.append(log_loss(truth, P) + np.log(shares[truth]).mean())
+    assert np.median(costs) < 0.005

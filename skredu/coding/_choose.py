@@ -55,6 +55,10 @@ CAUTION = 0.1
 # the features, left-out samples may be uninformative or even misleading. The label code
 # would then be divided by almost nothing, and outweigh every sample.
 LEAST_FACTOR = 0.1
+# Smallest gain in nats of all left-out samples over the frequencies of the classes. The
+# best one of many distortions gains about this much from samples of random labels; the
+# factor is then the other number.
+LEAST_GAIN, FACTOR_OF_NOISE = 2.0, 0.03
 # Nats between two labels beyond which probabilities vanish; the step is then too long.
 MOST_SPREAD = 700.0
 # Relative regularisation of the Hessian, for penalties below its rounding errors.
@@ -257,6 +261,11 @@ def select(
             best, best_loss, start = e, loss, theta
     likelihood = Likelihood(scores[:, present, best], y, weights, CAUTION)
     theta, _ = likelihood.maximum(start, fit_labels=fit_labels)
+    if fit_labels and likelihood.gain(theta) < LEAST_GAIN:
+        # nothing was learned: little but the frequencies of the classes is kept
+        likelihood.least, likelihood.caution = FACTOR_OF_NOISE, 1e3
+        theta = np.r_[FACTOR_OF_NOISE, theta[1:]]
+        theta, _ = likelihood.maximum(theta, fit_labels=True)
     factor = float(theta[0] / likelihood.unit)
     code[present] = theta[1:] / factor
     return best, best_loss, code, factor
@@ -291,7 +300,15 @@ class Likelihood:
         self.scores, k = columns / self.unit, len(columns)
         count = 1.0 / float(self.weights @ self.weights)  # for samples of equal weight
         self.penalty = LABEL_PENALTY / count * max(1.0, k * k / count)
-        self.caution = caution / count
+        self.caution, self.least = caution / count, LEAST_FACTOR
+
+    def gain(self, theta: Floats) -> float:
+        """Return the nats of all samples that are saved compared with frequencies."""
+        _, P = self.loss(theta)
+        frequencies = np.bincount(self.y, self.weights, minlength=len(P))
+        own = P[self.y, np.arange(len(self.y))]
+        ratios = np.log(np.maximum(own, 1e-300) / frequencies[self.y])
+        return len(self.y) * float(self.weights @ ratios)
 
     def loss(self, theta: Floats) -> tuple[float, Floats]:
         """Return the penalised negative log-likelihood and the probabilities (k, n)."""
@@ -347,7 +364,7 @@ class Likelihood:
         loss, P = self.loss(theta)
         for _ in range(MAX_STEPS):
             gradient, hessian = self.derivatives(theta, P, fit_labels=fit_labels)
-            bound = theta[0] <= LEAST_FACTOR and gradient[0] >= 0.0
+            bound = theta[0] <= self.least and gradient[0] >= 0.0
             free = np.arange(int(bound), k + 1 if fit_labels else 1)
             step = np.zeros(k + 1)
             curvature = hessian[np.ix_(free, free)]
@@ -357,7 +374,7 @@ class Likelihood:
             length = 1.0
             while length > 1e-8:
                 trial = theta - length * step
-                trial[0] = max(trial[0], LEAST_FACTOR)
+                trial[0] = max(trial[0], self.least)
                 trial_loss, trial_P = self.loss(trial)
                 if trial_loss <= loss - 1e-4 * length * decrement:
                     theta, loss, P = trial, trial_loss, trial_P
