@@ -34,6 +34,8 @@ MICL = {
     "MICL frequencies": MICLClassifier(priors=None),
     "MICL priors": MICLClassifier(0.5, priors=[0.2, 0.3, 0.5], assume_centered=True),
     "MICL rbf": MICLClassifier(kernel="rbf"),
+    "MICL auto": MICLClassifier(kernel="auto"),
+    "MICL laplacian": MICLClassifier(kernel="laplacian"),
     "MICL poly": MICLClassifier(kernel="poly", degree=2),
     "MICL cosine": MICLClassifier(kernel="cosine"),
     "MICL callable": MICLClassifier(kernel=laplacian),
@@ -103,7 +105,13 @@ ESTIMATORS = SUPERVISED | CLUSTERINGS | LIFTINGS | SERIES
 # Settings beside those that reach the same code, for runs that are to be short.
 FURTHER = {
     *("MICL frequencies", "MICL priors", "MICL poly", "MICL cosine", "MICL callable"),
-    *("MICL local given", "subspace", "subspace share", "net of spans"),
+    *(
+        "MICL laplacian",
+        "MICL local given",
+        "subspace",
+        "subspace share",
+        "net of spans",
+    ),
     *("invariant net", "signal net that decides", "MCR2 deep", "lifting by rows"),
     *("clustering", "clustering graph", "clustering number"),
 }

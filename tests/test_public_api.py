@@ -217,7 +217,8 @@ def test_fitted_attributes_are_documented_and_documented_ones_exist(name):
 
     X = pd.DataFrame({"a": [0.0, 1.0, 5.0, 7.0], "b": [1.0, 0.0, 5.0, 4.0]})
     public = set()
-    for settings in ({}, {"kernel": "rbf"}) if name == "MICLClassifier" else ({},):
+    kernels = [{"kernel": kernel} for kernel in ("linear", "rbf", "auto")]
+    for settings in kernels if name == "MICLClassifier" else [{}]:
         seed = {"random_state": 0} if "random_state" in parameters(name) else {}
         model = find(name)(**settings, **seed).fit(X, [0, 0, 1, 1])
         properties = inspect.getmembers(type(model), lambda v: isinstance(v, property))

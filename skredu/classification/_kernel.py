@@ -34,13 +34,15 @@ Floats = NDArray[np.float64]
 EPS = float(np.finfo(np.float64).eps)
 # Largest product relative to the square of a small distortion.
 MOST_PRODUCT = 1e304
+# Second candidate of ``gamma`` with an automatic distortion, relative to the first one.
+WIDER = {"rbf": 1.0 / 8.0, "laplacian": 0.3}
 # Number of samples whose mutual products are computed for the diagonal only.
 NORM_BLOCK = 32
 
 
 # Defaults of the parameters of kernels, and the kernels that use them.
 USED: dict[str, tuple[Any, tuple[str, ...]]] = {
-    "gamma": (None, ("rbf", "poly")),
+    "gamma": (None, ("rbf", "laplacian", "poly")),
     "degree": (3, ("poly",)),
     "coef0": (1, ("poly",)),
     "kernel_params": (None, ("a callable",)),
@@ -311,27 +313,34 @@ def as_features(K: Floats, norms: Any) -> Floats:
     return rows.T[None]
 
 
-def products_of(rows: Rows, estimator: Any, unit: float) -> list[Products]:
+def products_of(
+    rows: Rows, estimator: Any, unit: float, gamma_factor: float | None = None
+) -> list[Products]:
     """Return the kernel products of an estimator, one for each candidate of ``gamma``.
 
-    ``rows`` are in units of ``unit``, and so is the ``gamma`` of the products.
+    ``rows`` are in units of ``unit``, and so is the ``gamma`` of the products. A factor
+    multiplies its default, and leaves no other candidate.
     """
     kernel, gamma, X = estimator.kernel, estimator.gamma, rows.X
     if callable(kernel):
         parameters = estimator.kernel_params or {}
         by_pairs = not gives_matrices(kernel, parameters, X.astype(np.float64))
         return [Products(kernel, parameters, X, by_pairs=by_pairs)]
-    if kernel not in ("rbf", "poly"):
+    if kernel not in ("rbf", "laplacian", "poly"):
         return [Products(kernel, {}, None if kernel == "precomputed" else X)]
     if gamma is not None:
-        gammas = [min(gamma * unit * unit, np.finfo(np.float64).max)]
+        gammas = [min(gamma * unit ** unit_power(kernel), np.finfo(np.float64).max)]
     elif kernel == "poly":
         gammas = [1.0 / rows.spread(assume_centered=True) ** 2]
+    elif kernel == "laplacian":
+        gammas = [1.0 / mean_distance(rows)]
     else:
         # the mean squared distance of two samples is twice that from the mean
         gammas = [0.5 / rows.spread(assume_centered=False) ** 2]
-        if estimator.epsilon == "auto":
-            gammas.append(gammas[0] / 8.0)
+    if gamma_factor is not None:
+        gammas = [gammas[0] * gamma_factor]
+    elif kernel in WIDER and gamma is None and estimator.epsilon == "auto":
+        gammas.append(gammas[0] * WIDER[kernel])
     if kernel == "poly":
         more = {"degree": estimator.degree, "coef0": estimator.coef0}
         return [Products(kernel, {"gamma": value, **more}, X) for value in gammas]
@@ -339,6 +348,28 @@ def products_of(rows: Rows, estimator: Any, unit: float) -> list[Products]:
     origin = X.mean(axis=0, dtype=np.float64)
     X = X - origin
     return [Products(kernel, {"gamma": gamma}, X, origin) for gamma in gammas]
+
+
+def unit_power(kernel: str) -> int:
+    """Return the power of lengths in a kernel, whose inverse is that in ``gamma``."""
+    return 1 if kernel == "laplacian" else 2
+
+
+def mean_distance(rows: Rows) -> float:
+    r"""Return the mean sum of absolute differences between two training samples.
+
+    For one feature with the distribution function F, it is
+    :math:`2 \int F (1 - F) dx`. If all samples are equal, one is returned, so the
+    result can always be used as a unit of length.
+    """
+    weights = np.ones(len(rows.y)) if rows.weights is None else rows.weights_at(...)
+    shares, total = weights / weights.sum(), 0.0
+    for column in rows.X.T:
+        order = np.argsort(column, kind="stable")
+        below = np.cumsum(shares[order])[:-1]
+        gaps = np.diff(column[order].astype(np.float64))
+        total += 2.0 * float(gaps @ (below * np.maximum(1.0 - below, 0.0)))
+    return total if total > 0.0 else 1.0
 
 
 class KernelClasses(Classes):

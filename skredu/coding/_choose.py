@@ -69,6 +69,25 @@ TOLERANCE = 1e-4
 MAX_STEPS = 50
 
 
+class LeftOut(NamedTuple):
+    """Predictions for samples that were left out.
+
+    Parameters
+    ----------
+    chosen : array of shape (m,)
+        Positions of the samples among the sorted ones.
+    weights : array of shape (m,)
+        Weights by which the samples are judged.
+    log_proba : array of shape (m, k)
+        Log-probabilities of the classes; minus infinity for the class of a sample that
+        is empty without it.
+    """
+
+    chosen: NDArray[np.intp]
+    weights: Floats
+    log_proba: Floats
+
+
 class Choice(NamedTuple):
     """A distortion, a label code and a temperature.
 
@@ -84,6 +103,8 @@ class Choice(NamedTuple):
     temperature : float
         Number by which bits are divided before they become probabilities: greater than
         1 if bits are overconfident, smaller than 1 if they are underconfident.
+    left_out : LeftOut or None
+        Predictions for the left-out samples, if `choose` is asked for them.
     """
 
     epsilon: float
@@ -91,6 +112,7 @@ class Choice(NamedTuple):
     label_shift: Floats
     loss: float = np.inf
     temperature: float = 1.0
+    left_out: LeftOut | None = None
 
 
 def choose(
@@ -103,6 +125,8 @@ def choose(
     priors: Any = "auto",
     calibrate: bool = True,
     before: Choice | None = None,
+    judged: tuple[NDArray[np.intp], Floats] | None = None,
+    left_out: bool = False,
 ) -> Choice:
     r"""Choose distortion, label code and temperature by leave-one-out.
 
@@ -129,10 +153,15 @@ def choose(
         the priors, and the temperature is 1.
     before : Choice, default=None
         An earlier choice to keep, except for a given distortion.
+    judged : tuple of arrays of shape (m,), default=None
+        Samples to leave out, as returned by `evenly`, which is used for None.
+    left_out : bool, default=False
+        Whether to leave out samples even if nothing has to be chosen, and to return
+        their predictions.
     """
     counts = np.asarray([group.n for group in classes.groups])
     log_priors = log_priors_of(priors, counts, labels)
-    if epsilon is not None and not calibrate:
+    if epsilon is not None and not calibrate and not left_out:
         return Choice(epsilon, log_priors, np.zeros(len(counts)))
     fit_labels = calibrate and priors is not None and len(counts) <= MOST_LABELS
     if before is not None:
@@ -148,11 +177,39 @@ def choose(
         unit = spread * classes.groups[0].blocks.dim ** 0.5
         path = unit * np.logspace(-3.0, 0.5, N_EPSILONS)
     estimated = priors is None or (isinstance(priors, str) and priors == "auto")
-    judged = _left_out(classes, rows, path, log_priors, counts, estimated=estimated)
-    best, loss, shift, factor = select(*judged, fit_labels=fit_labels)
+    judged = evenly(rows.sizes) if judged is None else judged
+    scores, y, weights = _left_out(
+        classes, rows, path, log_priors, counts, judged, estimated=estimated
+    )
+    best, loss, shift, factor = select(scores, y, weights, fit_labels=fit_labels)
     temperature = 1.0 / factor if calibrate else 1.0
+    found = None
+    if left_out:
+        with np.errstate(invalid="ignore"):  # no class is possible
+            logs = log_softmax((scores[:, :, best] + shift) / temperature, axis=1)
+        found = LeftOut(judged[0], weights, logs)
     log_priors = log_softmax(log_priors + shift)
-    return Choice(float(path[best]), log_priors, shift, loss, temperature)
+    return Choice(float(path[best]), log_priors, shift, loss, temperature, found)
+
+
+def evenly(
+    sizes: list[int], most: int | None = None
+) -> tuple[NDArray[np.intp], Floats]:
+    """Choose samples evenly from each class, and return how many each represents.
+
+    The number of samples is limited, but some samples of every class are chosen unless
+    there are many classes. The positions are in ascending order.
+    """
+    n, k = sum(sizes), len(sizes)
+    most = min(n, most or MAX_ROWS, max(1, MAX_SCORES // (k * N_EPSILONS)))
+    if most < min(n, LEAST_ROWS * k):
+        return np.arange(most) * n // most, np.full(most, n / most)
+    few = [min(size, max(LEAST_ROWS, math.ceil(size * most / n))) for size in sizes]
+    starts = np.cumsum(sizes) - sizes
+    parts = zip(starts.tolist(), sizes, few, strict=True)
+    chosen = [start + np.arange(m) * size // max(m, 1) for start, size, m in parts]
+    copies = np.repeat(np.divide(sizes, np.maximum(few, 1)), few)
+    return np.concatenate(chosen), copies
 
 
 def _left_out(
@@ -161,28 +218,16 @@ def _left_out(
     path: Floats,
     log_priors: Floats,
     counts: Floats,
+    judged: tuple[NDArray[np.intp], Floats],
     *,
     estimated: bool,
 ) -> tuple[Floats, NDArray[np.intp], Floats]:
     """Return scores (m, k, e), classes (m,) and weights (m,) of left-out samples.
 
-    The number of samples is limited. They are chosen evenly from each class, and some
-    of every class unless there are many classes; weights make up for the others. If the
-    priors are ``estimated``, samples count by their weight, and the frequency of their
-    class is that without the sample. Otherwise, classes count by their priors.
+    If the priors are ``estimated``, samples count by their weight, and the frequency of
+    their class is that without the sample. Otherwise, classes count by their priors.
     """
-    sizes = [part.stop - part.start for part in rows.slices]
-    n, k = len(rows.y), len(counts)
-    most = min(n, MAX_ROWS, max(1, MAX_SCORES // (k * N_EPSILONS)))
-    if most < min(n, LEAST_ROWS * k):
-        chosen, copies = np.arange(most) * n // most, np.full(most, n / most)
-    else:
-        few = [min(size, max(LEAST_ROWS, math.ceil(size * most / n))) for size in sizes]
-        parts = zip(rows.slices, sizes, few, strict=True)
-        chosen = np.concatenate(
-            [p.start + np.arange(m) * size // max(m, 1) for p, size, m in parts]
-        )
-        copies = np.repeat(np.divide(sizes, np.maximum(few, 1)), few)
+    chosen, copies = judged
     y, w = rows.y[chosen], np.ones(len(chosen))
     if rows.weights is not None:
         w = to_numpy(rows.weights)[chosen].astype(np.float64)

@@ -46,6 +46,9 @@ class Rows:
         Labels of the classes.
     index : ndarray of shape (n,)
         Positions of the sorted samples in the source.
+    copies : tuple of ndarrays of shape (c,), default=()
+        Positions in the source of samples that were merged into equal ones, and those
+        of the latter.
     """
 
     source: Any
@@ -53,6 +56,7 @@ class Rows:
     weights: Any
     classes: Any
     index: Any
+    copies: tuple[Any, ...] = ()
 
     @classmethod
     def of(cls, X: Any, y: Any, weights: Any, classes: Any = None) -> Rows:
@@ -90,7 +94,8 @@ class Rows:
         if first is None:
             return self
         n = len(first)
-        keep, weights = np.flatnonzero(first == np.arange(n)), np.ones(n)
+        merged = first != np.arange(n)
+        keep, weights = np.flatnonzero(~merged), np.ones(n)
         if self.weights is not None:
             weights = to_numpy(self.weights).astype(np.float64)
         total = np.bincount(first, weights, minlength=n)[keep]
@@ -101,7 +106,16 @@ class Rows:
                 total, dtype=namespace(self.source).float64, device=self.source.device
             ),
             index=self.index[keep],
+            copies=(self.index[merged], self.index[first[merged]]),
         )
+
+    def part(self, chosen: Any) -> Rows:
+        """Return some of the sorted samples, by ascending positions."""
+        y, index, weights = self.y[chosen], self.index[chosen], self.weights
+        if weights is not None:
+            there = namespace(weights).asarray(chosen, device=weights.device)
+            weights = namespace(weights).take(weights, there)
+        return replace(self, y=y, weights=weights, index=index)
 
     def scaled(self, unit: float) -> Rows:
         """Return the samples in a unit of length."""

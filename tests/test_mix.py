@@ -1,0 +1,299 @@
+"""Mixes of kernels (``kernel="auto"``), and the transforms of features in them."""
+
+import numpy as np
+import oracle_micl
+import oracle_mix
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.optimize import approx_fprime
+from scipy.stats import yeojohnson_llf
+from sklearn.datasets import load_breast_cancer, load_iris
+from sklearn.metrics import log_loss
+from sklearn.metrics.pairwise import rbf_kernel
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
+from skredu import MICLClassifier
+from skredu.classification._mix import MixLoss, choose_weights, fit_weights
+from skredu.classification._transforms import Ranks, YeoJohnson
+from skredu.coding._rows import Rows
+
+
+def predictions(m=3, n=60, k=4, seed=0):
+    """Return log-probabilities of candidates of different quality, and labels."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % k
+    scores = rng.normal(size=(m, n, k))
+    scores[:, np.arange(n), y] += np.linspace(0.2, 1.5, m)[:, None]
+    logs = scores - np.log(np.exp(scores).sum(axis=2, keepdims=True))
+    return logs, y, rng.uniform(0.5, 2.0, n)
+
+
+def skewed(n=300, seed=0):
+    """Return features of different scales and shapes, and two classes."""
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 2, n)
+    X = rng.normal(size=(n, 4)) + 0.8 * y[:, None]
+    X[:, 0] = np.exp(2 * X[:, 0])
+    X[:, 1] = 1e4 * X[:, 1] ** 3
+    X[:, 3] = X[:, 3] > 1.0
+    return X, y
+
+
+# -- the convex fit -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_loss_is_the_definition_and_its_gradient_that_of_differences(seed):
+    L, y, weights = predictions(seed=seed)
+    loss = MixLoss(L, y, weights / weights.sum())
+    theta = np.random.default_rng(seed).uniform(0.1, 1.0, 3 + 4)
+    value, gradient = loss(theta)
+    assert_allclose(value, oracle_mix.mix_loss(theta[:3], theta[3:], L, y, weights))
+    steps = approx_fprime(theta, lambda t: loss(t)[0], 1e-7)
+    assert_allclose(gradient, steps, atol=1e-6)
+    fixed = MixLoss(L, y, weights / weights.sum(), fit_labels=False)(theta)[1]
+    assert_array_equal(fixed[3:], 0.0)
+    assert_array_equal(fixed[:3], gradient[:3])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_weights_are_the_optimum(seed):
+    L, y, weights = predictions(seed=seed)
+    w, b, loss = fit_weights(L, y, weights)
+    assert (w >= 0.0).all()
+    assert_allclose(loss, oracle_mix.mix_loss(w, b, L, y, weights), rtol=1e-9)
+    assert loss <= oracle_mix.best_mix(L, y, weights) + 1e-7
+
+
+def test_candidate_without_information_has_no_weight():
+    L, y, weights = predictions(m=2, n=600)
+    noise = 3.0 * np.random.default_rng(1).normal(size=L[:1].shape)
+    wrong = noise - np.log(np.exp(noise).sum(axis=2, keepdims=True))
+    w, _ = choose_weights(np.concatenate([L, wrong]), y, weights, fit_labels=True)
+    assert w[2] == 0.0
+    assert w[1] > w[0]
+
+
+def test_samples_that_no_candidate_can_predict_are_dropped():
+    L, y, weights = predictions()
+    L[1, 5, y[5]] = -np.inf  # the class is empty without this sample
+    keep = np.arange(len(y)) != 5
+    for found, expected in zip(
+        fit_weights(L, y, weights),
+        fit_weights(L[:, keep], y[keep], weights[keep]),
+        strict=True,
+    ):
+        assert_allclose(found, expected)
+
+
+def test_single_class_is_left_to_the_first_candidate():
+    L, _, weights = predictions()
+    w, b, _ = fit_weights(L, np.zeros(60, dtype=int), weights)
+    assert_array_equal(w, [1.0, 0.0, 0.0])
+    assert_array_equal(b, 0.0)
+
+
+# -- transforms -----------------------------------------------------------------------
+
+
+def test_exponents_have_maximum_likelihood():
+    X, y = skewed()
+    fitted = YeoJohnson.fit(Rows.of(X[:, :3], y, None))
+    for j in range(3):
+        x = (X[:, j] - X[:, j].mean()) / X[:, j].std()
+        best = max(yeojohnson_llf(e, x) for e in np.linspace(-4.0, 6.0, 1001))
+        assert yeojohnson_llf(fitted.exponents[j], x) > best - 0.02
+        expected = oracle_mix.normal_column(X[:, j], np.ones(300), fitted.exponents[j])
+        assert_allclose(fitted(X[:, :3])[:, j], expected, atol=1e-9)
+
+
+def test_ranks_are_shares_of_samples_below():
+    X = np.array([[3.0, 7.0], [1.0, 7.0], [1.0, 7.0], [2.0, 7.0]])
+    fitted = Ranks.fit(Rows.of(X, np.zeros(4), None))
+    assert_allclose(fitted(X), [[0.875, 0.5], [0.25, 0.5], [0.25, 0.5], [0.625, 0.5]])
+    new = np.array([[-9.0, 7.0], [1.5, 0.0], [9.0, 8.0]])
+    assert_allclose(fitted(new)[:, 0], [0.25, 0.4375, 0.875])
+    assert_allclose(fitted(new)[:, 1], 0.5)
+
+
+@pytest.mark.parametrize("kind", [YeoJohnson, Ranks])
+def test_transforms_take_weights_as_copies_and_any_unit(kind):
+    X, y = skewed()
+    weights = np.random.default_rng(3).integers(1, 4, len(y)).astype(float)
+    index = np.repeat(np.arange(len(y)), weights.astype(int))
+    expected = kind.fit(Rows.of(X, y, weights))(X)
+    copied = kind.fit(Rows.of(X[index], y[index], None))(X)
+    assert_allclose(copied, expected, atol=1e-3 if kind is YeoJohnson else 1e-12)
+    units, origins = np.array([1e-8, 1e8, 3.0, 7.0]), np.array([1.0, 2.0, 3.0, 4.0])
+    moved = kind.fit(Rows.of(units * (X + origins), y, weights))
+    assert_allclose(moved(units * (X + origins)), expected, atol=1e-6)
+
+
+def test_transforms_of_hard_features_are_finite():
+    X = np.array([[0.0, 5.0, 1e150, 0.0], [0.0, 5.0, -1e150, 1.0]] * 3)
+    for kind in (YeoJohnson, Ranks):
+        fitted = kind.fit(Rows.of(X, np.zeros(6), None))
+        assert np.isfinite(fitted(X)).all()
+        assert np.isfinite(fitted(1e10 * X - 1.0)).all()
+
+
+# -- the classifier -------------------------------------------------------------------
+
+
+def test_probabilities_are_the_mix_of_those_of_the_candidates():
+    X, y = load_iris(return_X_y=True)
+    model = MICLClassifier(kernel="auto").fit(X[::2], y[::2])
+    logs = np.tile(model._mix["label_terms"], (75, 1))
+    used = [c for c in model.candidates_.values() if c["weight"] > 0.0]
+    assert [c["weight"] for c in used] == model._mix["weights"].tolist()
+    assert used
+    for name, about in model.candidates_.items():
+        if about["weight"] > 0.0:
+            kernel, _, transform = name.partition(", ")
+            train, new = X[::2], X[1::2]
+            if transform:
+                kind = {"ranks": Ranks, "Yeo-Johnson": YeoJohnson}[transform]
+                fitted = kind.fit(Rows.of(train, y[::2], None))
+                train, new = fitted(train), fitted(new)
+            gamma = about.get("gamma")
+            alone = MICLClassifier(kernel=kernel, gamma=gamma).fit(train, y[::2])
+            assert_allclose(alone.epsilon_, about["epsilon"])
+            assert_allclose(alone.temperature_, about["temperature"])
+            logs += about["weight"] * np.maximum(alone.predict_log_proba(new), -30.0)
+    logs -= np.log(np.exp(logs).sum(axis=1, keepdims=True))
+    assert_allclose(model.predict_log_proba(X[1::2]), logs, atol=1e-9)
+    scores = model.decision_function(X[1::2])
+    assert_allclose(scores * np.log(2), logs, atol=1e-9)
+    assert_array_equal(model.predict(X[1::2]), logs.argmax(axis=1))
+
+
+def test_mix_is_better_than_its_linear_candidate():
+    X, y = load_breast_cancer(return_X_y=True)  # features of very different scales
+    folds = StratifiedKFold(3, shuffle=True, random_state=0)
+    losses = {}
+    for kernel in ("linear", "auto"):
+        model = MICLClassifier(kernel=kernel)
+        P = cross_val_predict(model, X, y, cv=folds, method="predict_proba")
+        losses[kernel] = log_loss(y, P)
+    assert losses["auto"] < 0.9 * losses["linear"]
+
+
+def test_weight_is_a_number_of_copies_in_a_mix():
+    X, y = skewed(120)
+    weights = np.random.default_rng(4).integers(0, 3, len(y))
+    index = np.repeat(np.arange(len(y)), weights)
+    one = MICLClassifier(kernel="auto").fit(X, y, sample_weight=weights)
+    other = MICLClassifier(kernel="auto").fit(X[index], y[index])
+    assert_allclose(one.predict_proba(X), other.predict_proba(X), atol=1e-5)
+    assert_allclose(one.label_quality_[index], other.label_quality_, atol=1e-5)
+    assert np.isnan(one.label_quality_[weights == 0]).all()
+
+
+def test_given_priors_and_weights_of_classes_reach_the_mix():
+    rng = np.random.default_rng(0)
+    y = (rng.random(400) < 0.06).astype(int)
+    X = rng.normal(size=(400, 4)) + 1.2 * y[:, None]
+    new_y = np.arange(1000) % 2
+    new = rng.normal(size=(1000, 4)) + 1.2 * new_y[:, None]
+    found = {}
+    for name, options in {
+        "plain": {},
+        "priors": {"priors": "balanced"},
+        "weights": {"class_weight": "balanced"},
+    }.items():
+        model = MICLClassifier(kernel="auto", **options).fit(X, y)
+        found[name] = model.predict(new)[new_y == 1].mean()
+        assert_allclose(model.priors_.sum(), 1.0)
+    assert found["priors"] > found["plain"] + 0.2
+    assert found["weights"] > found["plain"] + 0.2
+
+
+def test_class_of_no_prior_is_never_predicted():
+    X, y = load_iris(return_X_y=True)
+    model = MICLClassifier(kernel="auto", priors=[0.5, 0.0, 0.5]).fit(X, y)
+    assert set(model.predict(X)) == {0, 2}
+    assert_array_equal(model.predict_log_proba(X)[:, 1], -np.inf)
+
+
+def test_without_calibration_label_terms_are_zero():
+    X, y = load_iris(return_X_y=True)
+    model = MICLClassifier(kernel="auto", calibrate=False).fit(X, y)
+    assert_array_equal(model._mix["label_terms"], 0.0)
+    assert {c["temperature"] for c in model.candidates_.values()} == {1.0}
+
+
+def test_given_distortion_is_that_of_the_linear_kernel():
+    X, y = load_iris(return_X_y=True)
+    given = MICLClassifier(0.3, kernel="auto").fit(X, y)
+    linear = MICLClassifier(0.3).fit(X, y)
+    assert_array_equal(given.predict_proba(X), linear.predict_proba(X))
+    assert not hasattr(given, "candidates_")
+    given.partial_fit(X, y)
+
+
+def test_parts_fit_the_linear_candidate_but_do_not_extend_a_mix():
+    X, y = load_iris(return_X_y=True)
+    stream = MICLClassifier(kernel="auto").partial_fit(X, y, classes=[0, 1, 2])
+    linear = MICLClassifier().partial_fit(X, y, classes=[0, 1, 2])
+    assert_array_equal(stream.predict_proba(X), linear.predict_proba(X))
+    mix = MICLClassifier(kernel="auto").fit(X, y)
+    with pytest.raises(ValueError, match=r"kernel='auto'.*kernel='linear'"):
+        mix.partial_fit(X, y)
+
+
+def test_kernels_code_the_classes_by_some_of_many_samples(monkeypatch):
+    from settings import limit
+
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 900)
+    X = rng.normal(size=(900, 2))
+    X[y == 1] *= 0.3
+    whole = MICLClassifier(kernel="auto").fit(X, y)
+    limit(monkeypatch, MOST_KERNEL=200)
+    model = MICLClassifier(kernel="auto").fit(X, y)
+    weights = [c["weight"] for c in model.candidates_.values()]
+    assert sum(weights[1:]) > 0.0
+    for member, weight in zip(
+        model._mix["members"], [w for w in weights if w > 0.0], strict=True
+    ):
+        assert weight > 0.0
+        if "products" in member["_model"]:
+            assert sum(g["n"] for g in member["_model"]["groups"]) <= 202
+    assert np.isfinite(model.label_quality_).all()
+    assert abs(model.label_quality_ - whole.label_quality_).mean() < 0.05
+    assert abs(model.score(X, y) - whole.score(X, y)) < 0.03
+
+
+# -- quality of labels ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kernel", ["linear", "rbf"])
+def test_quality_is_the_probability_after_a_fit_without_the_sample(kernel):
+    X, y = load_iris(return_X_y=True)
+    X, y = X[::5] + np.random.default_rng(0).normal(0, 1e-3, (30, 4)), y[::5]
+    options = {"kernel": kernel, "calibrate": False}
+    if kernel == "rbf":
+        options["gamma"] = 0.3
+    model = MICLClassifier(**options).fit(X, y)
+    given = MICLClassifier(model.epsilon_, **options)
+    for i in range(0, 30, 3):
+        rest = np.arange(30) != i
+        if kernel == "linear":
+            P = given.fit(X[rest], y[rest]).predict_proba(X[[i]])
+        else:  # the dimension is that of all samples
+            K = rbf_kernel(X, gamma=0.3)
+            Z, d = oracle_micl.features_of(K), oracle_micl.rank_of(K)
+            scores = oracle_micl.scores(
+                Z[rest], y[rest], np.ones(29), Z[[i]], model.epsilon_, d=d
+            )
+            P = oracle_micl.probabilities(scores)
+        assert_allclose(model.label_quality_[i], P[0, y[i]], rtol=1e-5)
+
+
+def test_equal_samples_have_the_same_quality_and_others_follow_their_order():
+    X, y = load_iris(return_X_y=True)
+    twice = MICLClassifier().fit(np.r_[X, X], np.r_[y, y]).label_quality_
+    assert_array_equal(twice[:150], twice[150:])
+    order = np.random.default_rng(0).permutation(150)
+    shuffled = MICLClassifier().fit(X[order], y[order]).label_quality_
+    assert_allclose(shuffled, MICLClassifier().fit(X, y).label_quality_[order])
