@@ -14,17 +14,21 @@ from typing import Any
 
 import numpy as np
 from scipy.stats import rankdata
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.compose import make_column_transformer
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis as LDA
 from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis as QDA
 from sklearn.dummy import DummyClassifier
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+)
 from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
 from sklearn.impute import SimpleImputer
 from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_validate
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -46,7 +50,9 @@ tables contain the log-loss, the Brier score (sum over the classes) and the
 calibration error (of the probability of the predicted class, 15 bins). Grids are
 searched by 3-fold cross-validation within the fold. A dash means that a fit failed;
 this table is left out of the means of the classifier, and the classifier ranks last
-on it."""
+on it. Classifiers without probabilities are not ranked by the log-loss. Times are
+seconds of the processor for all folds of all tables: of fits, including the transforms
+and searches within the fold, and of predictions of labels."""
 
 
 def classifiers() -> dict[str, BaseEstimator]:
@@ -56,7 +62,9 @@ def classifiers() -> dict[str, BaseEstimator]:
     features = Nystroem(n_components=300, random_state=0)
     return {
         "MICL": MICLClassifier(),
+        "MICL, auto": MICLClassifier(kernel="auto"),
         "MICL, rbf": MICLClassifier(kernel="rbf"),
+        "MICL, laplacian": MICLClassifier(kernel="laplacian"),
         "MICL, 20 neighbours": MICLClassifier(n_neighbors=20),
         "MICL, Nyström": make_pipeline(features, MICLClassifier()),
         "ReduNet": ReduNetClassifier(),
@@ -65,6 +73,8 @@ def classifiers() -> dict[str, BaseEstimator]:
         "nearest affine subspace": NearestSubspaceClassifier(assume_centered=False),
         "SVC, rbf, grid": GridSearchCV(SVC(), svc, cv=3),
         "random forest": RandomForestClassifier(random_state=0),
+        "extra trees": ExtraTreesClassifier(random_state=0),
+        "gradient boosting": HistGradientBoostingClassifier(random_state=0),
         "k-NN, grid": GridSearchCV(KNeighborsClassifier(), knn, cv=3),
         "logistic regression": LogisticRegression(max_iter=5000),
         "naive Bayes": GaussianNB(),
@@ -112,20 +122,29 @@ def measures(model: Any, X: Any, y: Any) -> dict[str, float]:
     return found
 
 
+TIMES = ("fit", "predict")
+
+
 def scores_of(X: Any, y: Any, model: BaseEstimator) -> list[float]:
-    """Return the means of all measures over the folds, NaN if a fit fails."""
+    """Return means of all measures over the folds, NaN if a fit fails, and seconds."""
     folds = StratifiedKFold(5, shuffle=True, random_state=0)
+    found, seconds = [], np.zeros(len(TIMES))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FitFailedWarning)
         warnings.simplefilter("ignore", ConvergenceWarning)
-        try:
-            scores = cross_validate(
-                pipeline(X, model), X, y, cv=folds, scoring=measures
-            )
-        except ValueError as error:  # all fits failed
-            progress(str(error).strip().splitlines()[-1])
-            return [np.nan] * len(MEASURES)
-    return [float(scores[f"test_{name}"].mean()) for name in MEASURES]
+        for train, test in folds.split(X, y):
+            one = pipeline(X, clone(model))
+            start = time.process_time()
+            try:
+                one.fit(X.iloc[train], y[train])
+            except ValueError as error:
+                progress(str(error).strip().splitlines()[-1])
+                return [np.nan] * len(MEASURES) + [0.0] * len(TIMES)
+            fitted = time.process_time()
+            one.predict(X.iloc[test])
+            seconds += fitted - start, time.process_time() - fitted
+            found.append([*measures(one, X.iloc[test], y[test]).values()])
+    return [*np.mean(found, axis=0).tolist(), *seconds.tolist()]
 
 
 def mean_ranks(scores: Any) -> Any:
@@ -155,18 +174,16 @@ def _measure(report: Report, args: argparse.Namespace) -> None:
     models = {name: models[name] for name in args.models or models}
     report.say(PROTOCOL)
     names = args.tables or _data.tables(args.data)
-    scores = np.full((len(names), len(models), len(MEASURES)), np.nan)
-    seconds = np.zeros(len(models))
+    scores = np.full((len(names), len(models), len(MEASURES) + len(TIMES)), np.nan)
     shapes = []
     for i, name in enumerate(names):
         X, y = _data.table(args.data, name)
         shapes.append(f"{X.shape[0]} x {X.shape[1]}, {len(np.unique(y))}")
         for j, (label, model) in enumerate(models.items()):
-            start = time.process_time()
             scores[i, j] = scores_of(X, y, model)
-            seconds[j] += time.process_time() - start
             progress(f"{name} ({i + 1}/{len(names)}): {label}: {scores[i, j, 0]:.4f}")
-    _report(report, list(models), names, shapes, scores, seconds)
+    seconds = scores[:, :, len(MEASURES) :].sum(axis=0)
+    _report(report, list(models), names, shapes, scores[:, :, : len(MEASURES)], seconds)
 
 
 def _report(
@@ -179,32 +196,32 @@ def _report(
 ) -> None:
     """Print the means first, then all tables; models are numbered to save width."""
     accuracies, losses = scores[:, :, 0], scores[:, :, 1:]
+    known = [
+        j for j in range(len(models)) if np.isfinite(losses[:, j]).all(axis=1).any()
+    ]
     means, ranks = np.nanmean(accuracies, axis=0), mean_ranks(accuracies)
+    of_losses = np.full((len(models), 2), np.nan)
+    of_losses[known, 0] = np.nanmean(losses[:, known, 0], axis=0)
+    of_losses[known, 1] = mean_ranks(-losses[:, known, 0])
+    columns = np.column_stack([means, ranks, of_losses, seconds])
+    digits = (4, 2, 4, 2, 1, 1)
     report.table(
-        ["classifier", "mean", "mean rank", "CPU seconds"],
+        ["classifier", "accuracy", "mean rank", "log-loss", "mean rank", *TIMES],
         [
-            [f"{j + 1}. {model}", *cells]
-            for j, (model, *cells) in enumerate(
-                zip(
-                    models,
-                    (f"{mean:.4f}" for mean in means),
-                    (f"{rank:.2f}" for rank in ranks),
-                    (f"{time:.1f}" for time in seconds),
-                    strict=True,
-                )
-            )
+            [
+                f"{j + 1}. {model}",
+                *(_cell(v, n) for v, n in zip(row, digits, strict=True)),
+            ]
+            for j, (model, row) in enumerate(zip(models, columns, strict=True))
         ],
     )
     report.table(
         ["table", "rows x columns, classes", *(str(j + 1) for j in range(len(models)))],
         [
-            [name, shape, *("–" if np.isnan(s) else f"{s:.3f}" for s in row)]
+            [name, shape, *(_cell(accuracy, 3) for accuracy in row)]
             for name, shape, row in zip(names, shapes, accuracies, strict=True)
         ],
     )
-    known = [
-        j for j in range(len(models)) if np.isfinite(losses[:, j]).all(axis=1).any()
-    ]
     report.table(
         ["classifier", *MEASURES[1:]],
         [
@@ -218,10 +235,14 @@ def _report(
     report.table(
         ["log-loss", *(str(j + 1) for j in known)],
         [
-            [name, *("–" if np.isnan(m) else f"{m:.3f}" for m in row[known, 0])]
+            [name, *(_cell(loss, 3) for loss in row[known, 0])]
             for name, row in zip(names, losses, strict=True)
         ],
     )
+
+
+def _cell(value: float, digits: int) -> str:
+    return "–" if np.isnan(value) else f"{value:.{digits}f}"
 
 
 if __name__ == "__main__":
