@@ -10,15 +10,21 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from settings import limit
 from sklearn.cluster import KMeans
-from sklearn.metrics import make_scorer
+from sklearn.datasets import load_breast_cancer, load_iris, load_wine
+from sklearn.decomposition import PCA
+from sklearn.metrics import make_scorer, roc_auc_score
 from sklearn.metrics.pairwise import cosine_similarity
 from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
+from skredu import MICLClassifier
 from skredu.datasets import make_subspaces
 from skredu.metrics import (
     class_similarity,
     clustering_accuracy,
     coding_length_score,
+    label_quality,
     rate_reduction_score,
 )
 from skredu.rates import coding_length, partition_coding_length, rate_reduction
@@ -379,3 +385,60 @@ def test_bad_distortions_are_named(score):
     for epsilon in [0, -1.0, math.nan, math.inf, "auto", None]:
         with pytest.raises(ValueError, match=r"^Bad epsilon: .*positive finite number"):
             score(np.eye(2), [0, 1], epsilon=epsilon)
+
+
+# -- quality of labels ----------------------------------------------------------------
+
+
+def test_label_quality_is_that_of_the_fitted_classifier():
+    X, y = load_iris(return_X_y=True)
+    assert_array_equal(label_quality(X, y), MICLClassifier().fit(X, y).label_quality_)
+    rbf = MICLClassifier(kernel="rbf")
+    model = make_pipeline(StandardScaler(), rbf)
+    found = label_quality(X, y, estimator=model)
+    assert_array_equal(found, model.fit(X, y)[-1].label_quality_)
+    names = np.array(["a", "b", "c"])[y]
+    assert_array_equal(
+        label_quality(X, names, estimator=make_pipeline(rbf)),
+        label_quality(X, y, estimator=rbf),
+    )
+
+
+def test_label_quality_needs_no_calibration_and_takes_weights():
+    X, y = load_iris(return_X_y=True)
+    given = MICLClassifier(0.3, calibrate=False)
+    assert not hasattr(given.fit(X, y), "label_quality_")
+    assert np.isfinite(label_quality(X, y, estimator=given)).all()
+    weights = np.arange(150) % 3
+    found = label_quality(X, y, estimator=given, sample_weight=weights)
+    assert_array_equal(np.isnan(found), weights == 0)
+
+
+@pytest.mark.parametrize("kernel", ["linear", "auto"])
+def test_label_quality_of_many_samples_is_known_for_all(kernel, monkeypatch):
+    X, y = load_iris(return_X_y=True)
+    expected = label_quality(X, y, estimator=MICLClassifier(kernel=kernel))
+    limit(monkeypatch, MAX_ROWS=60, MOST_KERNEL=45)
+    model = MICLClassifier(kernel=kernel).fit(X, y)
+    assert 60 <= np.isfinite(model.label_quality_).sum() < 66
+    found = label_quality(X, y, estimator=MICLClassifier(kernel=kernel))
+    assert np.isfinite(found).all()
+    assert np.abs(found - expected).mean() < 0.05
+
+
+@pytest.mark.parametrize("load", [load_iris, load_wine, load_breast_cancer])
+@pytest.mark.parametrize("kernel", ["linear", "auto"])
+def test_label_quality_finds_wrong_labels(load, kernel):
+    X, y = load(return_X_y=True)
+    X, rng = StandardScaler().fit_transform(X), np.random.default_rng(0)
+    wrong = rng.permutation(len(y))[: len(y) // 10]
+    labels, k = y.copy(), len(np.unique(y))
+    labels[wrong] = (y[wrong] + rng.integers(1, k, len(wrong))) % k
+    quality = label_quality(X, labels, estimator=MICLClassifier(kernel=kernel))
+    assert roc_auc_score(labels != y, -quality) > 0.97
+
+
+@pytest.mark.parametrize("estimator", [PCA(), make_pipeline(PCA()), 3])
+def test_label_quality_needs_micl(estimator):
+    with pytest.raises((ValueError, TypeError), match="estimator"):
+        label_quality(np.eye(4), [0, 0, 1, 1], estimator=estimator)

@@ -43,11 +43,13 @@ MODULE_NAMES = {
         "class_similarity",
         "clustering_accuracy",
         "coding_length_score",
+        "label_quality",
         "rate_reduction_score",
     ],
     "plotting": [
         "EpsilonPathDisplay",
         "FilterDisplay",
+        "LabelQualityDisplay",
         "MergeTreeDisplay",
         "PrincipalSamplesDisplay",
         "RateReductionDisplay",

@@ -494,7 +494,8 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
         **how: Any,
     ) -> tuple[Choice, dict[str, Any]]:
         """Choose parameters by samples, or keep a choice; return fitted attributes."""
-        epsilon, left_out = self._given_epsilon(), rows is not None and self.calibrate
+        left_out = self.calibrate or how.get("everything", False)
+        epsilon, left_out = self._given_epsilon(), rows is not None and left_out
         classes = Classes.of_scatters(scatters, None if left_out else epsilon)
         choice = self._choose(classes, rows, progress, **how)
         if left_out and epsilon is not None:  # matrices take half of the products
@@ -542,19 +543,17 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
         rows: Rows | None,
         progress: Progress,
         *,
-        left_out: bool = False,
         everything: bool = False,
         **known: Any,
     ) -> Choice:
         """Choose parameters, and predict the samples that are left out for it.
 
-        ``left_out`` leaves out samples even if nothing is to be chosen, and
-        ``everything`` all of them.
+        ``everything`` leaves out all of them, even if nothing is to be chosen.
         """
         options = {"labels": self.classes_, "spread": classes.spread, **known}
         options |= {"priors": self.priors, "calibrate": self.calibrate}
         epsilon = self._given_epsilon()
-        wanted = left_out or everything or self.calibrate or epsilon is None
+        wanted = everything or self.calibrate or epsilon is None
         with progress.task("choose epsilon"):
             choice = choose(classes, rows, epsilon=epsilon, left_out=wanted, **options)
             found = choice.left_out

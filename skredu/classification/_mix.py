@@ -176,7 +176,7 @@ def fit_member(
         part = replace(part, source=fitted(part.source))
     inside = np.flatnonzero(np.isin(within, judged[0]))
     copies = judged[1][np.isin(judged[0], within)]
-    how = {"judged": (inside, copies), "left_out": True, "everything": everything}
+    how: dict[str, Any] = {"judged": (inside, copies), "everything": everything}
     if gamma_factor is not None:
         how["gamma_factor"] = gamma_factor
     found = model._fit_sorted(part, progress, **how)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from skredu.plotting._epsilon_path import EpsilonPathDisplay
 from skredu.plotting._filters import FilterDisplay
+from skredu.plotting._label_quality import LabelQualityDisplay
 from skredu.plotting._merge_tree import MergeTreeDisplay
 from skredu.plotting._principal_samples import PrincipalSamplesDisplay
 from skredu.plotting._rate_reduction import RateReductionDisplay
@@ -23,6 +24,7 @@ from skredu.plotting._spectrum import SubspaceSpectrumDisplay
 __all__ = [
     "EpsilonPathDisplay",
     "FilterDisplay",
+    "LabelQualityDisplay",
     "MergeTreeDisplay",
     "PrincipalSamplesDisplay",
     "RateReductionDisplay",

@@ -13,10 +13,11 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skredu import ReduNetTransformer
+from skredu import MICLClassifier, ReduNetTransformer
 from skredu.plotting import (
     EpsilonPathDisplay,
     FilterDisplay,
+    LabelQualityDisplay,
     MergeTreeDisplay,
     PrincipalSamplesDisplay,
     RateReductionDisplay,
@@ -29,6 +30,7 @@ from skredu.plotting import (
 FROM_ESTIMATOR = {
     EpsilonPathDisplay: ("clustering", "X"),
     FilterDisplay: ("net",),
+    LabelQualityDisplay: ("micl", "X", "y"),
     MergeTreeDisplay: ("clustering",),
     PrincipalSamplesDisplay: ("net", "X", "y"),
     RateReductionDisplay: ("net",),
@@ -41,6 +43,7 @@ FROM_ESTIMATOR = {
 def arguments(net, wine, lines):
     X, y = wine
     values = {"net": net, "X": X, "y": y, "clustering": lines[2]}
+    values["micl"] = make_pipeline(StandardScaler(), MICLClassifier()).fit(X, y)
     found = {
         display: [values[name] for name in names]
         for display, names in FROM_ESTIMATOR.items()

@@ -9,6 +9,7 @@ from skredu.datasets import make_subspaces
 from skredu.plotting import (
     EpsilonPathDisplay,
     FilterDisplay,
+    LabelQualityDisplay,
     MergeTreeDisplay,
     PrincipalSamplesDisplay,
     RateReductionDisplay,
@@ -94,6 +95,9 @@ LINES = {
     ],
     "spectra": lambda m, **style: (
         SubspaceSpectrumDisplay.from_predictions(X, Y, **style).lines_
+    ),
+    "qualities": lambda m, **style: (
+        LabelQualityDisplay.from_predictions(np.linspace(0, 1, 16), Y, **style).lines_
     ),
     "tree": lambda m, **style: (
         MergeTreeDisplay.from_estimator(m["clustering"], **style).links_

@@ -4,18 +4,22 @@ import numpy as np
 import pytest
 from displays import LONG, many, texts
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from skredu import (
     CompressionClustering,
     ConvolutionalLifting,
     InvariantReduNetTransformer,
     MCR2Transformer,
+    MICLClassifier,
     NearestSubspaceClassifier,
     ReduNetTransformer,
 )
 from skredu.plotting import (
     EpsilonPathDisplay,
     FilterDisplay,
+    LabelQualityDisplay,
     MergeTreeDisplay,
     PrincipalSamplesDisplay,
     RateReductionDisplay,
@@ -351,3 +355,36 @@ def test_tall_figures_hold_many_classes():
     drawn = PrincipalSamplesDisplay.from_predictions(X, y, image_shape=(2, 3))
     assert len(drawn.ax_.get_yticklabels()) == 100
     assert drawn.figure_.get_figheight() > 20
+
+
+# -- quality of labels ----------------------------------------------------------------
+
+
+def test_lines_are_shares_of_labels_up_to_each_probability():
+    quality = [0.9, 0.1, np.nan, 0.5, 0.2]
+    y = np.array(["b", "a", "a", "a", "b"])
+    drawn = LabelQualityDisplay.from_predictions(quality, y)
+    first, second = drawn.lines_
+    assert [line.get_label() for line in drawn.lines_] == ["a", "b"]
+    assert_allclose(first.get_xdata(), [0.0, 0.1, 0.5, 1.0])
+    assert_allclose(first.get_ydata(), [0.0, 0.5, 1.0, 1.0])
+    assert_allclose(second.get_xdata(), [0.0, 0.2, 0.9, 1.0])
+    frame = drawn.frame()
+    assert frame["label"].tolist() == y.tolist()
+    assert_allclose(frame["quality"], quality)
+
+
+def test_qualities_are_those_of_the_fitted_classifier(wine):
+    X, y = wine
+    model = make_pipeline(StandardScaler(), MICLClassifier()).fit(X, y)
+    drawn = LabelQualityDisplay.from_estimator(model, X, y, display_labels=LONG)
+    assert_array_equal(drawn.quality, model[-1].label_quality_)
+    assert len(drawn.lines_) == 3
+    with pytest.raises(ValueError, match="X and y"):
+        LabelQualityDisplay.from_estimator(model, X[:9], y[:9])
+
+
+@pytest.mark.parametrize("quality", [[0.5, 1.5], [-0.1, 0.5], [0.5], [[0.5, 0.5]]])
+def test_what_is_no_probability_is_refused(quality):
+    with pytest.raises(ValueError, match=r"quality|y: "):
+        LabelQualityDisplay.from_predictions(quality, [0, 1])
