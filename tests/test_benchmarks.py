@@ -111,6 +111,11 @@ SCRIPTS = {
     ),
     "rates": ("--runs|1", {"SHAPES": ((20, 30), (40, 10))}, ["| "]),
     "redunet": ("--parts|depth", {"DEPTHS": (0, 2)}, ["wine"]),
+    "scattering": (
+        "--train|200|--test|20|--size|100|--per-class|5|--models|scattering",
+        {},
+        ["### Parts of 100 samples", "| without 9 |"],
+    ),
     "shifts": (
         "--experiments|little|--models|net|5-NN|--rows|4|--net-rows|2|--copies|1",
         {"ANGLES": 8},
@@ -183,6 +188,7 @@ def test_little_parts_of_the_scripts(module, data):
     assert ranks.tolist() == [1.0, 2.0]
     names = [name for name, *_ in module("liftings").sets(None, 5)]
     assert names == ["digits", "series 5", "series 10", "series 20"]
+    module("scattering").main(["--parts", "series", "--data", str(data)])
     X, y = module("_data").table(data, "titanic")
     assert list(X.columns) == ["size", "colour"]
     assert X["colour"][4] == "missing"

@@ -36,6 +36,8 @@ from skredu.lifting._signals import (
 # Number of training samples that determine the offsets of the logarithm, and the share
 # of the mean coefficient.
 MAX_ROWS, OFFSET = 1000, 0.2
+# Least number of points along an axis after subsampling.
+FEWEST = 4
 # Coefficients below this many rounding errors of the largest channel are no signal.
 ROUNDING = 100.0
 # Width of the margin of padded signals, in standard deviations of the average and the
@@ -70,7 +72,8 @@ class ScatteringTransformer(SignalsOutMixin, TransformerMixin, SkreduEstimator):
         wavelets have periods from about three points to that size. ``2**n_scales``
         must not exceed the smallest axis of the grid. ``"auto"`` takes the largest
         number for which ``2**n_scales`` is at most a seventh of the smallest axis of an
-        image, or a sixteenth of a series, but at least one.
+        image, or a 32nd of a series, but at least two for images of 4 x 4 points
+        or more, and at least one.
     n_angles : int, default=8
         Number of directions of the wavelets of images. No effect for series.
     signal_shape : int, tuple of int or None, default=None
@@ -91,9 +94,9 @@ class ScatteringTransformer(SignalsOutMixin, TransformerMixin, SkreduEstimator):
         invariant to shifts need.
     subsampling : int or "auto", default="auto"
         Distance between output points along each axis, in points of the grid. With
-        ``"cyclic"``, it must divide the grid. ``"auto"`` takes ``2**n_scales`` or, with
-        ``"cyclic"``, the largest power of two up to that size which divides the axis.
-        With 1, every cyclic shift of the signal shifts the output.
+        ``"cyclic"``, it must divide the grid. ``"auto"`` takes the largest power of two
+        up to ``2**n_scales`` that leaves at least four points and, with ``"cyclic"``,
+        divides the axis. With 1, every cyclic shift of the signal shifts the output.
     activation : {"log", "root"} or None, default="log"
         Function that is applied to the coefficients, with the sign of those of order
         zero.
@@ -173,9 +176,9 @@ class ScatteringTransformer(SignalsOutMixin, TransformerMixin, SkreduEstimator):
     >>> X = load_digits().data
     >>> scattering = ScatteringTransformer(signal_shape=(8, 8)).fit(X)
     >>> scattering.signal_shape_, scattering.n_channels_
-    ((4, 4), 9)
+    ((4, 4), 81)
     >>> scattering.transform(X).shape
-    (1797, 144)
+    (1797, 1296)
     """
 
     __module__ = "skredu"
@@ -302,7 +305,10 @@ class ScatteringTransformer(SignalsOutMixin, TransformerMixin, SkreduEstimator):
         """Return the distances of output points along the axes."""
         cyclic, most = self.padding == "cyclic", 2**self.n_scales_
         if self.subsampling == "auto":
-            return tuple(math.gcd(most, size) if cyclic else most for size in grid)
+            steps = [math.gcd(most, size) if cyclic else most for size in grid]
+            few = [max(1, size // FEWEST) for size in grid]
+            pairs = zip(steps, few, strict=True)
+            return tuple(min(step, 2 ** (k.bit_length() - 1)) for step, k in pairs)
         step = int(self.subsampling)
         if cyclic and any(size % step for size in grid):
             raise ValueError(
@@ -404,8 +410,9 @@ def _scales(n_scales: Any, grid: Shape) -> int:
     """Return the number of scales, which the grid limits."""
     most = max(1, math.floor(math.log2(min(grid))))
     if n_scales == "auto":
-        share = 7 if len(grid) == 2 else 16
-        return max(1, math.floor(math.log2(max(2.0, min(grid) / share))))
+        share, least = (7, 2) if len(grid) == 2 else (32, 1)
+        found = math.floor(math.log2(max(2.0, min(grid) / share)))
+        return min(most, max(least, found))
     if n_scales > most:
         raise ValueError(
             f"Bad n_scales: must be at most {most} for a grid of shape {grid}, since "
