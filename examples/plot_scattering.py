@@ -13,7 +13,7 @@ where the digit is; :func:`skredu.make_invariant_pipeline` builds both.
 # %%
 # Wavelets and averages
 # ---------------------
-# The real parts of the wavelets: eight directions at two scales. The coefficients of
+# The real parts of the wavelets: six directions at two scales. The coefficients of
 # order one are averages of the strength of each wavelet. A four and a shifted four have
 # nearly the same coefficients, at shifted places.
 
@@ -45,7 +45,7 @@ def shifted(rows, shift):
 impulse = np.zeros((1, 32, 32))
 impulse[0, 16, 16] = 1.0
 waves = ScatteringTransformer(2, signal_shape=(32, 32)).fit(impulse.reshape(1, -1))
-figure, axes = plt.subplots(2, 8, figsize=(9, 2.6), layout="constrained")
+figure, axes = plt.subplots(2, 6, figsize=(7, 2.6), layout="constrained")
 y_axis, x_axis = np.mgrid[-8:9, -8:9]
 for axis, frequency in zip(axes.flat, 2 * np.pi * waves.frequencies_, strict=True):
     size = 0.75 * np.pi / np.linalg.norm(frequency)  # of the window, in octaves
@@ -54,21 +54,19 @@ for axis, frequency in zip(axes.flat, 2 * np.pi * waves.frequencies_, strict=Tru
     wave = window * np.cos(frequency[0] * y_axis + frequency[1] * x_axis)
     axis.imshow(wave, cmap="RdBu_r", vmin=-1, vmax=1)
     axis.set(xticks=[], yticks=[])
-figure.suptitle("Waves of two scales and eight directions")
+figure.suptitle("Waves of two scales and six directions")
 
 first = ScatteringTransformer(2, signal_shape=GRID, order=1, subsampling=1).fit(X)
 four = X[y == 4][:1]
-figure, axes = plt.subplots(2, 9, figsize=(9.5, 2.4), layout="constrained")
+figure, axes = plt.subplots(2, 7, figsize=(8, 2.6), layout="constrained")
 for row, image in zip(axes, (four, shifted(four, (1, 2))), strict=True):
     row[0].imshow(image.reshape(GRID), cmap="gray_r")
     channels = first.transform(image).reshape(-1, *GRID)
-    for axis, channel in zip(row[1:], channels[1:9], strict=True):
-        axis.imshow(channel, cmap="magma", vmin=0, vmax=channels[1:9].max())
+    for axis, channel in zip(row[1:], channels[1:7], strict=True):
+        axis.imshow(channel, cmap="magma", vmin=0, vmax=channels[1:7].max())
 for axis in axes.flat:
     axis.set(xticks=[], yticks=[])
-figure.suptitle(
-    "A digit, the same digit moved, and the strength of eight waves in them"
-)
+figure.suptitle("A digit, the same digit moved, and the strength of six waves in them")
 
 # %%
 # Accuracy with few training samples
@@ -107,7 +105,7 @@ for title, found in (("", still), (", shifted", shifts)):
         print(f"{name + title:34}" + "".join(f"{value:8.3f}" for value in values))
 
 # %%
-# With five samples of each digit, there are too few to learn how 81 channels are
+# With five samples of each digit, there are too few to learn how 49 channels are
 # related, and simpler models are better. From ten on, the network behind the scattering
 # is at least as accurate as the others, wherever the digits are.
 

@@ -163,9 +163,12 @@ def test_grids_are_sampled_at_powers_of_two_and_at_least_four_points():
     for grid, coarse in shapes.items():
         model = fitted(np.ones((1, *grid)), signal_shape=grid, n_scales=2)
         assert model.signal_shape_ == coarse
-    for size, scales in ((28, 2), (64, 3), (8, 2), (2, 1)):
+    for size, scales in ((28, 3), (64, 4), (8, 2), (2, 1), (300, 4)):
         X = np.ones((1, size, size))
-        assert fitted(X, signal_shape=(size, size), order=0).n_scales_ == scales
+        options = {"signal_shape": (size, size), "order": 0, "n_angles": 1}
+        assert fitted(X, **options).n_scales_ == scales
+    for size, scales in ((1, 1), (63, 1), (64, 1), (128, 2), (600, 4)):
+        assert fitted(np.ones((1, size)), order=0).n_scales_ == scales
 
 
 def test_channels_are_transformed_on_their_own():

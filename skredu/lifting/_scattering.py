@@ -71,10 +71,10 @@ class ScatteringTransformer(SignalsOutMixin, TransformerMixin, SkreduEstimator):
         Number of scales J. The average covers about ``2**n_scales`` points, and the
         wavelets have periods from about three points to that size. ``2**n_scales``
         must not exceed the smallest axis of the grid. ``"auto"`` takes the largest
-        number for which ``2**n_scales`` is at most a seventh of the smallest axis of an
-        image, or a 32nd of a series, but at least two for images of 4 x 4 points
-        or more, and at least one.
-    n_angles : int, default=8
+        number for which ``2**n_scales`` is at most two sevenths of the smallest axis of
+        an image (but two to four scales, if they fit), or a 32nd of a series (but at
+        least one).
+    n_angles : int, default=6
         Number of directions of the wavelets of images. No effect for series.
     signal_shape : int, tuple of int or None, default=None
         Shape of the grid: the length of series, or height and width of images. Each row
@@ -176,9 +176,9 @@ class ScatteringTransformer(SignalsOutMixin, TransformerMixin, SkreduEstimator):
     >>> X = load_digits().data
     >>> scattering = ScatteringTransformer(signal_shape=(8, 8)).fit(X)
     >>> scattering.signal_shape_, scattering.n_channels_
-    ((4, 4), 81)
+    ((4, 4), 49)
     >>> scattering.transform(X).shape
-    (1797, 1296)
+    (1797, 784)
     """
 
     __module__ = "skredu"
@@ -201,7 +201,7 @@ class ScatteringTransformer(SignalsOutMixin, TransformerMixin, SkreduEstimator):
     def __init__(
         self,
         n_scales: int | str = "auto",
-        n_angles: int = 8,
+        n_angles: int = 6,
         *,
         signal_shape: int | Sequence[int] | None = None,
         quality: int = 1,
@@ -410,9 +410,9 @@ def _scales(n_scales: Any, grid: Shape) -> int:
     """Return the number of scales, which the grid limits."""
     most = max(1, math.floor(math.log2(min(grid))))
     if n_scales == "auto":
-        share, least = (7, 2) if len(grid) == 2 else (32, 1)
-        found = math.floor(math.log2(max(2.0, min(grid) / share)))
-        return min(most, max(least, found))
+        if len(grid) == 1:
+            return max(1, most - 5)
+        return min(most, max(2, min(4, math.floor(math.log2(min(grid) / 3.5)))))
     if n_scales > most:
         raise ValueError(
             f"Bad n_scales: must be at most {most} for a grid of shape {grid}, since "
