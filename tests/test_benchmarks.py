@@ -126,7 +126,11 @@ SCRIPTS = {
         {},
         ["| "],
     ),
-    "time_series": ("--models|1-NN", {}, ["| little", "20 x 12, 2"]),
+    "time_series": (
+        "--models|1-NN|dilated kernels + MICL|--series|3|--runs|1",
+        {},
+        ["| little", "20 x 12, 2", "| double precision "],
+    ),
 }
 NEED_DATA = {"accuracy", "faces", "hopkins155", "time_series"}
 

@@ -103,7 +103,8 @@ def test_biases_are_quantiles_of_the_responses_of_all_of_few_samples(name):
     n_biases = model.biases_.shape[1]
     golden = (5**0.5 - 1) / 2
     for kernel, columns in itertools.product(range(84), groups(model)):
-        levels = [(golden * (1 + kernel * n_biases + c)) % 1 for c in columns]
+        spread = [(golden * (1 + kernel * n_biases + c)) % 1 for c in columns]
+        levels = [0.1 + 0.8 * share for share in spread]
         expected = np.quantile(y[kernel, columns[0]], np.sort(levels))
         assert_allclose(model.biases_[kernel, columns], expected, atol=1e-12)
 
@@ -223,7 +224,7 @@ def test_memory_beside_input_and_result_is_the_documented_one(n, n_points):
     peak = tracemalloc.get_traced_memory()[1] - Z.nbytes
     tracemalloc.stop()
     block = 2 * Z[:512].nbytes  # kernels of all poolings, and joined
-    assert peak < 8 * 12 * max(2**16, 8 * n_points) + block
+    assert peak < 8 * 30 * max(2**15, 4 * n_points) + block
 
 
 def test_the_seed_determines_which_of_many_samples_are_taken():

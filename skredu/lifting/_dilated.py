@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from itertools import combinations, pairwise
+from collections.abc import Sequence
+from itertools import pairwise
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -17,22 +17,30 @@ from skredu._base import SkreduEstimator, all_or_nothing
 from skredu._checks import check_rows
 from skredu._compat import Interval, StrOptions
 from skredu.lifting._grid import channels_of, check_size
+from skredu.lifting._series import (
+    AT_ONCE,
+    BIASES_AT_ONCE,
+    LENGTH,
+    POINTS,
+    count_above,
+    responses_to_kernels,
+    rounded_sum,
+    weights,
+)
 from skredu.lifting._signals import NAME, check_grid, grid_of, refuse_stacks
 
 POOLINGS = ("share", "max")
-LENGTH = 9
-# The three points with weight 2 of each kernel; the other six have weight -1.
-POINTS = tuple(combinations(range(LENGTH), 3))
 MAX_DILATIONS = 32
 MAX_CHANNELS = 9  # that are added
 # Samples whose responses determine a bias.
 FIT_ROWS = 50
+# Biases are quantiles from this level on; more extreme ones are noisy.
+LEAST_LEVEL = 0.1
 # All samples are multiplied by 2 ** -HEADROOM. Then responses do not overflow: they are
 # at most 18 times a sum of 9 channels, from each of which a mean was subtracted.
 HEADROOM = 10
 # Number of values in a block of samples: a few such arrays fit into the cache.
-BLOCK_VALUES, LEAST_ROWS, MOST_ROWS = 2**16, 8, 512
-BIASES_AT_ONCE = 8
+BLOCK_VALUES, LEAST_ROWS, MOST_ROWS = 2**15, 4, 512
 
 
 class DilatedKernelTransformer(
@@ -48,8 +56,9 @@ class DilatedKernelTransformer(
 
     where x is the series minus its mean, and zero before its beginning and after its
     end. A feature is the share of times at which the response exceeds a *bias*, which
-    is a quantile of the responses of training samples. There are 84 kernels of this
-    form, and all of them are used with up to 32 dilations and several biases.
+    is a quantile of the responses of training samples, between the first and the last
+    decile. There are 84 kernels of this form, and all of them are used with up to 32
+    dilations and several biases.
 
     The many features are meant for a linear classifier after a
     :class:`~sklearn.preprocessing.StandardScaler`, such as
@@ -112,9 +121,9 @@ class DilatedKernelTransformer(
     With K kernels in total and D different pairs of a dilation and a set of channels, a
     series of T points takes about :math:`T (130 D + K)` additions and comparisons.
     ``fit`` takes the time of transforming 50 samples, and of sorting their responses to
-    84 D kernels. In addition to input and result, ``transform`` needs at
-    most about :math:`12 \max(2^{16}, 8T)` numbers, and twice the result for 512
-    samples. The fitted model has K + 10 K / 84 numbers.
+    84 D kernels. In addition to input and result, ``transform`` needs at most about
+    :math:`30 \max(2^{15}, 4T)` numbers, and twice the result for 512 samples. The
+    fitted model has about K numbers.
 
     Values are rounded to about 1e-6 (single precision) or 1e-14 (double) of the largest
     absolute value of their series minus its mean. Then all sums of nine values are
@@ -124,9 +133,9 @@ class DilatedKernelTransformer(
     References
     ----------
     Dempster, Schmidt and Webb, "MiniRocket: a very fast (almost) deterministic
-    transform for time series classification", KDD 2021. (There a bias is a quantile of
-    the responses of one sample, and every other kernel is not applied where it exceeds
-    the series.)
+    transform for time series classification", KDD 2021. (There a bias is any quantile
+    of the responses of one sample, and every other kernel is applied only where it does
+    not exceed the series.)
 
     Tan, Dempster, Bergmeir and Webb, "MultiRocket: multiple pooling operators and
     transformations for fast and effective time series classification", Data Mining and
@@ -209,7 +218,7 @@ class DilatedKernelTransformer(
         check_size(len(POINTS) * n_biases, "n_kernels", "kernels")
         random = check_random_state(self.random_state)
         self._poolings = _check_pooling(self.pooling)
-        self.kernels_ = _weights()
+        self.kernels_ = weights()
         self.signal_shape_ = grid
         self.dilations_, self.channels_ = _combinations(
             n_biases, grid[0], n_channels, random
@@ -312,16 +321,17 @@ class DilatedKernelTransformer(
         biases = np.empty((len(POINTS), len(self.dilations_)), dtype=X.dtype)
         # The fractional parts of multiples of the golden ratio: any few that follow
         # each other are spread evenly between 0 and 1.
-        levels = np.arange(1, biases.size + 1) * ((math.sqrt(5) - 1) / 2) % 1
-        levels = np.reshape(levels, biases.shape)
+        spread = np.arange(1, biases.size + 1) * ((math.sqrt(5) - 1) / 2) % 1
+        levels = np.reshape(LEAST_LEVEL + (1 - 2 * LEAST_LEVEL) * spread, biases.shape)
         series = self._series(X[:FIT_ROWS])
         for first, last in self._groups():
             if len(X) > FIT_ROWS:
                 series = self._series(X[random.permutation(len(X))[:FIT_ROWS]])
-            x = _signal(series, self.channels_[first])
-            for kernel, y in enumerate(_responses(x, int(self.dilations_[first]))):
-                these = np.sort(levels[kernel, first:last])
-                biases[kernel, first:last] = np.quantile(y, these)
+            x = rounded_sum(series, self.channels_[first])
+            for kernels, responses in responses_to_kernels(x, self.dilations_[first]):
+                for kernel, y in zip(kernels, responses, strict=True):
+                    these = np.sort(levels[kernel, first:last])
+                    biases[kernel, first:last] = np.quantile(y, these)
         return _enlarged(biases)
 
     def _pool(self, X: Any) -> Any:
@@ -335,15 +345,16 @@ class DilatedKernelTransformer(
             name: np.empty((n_kernels, n_columns, n), dtype=X.dtype)
             for name, n_columns in self._n_columns().items()
         }
-        above = np.empty((BIASES_AT_ONCE, n_points, n), dtype=bool)
+        flags = np.empty(AT_ONCE * BIASES_AT_ONCE * n_points * n, dtype=bool)
         for group, (first, last) in enumerate(self._groups()):
-            x = _signal(series, self.channels_[first])
-            for kernel, y in enumerate(_responses(x, int(self.dilations_[first]))):
+            x = rounded_sum(series, self.channels_[first])
+            for kernels, y in responses_to_kernels(x, self.dilations_[first]):
+                these = slice(kernels.start, kernels.stop)
                 if "share" in features:
-                    counts = features["share"][kernel, first:last]
-                    _count(y, biases[kernel, first:last], above, out=counts)
+                    counts = features["share"][these, first:last]
+                    count_above(y, biases[these, first:last], flags, out=counts)
                 if "max" in features:
-                    np.max(y, axis=0, out=features["max"][kernel, group])
+                    np.max(y, axis=1, out=features["max"][these, group])
         if "share" in features:
             features["share"] /= n_points
         if "max" in features:
@@ -393,13 +404,6 @@ def _enlarged(responses: Any) -> Any:
     return responses
 
 
-def _weights() -> Any:
-    """Return the weights of all kernels, (84, 9)."""
-    weights = np.full((len(POINTS), LENGTH), -1.0)
-    np.put_along_axis(weights, np.array(POINTS), 2.0, axis=1)
-    return weights
-
-
 def _combinations(
     n_biases: int, n_points: int, n_channels: int, random: np.random.RandomState
 ) -> tuple[Any, Any]:
@@ -421,76 +425,3 @@ def _combinations(
             used += row
     which = np.arange(n_biases) * n // n_biases
     return dilations[which], channels[which]
-
-
-def _signal(series: Any, channels: Any) -> Any:
-    """Return the sum of some channels, rounded such that all responses are exact.
-
-    Responses are sums of integer multiples of a unit. Their absolute value is at most
-    18 times the largest value of the series, so five bits of the mantissa are left for
-    them.
-    """
-    x = np.sum(series[channels], axis=0)
-    exponents = np.frexp(np.max(np.abs(x), axis=0))[1]
-    # Values next to this number are the multiples of the unit.
-    large = np.ldexp(x.dtype.type(1.5), exponents + 4)
-    x += large
-    x -= large
-    if len(x) < LENGTH:  # the six weights of -1 may contain the whole series
-        x[0] -= np.sum(x, axis=0)
-    return x
-
-
-def _responses(x: Any, dilation: int) -> Iterator[Any]:
-    """Yield the responses of series (points, n) to each kernel, in the same array.
-
-    A response is 3 times the sum of three shifted series, minus the sum of all nine.
-    Partial sums are shared by kernels that begin with the same points.
-    """
-    n_points, n = x.shape
-    padded = np.zeros((n_points + (LENGTH - 1) * dilation, n), dtype=x.dtype)
-    margin = LENGTH // 2 * dilation
-    padded[margin : margin + n_points] = x
-    places = [slice(s * dilation, s * dilation + n_points) for s in range(LENGTH)]
-    total = np.zeros_like(x)
-    for place in places:
-        total += padded[place]
-    padded *= 3
-    shifted = [padded[place] for place in places]
-    one, two, three = np.empty((3, n_points, n), dtype=x.dtype)
-    for i in range(LENGTH - 2):
-        np.subtract(shifted[i], total, out=one)
-        for j in range(i + 1, LENGTH - 1):
-            np.add(one, shifted[j], out=two)
-            for k in range(j + 1, LENGTH):
-                yield np.add(two, shifted[k], out=three)
-
-
-def _count(y: Any, biases: Any, above: Any, out: Any) -> None:
-    """Count the times at which responses exceed each bias.
-
-    Parameters
-    ----------
-    y : array of shape (points, n)
-        The responses.
-    biases : array of shape (biases,)
-        The biases.
-    above : array of bool of shape (at least one, points, n)
-        Memory for some biases at a time, which is overwritten.
-    out : array of shape (biases, n)
-        Where the counts are written.
-    """
-    for start in range(0, len(biases), len(above)):
-        part = slice(start, start + len(above))
-        flags = above[: len(biases[part])]
-        counts = np.greater(y, biases[part, None, None], out=flags).view(np.uint8)
-        # Adding halves as bytes is several times faster than a sum over the times. A
-        # byte becomes at most 3 times as large each time, and 3 ** 5 < 2 ** 8.
-        for _ in range(5):
-            half, odd = divmod(counts.shape[1], 2)
-            if half == 0:
-                break
-            counts[:, 0] += odd * counts[:, -1]
-            halves = counts[:, :half], counts[:, half : 2 * half]
-            counts = np.add(*halves, out=halves[0])
-        out[part] = np.sum(counts, axis=1, dtype=np.uint32)
