@@ -54,6 +54,8 @@ ESTIMATORS = [
     MICLClassifier(),
     MICLClassifier(epsilon=0.5, assume_centered=True, priors=None),
     MICLClassifier(kernel="rbf", epsilon=0.5, gamma=0.3),
+    MICLClassifier(kernel="auto"),
+    MICLClassifier(kernel="laplacian"),
     MICLClassifier(kernel="precomputed"),
     MICLClassifier(n_neighbors=5),
     NearestSubspaceClassifier(),

@@ -104,10 +104,11 @@ KERNELS = [
     lambda X, Y: (X @ Y.T).astype(str),
     lambda X, Y: X @ Y.T + 0j,
 ]
+NAMED = ("cosine", "precomputed")
 PRIORS = choices("auto", None, [0.5, 0.5], [1.0], ["a", "b"], [1e-300, 1.0])
 MICL = {
     "epsilon": GIVEN_OR_AUTO,
-    "kernel": choices("linear", "rbf", "poly", "cosine", "precomputed", *KERNELS),
+    "kernel": choices("auto", "linear", "rbf", "laplacian", "poly", *NAMED, *KERNELS),
     "gamma": numbers(None, 0.5),
     "degree": numbers(2, 3),
     "coef0": numbers(0, 1),

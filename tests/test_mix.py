@@ -231,14 +231,21 @@ def test_given_distortion_is_that_of_the_linear_kernel():
     given.partial_fit(X, y)
 
 
-def test_parts_fit_the_linear_candidate_but_do_not_extend_a_mix():
+def test_parts_fit_the_linear_candidate_and_replace_a_mix():
     X, y = load_iris(return_X_y=True)
     stream = MICLClassifier(kernel="auto").partial_fit(X, y, classes=[0, 1, 2])
     linear = MICLClassifier().partial_fit(X, y, classes=[0, 1, 2])
     assert_array_equal(stream.predict_proba(X), linear.predict_proba(X))
     mix = MICLClassifier(kernel="auto").fit(X, y)
-    with pytest.raises(ValueError, match=r"kernel='auto'.*kernel='linear'"):
-        mix.partial_fit(X, y)
+    before = mix.predict_proba(X)
+    with pytest.raises(ValueError, match="classes"):
+        mix.partial_fit(X, y, classes=[5, 6])
+    assert_array_equal(mix.predict_proba(X), before)
+    with pytest.warns(UserWarning, match="linear candidate"):
+        mix.partial_fit(X + 0.01, y)
+    expected = MICLClassifier().fit(X, y).partial_fit(X + 0.01, y)
+    assert_allclose(mix.predict_proba(X), expected.predict_proba(X))
+    assert not hasattr(mix, "candidates_")
 
 
 def test_kernels_code_the_classes_by_some_of_many_samples(monkeypatch):

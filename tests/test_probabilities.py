@@ -21,6 +21,8 @@ CLASSIFIERS = {
     "given epsilon": MICLClassifier(1.0),
     "centred": MICLClassifier(assume_centered=True),
     "rbf": MICLClassifier(kernel="rbf"),
+    "laplacian": MICLClassifier(kernel="laplacian"),
+    "auto": MICLClassifier(kernel="auto"),
     "poly": MICLClassifier(kernel="poly"),
     "cosine": MICLClassifier(kernel="cosine"),
     "local": MICLClassifier(n_neighbors=10),

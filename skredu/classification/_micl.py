@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils.metaestimators import available_if
 
-from skredu._base import all_or_nothing
+from skredu._base import all_or_nothing, warn
 from skredu._checks import check_training
 from skredu._compat import (
     ARRAY_API_SUPPORT,
@@ -59,7 +59,7 @@ KERNELS = {"auto", "linear", "rbf", "laplacian", "poly", "cosine", "precomputed"
 
 
 def _is_linear(estimator: MICLClassifier) -> bool:
-    """Whether samples may come in parts, or in arrays of other libraries."""
+    """Whether samples may come in parts."""
     return estimator.kernel in ("linear", "auto") and estimator.n_neighbors is None
 
 
@@ -208,8 +208,8 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
     and the factors minimise the log-loss of the left-out samples, a convex problem.
     Candidates with less than a twentieth of the total weight are dropped. Kernels use
     at most 3 000 samples, evenly distributed over the classes, and predict the others.
-    With ``calibrate=False``, only the weights are fitted. A mix cannot be extended by
-    `partial_fit`.
+    With ``calibrate=False``, only the weights are fitted. After `fit`, `partial_fit`
+    adds samples to the linear candidate, which replaces the mix, with a warning.
 
     `decision_function` returns the negative of the extra bits, relative to those of all
     classes together, which is ``temperature_`` times the binary logarithm of the
@@ -304,7 +304,8 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.pairwise = self.kernel == "precomputed"
-        tags.array_api_support = ARRAY_API_SUPPORT and _is_linear(self)
+        linear = _is_linear(self) and self.kernel == "linear"
+        tags.array_api_support = ARRAY_API_SUPPORT and linear
         # linear subspaces do not separate all classes
         tags.classifier_tags.poor_score = self.assume_centered
         return tags
@@ -418,11 +419,6 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
             first call, or if ``class_weight="balanced"``, which needs all samples at
             once. With ``calibrate``, ``epsilon`` and ``priors`` must not change.
         """
-        if "_mix" in vars(self):
-            raise ValueError(
-                "partial_fit cannot add samples to the mix of kernel='auto'. Call only "
-                "partial_fit, which fits its linear candidate, or use kernel='linear'."
-            )
         stream: dict[str, Any] = vars(self).get("_stream", {})
         parameters = stream.get("parameters")
         if parameters is None or any(
@@ -446,6 +442,11 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
             self._unit = self._unit_of(part["X"])
             keep = self.epsilon == "auto" or self.calibrate
             stream = {"choice": None, "keep": keep}
+        if "_mix" in vars(self):
+            warn(
+                "partial_fit adds samples to the linear candidate of kernel='auto', "
+                "which replaces the mix: use kernel='linear', or fit all samples."
+            )
         self._forget()
         self.classes_ = known
         self._extend({**stream, "parameters": parameters}, part)

@@ -63,6 +63,8 @@ CANDIDATES: dict[str, tuple[str, float | None, str | None]] = {
 }
 # Attributes of a fitted classifier that predictions need.
 NEEDED = ("_model", "_epsilon", "_log_priors", "_unit", "temperature_")
+# Attributes of the linear candidate that an estimator takes over.
+LINEAR = (*NEEDED, "_stream", "epsilon_", "class_coding_length_", "classes_")
 
 
 def scores_of(fitted: dict[str, Any], X: Any) -> Any:
@@ -123,9 +125,9 @@ def fit_mix(
         about[name] = {"epsilon": model.epsilon_, "temperature": model.temperature_}
         if hasattr(model, "gamma_"):
             about[name]["gamma"] = model.gamma_
-        if name == "linear":
-            names = ("epsilon_", "class_coding_length_", "classes_", *NEEDED)
-            estimator.__dict__.update({key: getattr(model, key) for key in names})
+        if kernel == "linear":
+            estimator.__dict__.update({key: getattr(model, key) for key in LINEAR})
+            estimator._stream["parameters"]["kernel"] = estimator.kernel
     chosen, weights, _ = found[0]
     L = np.stack([left_out.log_proba for left_out in found])
     y, some = rows.y[chosen], np.searchsorted(chosen, judged[0])
@@ -136,15 +138,21 @@ def fit_mix(
         name: {"weight": float(weight), **rest}
         for (name, rest), weight in zip(about.items(), w, strict=True)
     }
+    set_mix(estimator, members, w, b)
+    return LeftOut(chosen, weights, mixed(w, b, L))
+
+
+def set_mix(
+    estimator: Any, members: list[dict[str, Any]], w: Floats, b: Floats
+) -> None:
+    """Set the attributes of an estimator that describe its mix."""
     used = np.flatnonzero(w).tolist()
-    members = [members[i] for i in used]
-    estimator._mix = {"weights": w[used], "label_terms": b, "members": members}
-    logs = b.copy()
-    for weight, member in zip(w[used], members, strict=True):
+    members, w, logs = [members[i] for i in used], w[used], b.copy()
+    estimator._mix = {"weights": w, "label_terms": b, "members": members}
+    for weight, member in zip(w, members, strict=True):
         logs += weight / member["temperature_"] * member["_log_priors"]
     estimator.priors_ = np.exp(logs - logsumexp(logs))
     estimator.temperature_ = 1.0
-    return LeftOut(chosen, weights, mixed(w, b, L))
 
 
 def fit_member(
