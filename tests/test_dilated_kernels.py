@@ -215,16 +215,31 @@ def test_blocks_do_not_matter(name, monkeypatch):
     assert_array_equal(model.transform(rows), expected)
 
 
-@pytest.mark.parametrize(("n", "n_points"), [(3000, 20), (600, 500), (20, 20_000)])
-def test_memory_beside_input_and_result_is_the_documented_one(n, n_points):
-    X = walks(n, n_points)
-    model = DilatedKernelTransformer(500).fit(X[:3])
+@pytest.mark.parametrize(
+    ("n", "n_points", "n_channels"),
+    [(3000, 20, 1), (600, 500, 1), (20, 20_000, 1), (1000, 20, 200)],
+)
+def test_memory_beside_input_and_result_is_the_documented_one(n, n_points, n_channels):
+    X = walks(n, n_points, n_channels)
+    model = DilatedKernelTransformer(500, signal_shape=n_points, random_state=0)
+    model.fit(X[:3])
     tracemalloc.start()
     Z = model.transform(X)
     peak = tracemalloc.get_traced_memory()[1] - Z.nbytes
     tracemalloc.stop()
     block = 2 * Z[:512].nbytes  # kernels of all poolings, and joined
-    assert peak < 8 * 30 * max(2**15, 4 * n_points) + block
+    channels = 3e6 if n_channels > 1 else 0
+    assert peak < 8 * (30 * max(2**15, 4 * n_points) + channels) + block
+
+
+@pytest.mark.parametrize("n_points", [30, 20_000])
+def test_memory_of_fit_is_that_of_fifty_samples(n_points):
+    X = walks(60, n_points)
+    tracemalloc.start()
+    DilatedKernelTransformer(84, random_state=0).fit(X)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**20 + 8 * 15 * 50 * n_points
 
 
 def test_the_seed_determines_which_of_many_samples_are_taken():
@@ -293,6 +308,18 @@ def test_liftings_pass_on_points_and_channels():
     lifting = ConvolutionalLifting(3, 2, signal_shape=(4, 6), random_state=0)
     with pytest.raises(ValueError, match="series have one axis, found a grid of shape"):
         DilatedKernelTransformer().fit(lifting.fit_transform(X))
+
+
+def test_a_class_may_show_in_one_of_several_channels():
+    X, y = make_shifted_signals(60, n_timesteps=48, noise=0.3, random_state=0)
+    noise = np.random.default_rng(0).normal(size=(len(X), 2 * 48))
+    rows = np.hstack([noise, X])
+    model = make_pipeline(
+        DilatedKernelTransformer(2000, signal_shape=48, random_state=0),
+        StandardScaler(),
+        MICLClassifier(),
+    )
+    assert model.fit(rows[::2], y[::2]).score(rows[1::2], y[1::2]) > 0.85
 
 
 def test_series_that_begin_at_any_time_are_recognised():

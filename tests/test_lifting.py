@@ -230,6 +230,9 @@ def test_cells_of_a_coarse_grid(name, pool_size, sizes, activation, by, dtype):
     assert len(names) == found.shape[1]
     last = "_".join(str(side - 1) for side in model.coarse_shape_)
     assert names[-1] == f"convolutionallifting{model.n_channels_ - 1}_at_{last}"
+    frame = model.set_output(transform="pandas").transform(flat(X))
+    after = ConvolutionalLifting(1, 1, filters="dct").fit(frame)
+    assert after.signal_shape_ == found.signal_shape
 
 
 @pytest.mark.parametrize("by", POOLS)

@@ -41,6 +41,8 @@ LEAST_LEVEL = 0.1
 HEADROOM = 10
 # Number of values in a block of samples: a few such arrays fit into the cache.
 BLOCK_VALUES, LEAST_ROWS, MOST_ROWS = 2**15, 4, 512
+# Number of values of all channels in a block.
+CHANNEL_VALUES = 2**20
 
 
 class DilatedKernelTransformer(
@@ -121,9 +123,10 @@ class DilatedKernelTransformer(
     With K kernels in total and D different pairs of a dilation and a set of channels, a
     series of T points takes about :math:`T (130 D + K)` additions and comparisons.
     ``fit`` takes the time of transforming 50 samples, and of sorting their responses to
-    84 D kernels. In addition to input and result, ``transform`` needs at most about
-    :math:`30 \max(2^{15}, 4T)` numbers, and twice the result for 512 samples. The
-    fitted model has about K numbers.
+    84 D kernels, and about 15 numbers of memory for each of their points. In addition
+    to input and result, ``transform`` needs at most about
+    :math:`30 \max(2^{15}, 4T)` numbers, 3 million more with several channels, and
+    twice the result for 512 samples. The fitted model has about K numbers.
 
     Values are rounded to about 1e-6 (single precision) or 1e-14 (double) of the largest
     absolute value of their series minus its mean. Then all sums of nine values are
@@ -250,7 +253,11 @@ class DilatedKernelTransformer(
         rows = check_rows(self, X, reset=False)
         check_grid(X, self.signal_shape_)
         Z = np.empty((len(rows), self._n_features_out), dtype=rows.dtype)
-        size = min(max(BLOCK_VALUES // self.signal_shape_[0], LEAST_ROWS), MOST_ROWS)
+        size = min(
+            max(BLOCK_VALUES // self.signal_shape_[0], LEAST_ROWS),
+            max(CHANNEL_VALUES // rows.shape[1], LEAST_ROWS),
+            MOST_ROWS,
+        )
         for start in range(0, len(rows), size):
             block = slice(start, start + size)
             Z[block] = self._pool(rows[block]).T
