@@ -48,6 +48,8 @@ def data(tmp_path_factory):
     series = {"names": ["little"]}
     for part in ("train", "test"):
         series |= {f"little/X_{part}": rows, f"little/y_{part}": labels}
+    genes = {"names": ["alike"], "alike/X": rows, "alike/y": labels}
+    np.savez(path / "microarray.npz", **genes)
     np.savez(path / "ucr_time_series.npz", **series)
     return path
 
@@ -79,6 +81,11 @@ SCRIPTS = {
         ["| 1. MICL ", "| titanic |               40 x 2, 2 | 0.9"],
     ),
     "faces": ("", {}, ["### COIL-20\n\n16 images of 30 pixels, k = 2."]),
+    "genes": (
+        "--repeats|2|--models|SVC, linear|weights + MICL",
+        {},
+        ["| alike | ", " 20 x 12, 2 | ", "| 2. weights + MICL |"],
+    ),
     "hopkins155": (
         "--sequences|2",
         {},
@@ -132,7 +139,7 @@ SCRIPTS = {
         ["| little", "20 x 12, 2", "| double precision "],
     ),
 }
-NEED_DATA = {"accuracy", "faces", "hopkins155", "time_series"}
+NEED_DATA = {"accuracy", "faces", "genes", "hopkins155", "time_series"}
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
