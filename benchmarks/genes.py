@@ -43,7 +43,7 @@ PROTOCOL = (
 def models() -> dict[str, BaseEstimator]:
     """Return the classifiers, each of which gets standardised features."""
     kinds: dict[str, list[Any]] = {
-        "SVC, linear": [SVC(kernel="linear")],
+        "SVC, linear": [SVC(kernel="linear", random_state=0)],
         "logistic regression": [LogisticRegression(max_iter=5000)],
         "shrunken centroids": [NearestCentroid(shrink_threshold=1.0)],
         "random forest": [RandomForestClassifier(random_state=0)],
@@ -56,7 +56,10 @@ def models() -> dict[str, BaseEstimator]:
             CodingGainSelector(),
             MICLClassifier(kernel="auto"),
         ],
-        "weights + SVC, linear": [CodingGainSelector(), SVC(kernel="linear")],
+        "weights + SVC, linear": [
+            CodingGainSelector(),
+            SVC(kernel="linear", random_state=0),
+        ],
         "weights + logistic regression": [
             CodingGainSelector(),
             LogisticRegression(max_iter=5000),
