@@ -98,8 +98,12 @@ SCRIPTS = {
     ),
     "label_noise": (
         "--components|3|--seeds|1|--models|MICL",
-        {"SHARES": (0.0, 0.5), "PUBLISHED": {"a": (1, 1), "b": (1, 1)}},
-        ["| MICL"],
+        {
+            "SHARES": (0.0, 0.5),
+            "PUBLISHED": {"a": (1, 1), "b": (1, 1)},
+            "TABLES": (load_wine,),
+        },
+        ["| MICL", "random forest, 5 folds"],
     ),
     "mcr2": (
         "--components|3",

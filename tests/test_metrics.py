@@ -418,7 +418,7 @@ def test_label_quality_needs_no_calibration_and_takes_weights():
 def test_label_quality_of_many_samples_is_known_for_all(kernel, monkeypatch):
     X, y = load_iris(return_X_y=True)
     expected = label_quality(X, y, estimator=MICLClassifier(kernel=kernel))
-    limit(monkeypatch, MAX_ROWS=60, MOST_KERNEL=45)
+    limit(monkeypatch, MAX_ROWS=60, MOST_FACTORING=1.2e5)
     model = MICLClassifier(kernel=kernel).fit(X, y)
     assert 60 <= np.isfinite(model.label_quality_).sum() < 66
     found = label_quality(X, y, estimator=MICLClassifier(kernel=kernel))

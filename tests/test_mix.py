@@ -256,7 +256,7 @@ def test_kernels_code_the_classes_by_some_of_many_samples(monkeypatch):
     X = rng.normal(size=(900, 2))
     X[y == 1] *= 0.3
     whole = MICLClassifier(kernel="auto").fit(X, y)
-    limit(monkeypatch, MOST_KERNEL=200)
+    limit(monkeypatch, MOST_FACTORING=2e7)  # 200 samples of two equal classes
     model = MICLClassifier(kernel="auto").fit(X, y)
     weights = [c["weight"] for c in model.candidates_.values()]
     assert sum(weights[1:]) > 0.0

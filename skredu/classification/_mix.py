@@ -49,8 +49,9 @@ LABEL_PENALTY = 0.05
 CAUTION = 0.1
 # Candidates whose weight is a smaller share of the total are dropped.
 LEAST_SHARE = 0.05
-# Largest number of samples by which kernels code the classes.
-MOST_KERNEL = 3000
+# Largest number of multiplications that factor the classes of a kernel: about n^3 / 3
+# for the rank and 9 n_j^3 for the eigenvectors of each class.
+MOST_FACTORING = 3e10
 
 
 # Kernel, its gamma relative to the default, and transform of each candidate. Features
@@ -172,9 +173,10 @@ def fit_member(
     n = len(rows.y)
     wanted = np.arange(n) if everything else judged[0]
     within = np.arange(n)
-    if model.kernel != "linear" and n > MOST_KERNEL:
+    most = most_for_kernels(rows.sizes)
+    if model.kernel != "linear" and n > most:
         sizes = np.bincount(rows.y[judged[0]], minlength=len(rows.classes)).tolist()
-        within = judged[0][evenly(sizes, MOST_KERNEL)[0]]
+        within = judged[0][evenly(sizes, most)[0]]
     part, state = rows.part(within), None
     if transform is not None:
         unit = unit_of(part.X)
@@ -231,6 +233,12 @@ def quality_of(left_out: LeftOut, rows: Rows) -> Floats:
         copies, originals = rows.copies
         quality[copies] = quality[originals]
     return quality
+
+
+def most_for_kernels(sizes: list[int]) -> int:
+    """Return how many samples, in proportion to the classes, kernels can factor."""
+    shares = np.divide(sizes, sum(sizes))
+    return int(np.cbrt(MOST_FACTORING / (1.0 / 3.0 + 9.0 * float((shares**3).sum()))))
 
 
 def choose_weights(
