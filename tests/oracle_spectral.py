@@ -9,7 +9,7 @@ from functools import cache
 from itertools import product
 
 import numpy as np
-from oracle_redunet import length, operators
+from oracle_redunet import length, on_sphere, operators
 
 
 def orbit(x, n_channels, shape):
@@ -81,15 +81,25 @@ class Family:
                 scores.append(-temperature * factor * np.linalg.norm(C[j] @ z))
         return softmax(np.array(scores))
 
-    def layer(self, rows, eta, kind, temperature):
+    def change(self, rows, kind, temperature):
+        """Return the direction in which rows move, up to the step size."""
         E, C, gamma = self.operators()
+        alpha = self.d / (self.w.sum() * self.T * self.epsilon**2)
         moved = []
         for z in rows:
-            pi = self.memberships(z, kind, temperature)
-            pull = sum(gamma[j] * pi[j] * C[j] @ z for j in range(len(C)))
-            moved.append(z + eta * (E @ z - pull))
-            moved[-1] = moved[-1] / np.linalg.norm(moved[-1])
+            if kind == "relu":
+                projected = [
+                    z - g * c @ z / alpha for g, c in zip(gamma, C, strict=True)
+                ]
+                pull = alpha * (z - sum(np.maximum(p, 0.0) for p in projected))
+            else:
+                pi = self.memberships(z, kind, temperature)
+                pull = sum(gamma[j] * pi[j] * C[j] @ z for j in range(len(C)))
+            moved.append(E @ z - pull)
         return np.array(moved)
+
+    def layer(self, rows, eta, kind, temperature):
+        return on_sphere(rows + eta * self.change(rows, kind, temperature))
 
     def left_out_change(self, i, Z, kind, temperature, label_code):
         """Return the change of a training row by operators without its shifts."""
@@ -109,7 +119,9 @@ class Family:
             mask = self.y == label
             n, M = (self.w * mask).sum(), inverse(mask)
             projected.append(z - M @ z)
-            if kind == "coding":
+            if kind == "relu":
+                scores.append(0.0)
+            elif kind == "coding":
                 nats = self.extra(z, mask, rest)
                 scores.append(np.log(n / self.w.sum()) - nats)
             else:
@@ -117,8 +129,30 @@ class Family:
                 scale = self.d / (share * self.T * self.epsilon**2)
                 scores.append(-temperature * scale * np.linalg.norm(M @ z))
         pi = softmax(np.array(scores) + label_code)
+        if kind == "relu":
+            pi, projected = np.ones(len(projected)), np.maximum(projected, 0.0)
         ridge = z - inverse(np.ones(len(self.y), dtype=bool)) @ z
         return sum(p * v for p, v in zip(pi, projected, strict=True)) - ridge
+
+
+def accelerated(family, rows, new, steps, kind, temperature, rule):
+    """Yield training and new rows on the sphere and after each step with a velocity.
+
+    ``family`` returns the oracle for training rows, and ``steps`` are pairs of step
+    size and momentum. The velocity is what a row has moved in the last layer, for the
+    rule of Nesterov without what the velocity before it has added.
+    """
+    n, Z = len(rows), np.vstack([rows, new])
+    before = Z
+    yield Z[:n], Z[n:]
+    for eta, momentum in steps:
+        moved = Z + eta * family(Z[:n]).change(Z, kind, temperature)
+        if rule == "momentum":
+            Z, before = on_sphere(moved + momentum * (Z - before)), Z
+        else:
+            reached = on_sphere(moved)
+            Z, before = on_sphere(reached + momentum * (reached - before)), reached
+        yield Z[:n], Z[n:]
 
 
 def softmax(scores):

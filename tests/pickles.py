@@ -14,7 +14,6 @@ import numpy as np
 
 import skredu
 from skredu import (
-    CodingGainSelector,
     CompressionClustering,
     ConvolutionalLifting,
     DilatedKernelTransformer,
@@ -45,7 +44,6 @@ MODELS = [
     DilatedKernelTransformer(84, random_state=0),
     PolarTransformer(n_radii=1, n_angles=4),
     ScatteringTransformer(),
-    CodingGainSelector(),
 ]
 METHODS = ("predict", "predict_proba", "decision_function", "transform")
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from skredu import (
-    CodingGainSelector,
     CompressionClustering,
     ConvolutionalLifting,
     DilatedKernelTransformer,
@@ -55,9 +54,15 @@ NETS = {
         2, 0.5, fit_intercept=False, membership="residual", construction="estimated"
     ),
     "net that decides": ReduNetClassifier(2, n_iter_no_change=None),
+    "net of positive parts": ReduNetClassifier(
+        2, membership="relu", step="published", n_iter_no_change=None
+    ),
     "signal net": InvariantReduNetTransformer(1, 0.5, signal_shape=2),
     "invariant net": InvariantReduNetTransformer(
         1, 0.5, signal_shape=2, output="invariant", construction="labels"
+    ),
+    "signal net with velocity": InvariantReduNetTransformer(
+        2, 0.5, signal_shape=2, step="nesterov"
     ),
     "signal net that decides": InvariantReduNetClassifier(
         1, signal_shape=2, n_iter_no_change=None
@@ -69,10 +74,6 @@ MAPS = {
     "MCR2 deep": MCR2Transformer(
         2, n_layers=2, activation="relu", init="lda", max_iter=5, tol=0.5
     ),
-}
-SELECTIONS = {
-    "selection": CodingGainSelector(),
-    "selection of three": CodingGainSelector(3, weighted=False),
 }
 CLUSTERINGS = {
     "clustering": CompressionClustering(),
@@ -104,7 +105,7 @@ SERIES = {
 CLASSIFIERS = (
     MICL | SUBSPACES | {n: e for n, e in NETS.items() if hasattr(e, "predict")}
 )
-SUPERVISED = MICL | SUBSPACES | NETS | MAPS | SELECTIONS
+SUPERVISED = MICL | SUBSPACES | NETS | MAPS
 ESTIMATORS = SUPERVISED | CLUSTERINGS | LIFTINGS | SERIES
 
 # Settings beside those that reach the same code, for runs that are to be short.

@@ -22,7 +22,6 @@ from settings import (
     MAPS,
     MICL,
     NETS,
-    SELECTIONS,
     SERIES,
     SUBSPACES,
     SUPERVISED,
@@ -44,7 +43,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:n_clusters=.* (were|groups):UserWarning"),
     pytest.mark.filterwarnings("ignore:.*parts that are not connected"),
     pytest.mark.filterwarnings("ignore:The number of unique classes"),
-    pytest.mark.filterwarnings("ignore:No feature saves bits"),
 ]
 VERSION = tuple(int(part) for part in sklearn.__version__.split(".")[:2])
 X, Y = problem()
@@ -172,8 +170,6 @@ def test_unit_of_rows_does_not_matter(name):
             found["epsilon_"] = found["epsilon_"] / c
         if name in SUBSPACES:  # distances are lengths
             found["decision_function"] = found["decision_function"] / c
-        if name in SELECTIONS:
-            found["transform"] = found["transform"] / c
         assert_same(name, found, expected)
 
 
@@ -188,11 +184,13 @@ def test_given_distortion_scales_with_the_rows(name):
         assert_same(name, found, expected, skip=("epsilon_",))
 
 
-# distances in sums of coordinates, and transforms of each of them
-OF_FEATURES = ("MICL callable", "MICL laplacian", "MICL auto", "clustering graph")
+# distances in sums of coordinates, and functions of each of them
+OF_FEATURES = (
+    *("MICL callable", "MICL laplacian", "MICL auto", "clustering graph"),
+    "net of positive parts",
+)
 TURNED = [n for n in WEIGHED if n not in OF_FEATURES]
 TURNED = [n for n in TURNED if "signal" not in n and n != "invariant net"]
-TURNED = [n for n in TURNED if n not in SELECTIONS]
 
 
 @pytest.mark.parametrize(

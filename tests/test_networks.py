@@ -11,14 +11,15 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from oracle_redunet import on_sphere
-from oracle_spectral import Family
+from oracle_spectral import Family, accelerated
 from settings import limit
 from sklearn.datasets import load_digits
 
 from skredu import InvariantReduNetTransformer, MICLClassifier, ReduNetTransformer
 
 EPSILON = 0.6
-MEMBERSHIPS = ("coding", "residual", "weighted_residual")
+SOFT = ("coding", "residual", "weighted_residual")
+MEMBERSHIPS = (*SOFT, "relu")
 # grid (None: vectors), channels, rows: even and odd grids, more rows than channels and
 # fewer; rows of vectors near subspaces, one of them with features that are zero
 CASES = {
@@ -50,7 +51,7 @@ PAIRS += [(case, list(WEIGHTS)[(i + 2) % 5]) for i, case in enumerate(CASES)]
 class Problem:
     """Rows of three classes on the sphere, new rows, weights, and both solutions."""
 
-    def __init__(self, case, weights="no weights", epsilon=EPSILON):
+    def __init__(self, case, weights="no weights", epsilon=EPSILON, apart=False):
         rng = np.random.default_rng(0)
         self.shape, self.C, n = CASES[case]
         self.grid = self.shape or (1,)
@@ -71,6 +72,8 @@ class Problem:
             X[:, [1, 4]] = 0.0
         if case.endswith("all sizes"):
             X *= np.geomspace(1.0, 1e-3, d)
+        if apart:  # positive, and each class in features of its own
+            X = np.abs(X) * (np.arange(d) % 3 == self.y[:, None])
         self.X, self.weights = on_sphere(X), WEIGHTS[weights](rng, n)
         inside = rng.normal(size=(2, n)) @ self.X
         others = [rng.normal(size=(4, d)), inside, self.X[:2]]
@@ -152,7 +155,7 @@ def test_extreme_distortions(case, weights, epsilon):
 
 
 @pytest.mark.parametrize("inverse_temperature", [100.0, 3.0])
-@pytest.mark.parametrize("membership", MEMBERSHIPS)
+@pytest.mark.parametrize("membership", SOFT)
 def test_classes_far_behind_do_not_matter(membership, inverse_temperature, monkeypatch):
     # sharp memberships of many classes: most of them may be passed over
     limit(monkeypatch, LEAST_BOUNDED=32)
@@ -314,6 +317,85 @@ def test_steps_are_halved_until_the_rate_reduction_does_not_fall(
             assert problem.family(moved).rates()[2] < slow.rates()[2] + 1e-13
 
 
+@pytest.mark.parametrize("rule", ["momentum", "nesterov"])
+@pytest.mark.parametrize(
+    ("case", "membership"),
+    [
+        ("many rows", "coding"),
+        ("many rows", "relu"),
+        ("few rows", "coding"),
+        ("few rows", "relu"),
+        ("1-D odd", "coding"),
+        ("2-D even", "residual"),
+    ],
+)
+def test_rows_carry_their_velocity_as_the_formula_says(case, rule, membership):
+    problem = Problem(case, "copies", apart=membership == "relu")
+    settings = {"eta": 0.4, "step": rule, "momentum": 0.8, "membership": membership}
+    net = problem.net(5, **settings)
+    momenta = [layer.momentum for layer in net.layers_]
+    assert len(momenta) == 5
+    assert set(momenta) <= {0.0, 0.8}
+    assert 0.8 in momenta[1:]
+    steps = [(layer.eta, layer.momentum) for layer in net.layers_]
+    rows = problem.X, problem.new
+    expected = accelerated(problem.family, *rows, steps, membership, 5.0, rule)
+    found = net.staged_transform(problem.X), net.staged_transform(problem.new)
+    for i, (Z, new) in enumerate(expected):
+        assert_allclose(next(found[0]), Z, atol=1e-10)
+        assert_allclose(next(found[1]), new, atol=1e-10)
+        assert_allclose(net.rates_["delta_R"][i], problem.family(Z).rates()[2])
+    assert_allclose(net.transform(problem.new), new, atol=1e-10)
+
+
+@pytest.mark.parametrize(("rule", "eta"), [("momentum", 0.5), ("nesterov", 1.0)])
+def test_the_velocity_is_dropped_only_where_the_rate_reduction_would_fall(rule, eta):
+    problem = Problem("many rows", epsilon=1.5)
+    net = problem.net(25, eta=eta, step=rule, momentum=0.95)
+    steps = [(layer.eta, layer.momentum) for layer in net.layers_]
+    assert np.all(np.diff(net.rates_["delta_R"]) >= 0.0)
+    dropped = [i for i, (_, momentum) in enumerate(steps) if momentum == 0.0]
+    assert 0 < len(dropped) < len(steps)
+    for i in dropped:
+        length = eta if i == 0 else min(eta, 2.0 * steps[i - 1][0] * problem.alpha)
+        other = [*steps[:i], (length / problem.alpha, 0.95)]
+        rows = problem.X, problem.X[:0]
+        *_, before, after = accelerated(
+            problem.family, *rows, other, "coding", 5.0, rule
+        )
+        rates = [problem.family(Z).rates()[2] for Z, _ in (before, after)]
+        assert rates[1] < rates[0] + 1e-13
+
+
+def test_momentum_is_that_of_gradient_ascent_on_the_rate_reduction():
+    # the gradient by differences; with labels, rows move along it
+    problem = Problem("many rows")
+    length, momentum = 0.2, 0.6
+    settings = {"eta": length, "step": "momentum", "momentum": momentum}
+    net = problem.net(3, construction="labels", **settings)
+    assert [layer.momentum for layer in net.layers_] == [momentum] * 3
+    Z, before = problem.X, problem.X
+    for i in range(3):
+        assert_allclose(net.rates_["delta_R"][i], problem.family(Z).rates()[2])
+        gradient = np.empty_like(Z)
+        for at in np.ndindex(Z.shape):
+            change = np.zeros_like(Z)
+            change[at] = 1e-5
+            ahead, behind = (problem.family(Z + s * change).rates()[2] for s in (1, -1))
+            gradient[at] = (ahead - behind) / 2e-5
+        step = length / problem.alpha * gradient
+        Z, before = on_sphere(Z + step + momentum * (Z - before)), Z
+    assert_allclose(net.rates_["delta_R"][3], problem.family(Z).rates()[2], rtol=1e-8)
+
+
+def test_without_momentum_accelerated_steps_are_relative_ones():
+    problem = Problem("1-D odd")
+    plain = problem.net(3, eta=0.5, step="relative").transform(problem.new)
+    for rule in ("momentum", "nesterov"):
+        net = problem.net(3, eta=0.5, step=rule, momentum=0.0)
+        assert_allclose(net.transform(problem.new), plain, atol=1e-14)
+
+
 @pytest.mark.filterwarnings("ignore:.* has no layer:UserWarning")
 @pytest.mark.parametrize(("eta", "halvings"), [(64.0, 5), (1024.0, 9), (2048.0, None)])
 def test_a_step_is_halved_nine_times_at_most(eta, halvings):
@@ -327,13 +409,24 @@ def test_a_step_is_halved_nine_times_at_most(eta, halvings):
 # -- blocks of rows -------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("construction", ["left_out", "estimated", "labels"])
+@pytest.mark.parametrize(
+    ("construction", "other"),
+    [
+        ("left_out", {}),
+        ("estimated", {}),
+        ("labels", {}),
+        ("left_out", {"step": "published", "membership": "relu", "eta": 0.05}),
+        ("left_out", {"step": "nesterov", "eta": 1.0}),
+        ("estimated", {"step": "momentum", "eta": 1.0}),
+    ],
+)
 @pytest.mark.parametrize("case", ["many rows", "few rows", "1-D odd", "1-D few rows"])
-def test_rows_in_blocks_are_the_rows(case, construction, monkeypatch):
+def test_rows_in_blocks_are_the_rows(case, construction, other, monkeypatch):
     problem = Problem(case, "copies")
     before = problem.X.copy()
     # steps so long that some are halved, and rows are moved twice
-    settings = {"eta": 64.0, "step": "relative", "construction": construction}
+    settings = {"eta": 64.0, "step": "relative", **other}
+    settings["construction"] = construction
     whole = problem.net(3, **settings)
     limit(monkeypatch, BLOCK=1)
     parts = problem.net(3, **settings)
@@ -357,19 +450,23 @@ def test_many_classes_have_no_label_code(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("case", "construction"),
+    ("case", "construction", "other"),
     [
-        ("many rows", "left_out"),
-        ("few rows", "left_out"),
-        ("1-D odd", "estimated"),
-        pytest.param("constant features", "labels", marks=pytest.mark.slow),
-        pytest.param("1-D few rows", "left_out", marks=pytest.mark.slow),
-        pytest.param("2-D even", "labels", marks=pytest.mark.slow),
+        ("many rows", "left_out", {}),
+        ("few rows", "left_out", {"step": "momentum"}),
+        ("1-D odd", "estimated", {"step": "published", "membership": "relu"}),
+        ("1-D few rows", "left_out", {"step": "nesterov"}),
+        pytest.param("constant features", "labels", {}, marks=pytest.mark.slow),
+        pytest.param(
+            *("few rows", "left_out", {"step": "published", "membership": "relu"}),
+            marks=pytest.mark.slow,
+        ),
+        pytest.param("2-D even", "labels", {}, marks=pytest.mark.slow),
     ],
 )
-def test_precision_and_place_follow_the_rows(xp, dtype, case, construction):
+def test_precision_and_place_follow_the_rows(xp, dtype, case, construction, other):
     problem = Problem(case, "copies")
-    settings = {"step": "relative", "eta": 0.5, "construction": construction}
+    settings = {"step": "relative", "eta": 0.5, "construction": construction, **other}
     slow = problem.net(3, **settings)
     expected = slow.transform(problem.new)
     problem.X, problem.weights = (

@@ -18,7 +18,6 @@ from sklearn.utils import all_estimators
 import skredu
 
 NAMES = [
-    "CodingGainSelector",
     "CompressionClustering",
     "ConvolutionalLifting",
     "DilatedKernelTransformer",

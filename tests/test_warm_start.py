@@ -17,6 +17,8 @@ NETS = [
     ReduNetTransformer(1, **ALL),
     ReduNetClassifier(1, n_iter_no_change=None, **ALL),
     InvariantReduNetTransformer(1, **ALL),
+    ReduNetTransformer(1, step="momentum", **ALL),
+    InvariantReduNetTransformer(1, step="nesterov", **ALL),
     InvariantReduNetClassifier(1, output="invariant", n_iter_no_change=None, **ALL),
 ]
 RNG = np.random.default_rng(0)
@@ -65,6 +67,7 @@ def test_other_rows_are_refused(net, other):
         {"step": "published"},
         {"membership": "residual"},
         {"inverse_temperature": 100.0},
+        {"momentum": 0.5},
         {"construction": "labels"},
         {"tol": 0.1},
     ],

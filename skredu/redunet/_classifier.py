@@ -89,17 +89,17 @@ class BaseNetClassifier(CodingClassifier, BaseNet):
     def _decides(self) -> bool:
         return True
 
-    def _record(self, layer: Layer, Z: Any, rows: Rows) -> bool:
+    def _record(self, layer: Layer, state: tuple[Any, Any], rows: Rows) -> bool:
         """Record a layer, and stop if the last ones did not reduce the loss."""
         best = getattr(self, "_features", None)
-        enough = super()._record(layer, Z, rows)
+        enough = super()._record(layer, state, rows)
         losses = [decision["loss"] for decision in self._decisions]
         self.temperature_ = self._decisions[-1]["temperature"]
         last, patience = self.n_iter_, self.n_iter_no_change
         always = last == 0 or patience is None
         if always or losses[last] < losses[self._best] - IMPROVEMENT:
             self._best = last
-        elif self.warm_start:
+        elif self.warm_start and best is not None:
             self._features = best
         return enough or (patience is not None and last - self._best >= patience)
 

@@ -42,6 +42,7 @@ class BaseInvariantReduNet(SignalsOutMixin, BaseNet):
         signal_shape: int | Sequence[int] | None = None,
         output: str = "equivariant",
         step: str = "relative",
+        momentum: float = 0.9,
         membership: str = "coding",
         inverse_temperature: float = 500.0,
         construction: str = "left_out",
@@ -54,6 +55,7 @@ class BaseInvariantReduNet(SignalsOutMixin, BaseNet):
         self.signal_shape = signal_shape
         self.output = output
         self.step = step
+        self.momentum = momentum
         self.membership = membership
         self.inverse_temperature = inverse_temperature
         self.construction = construction
@@ -153,13 +155,23 @@ class InvariantReduNetTransformer(BaseInvariantReduNet):
         - ``"invariant"``: features that are the same for all shifts of a sample:
           magnitudes of the spectra, phases of the bispectra at low frequencies, and
           class probabilities computed from coding lengths; see the Notes.
-    step : {"relative", "published"}, default="relative"
+    step : {"relative", "published", "momentum", "nesterov"}, default="relative"
         Rule for the step size.
 
         - ``"relative"``: the step size of a layer is ``eta / alpha``, halved as long as
           :math:`\Delta R` of the training features would decrease.
         - ``"published"``: the step size is ``eta``.
-    membership : {"coding", "residual", "weighted_residual"}, default="coding"
+        - ``"momentum"``: as ``"relative"``, and each sample also moves on by
+          ``momentum`` times what it has moved in the last layer. If :math:`\Delta R`
+          would decrease, this velocity is dropped before the step size is halved.
+        - ``"nesterov"``: as ``"momentum"``, by Nesterov's rule: the velocity is the
+          difference of what the last two steps have reached before the velocity was
+          added.
+
+    momentum : float, default=0.9
+        Factor of the velocity, at least 0 and less than 1. Only used by the steps
+        ``"momentum"`` and ``"nesterov"``.
+    membership : {"coding", "residual", "weighted_residual", "relu"}, default="coding"
         Estimate of the memberships :math:`\pi_j`.
 
         - ``"coding"``: by the extra bits that all shifts of the sample cost in the
@@ -167,6 +179,11 @@ class InvariantReduNetTransformer(BaseInvariantReduNet):
         - ``"residual"``: the published softmax of :math:`-\lambda\|C_jz\|`, which
           favours large classes.
         - ``"weighted_residual"``: the softmax of :math:`-\lambda\gamma_j\|C_jz\|`.
+        - ``"relu"``: the published nonlinearity
+          :math:`z - \sum_j \mathrm{ReLU}(P_j z)` in place of
+          :math:`\sum_j \pi_j (z - P_j z)`, with the soft projections :math:`P_j` on
+          the classes, point by
+          point; see the Notes.
     inverse_temperature : float, default=500
         The number :math:`\lambda` of the residual memberships.
     construction : {"left_out", "estimated", "labels"}, default="left_out"
@@ -247,6 +264,19 @@ class InvariantReduNetTransformer(BaseInvariantReduNet):
     the class probabilities. On training samples, the probabilities are sharper than on
     new ones, since the classes contain them.
 
+    **Positive parts.** With ``membership="relu"``, a layer is :math:`z^+ \propto z +
+    \eta\alpha(\sum_j \mathrm{ReLU}(P_j z) - P z)`. This is the layer with memberships
+    if projections on the class of a sample are positive and those on others are not,
+    for instance if classes use different features that are never negative. Otherwise
+    what classes have in common is counted several times, :math:`\Delta R` falls, and
+    relative steps add few layers or none. The positive parts of
+    shifted signals are shifted positive parts, so the network stays equivariant. Every
+    class takes two Fourier transforms of the samples more.
+
+    **Velocity.** Steps with momentum need one more array of the size of the features in
+    `fit`, and the same operations. A new sample is at rest on the sphere, and carries
+    its velocity from layer to layer as training samples do.
+
     **The published network.** Published code has no factor ``T``: its ``eps`` is
     :math:`\epsilon^2/T`, its step size is :math:`\eta/T`, and its inverse temperature
     is :math:`\lambda/T`. To obtain the published dynamics with ``eps=0.1``, step size
@@ -307,9 +337,11 @@ class InvariantReduNetClassifier(StreamingNet, BaseNetClassifier, BaseInvariantR
         row is one channel on a one-dimensional grid.
     output : {"equivariant", "invariant"}, default="equivariant"
         Output of `transform`; see `InvariantReduNetTransformer`.
-    step : {"relative", "published"}, default="relative"
+    step : {"relative", "published", "momentum", "nesterov"}, default="relative"
         Rule for the step size; see `InvariantReduNetTransformer`.
-    membership : {"coding", "residual", "weighted_residual"}, default="coding"
+    momentum : float, default=0.9
+        Factor of the velocity of the steps ``"momentum"`` and ``"nesterov"``.
+    membership : {"coding", "residual", "weighted_residual", "relu"}, default="coding"
         Estimate of the memberships by which samples move.
     inverse_temperature : float, default=500
         Inverse temperature of the residual memberships.
@@ -408,6 +440,7 @@ class InvariantReduNetClassifier(StreamingNet, BaseNetClassifier, BaseInvariantR
         signal_shape: int | Sequence[int] | None = None,
         output: str = "equivariant",
         step: str = "relative",
+        momentum: float = 0.9,
         membership: str = "coding",
         inverse_temperature: float = 500.0,
         construction: str = "left_out",
@@ -422,6 +455,7 @@ class InvariantReduNetClassifier(StreamingNet, BaseNetClassifier, BaseInvariantR
         self.signal_shape = signal_shape
         self.output = output
         self.step = step
+        self.momentum = momentum
         self.membership = membership
         self.inverse_temperature = inverse_temperature
         self.construction = construction

@@ -53,12 +53,14 @@ class Layer:
         Groups of the classes.
     epsilon : float
         Distortion.
-    membership : {"coding", "residual", "weighted_residual"}
+    membership : {"coding", "residual", "weighted_residual", "relu"}
         Membership rule.
     temperature : float
         Inverse temperature of the residual rules.
     label_code : list of float, default=None
         Nats to add to the scores of each class, fitted to left-out samples.
+    space : Vectors or Grid, default=None
+        Space of the features; only needed for ``membership="relu"``.
     """
 
     def __init__(
@@ -69,18 +71,19 @@ class Layer:
         membership: str,
         temperature: float,
         label_code: list[float] | None = None,
+        space: Any = None,
     ) -> None:
         self.whole, self.classes = whole, classes
         self.epsilon, self.label_code = epsilon, label_code
         self.membership, self.temperature = membership, temperature
-        self.rule = MEMBERSHIPS[membership]
+        self.rule, self.space = MEMBERSHIPS[membership], space
 
     @classmethod
     def build(
         cls,
         Z: Any,
         rows: Any,
-        blocks: Any,
+        space: Any,
         epsilon: float,
         membership: str,
         temperature: float,
@@ -97,6 +100,7 @@ class Layer:
             "left_out": left_out,
             "exact": MEMBERSHIPS[membership].power == 2,
         }
+        blocks = space.blocks
         classes = [
             group_of(Z[:, :, part], rows.weights_at(part), blocks, **options)
             for part in rows.slices
@@ -106,27 +110,26 @@ class Layer:
         stack_up(classes)
         weights = rows.weights_at(slice(None))
         whole = group_of(Z, weights, blocks, **options, scatter=total)
-        return cls(whole, classes, epsilon, membership, temperature)
+        return cls(whole, classes, epsilon, membership, temperature, space=space)
 
     def to_state(self) -> dict[str, Any]:
         """Return the state as arrays, numbers and containers."""
         names = ("epsilon", "membership", "temperature", "label_code")
-        squares = self.rule.power == 2
+        scores, squares = self.rule.power == 1, self.rule.power == 2
         return {
             "whole": self.whole.to_state(scores=False),
             "classes": [
-                group.to_state(scores=not squares, squares=squares)
-                for group in self.classes
+                group.to_state(scores=scores, squares=squares) for group in self.classes
             ],
             **{name: getattr(self, name) for name in names},
         }
 
     @classmethod
-    def from_state(cls, state: dict[str, Any]) -> Layer:
-        """Restore the layer from its state."""
+    def from_state(cls, state: dict[str, Any], space: Any) -> Layer:
+        """Restore the layer from its state and the space of its features."""
         classes = [group_of_state(part) for part in state["classes"]]
         whole = group_of_state(state["whole"])
-        return cls(**{**state, "whole": whole, "classes": classes})
+        return cls(**{**state, "whole": whole, "classes": classes, "space": space})
 
     @property
     def alpha(self) -> float:
@@ -153,6 +156,9 @@ class Layer:
         Other ``groups`` than those of the classes can be given for bounds.
         """
         groups = self.classes if groups is None else groups
+        if self.rule.power == 0:
+            shape, dtype = (Z.shape[2], len(groups)), real_dtype(Z)
+            return namespace(Z).zeros(shape, dtype=dtype, device=Z.device)
         forms = shared_forms(groups, Z, self.rule.power)
         scores = [self._score(j, Z, groups[j], forms[j]) for j in range(len(groups))]
         return namespace(scores[0]).stack(scores, axis=1)
@@ -172,6 +178,12 @@ class Layer:
         code = 0.0 if self.label_code is None else self.label_code[j]
         return self.rule.scores(cost, self.classes[j].n, n, factor) + code
 
+    def _memberships(self, scores: Any) -> Any:
+        """Return memberships from scores, (b, k)."""
+        if self.rule.power == 0:  # of the positive part in every class
+            return namespace(scores).ones_like(scores)
+        return softmax(scores)
+
     def _sharp_scores(self, Z: Any) -> Any:
         """Return scores that may be too large if memberships are below rounding errors.
 
@@ -185,9 +197,10 @@ class Layer:
             for j, group in enumerate(self.classes)
             if xp is np and one_block(Z) and isinstance(group, DenseGroup)
         ]
-        if C < LEAST_BOUNDED or not bounded:
+        power = self.rule.power
+        if C < LEAST_BOUNDED or not bounded or power == 0:
             return self._scores(Z)
-        size, power = int(FIRST_SHARE * C), self.rule.power
+        size = int(FIRST_SHARE * C)
         first, bounds = Z[:, :size, :], []
         for j, group in enumerate(self.classes):
             head = group.head(size, power) if j in bounded else group
@@ -207,17 +220,13 @@ class Layer:
 
     # -- motion -----------------------------------------------------------------------
 
-    def move(self, Z: Any, step: float) -> Any:
-        """Return samples after a step."""
-        return stepped(Z, self.change(Z), step)
-
     def change(self, Z: Any) -> Any:
         """Return the change of samples for a step size of ``1 / alpha``."""
         blocks = self._blocks(Z, slice(0, Z.shape[2]))
         change = namespace(Z).empty_like(Z) if len(blocks) > 1 else None
         for at in blocks:
             rows = Z[:, :, at]
-            Pi = softmax(self._sharp_scores(rows))
+            Pi = self._memberships(self._sharp_scores(rows))
             start = -self.whole.project(rows, self.epsilon)
             moved = self._add_projections(start, rows, Pi)
             if change is None:
@@ -265,13 +274,15 @@ class Layer:
                 cost, own = group.left_out(Z[:, :, at], self.epsilon, weights, here)
                 if self.rule.power == 2:
                     cost = norms(Z[:, :, at] - own)
-                change[:, :, at], scores[at, j] = own, self._score_of(cost, j)
+                change[:, :, at] = self._part(own)
+                if self.rule.power > 0:
+                    scores[at, j] = self._score_of(cost, j)
         if self.rule.fits_label_code:
             weights = rows.weights_at(slice(None))
             self.label_code = label_code(scores, rows.slices, weights)
             place = {"dtype": scores.dtype, "device": scores.device}
             scores = scores + xp.asarray(self.label_code, **place)
-        Pi = softmax(scores)
+        Pi = self._memberships(scores)
         for j, part in enumerate(rows.slices):
             change[:, :, part] *= xp.astype(Pi[part, j], dtype, copy=False)
             Pi[part, j] = xp.zeros_like(Pi[part, j])
@@ -295,13 +306,18 @@ class Layer:
                 continue
             index, rest = split(members[:, j])
             shares = xp.astype(xp.take(Pi[:, j], index), dtype, copy=False)
-            part = shares * group.project(take(Z, index), self.epsilon)
+            projected = group.project(take(Z, index), self.epsilon)
+            part = shares * self._part(projected)
             run = run_of(index)
             if run is not None or xp is np:
                 total[:, :, index if run is None else run] += part
             else:
                 total = total + spread_columns(part, index, rest)
         return total
+
+    def _part(self, projected: Any) -> Any:
+        """Return the part of projections on a class by which samples move."""
+        return self.space.positive(projected) if self.rule.power == 0 else projected
 
     def _blocks(self, Z: Any, part: slice) -> list[slice]:
         """Return slices of consecutive samples that are processed together."""
@@ -314,7 +330,8 @@ class ReduNetLayer:
     r"""A layer with its operators, which are computed on demand.
 
     A sample ``z`` becomes :math:`z + \eta (Ez - \sum_j \gamma_j \pi_j(z) C_j z)`,
-    divided by its norm. Operators on vectors are matrices, and those on signals are the
+    divided by its norm; see the network for ``membership="relu"`` and steps with
+    momentum. Operators on vectors are matrices, and those on signals are the
     filters of circular convolutions.
 
     Parameters
@@ -323,6 +340,8 @@ class ReduNetLayer:
         The layer on features.
     step : float
         Step size of the layer, relative to ``1 / alpha``.
+    momentum : float
+        Factor of the velocity.
     space : Vectors or Grid
         The space of the samples.
 
@@ -330,14 +349,17 @@ class ReduNetLayer:
     ----------
     eta : float
         Step size in the units of the paper; for signals, on all of their shifts.
+    momentum : float
+        Factor of the velocity; 0 if there is none, or if it was dropped in this layer.
     gamma : list of float
         Share of each class.
     expansion : array of shape (d, d) or (C, C, *signal_shape)
         The expansion operator ``E``.
     """
 
-    def __init__(self, layer: Layer, step: float, space: Any) -> None:
+    def __init__(self, layer: Layer, step: float, momentum: float, space: Any) -> None:
         self._layer, self._step, self._space = layer, step, space
+        self.momentum = momentum
 
     def __repr__(self) -> str:
         dim, k = int(self._space.blocks.dim), len(self._layer.classes)
@@ -378,3 +400,21 @@ def stepped(Z: Any, change: Any, step: float) -> Any:
     size = norms(moved)
     size = xp.where(size > 0, size, xp.ones_like(size))
     return moved / xp.astype(size, real_dtype(Z), copy=False)
+
+
+def advanced(
+    Z: Any, change: Any, before: Any, step: float, momentum: float, rule: str
+) -> tuple[Any, Any]:
+    """Return samples after a step by a rule, and what the next step needs of them.
+
+    This is ``before`` in the next call: the samples as they are now (``"momentum"``),
+    or after the step, but without the velocity (``"nesterov"``). It is None in the
+    first layer, in which samples are at rest.
+    """
+    before = Z if before is None else before
+    if rule == "nesterov":
+        reached = stepped(Z, change, step)
+        return stepped(reached, reached - before, momentum), reached
+    if rule == "momentum":
+        return stepped(Z, change + (momentum / step) * (Z - before), step), Z
+    return stepped(Z, change, step), None

@@ -1,8 +1,9 @@
 r"""Membership rules: to which class a sample belongs, as estimated by one layer.
 
 Each rule converts extra nats, or norms of residuals, to logarithms of memberships,
-which are normalised by a softmax over the classes. To add a rule, add a class to this
-file.
+which are normalised by a softmax over the classes; or it needs none of these, and each
+feature of a projection is a member of the class or not. To add a rule, add a class to
+this file.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ class Coding:
     """
 
     # Of the operators in the forms from which costs are computed; see
-    # `skredu.coding._dense.DenseGroup`.
+    # `skredu.coding._dense.DenseGroup`. With 0, there are no forms, costs and scores.
     power: ClassVar[int] = 1
     # Whether a label code is fitted to the scores of left-out samples.
     fits_label_code: ClassVar[bool] = True
@@ -56,6 +57,17 @@ class WeightedResidual(Residual):
         return -factor / total * norms
 
 
+class Relu:
+    r"""The published nonlinearity :math:`z - \sum_j \mathrm{ReLU}(P_j z)`.
+
+    It takes the place of :math:`z - \sum_j \pi_j P_j z`: the membership of a feature in
+    a class is one where the projection on the class is positive, and zero elsewhere.
+    """
+
+    power: ClassVar[int] = 0
+    fits_label_code: ClassVar[bool] = False
+
+
 # Parameters of `scores`: the extra nats or norms of samples in all classes, (b, k), or
 # in one class, (b,); the weights of the classes; the weight of all samples; and
 # lambda d / epsilon^2.
@@ -63,4 +75,5 @@ MEMBERSHIPS: dict[str, Any] = {
     "coding": Coding,
     "residual": Residual,
     "weighted_residual": WeightedResidual,
+    "relu": Relu,
 }

@@ -7,6 +7,7 @@ and back; see `skredu.redunet._vectors` and `skredu.redunet._signals`.
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections import deque
 from collections.abc import Iterator
 from copy import deepcopy
 from numbers import Integral, Real
@@ -31,12 +32,14 @@ from skredu.coding._rows import Rows
 from skredu.coding._sphere import MODERATE
 from skredu.coding._weights import weights_to_fit
 from skredu.redunet._decision import fit_decision
-from skredu.redunet._layer import Layer, ReduNetLayer, stepped
+from skredu.redunet._layer import Layer, ReduNetLayer, advanced, stepped
 from skredu.redunet._memberships import MEMBERSHIPS
 
 RATES = ("R", "Rc", "delta_R")
 # A step size is halved at most this number of times.
 HALVINGS = 10
+# Rules with a velocity, which is carried from layer to layer.
+ACCELERATED = ("momentum", "nesterov")
 
 
 class BaseNet(
@@ -51,7 +54,8 @@ class BaseNet(
         "n_layers": [Interval(Integral, 0, None, closed="left")],
         "epsilon": [MODERATE, StrOptions({"auto"})],
         "eta": [MODERATE],
-        "step": [StrOptions({"relative", "published"})],
+        "step": [StrOptions({"relative", "published", *ACCELERATED})],
+        "momentum": [Interval(Real, 0, 1, closed="left")],
         "membership": [StrOptions(set(MEMBERSHIPS))],
         "inverse_temperature": [MODERATE],
         "construction": [StrOptions({"left_out", "estimated", "labels"})],
@@ -66,11 +70,13 @@ class BaseNet(
     epsilon: float | str
     eta: float
     step: str
+    momentum: float
     membership: str
     inverse_temperature: float
     construction: str
     tol: float
     warm_start: bool
+    _features: tuple[Any, Any]
     _layers: list[dict[str, Any]]
     _decisions: list[dict[str, Any]]
     _origin: dict[str, Any]
@@ -126,19 +132,19 @@ class BaseNet(
             self._check_origin(rows)
         missing = self.n_layers - (self.n_iter_ if self._continues else 0)
         with watched(self, missing, X=X, y=y) as progress:
-            Z = self._features if self._continues else self._begin(rows)
-            layer = self._build(Z, rows)
+            state = self._features if self._continues else (self._begin(rows), None)
+            layer = self._build(state[0], rows)
             if len(self.rates_["R"]) == 0:  # otherwise, all layers have been dropped
-                self._record(layer, Z, rows)
+                self._record(layer, state, rows)
             for _ in range(missing):
                 enough = True
                 with progress.task("layer", fitted=self._fitted):
-                    step = self._step(Z, layer, rows)
+                    step = self._step(state, layer, rows)
                     if step is not None:
-                        new = {"layer": layer.to_state(), "step": step[0]}
+                        new = {"layer": layer.to_state(), **step[0]}
                         self._layers = [*self._layers, new]
-                        _, Z, layer = step
-                        enough = self._record(layer, Z, rows)
+                        _, state, layer = step
+                        enough = self._record(layer, state, rows)
                 if enough or progress.stopped:
                     break
             self._finish()
@@ -195,7 +201,10 @@ class BaseNet(
         """The layers with their operators, one object per layer."""
         check_is_fitted(self)
         space = self._restored_space()
-        return [ReduNetLayer(*pair, space) for pair in self._restored_layers()]
+        return [
+            ReduNetLayer(layer, step, momentum, space)
+            for layer, step, momentum, _ in self._restored_layers()
+        ]
 
     @property
     def n_iter_(self) -> int:
@@ -226,18 +235,15 @@ class BaseNet(
         """
         space, layers = self._restored_space(), self._restored_layers()
         for block in blocks_of_rows(X.shape[0], space.width):
-            Z, outside = space.to_features(X[block, :])
-            for layer, step in layers:
-                Z = layer.move(Z, step)
+            first, outside = space.to_features(X[block, :])
+            [Z] = deque(through(layers, first), maxlen=1)  # after the last layer
             yield block, Z, outside
 
     def _staged(self, X: Any, method: str) -> Iterator[tuple[Any, Any]]:
         """Yield features before the first layer and after each, and what is outside."""
         X = self._check_rows(X, method)
-        Z, outside = self._restored_space().to_features(X)
-        yield Z, outside
-        for layer, step in self._restored_layers():
-            Z = layer.move(Z, step)
+        first, outside = self._restored_space().to_features(X)
+        for Z in through(self._restored_layers(), first):
             yield Z, outside
 
     def _shown(self, Z: Any, outside: Any, stage: int = -1) -> Any:
@@ -251,9 +257,14 @@ class BaseNet(
     def _restored_space(self) -> Any:
         return self._kind(**self._space)
 
-    def _restored_layers(self) -> list[tuple[Layer, float]]:
-        """Return the layers and their step sizes."""
-        return [(Layer.from_state(s["layer"]), s["step"]) for s in self._layers]
+    def _restored_layers(self) -> list[tuple[Layer, float, float, str]]:
+        """Return the layers with their step sizes, momenta and step rules."""
+        space, found = self._restored_space(), []
+        for state in self._layers:  # those of version 0.1 have no momentum
+            layer = Layer.from_state(state["layer"], space)
+            momentum, rule = state.get("momentum", 0.0), state.get("rule", "relative")
+            found.append((layer, state["step"], momentum, rule))
+        return found
 
     # -- building layers --------------------------------------------------------------
 
@@ -294,66 +305,80 @@ class BaseNet(
         return Layer.build(
             Z,
             rows,
-            self._restored_space().blocks,
+            self._restored_space(),
             self.epsilon_,
             self.membership,
             float(self.inverse_temperature),
             left_out=self.construction == "left_out",
         )
 
+    def _tries(self, layer: Layer) -> list[tuple[float, float]]:
+        """Return the step sizes relative to ``1 / alpha`` and momenta to try in turn.
+
+        The ``"published"`` step is the only one. Others are halved, and recover from
+        that of the last layer. Before a step is halved, the velocity is dropped.
+        """
+        first = float(self.eta)
+        if self.step == "published":
+            return [(first * layer.alpha, 0.0)]
+        if self._layers:
+            first = min(first, 2.0 * self._layers[-1]["step"])
+        tries = [(first / 2**halving, 0.0) for halving in range(HALVINGS)]
+        if self.step in ACCELERATED:
+            tries.insert(0, (first, float(self.momentum)))
+        return tries
+
     def _step(
-        self, Z: Any, layer: Layer, rows: Rows
-    ) -> tuple[float, Any, Layer] | None:
+        self, state: tuple[Any, Any], layer: Layer, rows: Rows
+    ) -> tuple[dict[str, Any], tuple[Any, Any], Layer] | None:
         """Move training features by the first step that increases the rate reduction.
 
-        The ``"published"`` step is always taken. ``"relative"`` step sizes are halved
-        until one increases the rate reduction, and recover from that of the last layer.
+        The ``"published"`` step is always taken.
 
         Returns
         -------
-        length, Z, following : float, array of shape (F, C, n) and Layer
-            The step size relative to ``1 / alpha``, the features after the step, and
-            the layer that is computed from them; or None if no step increases the rate
-            reduction.
+        motion, (Z, before), following : dict, arrays of shape (F, C, n) and Layer
+            How samples move in this layer, the features after the step and what the
+            next step needs for their velocity, and the layer that is computed from
+            them; or None if no step increases the rate reduction.
         """
-        published, first = self.step == "published", float(self.eta)
-        if published:
-            lengths = [first * layer.alpha]
-        else:
-            if self._layers:
-                first = min(first, 2.0 * self._layers[-1]["step"])
-            lengths = [first / 2**halving for halving in range(HALVINGS)]
+        Z, before = state
         F, C, n = Z.shape
         blocks, change = blocks_of_rows(n, F * C), None
         R, _, delta = layer.rates()
         # a step that only moves the rounding errors of the rates does not decrease them
         least = delta - abs(R) * float(namespace(Z).finfo(real_dtype(Z)).eps)
-        for length in lengths:
+        for length, momentum in self._tries(layer):
             if change is None:
                 change = layer.training_change(Z, rows, self.construction)
-            if len(blocks) == 1:
-                moved = stepped(Z, change, length)
+            carried = None
+            if len(blocks) == 1 or self.step in ACCELERATED:
+                motion = before, length, momentum, self.step
+                moved, carried = advanced(Z, change, *motion)
             else:  # for many samples, two arrays of their size have to suffice
                 for at in blocks:
                     change[:, :, at] = stepped(Z[:, :, at], change[:, :, at], length)
                 moved, change = change, None
             following = self._build(moved, rows)
-            if published or following.rates()[2] >= least:
-                return length, moved, following
+            if self.step == "published" or following.rates()[2] >= least:
+                new = {"step": length, "momentum": momentum, "rule": self.step}
+                return new, (moved, carried), following
         return None
 
-    def _record(self, layer: Layer, Z: Any, rows: Rows) -> bool:
+    def _record(self, layer: Layer, state: tuple[Any, Any], rows: Rows) -> bool:
         """Record the rates and the decision of features; return whether to stop.
 
-        ``layer`` is computed from the features, which are those after the last layer.
+        ``state`` contains the features after the last layer and what a next step needs
+        for their velocity. ``layer`` is computed from these features.
         """
+        Z, _ = state
         gains, rates = self.rates_["delta_R"][-1:], layer.rates()
         self.rates_ = {
             name: np.append(self.rates_[name], rate)
             for name, rate in zip(RATES, rates, strict=True)
         }
         if self.warm_start:
-            self._features = Z
+            self._features = state
         if self._decides and len(self._decisions) == self.n_iter_:
             space = self._restored_space()
             new = fit_decision(Z, rows, space, rows.classes, centred=space.centred)
@@ -414,3 +439,12 @@ class BaseNet(
                         f"only n_layers may change when warm_start=True. {anew}"
                     )
         self._origin = {"rows": found, "parameters": parameters}
+
+
+def through(layers: list[tuple[Layer, float, float, str]], Z: Any) -> Iterator[Any]:
+    """Yield features before the first layer and after each, as new samples move."""
+    before = None
+    yield Z
+    for layer, step, momentum, rule in layers:
+        Z, before = advanced(Z, layer.change(Z), before, step, momentum, rule)
+        yield Z

@@ -32,6 +32,7 @@ class BaseReduNet(BaseNet):
         eta: float = 0.1,
         *,
         step: str = "relative",
+        momentum: float = 0.9,
         membership: str = "coding",
         inverse_temperature: float = 500.0,
         construction: str = "left_out",
@@ -44,6 +45,7 @@ class BaseReduNet(BaseNet):
         self.epsilon = epsilon
         self.eta = eta
         self.step = step
+        self.momentum = momentum
         self.membership = membership
         self.inverse_temperature = inverse_temperature
         self.construction = construction
@@ -68,9 +70,10 @@ class BaseReduNet(BaseNet):
                 f"must be a positive, finite number, found {constant}: scale the "
                 "samples."
             )
-        if self.fit_intercept == "auto":
-            return [Vectors(constant), Vectors()]
-        return [Vectors(constant if self.fit_intercept else None)]
+        both, given = [constant, None], [constant if self.fit_intercept else None]
+        rotates = self.membership != "relu"
+        constants = both if self.fit_intercept == "auto" else given
+        return [Vectors(value, rotates=rotates) for value in constants]
 
 
 class ReduNetTransformer(BaseReduNet):
@@ -102,7 +105,7 @@ class ReduNetTransformer(BaseReduNet):
         `MICLClassifier`.
     eta : float, default=0.1
         Step size; see ``step``.
-    step : {"relative", "published"}, default="relative"
+    step : {"relative", "published", "momentum", "nesterov"}, default="relative"
         Rule for the step size.
 
         - ``"relative"``: the step size of a layer is ``eta / alpha``. With ``eta`` up
@@ -112,7 +115,17 @@ class ReduNetTransformer(BaseReduNet):
           and no more layers are added if no step size is left.
         - ``"published"``: the step size is ``eta``. It diverges if ``eta * alpha`` is
           greater than 2.
-    membership : {"coding", "residual", "weighted_residual"}, default="coding"
+        - ``"momentum"``: as ``"relative"``, and each sample also moves on by
+          ``momentum`` times what it has moved in the last layer. If :math:`\Delta R`
+          would decrease, this velocity is dropped before the step size is halved.
+        - ``"nesterov"``: as ``"momentum"``, by Nesterov's rule: the velocity is the
+          difference of what the last two steps have reached before the velocity was
+          added.
+
+    momentum : float, default=0.9
+        Factor of the velocity, at least 0 and less than 1. Only used by the steps
+        ``"momentum"`` and ``"nesterov"``.
+    membership : {"coding", "residual", "weighted_residual", "relu"}, default="coding"
         Estimate of the memberships :math:`\pi_j`.
 
         - ``"coding"``: two to the power of minus the extra bits of the sample in the
@@ -122,6 +135,10 @@ class ReduNetTransformer(BaseReduNet):
           favours large classes.
         - ``"weighted_residual"``: the softmax of :math:`-\lambda\gamma_j\|C_jz\|`,
           which does not favour large classes.
+        - ``"relu"``: the published nonlinearity
+          :math:`z - \sum_j \mathrm{ReLU}(P_j z)` in place of
+          :math:`\sum_j \pi_j (z - P_j z)`, with the soft projections :math:`P_j` on
+          the classes; see the Notes.
     inverse_temperature : float, default=500
         The number :math:`\lambda` of the residual memberships.
     construction : {"left_out", "estimated", "labels"}, default="left_out"
@@ -195,6 +212,18 @@ class ReduNetTransformer(BaseReduNet):
     coordinates or more, products with dense classes are only completed for the classes
     that the coordinates with the most energy do not rule out.
 
+    **Positive parts.** With ``membership="relu"``, a layer is :math:`z^+ \propto z +
+    \eta\alpha(\sum_j \mathrm{ReLU}(P_j z) - P z)`. This is the layer with memberships
+    if projections on the class of a sample are positive and those on others are not,
+    for instance if classes use different features that are never negative. Otherwise
+    what classes have in common is counted several times, :math:`\Delta R` falls, and
+    relative steps add few layers or none. All features are coordinates then, even if
+    there are fewer samples.
+
+    **Velocity.** Steps with momentum need one more array of the size of the features in
+    `fit`, and the same operations. A new sample is at rest on the sphere, and carries
+    its velocity from layer to layer as training samples do.
+
     Array-API input is supported.
 
     References
@@ -240,13 +269,18 @@ class ReduNetClassifier(BaseNetClassifier, BaseReduNet):
         effect on predictions.
     eta : float, default=0.1
         Step size; see ``step``. It has no effect if no layer is kept.
-    step : {"relative", "published"}, default="relative"
+    step : {"relative", "published", "momentum", "nesterov"}, default="relative"
         Rule for the step size.
 
         - ``"relative"``: the step size of a layer is ``eta / alpha``, halved as long as
           :math:`\Delta R` of the training features would decrease.
         - ``"published"``: the step size is ``eta``.
-    membership : {"coding", "residual", "weighted_residual"}, default="coding"
+        - ``"momentum"`` and ``"nesterov"``: as ``"relative"``, with a velocity; see
+          `ReduNetTransformer`.
+
+    momentum : float, default=0.9
+        Factor of the velocity of the steps ``"momentum"`` and ``"nesterov"``.
+    membership : {"coding", "residual", "weighted_residual", "relu"}, default="coding"
         Estimate of the memberships by which samples move; see `ReduNetTransformer`.
     inverse_temperature : float, default=500
         Inverse temperature of the residual memberships.
@@ -348,6 +382,7 @@ class ReduNetClassifier(BaseNetClassifier, BaseReduNet):
         eta: float = 0.1,
         *,
         step: str = "relative",
+        momentum: float = 0.9,
         membership: str = "coding",
         inverse_temperature: float = 500.0,
         construction: str = "left_out",
@@ -362,6 +397,7 @@ class ReduNetClassifier(BaseNetClassifier, BaseReduNet):
         self.epsilon = epsilon
         self.eta = eta
         self.step = step
+        self.momentum = momentum
         self.membership = membership
         self.inverse_temperature = inverse_temperature
         self.construction = construction

@@ -105,16 +105,28 @@ class Grid:
 
     def to_features(self, X: Any) -> tuple[Any, None]:
         """Return the spectra (F, C, n) of samples (n, C * T) on the sphere."""
+        return self._spectra(on_sphere(X)), None
+
+    def from_features(self, Z: Any, outside: None = None) -> Any:
+        """Return samples (n, C * T) from their spectra."""
+        return self._signals(Z)
+
+    def positive(self, Z: Any) -> Any:
+        """Return the spectra of the positive parts of signals, point by point."""
+        signals = self._signals(Z)
+        xp = namespace(signals)
+        return self._spectra(xp.where(signals > 0, signals, xp.zeros_like(signals)))
+
+    def _spectra(self, X: Any) -> Any:
         xp = namespace(X)
-        signals = xp.reshape(on_sphere(X), (X.shape[0], self.n_channels, *self.shape))
+        signals = xp.reshape(X, (X.shape[0], self.n_channels, *self.shape))
         rfftn = fft.rfftn if xp is np else xp.fft.rfftn
         spectra = rfftn(signals, axes=self._axes, norm="ortho")
         spectra = xp.reshape(spectra, (X.shape[0], self.n_channels, -1))
         spectra = _contiguous(xp.permute_dims(spectra, (2, 1, 0)))
-        return spectra * self._roots(X.dtype), None
+        return spectra * self._roots(X.dtype)
 
-    def from_features(self, Z: Any, outside: None = None) -> Any:
-        """Return samples (n, C * T) from their spectra."""
+    def _signals(self, Z: Any) -> Any:
         xp, n = namespace(Z), Z.shape[2]
         dtype = xp.real(Z).dtype
         spectra = _contiguous(xp.permute_dims(Z / self._roots(dtype), (2, 1, 0)))

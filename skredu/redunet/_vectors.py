@@ -28,7 +28,8 @@ class Vectors:
     samples than features, a sample is therefore represented by its coordinates in an
     orthonormal basis of this span and, in one more coordinate, by the norm of the rest.
     If many features are zero in all training samples, or classes have many samples, the
-    other features are the coordinates, those with the most energy first.
+    other features are the coordinates, those with the most energy first. A function of
+    single features needs features as coordinates, which do not rotate then.
 
     Parameters
     ----------
@@ -38,6 +39,8 @@ class Vectors:
         Dimension of the space of the sphere, as counted by coding lengths.
     counts : array of shape (1,)
         How many equal blocks the block represents: one.
+    rotates : bool
+        Whether coordinates in the span may be used in place of features.
     basis : array of shape (d, r) or None
         Orthonormal columns that span the training samples.
     used, unused : arrays of shape (r,) and (d - r,), or None
@@ -56,9 +59,12 @@ class Vectors:
         basis: Any = None,
         used: Any = None,
         unused: Any = None,
+        *,
+        rotates: bool = True,
     ) -> None:
         self.constant, self.n_features, self.counts = constant, n_features, counts
         self.basis, self.used, self.unused = basis, used, unused
+        self.rotates = rotates
 
     @property
     def _has_rest(self) -> bool:
@@ -79,7 +85,7 @@ class Vectors:
         if 0 < used.shape[0] <= n and (ordered or not few):
             order = xp.argsort(-xp.take(energy, used))
             self.used, self.unused = xp.take(used, order), unused
-        elif n < d:
+        elif n < d and self.rotates:
             group: Any = group_of(Z.T[None, :, :], None, self.blocks)
             self.basis = group.basis[0, :, :]
         inside = self._inside(Z)
@@ -125,6 +131,10 @@ class Vectors:
         if outside is None:
             return self._back(moved)
         return self._back(moved[:, :-1]) + moved[:, -1:] * outside
+
+    def positive(self, Z: Any) -> Any:
+        """Return the positive parts of features in the span, if nothing rotates."""
+        return namespace(Z).where(Z > 0, Z, namespace(Z).zeros_like(Z))
 
     def show(self, P: Any, alpha: float) -> Any:
         """Return ``alpha (I - P)`` as a dense matrix (d, d)."""
