@@ -21,11 +21,12 @@ if TYPE_CHECKING:
         ReduNetTransformer,
         make_invariant_pipeline,
     )
-    from skredu.representation import MCR2Transformer
+    from skredu.representation import CodingGainSelector, MCR2Transformer
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "CodingGainSelector",
     "CompressionClustering",
     "ConvolutionalLifting",
     "DilatedKernelTransformer",
@@ -50,6 +51,7 @@ __all__ = [
 __getattr__ = lazy(
     __name__,
     {
+        "CodingGainSelector": "representation",
         "CompressionClustering": "clustering",
         "ConvolutionalLifting": "lifting",
         "DilatedKernelTransformer": "lifting",

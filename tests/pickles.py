@@ -14,6 +14,7 @@ import numpy as np
 
 import skredu
 from skredu import (
+    CodingGainSelector,
     CompressionClustering,
     ConvolutionalLifting,
     DilatedKernelTransformer,
@@ -44,6 +45,7 @@ MODELS = [
     DilatedKernelTransformer(84, random_state=0),
     PolarTransformer(n_radii=1, n_angles=4),
     ScatteringTransformer(),
+    CodingGainSelector(),
 ]
 METHODS = ("predict", "predict_proba", "decision_function", "transform")
 

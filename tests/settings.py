@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from skredu import (
+    CodingGainSelector,
     CompressionClustering,
     ConvolutionalLifting,
     DilatedKernelTransformer,
@@ -75,6 +76,10 @@ MAPS = {
         2, n_layers=2, activation="relu", init="lda", max_iter=5, tol=0.5
     ),
 }
+SELECTIONS = {
+    "selection": CodingGainSelector(),
+    "selection of three": CodingGainSelector(3, weighted=False),
+}
 CLUSTERINGS = {
     "clustering": CompressionClustering(),
     "clustering given": CompressionClustering(0.5, min_cluster_size=2),
@@ -105,7 +110,7 @@ SERIES = {
 CLASSIFIERS = (
     MICL | SUBSPACES | {n: e for n, e in NETS.items() if hasattr(e, "predict")}
 )
-SUPERVISED = MICL | SUBSPACES | NETS | MAPS
+SUPERVISED = MICL | SUBSPACES | NETS | MAPS | SELECTIONS
 ESTIMATORS = SUPERVISED | CLUSTERINGS | LIFTINGS | SERIES
 
 # Settings beside those that reach the same code, for runs that are to be short.

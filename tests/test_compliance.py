@@ -20,6 +20,7 @@ from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from skredu import (
+    CodingGainSelector,
     CompressionClustering,
     ConvolutionalLifting,
     DilatedKernelTransformer,
@@ -89,6 +90,8 @@ ESTIMATORS = [
     DilatedKernelTransformer(500, pooling=("share", "max")),
     PolarTransformer(n_radii=2, n_angles=6),
     ScatteringTransformer(),
+    CodingGainSelector(),
+    CodingGainSelector(2, weighted=False),
     ScatteringTransformer(1, padding="reflect", quality=2, activation="root"),
 ]
 
@@ -154,6 +157,7 @@ def checks():
 # for: estimators say so.
 @pytest.mark.filterwarnings("ignore:.* (keeps|has) no layer:UserWarning")
 @pytest.mark.filterwarnings("ignore:n_clusters=.* were not found:UserWarning")
+@pytest.mark.filterwarnings("ignore:No feature saves bits:UserWarning")
 @pytest.mark.parametrize(("estimator", "check"), list(checks()), ids=check_id)
 def test_scikit_learn_check(estimator, check):
     with own_random_state(), warnings.catch_warnings():
@@ -244,6 +248,7 @@ OF_TRANSFORMERS = [
 
 
 @pytest.mark.filterwarnings("ignore:.* has no layer:UserWarning")
+@pytest.mark.filterwarnings("ignore:No feature saves bits:UserWarning")
 @pytest.mark.parametrize(
     "estimator", [pytest.param(e, marks=marks_of(e)) for e in ESTIMATORS], ids=check_id
 )

@@ -30,6 +30,7 @@ def documented_warnings():
         warnings.filterwarnings("ignore", ".* (keeps|has) no layer")
         warnings.filterwarnings("ignore", "The number of unique classes is greater")
         warnings.filterwarnings("ignore", "The weights")
+        warnings.filterwarnings("ignore", "No feature saves bits")
         warnings.filterwarnings("ignore", "The kernel is not positive semi-definite")
         yield
 
@@ -200,6 +201,12 @@ SCATTERING = {
 }
 
 
+SELECTION = {
+    "max_features": st.one_of(
+        st.integers(1, 3), st.sampled_from([None, True, 0, 1.5, "2"])
+    ),
+    "weighted": choices(True, False),
+}
 DILATED = {
     "n_kernels": numbers(1, 200),
     "pooling": choices("share", "max", ("max", "share"), ["share"], (), "least"),
@@ -219,6 +226,7 @@ ESTIMATORS = {
     "DilatedKernelTransformer": DILATED,
     "PolarTransformer": POLAR,
     "ScatteringTransformer": SCATTERING,
+    "CodingGainSelector": SELECTION,
 }
 LIFTINGS = (
     "ConvolutionalLifting",
@@ -255,7 +263,7 @@ def test_estimator(name, data):
     for some_rows in (X, new):
         if hasattr(model, "predict"):
             assert_classifies(model, some_rows)
-        if lifting:
+        if lifting or name == "CodingGainSelector":
             names = (*ARRAYS, *estimator.get_params())
             Z = attempt(model.transform, some_rows, names=names)
             assert Z is None or finite(Z)

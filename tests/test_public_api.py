@@ -18,6 +18,7 @@ from sklearn.utils import all_estimators
 import skredu
 
 NAMES = [
+    "CodingGainSelector",
     "CompressionClustering",
     "ConvolutionalLifting",
     "DilatedKernelTransformer",

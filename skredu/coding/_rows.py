@@ -217,7 +217,7 @@ def first_of_equal(X: Any, codes: Any, index: Any) -> Any:
     """
     d, first, some = X.shape[1], np.arange(len(index)), np.arange(len(index))
     for columns in (np.unique(np.linspace(0, d - 1, FEW_COLUMNS, dtype=int)), slice(d)):
-        rows = X[index[some]][:, columns]
+        rows = X[:, columns][index[some]]
         order = np.lexsort((*rows.T[::-1], codes[some]))
         rows, some = rows[order], some[order]
         same = (rows[1:] == rows[:-1]).all(axis=1)

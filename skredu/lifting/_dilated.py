@@ -40,7 +40,7 @@ LEAST_LEVEL = 0.1
 # at most 18 times a sum of 9 channels, from each of which a mean was subtracted.
 HEADROOM = 10
 # Number of values in a block of samples: a few such arrays fit into the cache.
-BLOCK_VALUES, LEAST_ROWS, MOST_ROWS = 2**15, 4, 512
+BLOCK_VALUES, LEAST_ROWS, MOST_ROWS = 50_000, 4, 512
 # Number of values of all channels in a block.
 CHANNEL_VALUES = 2**20
 
@@ -125,8 +125,8 @@ class DilatedKernelTransformer(
     ``fit`` takes the time of transforming 50 samples, and of sorting their responses to
     84 D kernels, and about 15 numbers of memory for each of their points. In addition
     to input and result, ``transform`` needs at most about
-    :math:`30 \max(2^{15}, 4T)` numbers, 3 million more with several channels, and
-    twice the result for 512 samples. The fitted model has about K numbers.
+    :math:`20 \max(50000, 4T)` numbers, 3 million more with several channels, and the
+    result for 512 samples. The fitted model has about K numbers.
 
     Values are rounded to about 1e-6 (single precision) or 1e-14 (double) of the largest
     absolute value of their series minus its mean. Then all sums of nine values are
@@ -260,7 +260,7 @@ class DilatedKernelTransformer(
         )
         for start in range(0, len(rows), size):
             block = slice(start, start + size)
-            Z[block] = self._pool(rows[block]).T
+            self._pool(rows[block], Z[block])
         return Z
 
     def get_feature_names_out(self, input_features: Any = None) -> Any:
@@ -341,8 +341,8 @@ class DilatedKernelTransformer(
                     biases[kernel, first:last] = np.quantile(y, these)
         return _enlarged(biases)
 
-    def _pool(self, X: Any) -> Any:
-        """Return the features of a block of rows, (n_features_out, n)."""
+    def _pool(self, X: Any, Z: Any) -> None:
+        """Write the features of a block of rows into Z (n, n_features_out)."""
         series = self._series(X)
         n_points, n = series.shape[1:]
         with np.errstate(over="ignore"):
@@ -366,7 +366,11 @@ class DilatedKernelTransformer(
             features["share"] /= n_points
         if "max" in features:
             features["max"] = _enlarged(features["max"])
-        return np.concatenate([np.reshape(Z, (-1, n)) for Z in features.values()])
+        start = 0
+        for part in features.values():
+            columns = slice(start, start + len(POINTS) * part.shape[1])
+            Z[:, columns] = np.reshape(part, (-1, n)).T
+            start = columns.stop
 
     def _series(self, X: Any) -> Any:
         """Return small multiples of rows minus their means, (channels, points, n)."""

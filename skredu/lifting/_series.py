@@ -17,8 +17,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 LENGTH = 9
 # The three points with weight 2 of each kernel; the other six have weight -1.
 POINTS = tuple(combinations(range(LENGTH), 3))
-# Kernels that share two points, and biases, for which responses are compared at once.
-AT_ONCE, BIASES_AT_ONCE = LENGTH - 2, 8
+# Kernels and biases for which responses are computed and compared at once: enough that
+# calls of NumPy take little of the time, and few enough for the cache.
+AT_ONCE, BIASES_AT_ONCE = 3, 8
 
 
 def weights() -> Any:
@@ -50,8 +51,8 @@ def responses_to_kernels(x: Any, dilation: int) -> Iterator[tuple[range, Any]]:
     """Yield some kernels and the responses of series (points, n) to them.
 
     A response is 3 times the sum of three shifted series, minus the sum of all nine.
-    Partial sums are shared by the kernels that begin with the same two points, whose
-    responses (kernels, points, n) are computed at once, always in the same array.
+    Partial sums are shared by the kernels that begin with the same two points. The
+    responses (kernels, points, n) are always written to the same array.
     """
     n_points, n = x.shape
     padded = np.zeros((n_points + (LENGTH - 1) * dilation, n), dtype=x.dtype)
@@ -68,10 +69,11 @@ def responses_to_kernels(x: Any, dilation: int) -> Iterator[tuple[range, Any]]:
         np.subtract(shifted[i], total, out=one)
         for j in range(i + 1, LENGTH - 1):
             np.add(one, shifted[j], out=two)
-            last = shifted[j + 1 :]
-            kernels = range(kernel, kernel + len(last))
-            yield kernels, np.add(two, last, out=three[: len(last)])
-            kernel = kernels.stop
+            for k in range(j + 1, LENGTH, AT_ONCE):
+                last = shifted[k : k + AT_ONCE]
+                kernels = range(kernel, kernel + len(last))
+                yield kernels, np.add(two, last, out=three[: len(last)])
+                kernel = kernels.stop
 
 
 def count_above(y: Any, biases: Any, flags: Any, out: Any) -> None:
