@@ -274,16 +274,26 @@ def test_rows_of_any_weight_without_themselves(centred):
         assert_allclose(found, np.array(expected) * NAT, rtol=1e-6)
 
 
-def test_constant_features_cost_no_product_and_change_nothing():
-    X, _, new = data(60, 6, "none")
-    X[:, [1, 4]] = 3.0
-    blocks, scatter = vector_blocks(6, X), Scatter.from_rows(X)
+@pytest.mark.parametrize("d", [80, 6])
+def test_many_constant_features_cost_no_product_and_change_nothing(d):
+    """A product takes less time with a few constant features than without them."""
+    X, w = np.full((100, d), 3.0), np.ones(100)
+    some, _, _ = data(100, 4, "none")
+    X[:, [0, 2, 3, 5]] = some
+    new = np.random.default_rng(1).normal(size=(5, d))
+    blocks, scatter = vector_blocks(d, X), Scatter.from_rows(X)
     for epsilon in (None, 0.4):
         group = group_of_scatter(scatter, blocks, epsilon)
-        assert group.varying.tolist() == [0, 2, 3, 5]
+        varying = None if group.varying is None else group.varying.tolist()
+        assert varying == ([0, 2, 3, 5] if d == 80 else None)
         found = group.extra(features(new), 0.4)
-        expected = [extra_bits(X, np.ones(60), x, 0.4) * NAT for x in new]
+        expected = [extra_bits(X, w, x, 0.4) * NAT for x in new]
         assert_allclose(found, expected, rtol=1e-10)
+    group = group_of_scatter(scatter, blocks)
+    found = group.without(features(X[:5]), 0.4, None, slice(5))
+    for i in range(5):
+        rest = np.delete(X, i, axis=0)
+        assert_allclose(found[i], extra_bits(rest, w[1:], X[i], 0.4) * NAT, rtol=1e-9)
 
 
 @pytest.mark.parametrize("centred", [True, False])

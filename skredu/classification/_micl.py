@@ -501,9 +501,9 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
         epsilon, left_out = self._given_epsilon(), rows is not None and left_out
         classes = Classes.of_scatters(scatters, None if left_out else epsilon)
         choice = self._choose(classes, rows, progress, **how)
-        if left_out and epsilon is not None:  # matrices take half of the products
+        if left_out or epsilon is None:  # matrices take half of the products
             classes.groups = [
-                g if s.matrix is None else group_of_scatter(s, g.blocks, epsilon)
+                g if s.matrix is None else group_of_scatter(s, g.blocks, choice.epsilon)
                 for s, g in zip(scatters, classes.groups, strict=True)
             ]
         return choice, self._fitted(classes, choice, scatters[0].mean)

@@ -16,7 +16,6 @@ from skredu.coding._blocks import Blocks
 from skredu.coding._dense import DenseGroup
 from skredu.coding._group import Group
 from skredu.coding._linalg import (
-    LEAST_CONSTANT,
     MAX_DENSE_CONDITION,
     MAX_GRAM,
     adjoint,
@@ -24,6 +23,7 @@ from skredu.coding._linalg import (
     one_block,
     scatters,
     split,
+    split_constant,
     squared_norms,
     squares,
     traces_of,
@@ -131,11 +131,8 @@ def group_of_scatter(
         return replace(group, leverages=None, rests=None) if shares is None else group
     varying = constant = None
     if S.ndim == 2:
-        varying, constant = split(xp.linalg.diagonal(S) > 0)
-        few = constant.shape[0] < LEAST_CONSTANT * S.shape[0]
-        if few or varying.shape[0] == 0:
-            varying = constant = None
-        else:
+        varying, constant = split_constant(xp.linalg.diagonal(S) > 0)
+        if varying is not None:
             S = xp.take(xp.take(S, varying, axis=0), varying, axis=1)
     place: dict[str, Any] = {"mean": mean, "varying": varying, "constant": constant}
     stack = widen(S if S.ndim == 3 else S[None, ...])
