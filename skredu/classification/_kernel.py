@@ -220,7 +220,7 @@ class Products:
             return as_features(K, np.einsum("ij,ij->j", solved, solved))
         # rounding errors of single precision would appear as additional dimensions
         X = X.astype(np.float64, copy=False) - self.origin
-        if self.kernel == "rbf":
+        if self.kernel in ("rbf", "laplacian"):
             return as_features(self._kernel(X, self.X), 1.0)
         size = 1 if self.by_pairs else NORM_BLOCK
         norms = [
