@@ -7,12 +7,18 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import approx_fprime
 from scipy.stats import yeojohnson_llf
+from settings import limit
 from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.metrics import log_loss
-from sklearn.metrics.pairwise import rbf_kernel
+from sklearn.metrics.pairwise import (
+    laplacian_kernel,
+    manhattan_distances,
+    rbf_kernel,
+)
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from skredu import MICLClassifier
+from skredu.classification._kernel import mean_distance
 from skredu.classification._mix import MixLoss, choose_weights, fit_weights
 from skredu.classification._transforms import Ranks, YeoJohnson
 from skredu.coding._rows import Rows
@@ -249,8 +255,6 @@ def test_parts_fit_the_linear_candidate_and_replace_a_mix():
 
 
 def test_kernels_code_the_classes_by_some_of_many_samples(monkeypatch):
-    from settings import limit
-
     rng = np.random.default_rng(0)
     y = rng.integers(0, 2, 900)
     X = rng.normal(size=(900, 2))
@@ -269,6 +273,14 @@ def test_kernels_code_the_classes_by_some_of_many_samples(monkeypatch):
     assert np.isfinite(model.label_quality_).all()
     assert abs(model.label_quality_ - whole.label_quality_).mean() < 0.05
     assert abs(model.score(X, y) - whole.score(X, y)) < 0.03
+
+
+def test_samples_are_predicted_in_blocks(monkeypatch):
+    X, y = skewed(60)
+    model = MICLClassifier(kernel="auto").fit(X, y)
+    expected = model.predict_proba(X)
+    limit(monkeypatch, BLOCK=100)
+    assert_allclose(model.predict_proba(X), expected, rtol=1e-9)
 
 
 # -- quality of labels ----------------------------------------------------------------
@@ -304,3 +316,35 @@ def test_equal_samples_have_the_same_quality_and_others_follow_their_order():
     order = np.random.default_rng(0).permutation(150)
     shuffled = MICLClassifier().fit(X[order], y[order]).label_quality_
     assert_allclose(shuffled, MICLClassifier().fit(X, y).label_quality_[order])
+
+
+# -- the laplacian kernel -------------------------------------------------------------
+
+
+def test_mean_distance_is_that_of_all_pairs():
+    X, y = skewed(40)
+    weights = np.random.default_rng(5).uniform(0.1, 3.0, 40)
+    rows = Rows.of(X, y, weights)
+    shares = rows.weights_at(...) / weights.sum()
+    expected = shares @ manhattan_distances(rows.X) @ shares
+    assert_allclose(mean_distance(rows), expected)
+    same = Rows.of(np.ones((5, 2)), np.zeros(5), None)
+    assert mean_distance(same) == 1.0
+
+
+def test_laplacian_kernel_is_that_of_scikit_learn():
+    X, y = load_iris(return_X_y=True)
+    named = MICLClassifier(kernel="laplacian", gamma=0.4).fit(X[::2], y[::2])
+    called = MICLClassifier(kernel=laplacian_kernel, kernel_params={"gamma": 0.4})
+    expected = called.fit(X[::2], y[::2]).predict_log_proba(X[1::2])
+    assert_allclose(named.predict_log_proba(X[1::2]), expected, rtol=1e-6, atol=1e-6)
+    assert named.gamma_ == 0.4
+
+
+def test_coefficient_of_the_laplacian_kernel_is_one_of_two():
+    X, y = load_iris(return_X_y=True)
+    default = 1.0 / mean_distance(Rows.of(X, y, None))
+    found = MICLClassifier(kernel="laplacian").fit(X, y).gamma_
+    assert np.isclose([default, 0.3 * default], found).any()
+    given = MICLClassifier(0.5, kernel="laplacian").fit(X, y)
+    assert_allclose(given.gamma_, default)

@@ -34,6 +34,7 @@ from skredu.classification._local import LocalClasses
 from skredu.classification._transforms import TRANSFORMS
 from skredu.coding._choose import MOST_LABELS, LeftOut, evenly
 from skredu.coding._classes import Classes
+from skredu.coding._linalg import blocks_of_rows
 from skredu.coding._rows import Rows, check_reach, in_unit, unit_of
 
 Floats = NDArray[np.float64]
@@ -204,8 +205,12 @@ def fit_member(
 
 def mix_scores(mix: dict[str, Any], X: Any) -> Floats:
     """Return the scores (n, k) of a mix in bits, for a temperature of one."""
-    L = np.stack([log_proba_of(member, X) for member in mix["members"]])
-    return mixed(mix["weights"], mix["label_terms"], L) / math.log(2.0)
+    members, w, b = mix["members"], mix["weights"], mix["label_terms"]
+    parts = []
+    for block in blocks_of_rows(len(X), X.shape[1] + 2 * len(members) * len(b)):
+        L = np.stack([log_proba_of(member, X[block]) for member in members])
+        parts.append(mixed(w, b, L) / math.log(2.0))
+    return np.concatenate(parts)
 
 
 def mixed(w: Floats, b: Floats, L: Floats) -> Floats:
