@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -84,21 +85,9 @@ def scatterer(
     width : int
     """
     axes = tuple(range(-len(step), 0))
-    pairs = list(enumerate(paths.tolist()))
-    branches = []
-    for place, (a, b) in pairs:
-        if a >= 0 > b:
-            own = tuple(steps[a].tolist())
-            wavelet = psi[a] / math.prod(own)
-            branches.append((place, wavelet, own, _twigs(pairs, a, psi, steps)))
+    branches = _branches(paths, psi, steps)
     width = max([1, *(len(places) for *_, twigs in branches for places, *_ in twigs)])
-
-    def average(U: Any, own: Shape) -> Any:
-        grid = U.shape[-len(step) :]
-        low = crop(phi, own)[..., : grid[-1] // 2 + 1]
-        V = fft.irfftn(fft.rfftn(U, axes=axes) * low, s=grid, axes=axes)
-        rest = (slice(None, None, s // o) for s, o in zip(step, own, strict=True))
-        return V[(..., *rest)]
+    average = partial(_average, phi, step)
 
     def scatter(X: Any, start: Shape, out: Any) -> None:
         ends = zip(start, step, out.shape[2:], strict=True)
@@ -115,6 +104,29 @@ def scatterer(
         np.maximum(out[:, 1:], 0, out=out[:, 1:])  # rounding errors
 
     return scatter, 6 * width * math.prod(phi.shape)
+
+
+def _average(phi: Any, step: Shape, U: Any, own: Shape) -> Any:
+    """Return averages at distances ``step`` of signals at distances ``own``."""
+    axes, grid = tuple(range(-len(step), 0)), U.shape[-len(step) :]
+    low = crop(phi, own)[..., : grid[-1] // 2 + 1]
+    V = fft.irfftn(fft.rfftn(U, axes=axes) * low, s=grid, axes=axes)
+    rest = (slice(None, None, s // o) for s, o in zip(step, own, strict=True))
+    return V[(..., *rest)]
+
+
+def _branches(paths: Any, psi: Any, steps: Any) -> list[tuple[Any, ...]]:
+    """Return, for each path of one wavelet, its place and what `scatter` needs.
+
+    These are the transform of the wavelet, the distances of its modulus, and `_twigs`.
+    """
+    pairs, found = list(enumerate(paths.tolist())), []
+    for place, (a, b) in pairs:
+        if a >= 0 > b:
+            own = tuple(steps[a].tolist())
+            wavelet = psi[a] / math.prod(own)
+            found.append((place, wavelet, own, _twigs(pairs, a, psi, steps)))
+    return found
 
 
 def _twigs(pairs: Any, a: int, psi: Any, steps: Any) -> list[tuple[Any, ...]]:

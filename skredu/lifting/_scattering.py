@@ -150,9 +150,8 @@ class ScatteringTransformer(SignalsOutMixin, TransformerMixin, SkreduEstimator):
     be, which leaves :math:`1 + JL + L^2 J(J - 1)/2` channels for images with J scales
     and L angles. A modulus is computed at every r points, r being the largest power of
     two up to a fifth of the reciprocal bandwidth of its wavelet. This changes the
-    coefficients by about half a percent; ``subsampling=1`` computes all points. A
-    signal of T points takes about one Fourier transform of :math:`T/r` points per
-    :math:`\psi_a` and four per path.
+    coefficients by less than one per cent; ``subsampling=1`` computes all points. Each
+    channel takes three or four Fourier transforms of so many points.
 
     Samples are processed in blocks: in addition to input and result, ``transform``
     needs about the larger of 4 MiB and eight samples of 6LT numbers (images) or 6T
