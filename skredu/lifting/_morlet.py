@@ -108,9 +108,13 @@ def gaussian(grid: Shape, centre: Any, covariance: Any) -> Any:
     axes = [2.0 * np.pi * fft.fftfreq(size) for size in grid]
     total = np.zeros(grid)
     for shift in product(periods, repeat=len(grid)):
-        moved = [w + 2.0 * np.pi * k for w, k in zip(axes, shift, strict=True)]
-        offset = np.stack(np.meshgrid(*moved, indexing="ij"), axis=-1) - centre
-        total += np.exp(-0.5 * np.sum(offset @ covariance * offset, axis=-1))
+        moved = zip(axes, shift, centre, strict=True)
+        offset = np.ix_(*(w + 2.0 * np.pi * k - c for w, k, c in moved))
+        form = sum(
+            covariance[i, j] * (a * b)
+            for (i, a), (j, b) in product(enumerate(offset), repeat=2)
+        )
+        total += np.exp(-0.5 * form)
     return total
 
 
