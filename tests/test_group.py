@@ -8,10 +8,9 @@ from oracle_redunet import operators
 from oracle_spectral import Family
 
 from skredu.coding import _factoring
-from skredu.coding._blocks import Blocks, vector_blocks
 from skredu.coding._dense import DenseGroup, group_of_state, packed, packed_forms
 from skredu.coding._factoring import group_of, group_of_scatter
-from skredu.coding._group import Group
+from skredu.coding._group import Blocks, Group, vector_blocks
 from skredu.coding._scatter import Scatter
 
 NAT = np.log(2.0)

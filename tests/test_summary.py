@@ -8,7 +8,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from settings import limit
 
-from skredu.coding._rows import Rows, Summary
+from skredu._stream import Summary
+from skredu.coding._rows import Rows
 
 RNG = np.random.default_rng(0)
 Y = RNG.integers(0, 3, 90)

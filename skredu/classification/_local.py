@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from sklearn.neighbors import NearestNeighbors
 
 from skredu._progress import UNWATCHED, Progress
-from skredu.coding._blocks import vector_blocks
 from skredu.coding._classes import Classes
+from skredu.coding._group import vector_blocks
 from skredu.coding._linalg import above
 from skredu.coding._rows import Rows
 

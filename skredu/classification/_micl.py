@@ -22,7 +22,7 @@ from skredu._compat import (
     namespace,
 )
 from skredu._progress import UNWATCHED, Progress, watched
-from skredu._stream import StreamEstimator, check_unchanged
+from skredu._stream import StreamEstimator, Summary, check_unchanged
 from skredu.classification._base import CodingClassifier
 from skredu.classification._kernel import (
     KernelClasses,
@@ -41,14 +41,8 @@ from skredu.classification._mix import (
 from skredu.coding._choose import Choice, LeftOut, choose, log_priors_of
 from skredu.coding._classes import Classes
 from skredu.coding._factoring import group_of_scatter
-from skredu.coding._rows import (
-    Rows,
-    Summary,
-    check_reach,
-    unit_of,
-)
+from skredu.coding._rows import Rows, check_reach, unit_of, weights_to_fit
 from skredu.coding._scatter import Scatter
-from skredu.coding._weights import weights_to_fit
 
 # In the unit of the samples; for larger distortions, all lengths are rounding errors.
 LARGEST_EPSILON = 1e150

@@ -18,9 +18,8 @@ from skredu._compat import (
     to_numpy,
 )
 from skredu.classification._base import ScoringClassifier
-from skredu.coding._blocks import vector_blocks
 from skredu.coding._factoring import group_of_scatter
-from skredu.coding._group import Group
+from skredu.coding._group import Group, vector_blocks
 from skredu.coding._linalg import largest, spread_columns
 from skredu.coding._rows import Rows, unit_of
 from skredu.coding._scatter import Scatter

@@ -27,13 +27,15 @@ from scipy.special import log_softmax
 from skredu._checks import naming
 from skredu._compat import namespace, to_numpy
 from skredu.coding._classes import Classes
-from skredu.coding._rows import MAX_ROWS, Rows
+from skredu.coding._rows import Rows
 
 Floats = NDArray[np.float64]
 
 # Weight of the Brier score in addition to the error rate; it breaks ties.
 BRIER_WEIGHT = 1.0
 N_EPSILONS = 20
+# Largest number of samples that are left out, and kept of a stream for this purpose.
+MAX_ROWS = 5_000
 # Largest number of scores of left-out samples.
 MAX_SCORES = 2**23
 LEAST_ROWS = 2

@@ -16,8 +16,7 @@ from functools import wraps
 from typing import Any, TypeVar, cast
 
 from skredu._compat import at_least, namespace
-from skredu.coding._blocks import Blocks
-from skredu.coding._group import NOTHING_LEFT, Coded, Group
+from skredu.coding._group import NOTHING_LEFT, Blocks, Coded, Group
 from skredu.coding._linalg import (
     adjoint_product,
     blocks_of_rows,

@@ -12,9 +12,8 @@ from dataclasses import replace
 from typing import Any
 
 from skredu._compat import at_least, namespace
-from skredu.coding._blocks import Blocks
 from skredu.coding._dense import DenseGroup
-from skredu.coding._group import Group
+from skredu.coding._group import Blocks, Group
 from skredu.coding._linalg import (
     MAX_DENSE_CONDITION,
     MAX_GRAM,

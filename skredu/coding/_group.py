@@ -1,5 +1,12 @@
 r"""A coded group of samples: its length, and the change if a sample joins or leaves.
 
+Features are arrays of shape (F, C, n): ``F`` blocks in which scatters are
+block-diagonal, ``C`` coordinates in each, and one column per sample. A vector has one
+block and is represented by the view ``X.T[None]``. The spectrum of a signal on a cyclic
+grid has one block per frequency, because the scatter of all shifts of a set of signals
+is block-diagonal there. For real signals, half of the frequencies suffice, and most of
+these represent two.
+
 With the scatter :math:`S` of a group of weight ``n``, block by block, the length is
 
 .. math::
@@ -31,7 +38,6 @@ from functools import cached_property
 from typing import Any
 
 from skredu._compat import at_least, namespace
-from skredu.coding._blocks import Blocks
 from skredu.coding._linalg import (
     adjoint,
     blocks_of_rows,
@@ -44,6 +50,49 @@ from skredu.coding._linalg import (
 
 # A smaller share of the weight is a rounding error, and means that nothing is left.
 NOTHING_LEFT = 1e-12
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Blocks:
+    """Blocks of a representation.
+
+    Parameters
+    ----------
+    dim : float
+        Dimension ``d`` of vectors, or number of channels of signals.
+    counts : array of shape (F,)
+        Number of equal blocks that each block represents, in double precision.
+    n_points : int, default=1
+        Number of points of the grid; 1 for vectors.
+    """
+
+    dim: float
+    counts: Any
+    n_points: int = 1
+
+    def scale(self, n: Any, epsilon: Any) -> Any:
+        """Return the factor ``c`` of scatters of weight ``n``, of shape (F, ...).
+
+        The remaining axes are those of ``n`` and ``epsilon``, broadcast.
+        """
+        c = self.dim / n / (epsilon * epsilon)
+        per_block = self.n_points / self.counts
+        if not hasattr(c, "ndim"):
+            return per_block * c
+        return per_block[(..., *(None,) * c.ndim)] * c
+
+    def total(self, values: Any) -> Any:
+        """Sum values of shape (F, ...) over all blocks, in double precision."""
+        values = widen(values)
+        if values.shape[0] == 1:
+            return values[0, ...] * self.counts[0]
+        return namespace(values).tensordot(self.counts, values, axes=1)
+
+
+def vector_blocks(dim: float, like: Any) -> Blocks:
+    """Return the block of vectors of dimension ``dim``, on the device of an array."""
+    xp = namespace(like)
+    return Blocks(float(dim), xp.ones(1, dtype=xp.float64, device=like.device))
 
 
 class Coded(ABC):

@@ -1,8 +1,6 @@
-"""Training samples sorted by class, their unit of length, and summaries of streams.
+"""Training samples sorted by class, their unit of length, and their weights.
 
-In sorted samples, every class is a slice without a copy. A `Summary` is what is kept of
-samples that arrive in parts: the scatters and counts of the classes, and some of the
-samples.
+In sorted samples, every class is a slice without a copy.
 """
 
 from __future__ import annotations
@@ -17,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from skredu._base import warn
+from skredu._checks import check_range, naming
 from skredu._compat import namespace, to_numpy
 from skredu.coding._linalg import blocks_of_rows, largest, power_of_two, widen
 from skredu.coding._scatter import Scatter
@@ -26,8 +26,12 @@ FEW_COLUMNS = 24
 # The largest number to this power is the largest ratio of two lengths whose squares
 # stay in range.
 REACH = 0.49
-# Largest number of samples of a stream that are kept to choose parameters.
-MAX_ROWS = 5_000
+# Beyond this total weight, more copies change bits by less than a millionth, but coding
+# lengths become imprecise for a single sample.
+MOST_COPIES = 1e9
+# Smallest weight relative to the largest one; smaller weights are increased to it, so
+# that no class vanishes.
+LEAST_SHARE = 1e-30
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -256,113 +260,6 @@ def root_spread(squared_spread: float, squared_norm: float, eps: float) -> float
     return math.sqrt(squared_spread) if squared_spread > 0.0 else 1.0
 
 
-# -- samples that come in parts -------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Summary:
-    """What is kept of samples; summaries of parts merge to that of all samples.
-
-    Parameters
-    ----------
-    scatters : list of Scatter
-        Scatter of each class.
-    seen : int
-        Number of samples.
-    kept : dict or None
-        Samples by which parameters are chosen, with their positions among all samples:
-        those whose position is a multiple of ``stride``, the smallest power of two for
-        which there are at most 5 000. None if no parameter is chosen.
-    """
-
-    scatters: list[Scatter]
-    seen: int
-    kept: dict[str, Any] | None = None
-
-    @classmethod
-    def of(
-        cls, rows: Rows, scatters: list[Scatter], *, keep: bool, first: int = 0
-    ) -> Summary:
-        """Summarise samples, of which ``first`` is the position of the first one."""
-        scatters = [replace(scatter, shares=None) for scatter in scatters]
-        kept = None
-        if keep:
-            xp, order = namespace(rows.source), np.argsort(rows.index)
-            there = xp.asarray(order, device=rows.source.device)
-            weights = rows.weights_at(...)
-            if weights is None:
-                weights = xp.ones(len(order), dtype=xp.float64, device=there.device)
-            kept = _thinned(
-                {
-                    "X": rows.take(order),
-                    "codes": rows.y[order],
-                    "weights": xp.take(weights, there),
-                    "position": first + np.arange(len(order)),
-                    "stride": 1,
-                }
-            )
-        return cls(scatters, len(rows.index), kept)
-
-    def merge(self, other: Summary) -> Summary:
-        """Return the summary of both sets of samples.
-
-        If both count positions from the same one, the other samples are the later ones.
-        """
-        pairs = zip(self.scatters, other.scatters, strict=True)
-        scatters, kept = [a.merge(b) for a, b in pairs], None
-        if self.kept is not None and other.kept is not None:
-            later, stride = other.kept, other.kept["stride"]
-            if np.isin(later["position"], self.kept["position"]).any():
-                after = -(-self.seen // stride) * stride
-                later = {**later, "position": later["position"] + after}
-            pair, xp = (self.kept, later), namespace(self.kept["X"])
-            join = {"X": xp.concat, "weights": xp.concat}
-            join |= {"codes": np.concatenate, "position": np.concatenate}
-            kept = {name: f([part[name] for part in pair]) for name, f in join.items()}
-            kept = _thinned({**kept, "stride": max(part["stride"] for part in pair)})
-        return Summary(scatters, self.seen + other.seen, kept)
-
-    def to_state(self) -> dict[str, Any]:
-        """Return the summary as arrays, numbers and containers."""
-        return {**vars(self), "scatters": [vars(s) for s in self.scatters]}
-
-    @classmethod
-    def of_state(cls, state: dict[str, Any]) -> Summary:
-        """Restore the summary from what `to_state` returned."""
-        return cls(**{**state, "scatters": [Scatter(**s) for s in state["scatters"]]})
-
-
-def _thinned(kept: dict[str, Any]) -> dict[str, Any]:
-    """Return kept samples with the stride of all of them, and at most ``MAX_ROWS``."""
-    stride, chosen = kept["stride"], kept["position"] % kept["stride"] == 0
-    while chosen.sum() > MAX_ROWS:
-        stride *= 2
-        chosen = kept["position"] % stride == 0
-    if chosen.all():
-        return kept
-    xp, index = namespace(kept["X"]), np.flatnonzero(chosen)
-    there = xp.asarray(index, device=kept["X"].device)
-    return {
-        **{name: xp.take(kept[name], there, axis=0) for name in ("X", "weights")},
-        **{name: kept[name][index] for name in ("codes", "position")},
-        "stride": stride,
-    }
-
-
-def classes_of_stream(classes: Any, known: Any) -> Any:
-    """Return the labels of a stream, given ones or those of its first call."""
-    if classes is None:
-        if known is None:
-            raise ValueError("classes must be given in the first partial_fit call.")
-        return known
-    found = np.unique(classes)
-    if known is not None and not np.array_equal(found, known):
-        raise ValueError(
-            f"classes={classes!r} differ from those of the first call, {known!r}."
-        )
-    return found
-
-
 # -- the unit of length ---------------------------------------------------------------
 
 
@@ -407,3 +304,100 @@ def check_reach(X: Any, unit: float, length: float) -> None:
             f"X contains an entry of {size:.3g}, too large compared with the "
             f"training samples: entries of up to {most * unit:.3g} are allowed."
         )
+
+
+# -- weights --------------------------------------------------------------------------
+
+TOO_LITTLE = (
+    "The weights (sample_weight times class_weight) sum to less than the number of "
+    "classes or a tenth of the number of samples. Weights are numbers of copies, so "
+    "there would be hardly any samples; therefore they are rescaled to have mean one. "
+    "To avoid this warning, pass sample_weight * n / sample_weight.sum(), where n is "
+    "the number of samples with positive weights."
+)
+
+
+def weights_to_fit(X: Any, y: Any, weights: Any, class_weight: Any = None) -> Any:
+    """Return the weights of all samples of a fit, or None.
+
+    Parameters
+    ----------
+    X : array of shape (n, d)
+        The samples.
+    y : ndarray of shape (n,)
+        The labels.
+    weights : array of shape (n,) or None
+        The sample weights.
+    class_weight : dict, "balanced" or None
+        Factors of the weights of each class. ``"balanced"`` gives all classes the same
+        total weight.
+    """
+    if weights is None and class_weight is None:
+        return None
+    w = _in_range(_products(y, weights, class_weight, np.unique(y)), y)
+    return namespace(X).asarray(w, dtype=X.dtype, device=X.device)
+
+
+def weights_to_add(X: Any, y: Any, weights: Any, class_weight: Any, known: Any) -> Any:
+    """Return the weights of more samples of a stream, or None, without rescaling.
+
+    ``known`` are all classes that occur in any call.
+    """
+    if class_weight == "balanced":
+        raise ValueError(
+            "class_weight='balanced' needs all samples at once: pass a dict, or pass "
+            "sample_weight to partial_fit."
+        )
+    if weights is None and class_weight is None:
+        return None
+    w = _products(y, weights, class_weight, known)
+    w = check_range(w, LEAST_SHARE, MOST_COPIES, where=" in partial_fit")
+    return namespace(X).asarray(w, dtype=X.dtype, device=X.device)
+
+
+def _products(y: Any, weights: Any, class_weight: Any, known: Any) -> Any:
+    """Return weights times those of the classes."""
+    w = np.ones(len(y)) if weights is None else to_numpy(weights).astype(np.float64)
+    if class_weight is None:
+        return w
+    classes, codes = np.unique(y, return_inverse=True)
+    if isinstance(class_weight, str):
+        shares = np.bincount(codes, w / w.max())
+        present = shares > 0.0
+        factors = shares.sum() / present.sum() / np.where(present, shares, 1.0)
+    else:
+        with naming("class_weight"):
+            factors = np.array(list(class_weight.values()), np.float64)
+            if not (np.isfinite(factors) & (factors >= 0.0)).all():
+                raise ValueError(
+                    f"must be finite and not negative, found {class_weight}."
+                )
+            labels = set(known)
+            if not (labels <= set(class_weight) or set(class_weight) <= labels):
+                raise ValueError(
+                    f"must have keys among the classes {known.tolist()}, found "
+                    f"{list(class_weight)}."
+                )
+        factors = np.array([class_weight.get(c, 1.0) for c in classes], np.float64)
+    return w * factors[codes]
+
+
+def _in_range(weights: Any, y: Any) -> Any:
+    """Scale weights so that the weight of a single sample is not lost in the total."""
+    largest = weights.max()
+    if largest == 0.0:
+        raise ValueError(
+            "All weights are zero: class_weight times sample_weight must be positive "
+            "for at least one sample."
+        )
+    present, shares = weights > 0, weights / largest
+    sums, n = float(shares.sum()), int(present.sum())
+    total = sums * float(largest)
+    if total < max(len(np.unique(y[present])), n / 10.0):
+        warn(TOO_LITTLE)
+        unit = n / sums
+    elif total > MOST_COPIES:
+        unit = MOST_COPIES / sums
+    else:
+        unit = float(largest)
+    return np.where(present, np.maximum(shares, LEAST_SHARE) * unit, 0.0)

@@ -74,11 +74,6 @@ class Scatter:
         return replace(scatter, shares=copies / (count or 1.0))
 
     @property
-    def n_features(self) -> int:
-        """Number of features."""
-        return int(self.mean.shape[0])
-
-    @property
     def trace(self) -> float:
         """Trace of the scatter: the weighted sum of squared distances to the mean."""
         xp = namespace(self.mean)
@@ -88,7 +83,7 @@ class Scatter:
 
     def condition(self, epsilon: float) -> float:
         """Return the trace of ``c S``, a bound of the condition of ``I + c S``."""
-        return self.n_features / self.count / epsilon / epsilon * self.trace
+        return float(self.mean.shape[0]) / self.count / epsilon / epsilon * self.trace
 
     def ill_conditioned(self, epsilon: float) -> bool:
         """Return whether a matrix would be too imprecise for a distortion."""

@@ -6,7 +6,7 @@ up to the norm, with the soft projections :math:`P = I - (I + \alpha S)^{-1}` of
 samples and :math:`P_j` of each class. Since :math:`\gamma_j\alpha_j = \alpha` and
 memberships sum to one, this is equal to the published step
 :math:`z + \eta(Ez - \sum_j \gamma_j\pi_j C_jz)`. Features are arrays of shape (F, C,
-n); see `skredu.coding._blocks`.
+n); see `skredu.coding._group`.
 """
 
 from __future__ import annotations

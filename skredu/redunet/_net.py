@@ -28,9 +28,8 @@ from skredu._compat import (
 )
 from skredu._progress import watched
 from skredu.coding._linalg import blocks_of_rows, real_dtype
-from skredu.coding._rows import Rows
+from skredu.coding._rows import Rows, weights_to_fit
 from skredu.coding._sphere import MODERATE
-from skredu.coding._weights import weights_to_fit
 from skredu.redunet._decision import fit_decision
 from skredu.redunet._layer import Layer, ReduNetLayer, advanced, stepped
 from skredu.redunet._memberships import MEMBERSHIPS

@@ -17,7 +17,7 @@ import numpy as np
 from scipy import fft
 
 from skredu._compat import namespace
-from skredu.coding._blocks import Blocks
+from skredu.coding._group import Blocks
 from skredu.coding._linalg import blocks_of_rows
 from skredu.coding._rows import Rows
 from skredu.coding._sphere import on_sphere

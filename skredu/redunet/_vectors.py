@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from skredu._compat import namespace
-from skredu.coding._blocks import Blocks
 from skredu.coding._factoring import group_of
+from skredu.coding._group import Blocks
 from skredu.coding._linalg import LEAST_CONSTANT, split, spread_columns
 from skredu.coding._rows import Rows
 from skredu.coding._sphere import on_sphere
