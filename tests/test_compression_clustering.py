@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.cluster.hierarchy import dendrogram, fcluster, is_valid_linkage
+from scipy.linalg import helmert
+from scipy.special import gammaln
 from scipy.stats import multivariate_t
 from settings import limit
 from sklearn.base import clone
@@ -180,24 +182,34 @@ def test_a_least_size_holds_for_all_rows_where_some_are_chosen(monkeypatch):
 
 
 def described(X, labels):
-    """Return the bits that describe groups by variances in their own directions."""
+    """Return the bits that describe groups, by predicting each of their samples.
+
+    With an inverse Wishart prior, a sample has a multivariate t distribution, given the
+    samples before it. The mean of a group is removed by rotating its samples, such that
+    all but one of them have the mean zero.
+    """
     n, r = X.shape
     X, bits = X / np.sum(np.var(X, axis=0)) ** 0.5, 0.0
     for label in np.unique(labels):
-        group, found = X[labels == label], []
-        m = len(group)
-        variances = np.linalg.eigvalsh(np.cov(group.T))[::-1]
-        for q in range(min(r, m - 1)):
-            rest = np.sum(variances[q:]) / (r - q) * (m - 1) / (m - 1 - q)
-            volume = np.sum(np.log2(variances[:q])) + (r - q) * np.log2(rest)
-            n_parameters = 1 + q * r - q * (q - 1) / 2 + r
-            found.append(m / 2 * volume + n_parameters / 2 * np.log2(n))
-        bits += min(found) - m * np.log2(m / n)
+        group = X[labels == label]
+        m, usual = len(group), np.mean(np.var(group, axis=0))
+        degrees, shares = np.meshgrid(4.0 ** np.arange(9), 4.0 ** -np.arange(10))
+        degrees, scales = degrees.ravel(), (usual * degrees * shares).ravel()
+        scatters, nats = scales[:, None, None] * np.eye(r), 0.0
+        for row in helmert(m) @ group:
+            after = scatters + np.outer(row, row)
+            nats += (degrees + r) / 2 * np.linalg.slogdet(after)[1]
+            nats -= (degrees + r - 1) / 2 * np.linalg.slogdet(scatters)[1]
+            nats += gammaln(degrees / 2) - gammaln((degrees + r) / 2)
+            scatters, degrees = after, degrees + 1.0
+        least = min(nats) - (m - 1) * r / 2 * np.log(2 * np.e)
+        least += r / 2 * np.log(usual) + (r + 2) / 2 * np.log(n)
+        bits += least / np.log(2) - m * np.log2(m / n)
     return bits
 
 
 @pytest.mark.parametrize("epsilon", [0.2, 0.4])
-def test_groups_are_described_by_their_directions(epsilon):
+def test_groups_are_described_by_predicting_their_samples(epsilon):
     X, _ = make_subspaces(
         60, n_features=4, dimensions=(0, 1, 2), noise=0.05, offset=2.0, random_state=0
     )
@@ -205,7 +217,7 @@ def test_groups_are_described_by_their_directions(epsilon):
     path = model.epsilon_path(X, [epsilon])
     assert path["n_clusters"] == [3]
     assert path["description_length"] == pytest.approx(
-        described(X, model.labels_), 1e-4
+        described(X, model.labels_), 1e-5
     )
 
 

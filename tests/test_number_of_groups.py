@@ -132,6 +132,15 @@ def test_blobs_of_few_rows_in_many_dimensions(n, d):
     assert adjusted_rand_score(y, model.labels_) == 1.0
 
 
+def test_groups_of_fewer_than_four_rows_per_feature(wine):
+    X, y = wine
+    model = CompressionClustering().fit(X)
+    assert model.n_clusters_ == 3
+    assert adjusted_rand_score(y, model.labels_) >= 0.9
+    X, y = make_blobs(400, 20, centers=8, cluster_std=2.5, random_state=0)
+    assert adjusted_rand_score(y, CompressionClustering().fit_predict(X)) == 1.0
+
+
 @pytest.mark.parametrize("d", [2, 40])
 def test_one_gaussian_is_one_group(d):
     X = np.random.default_rng(0).normal(size=(100, d))

@@ -145,22 +145,24 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
     of precision. With a graph, neighbours with equal values are, if every sample has
     one and less than a quarter of the links join different values. For every
     distortion, the search starts from Ward's groups (1, 2, 3, ... of them) and from
-    small cells. In the description of a partition, each group is Gaussian, with a
-    variance in each of its ``q`` principal directions and a common variance in all
-    others, which takes
+    small cells. In the description of a partition, each group is Gaussian, and its
+    covariance is integrated out with an inverse Wishart prior with the scale
+    :math:`\psi I` and :math:`\nu` degrees of freedom, which takes
 
     .. math::
 
-        \frac{n_j}{2} \Bigl(\sum_{i \le q} \log_2 \lambda_i
-        + (r - q) \log_2 \sigma^2\Bigr) + \frac{p_q}{2} \log_2 n
-        - n_j \log_2 \frac{n_j}{n}
+        \frac{\nu + m}{2} \sum_{i \le r} \log_2 (\psi + s_i)
+        - \frac{\nu r}{2} \log_2 \psi
+        - \log_2 \frac{\Gamma_r((\nu + m) / 2)}{\Gamma_r(\nu / 2)}
+        + \frac{r + 2}{2} \log_2 n - n_j \log_2 \frac{n_j}{n}
 
-    bits, with :math:`p_q` parameters and the best ``q``, in the ``r`` directions in
-    which samples differ. The partition with the fewest of these bits is chosen, and all
-    other samples are assigned to the groups in which they cost the fewest bits. Among
-    distortions with the same partition, the one with the fewest bits after adding
-    :math:`n r \log_2 \epsilon` is chosen; these penalised bits are also used if
-    ``n_clusters`` is given.
+    bits up to a constant, with the eigenvalues :math:`s_i` of the scatter,
+    :math:`m = n_j - 1`, and the best :math:`\psi` and :math:`\nu`, in the ``r``
+    directions in which samples differ. The partition with the fewest of these bits is
+    chosen, and all other samples are assigned to the groups in which they cost the
+    fewest bits. Among distortions with the same partition, the one with the fewest bits
+    after adding :math:`n r \log_2 \epsilon` is chosen; these penalised bits are also
+    used if ``n_clusters`` is given.
 
     With ``n_clusters``, the search starts from Ward's groups, from those of k-means,
     and from cells that are merged down to ``n_clusters``. It never takes more bits than
@@ -177,9 +179,9 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
     Ma, Derksen, Hong and Wright, "Segmentation of multivariate mixed data via lossy
     data coding and compression", IEEE TPAMI 29(9), 2007.
 
-    Tipping and Bishop, "Mixtures of probabilistic principal component analysers",
-    Neural Computation 11(2), 1999, and Schwarz, "Estimating the dimension of a model",
-    Annals of Statistics 6(2), 1978, for the description of groups.
+    Fraley and Raftery, "Bayesian regularization for normal mixture estimation and
+    model-based clustering", Journal of Classification 24(2), 2007, for the prior in
+    the description of groups.
 
     Examples
     --------

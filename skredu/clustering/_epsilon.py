@@ -1,21 +1,29 @@
 r"""Choice of the distortion, and of the partition for which it is chosen.
 
 Bits at two distortions cannot be compared, because a larger distortion always needs
-fewer. So every group is described by a Gaussian that has a variance of its own in each
-of its ``q`` principal directions, and a common variance in all others:
+fewer. So every group is described as a Gaussian whose parameters are unknown. Its
+covariance has an inverse Wishart prior with ``nu`` degrees of freedom and the scale
+:math:`\psi I`, so that the covariance is integrated out exactly:
 
 .. math::
 
-    \frac{n_j}{2} \Bigl(\sum_{i \le q} \log_2 \lambda_i
-    + (r - q) \log_2 \sigma^2\Bigr) + \frac{p_q}{2} \log_2 n
+    \frac{\nu + m}{2} \sum_{i \le r} \log_2 (\psi + s_i)
+    - \frac{\nu r}{2} \log_2 \psi
+    - \log_2 \frac{\Gamma_r((\nu + m) / 2)}{\Gamma_r(\nu / 2)}
+    + \frac{mr}{2} \log_2 \pi + \frac{r + 2}{2} \log_2 n
     - n_j \log_2 \frac{n_j}{n}
 
-with the ``q`` that minimises it, and :math:`p_q` parameters. A ball has few parameters,
-and a subspace only needs those of its own directions, so groups with fewer samples than
-features can be distinguished. This is the Bayesian information criterion of a mixture
-of probabilistic principal component analysers with hard memberships (Tipping and
-Bishop, "Mixtures of probabilistic principal component analyzers", Neural Computation,
-1999).
+Here, :math:`s_i` are the eigenvalues of the scatter, :math:`m = n_j - 1` is the number
+of samples in addition to one that determines the mean, and :math:`\Gamma_r` is the
+multivariate gamma function. The prior is the one that takes the fewest bits: with many
+degrees of freedom, the covariance is spherical, and with few degrees of freedom, it is
+full. So a group of few samples differs from a sphere only as far as its samples tell.
+The mean and the two parameters of the prior cost as much as in the Bayesian information
+criterion. That criterion is valid for many samples per parameter. If there are few, a
+full covariance costs more than it assumes, and two groups in many dimensions are often
+described as one. See Fraley and Raftery, "Bayesian regularization for normal mixture
+estimation and model-based clustering", Journal of Classification 24(2), 2007, for this
+prior.
 """
 
 from __future__ import annotations
@@ -27,6 +35,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
+from scipy.special import multigammaln
 from sklearn.utils import gen_batches
 
 from skredu.clustering._costs import Cluster
@@ -60,6 +69,10 @@ EXTENDED_ROUNDS = 5
 FINEST = 1e-3
 # Largest share of the samples for which a group is not evidence.
 FEW = 0.01
+# Parameters of the prior of a covariance: degrees of freedom beyond the smallest
+# number, and scales relative to the mean variance.
+STRENGTHS = 4.0 ** np.arange(9.0)
+SCALES = 4.0 ** -np.arange(10.0)
 
 
 def choose_epsilon(
@@ -333,7 +346,7 @@ class EpsilonSearch:
         return bits
 
     def _group_bits(self, group: Cluster, unit: float) -> float:
-        """Return the bits of a group for the best number of its own directions."""
+        """Return the bits of a group for the best parameters of the prior."""
         r, n = max(self.n_directions, 1), int(np.sum(self.counts[group.members]))
         # variances in principal directions, including rounding errors
         order = np.argsort(-group.eigenvalues, kind="stable")[:r]
@@ -344,16 +357,20 @@ class EpsilonSearch:
             variances[known:] = max(0.0, left) / (r - known)
         variances[:known] += group.eigenvalues[order] * (unit * unit / group.count)
         variances = np.maximum(variances, self.floor)
+        usual = float(np.mean(variances))
         free = n if self.assume_centered else n - 1
-        q = np.arange(max(1, min(r, free)))
-        rest = np.cumsum(variances[::-1])[::-1][q] / (r - q)
-        # Unbiased, because the directions were fitted to the samples, too.
-        rest *= n / np.maximum(free - q, 1)
-        own = np.cumsum(np.log2(variances * (n / max(free, 1))))
-        volumes = np.concatenate([[0.0], own])[q] + (r - q) * np.log2(rest)
-        n_parameters = 1 + q * r - q * (q - 1) // 2 + (n - free) * r
-        bits = group.count * volumes + n_parameters * math.log2(self.total)
-        return 0.5 * float(np.min(bits))
+        values = n * variances / usual
+        degrees = r - 1.0 + STRENGTHS
+        scales = STRENGTHS * SCALES[:, None]
+        nats = np.sum(np.log(scales[..., None] + values), axis=2)
+        nats *= 0.5 * (degrees + free)
+        nats -= 0.5 * degrees * r * np.log(scales)
+        nats += multigammaln(0.5 * degrees, r)
+        nats -= multigammaln(0.5 * (degrees + free), r)
+        least = float(np.min(nats)) + 0.5 * n * r * math.log(usual)
+        least -= 0.5 * free * r * math.log(2.0 * math.e)  # as for outliers
+        least += 0.5 * (2 + (n - free) * r) * math.log(self.total)
+        return group.count / n * least / math.log(2.0)
 
     def _outlier_bits(self) -> Any:
         """Return the bits of each sample as an outlier.
