@@ -19,6 +19,7 @@ This function scores a clustering without true labels::
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -374,7 +375,9 @@ def label_quality(
     >>> sorted(label_quality(X, y).argsort()[:2].tolist())
     [3, 60]
     """
-    model = MICLClassifier() if estimator is None else clone(estimator)
+    model = MICLClassifier() if estimator is None else estimator
+    with suppress(TypeError):  # others are refused below
+        model = clone(model)
     if isinstance(model, Pipeline):
         X = model[:-1].fit_transform(X, labels) if len(model) > 1 else X
         model = model[-1]

@@ -438,7 +438,9 @@ def test_label_quality_finds_wrong_labels(load, kernel):
     assert roc_auc_score(labels != y, -quality) > 0.97
 
 
-@pytest.mark.parametrize("estimator", [PCA(), make_pipeline(PCA()), 3])
+@pytest.mark.parametrize(
+    "estimator", [PCA(), make_pipeline(PCA()), 3, "micl", MICLClassifier]
+)
 def test_label_quality_needs_micl(estimator):
-    with pytest.raises((ValueError, TypeError), match="estimator"):
+    with pytest.raises(ValueError, match="Bad estimator"):
         label_quality(np.eye(4), [0, 0, 1, 1], estimator=estimator)

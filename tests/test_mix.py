@@ -22,6 +22,7 @@ from skredu.classification._kernel import mean_distance
 from skredu.classification._mix import MixLoss, choose_weights, fit_weights
 from skredu.classification._transforms import Ranks, YeoJohnson
 from skredu.coding._rows import Rows
+from skredu.metrics import label_quality
 
 
 def predictions(m=3, n=60, k=4, seed=0):
@@ -254,6 +255,22 @@ def test_parts_fit_the_linear_candidate_and_replace_a_mix():
     assert not hasattr(mix, "candidates_")
 
 
+def test_every_class_is_coded_by_a_sample_if_there_are_many_classes(monkeypatch):
+    rng = np.random.default_rng(0)
+    y = np.repeat(np.arange(30), 3)
+    X = 0.1 * rng.normal(size=(90, 2)) + np.stack([y % 6, y // 6], axis=1)
+    weights = np.where(y == 4, 0.0, 1.0)
+    whole = MICLClassifier(kernel="auto").fit(X, y, weights)
+    # 40 samples are left out, and kernels factor 34
+    limit(monkeypatch, MOST_FACTORING=15_000, MAX_ROWS=40)
+    model = MICLClassifier(kernel="auto").fit(X, y, weights)
+    assert_array_equal(model.classes_, whole.classes_)
+    assert np.isfinite(model.predict_proba(X)).all()
+    assert model.score(X[y != 4], y[y != 4]) > 0.95
+    quality = label_quality(X, y, estimator=model, sample_weight=weights)
+    assert_array_equal(np.isnan(quality), y == 4)
+
+
 def test_kernels_code_the_classes_by_some_of_many_samples(monkeypatch):
     rng = np.random.default_rng(0)
     y = rng.integers(0, 2, 900)
@@ -348,3 +365,11 @@ def test_coefficient_of_the_laplacian_kernel_is_one_of_two():
     assert np.isclose([default, 0.3 * default], found).any()
     given = MICLClassifier(0.5, kernel="laplacian").fit(X, y)
     assert_allclose(given.gamma_, default)
+
+
+@pytest.mark.parametrize(("kernel", "size"), [("laplacian", 1e-310), ("rbf", 1e200)])
+def test_a_coefficient_that_no_float_can_hold_is_the_nearest(kernel, size):
+    X, y = load_iris(return_X_y=True)
+    model = MICLClassifier(kernel=kernel).fit(size * X, y)
+    assert 0.0 < model.gamma_ < np.inf
+    assert model.score(size * X, y) > 0.95

@@ -451,6 +451,12 @@ def test_odd_parameters_are_refused_by_name(options, message):
     assert set(vars(model)) == set(model.get_params())
 
 
+@pytest.mark.parametrize("shape", [0, 2.5, None, "8", (8, 2.5), ()])
+def test_pipeline_refuses_what_is_no_shape(shape):
+    with pytest.raises(ValueError, match="Bad signal_shape"):
+        make_invariant_pipeline(shape)
+
+
 def test_images_are_rows():
     with pytest.raises(ValueError, match="X must have one row per signal"):
         ScatteringTransformer(signal_shape=(8, 8)).fit(np.ones((3, 8, 8)))

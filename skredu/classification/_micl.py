@@ -52,6 +52,11 @@ SMALLEST_GIVEN = 1e-153
 KERNELS = {"auto", "linear", "rbf", "laplacian", "poly", "cosine", "precomputed"}
 
 
+def in_range(value: float) -> float:
+    """Return the nearest positive finite number."""
+    return min(max(value, math.ulp(0.0)), sys.float_info.max)
+
+
 def _is_linear(estimator: MICLClassifier) -> bool:
     """Whether samples may come in parts."""
     return estimator.kernel in ("linear", "auto") and estimator.n_neighbors is None
@@ -531,7 +536,7 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
             gamma = fitted["_model"]["products"]["parameters"]["gamma"]
             for _ in range(unit_power(self.kernel)):
                 gamma /= self._unit
-            fitted["gamma_"] = gamma
+            fitted["gamma_"] = in_range(gamma)
         return choice, fitted
 
     def _choose(
@@ -566,8 +571,7 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
         """Return the fitted attributes, on the device of another array."""
         epsilon, xp = self.epsilon, namespace(like)
         if isinstance(epsilon, str):  # in the units of the samples, as a float
-            epsilon = choice.epsilon * self._length_unit
-            epsilon = min(max(epsilon, math.ulp(0.0)), sys.float_info.max)
+            epsilon = in_range(choice.epsilon * self._length_unit)
         place = {"dtype": xp.float64, "device": like.device}
         log_priors = xp.asarray(choice.log_priors, **place)
         path = xp.asarray([choice.epsilon], **place)

@@ -20,6 +20,7 @@ are independent make the mix more certain than each of them.
 from __future__ import annotations
 
 import math
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_softmax, logsumexp
+from sklearn.base import clone
 
 from skredu._progress import Progress
 from skredu.classification._kernel import KernelClasses
@@ -116,8 +118,8 @@ def fit_mix(
     judged = evenly(rows.sizes)
     members, found, about = [], [], {}
     for name, (kernel, factor, transform) in CANDIDATES.items():
-        parameters = {**estimator.get_params(deep=False), "kernel": kernel}
-        model = type(estimator)(**parameters)
+        model = clone(estimator)
+        model.kernel = kernel  # a subclass may not have this parameter
         with progress.task(f"fit {name}", None) as task:
             member, left_out = fit_member(
                 model, factor, transform, rows, judged, task, everything
@@ -129,7 +131,8 @@ def fit_mix(
             about[name]["gamma"] = model.gamma_
         if kernel == "linear":
             estimator.__dict__.update({key: getattr(model, key) for key in LINEAR})
-            estimator._stream["parameters"]["kernel"] = estimator.kernel
+            parameters = deepcopy(estimator.get_params(deep=False))
+            estimator._stream["parameters"] = parameters
     chosen, weights, _ = found[0]
     L = np.stack([left_out.log_proba for left_out in found])
     y, some = rows.y[chosen], np.searchsorted(chosen, judged[0])
@@ -169,7 +172,8 @@ def fit_member(
     """Fit a candidate, and predict the judged samples, or all, by the other samples.
 
     With a kernel, only some of the judged samples code the classes if there are too
-    many; the others are predicted without being left out.
+    many, and the first sample of each class without one; the others are predicted
+    without being left out.
     """
     n = len(rows.y)
     wanted = np.arange(n) if everything else judged[0]
@@ -178,6 +182,9 @@ def fit_member(
     if model.kernel != "linear" and n > most:
         sizes = np.bincount(rows.y[judged[0]], minlength=len(rows.classes)).tolist()
         within = judged[0][evenly(sizes, most)[0]]
+        first = np.unique(rows.y, return_index=True)[1]
+        missing = np.delete(first, np.unique(rows.y[within]))
+        within = np.sort(np.append(within, missing))
     part, state = rows.part(within), None
     if transform is not None:
         unit = unit_of(part.X)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from numbers import Integral
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ MAX_VALUES = 10**8
 
 def shape_of(value: Any, name: str) -> Shape:
     """Return one or several positive integers as a tuple."""
-    sizes = [value] if isinstance(value, Integral) else list(value)
+    sizes = list(value) if isinstance(value, Iterable) else [value]
     if not sizes or not all(is_integer(size) and int(size) > 0 for size in sizes):
         raise ValueError(
             f"Bad {name}: must be one or several positive integers, found {value!r}."

@@ -117,7 +117,9 @@ class LabelQualityDisplay(Display):
         """
         with naming("quality"):
             quality = column_or_1d(np.asarray(quality, dtype=np.float64))
-            if not np.nanmin(quality, initial=0.0) >= 0.0 or np.nanmax(quality) > 1.0:
+            if not len(quality):
+                raise ValueError("must contain at least one probability, found none.")
+            if np.any(quality < 0.0) or np.any(quality > 1.0):
                 raise ValueError("must contain probabilities, or NaN.")
         with naming("y"):
             labels = column_or_1d(np.asarray(y))

@@ -384,7 +384,12 @@ def test_qualities_are_those_of_the_fitted_classifier(wine):
         LabelQualityDisplay.from_estimator(model, X[:9], y[:9])
 
 
-@pytest.mark.parametrize("quality", [[0.5, 1.5], [-0.1, 0.5], [0.5], [[0.5, 0.5]]])
+def test_labels_of_unknown_quality_have_an_empty_line():
+    drawn = LabelQualityDisplay.from_predictions([np.nan, np.nan], [0, 1])
+    assert_allclose(drawn.lines_[0].get_xdata(), [0.0, 1.0])
+
+
+@pytest.mark.parametrize("quality", [[0.5, 1.5], [-0.1, 0.5], [0.5], [[0.5, 0.5]], []])
 def test_what_is_no_probability_is_refused(quality):
     with pytest.raises(ValueError, match=r"quality|y: "):
         LabelQualityDisplay.from_predictions(quality, [0, 1])
