@@ -78,7 +78,7 @@ class LabelQualityDisplay(Display):
         X : array-like of shape (n_samples, n_features)
             The training data; only their number is used.
         y : array-like of shape (n_samples,)
-            The training labels, in the order of `fit`.
+            The training labels, in the order of ``fit``.
         {display_labels}
         {with_lines}
         """
