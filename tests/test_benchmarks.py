@@ -87,9 +87,14 @@ SCRIPTS = {
         ["| alike | ", " 20 x 12, 2 | ", "| 2. weights + MICL |"],
     ),
     "hopkins155": (
-        "--sequences|2",
-        {},
-        ["Ours are 2 of the 155 sequences", "published: ALC_5"],
+        "--sequences|2|--missing-sequences|1",
+        {"EPSILONS": (0.05, 0.1, 0.2), "SHARES": (0.1,)},
+        [
+            "Ours are 2 of the 155 sequences",
+            "published: ALC_5",
+            "(chosen)",
+            "| 10%     |  a Gaussian per group |",
+        ],
     ),
     "invariant": (
         "--parts|layers|--runs|1|--dtypes|float64",
@@ -209,6 +214,42 @@ def test_little_parts_of_the_scripts(module, data):
     assert X["colour"][4] == "missing"
     drawn = module("label_noise").corrupted(np.arange(5000) % 10, 0.5, 0)
     assert 0.42 < np.mean(drawn != np.arange(5000) % 10) < 0.48
+
+
+def test_missing_entries_are_completed_in_the_subspace(module):
+    trajectories = module("_trajectories")
+    x, y = motions(2, n_points=30)
+    X = x.transpose(1, 2, 0).reshape(len(y), -1)
+    missing = trajectories.delete_frames(X, 0.2, np.random.default_rng(0))
+    assert 0.15 < missing.mean() < 0.25
+    holes = np.where(missing, np.nan, X)
+    lines = trajectories.interpolated(holes, missing)
+    np.testing.assert_array_equal(lines[~missing], X[~missing])
+    assert np.isfinite(lines).all()
+    one = trajectories.completed(lines, missing, 8)
+    by_group = trajectories.completed_by_group(lines, missing, y)
+    for found in (one, by_group):
+        np.testing.assert_array_equal(found[~missing], X[~missing])
+        np.testing.assert_allclose(found, X, atol=1e-3)
+
+
+def test_rules_prefer_the_true_motions(module):
+    trajectories = module("_trajectories")
+    x, y = motions(2, n_points=30)
+    paths = x.transpose(1, 2, 0).reshape(len(y), -1)
+    X = trajectories.coordinates(paths, 8, 0.5, unit=True)
+    wrong = np.arange(60) % 2
+    some = np.where(np.arange(60) < 50, y, 0)  # ten points are in the wrong group
+    found = [
+        trajectories.Candidate(labels, X, epsilon, 0.0)
+        for labels, epsilon in ((wrong, 0.4), (y, 0.2), (1 - y, 0.1), (some, 0.05))
+    ]
+    pool = trajectories.Pool(found, paths)
+    for name, rule in trajectories.RULES.items():
+        if name != "fewest penalised bits":
+            assert np.argmin(rule(pool)) in (1, 2), name
+    bits = trajectories.penalised_bits(pool)
+    np.testing.assert_allclose(bits, 480 * np.log2([0.4, 0.2, 0.1, 0.05]))
 
 
 def test_report_fills_in_its_place_of_the_readme(module, tmp_path):
