@@ -80,6 +80,11 @@ SCRIPTS = {
         {},
         ["| 1. MICL ", "| titanic |               40 x 2, 2 | 0.9"],
     ),
+    "depth": (
+        "--runs|1|--rows|30",
+        {"DEPTHS": (0, 1), "SERIES": ("little",)},
+        ["| digits, scattering", "| nesterov, 0.3 "],
+    ),
     "faces": ("", {}, ["### COIL-20\n\n16 images of 30 pixels, k = 2."]),
     "genes": (
         "--repeats|2|--models|SVC, linear|weights + MICL",
@@ -148,7 +153,7 @@ SCRIPTS = {
         ["| little", "20 x 12, 2", "| double precision "],
     ),
 }
-NEED_DATA = {"accuracy", "faces", "genes", "hopkins155", "time_series"}
+NEED_DATA = {"accuracy", "depth", "faces", "genes", "hopkins155", "time_series"}
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
