@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_iris, load_wine, make_blobs
+from sklearn.datasets import load_breast_cancer, load_iris, load_wine, make_blobs
 from sklearn.metrics import adjusted_rand_score
 from sklearn.preprocessing import StandardScaler
 
@@ -26,6 +26,13 @@ def wine():
     return StandardScaler().fit_transform(X), y
 
 
+@pytest.fixture(scope="module")
+def cancer():
+    """Return two kinds of tumours, standardised."""
+    X, y = load_breast_cancer(return_X_y=True)
+    return StandardScaler().fit_transform(X), y
+
+
 def far_blobs(n, d, k, seed=0):
     """Return round blobs with random centres, ten times their width apart."""
     rng = np.random.default_rng(seed)
@@ -38,11 +45,13 @@ def far_blobs(n, d, k, seed=0):
 # -- a given number -------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("name", "least"), [("iris", 0.90), ("wine", 0.95)])
-def test_species_and_cultivars_where_their_number_is_given(name, least, request):
+@pytest.mark.parametrize(
+    ("name", "k", "least"), [("iris", 3, 0.90), ("wine", 3, 0.95), ("cancer", 2, 0.65)]
+)
+def test_known_groups_where_their_number_is_given(name, k, least, request):
     X, y = request.getfixturevalue(name)
-    model = CompressionClustering(n_clusters=3).fit(X)
-    assert model.n_clusters_ == 3
+    model = CompressionClustering(n_clusters=k).fit(X)
+    assert model.n_clusters_ == k
     assert adjusted_rand_score(y, model.labels_) >= least
 
 

@@ -161,8 +161,7 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
     directions in which samples differ. The partition with the fewest of these bits is
     chosen, and all other samples are assigned to the groups in which they cost the
     fewest bits. Among distortions with the same partition, the one with the fewest bits
-    after adding :math:`n r \log_2 \epsilon` is chosen; these penalised bits are also
-    used if ``n_clusters`` is given.
+    after adding :math:`n r \log_2 \epsilon` is chosen.
 
     With ``n_clusters``, the search starts from Ward's groups, from those of k-means,
     and from cells that are merged down to ``n_clusters``. It never takes more bits than

@@ -267,14 +267,13 @@ class EpsilonSearch:
         found: list[Candidate] = []
         for partition in self._partitions(rows, epsilon, found):
             counting = request.counting(partition)
-            bits = partition.bits + penalty
+            wrong = not counting.any()
             if request.n_clusters is not None:
-                rank = (not request.suits(partition), bits, 0.0)
-            else:
-                description = self.describe(partition, epsilon, counting)
-                # the same partition takes the same bits up to rounding
-                per_sample = round(description / len(data.X), 6)
-                rank = (not counting.any(), per_sample, bits)
+                wrong = not request.suits(partition)
+            description = self.describe(partition, epsilon, counting)
+            # the same partition takes the same bits up to rounding
+            per_sample = round(description / len(data.X), 6)
+            rank = (wrong, per_sample, partition.bits + penalty)
             found.append(Candidate(rank, epsilon, partition.labels, counting))
         return min(found, key=lambda candidate: candidate.rank)
 
