@@ -137,6 +137,21 @@ def test_channels_are_used_equally_often_in_sets_of_at_most_nine(n_channels):
     assert set(sizes) == set(range(1, min(n_channels, 9) + 1))
 
 
+def test_biases_of_equal_dilations_and_channels_follow_each_other():
+    X = walks(5, 32, 3)
+    model = DilatedKernelTransformer(
+        84 * 40, pooling=("share", "max"), signal_shape=32, random_state=0
+    ).fit(X)
+    pairs = np.column_stack([model.dilations_, model.channels_])
+    n_pairs = len(np.unique(pairs, axis=0))
+    assert n_pairs == len(groups(model)) < 40
+    names = model.get_feature_names_out()
+    assert len(set(names)) == len(names) == 84 * (40 + n_pairs)
+    for columns in groups(model):
+        assert (np.diff(model.biases_[:, columns], axis=1) >= 0.0).all()
+    assert model.set_output(transform="pandas").transform(X).columns.is_unique
+
+
 def test_a_channel_that_is_in_no_set_has_no_influence():
     X = walks(4, 20, 3)
     model = DilatedKernelTransformer(84 * 12, signal_shape=20, random_state=0).fit(X)

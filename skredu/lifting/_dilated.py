@@ -434,5 +434,7 @@ def _combinations(
             order = np.lexsort((random.uniform(size=n_channels), used))
             row[order[: int(size)]] = True
             used += row
+        # equal pairs of a dilation and a set of channels follow each other
+        channels = channels[np.lexsort((*channels.T, dilations))]
     which = np.arange(n_biases) * n // n_biases
     return dilations[which], channels[which]
