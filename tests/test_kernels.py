@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import config_context
 from sklearn.datasets import load_iris
 from sklearn.metrics.pairwise import laplacian_kernel, rbf_kernel
@@ -189,3 +189,12 @@ def test_products_out_of_range_are_named():
         model.predict(1e10 * X @ X.T)
     model = MICLClassifier(kernel="poly", gamma=1e290, degree=1).fit(X, y)
     assert np.isfinite(model.predict_proba(X)).all()
+
+
+def test_later_changes_of_given_kernel_parameters_have_no_effect():
+    X, y = np.random.default_rng(0).normal(size=(20, 2)), np.arange(20) % 2
+    parameters = {"gamma": 0.5}
+    model = MICLClassifier(kernel=rbf_kernel, kernel_params=parameters).fit(X, y)
+    before = model.predict_proba(X)
+    parameters["gamma"] = 5.0
+    assert_array_equal(model.predict_proba(X), before)

@@ -403,3 +403,11 @@ def test_signals_without_patches_that_are_not_flat_are_refused_by_clusters_only(
             1, 2, filters=filters, threshold=1.0, random_state=0
         )
         assert_array_equal(model.fit_transform(X), 0)
+
+
+def test_later_changes_of_given_filters_have_no_effect():
+    X, filters = np.eye(3, 8), np.ones((2, 3))
+    lifting = ConvolutionalLifting(filters=filters).fit(X)
+    before = np.array(lifting.transform(X))
+    filters[:] = 0.0
+    assert_array_equal(lifting.transform(X), before)

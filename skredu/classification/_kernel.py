@@ -324,7 +324,7 @@ def products_of(
     """
     kernel, gamma, X = estimator.kernel, estimator.gamma, rows.X
     if callable(kernel):
-        parameters = estimator.kernel_params or {}
+        parameters = dict(estimator.kernel_params or {})
         by_pairs = not gives_matrices(kernel, parameters, X.astype(np.float64))
         return [Products(kernel, parameters, X, by_pairs=by_pairs)]
     if kernel not in ("rbf", "laplacian", "poly"):

@@ -339,7 +339,8 @@ class ConvolutionalLifting(
         """Make the filters for signals of shape (n, channels, *grid)."""
         n_channels, grid = X.shape[1], X.shape[2:]
         if not isinstance(self.filters, str):
-            return _as_type(_check_filters(self.filters, n_channels, grid), X.dtype)
+            filters = _check_filters(self.filters, n_channels, grid)
+            return _as_type(filters, X.dtype).copy()  # later changes have no effect
         shape = (n_channels, *self._kernel(grid))
         check_size(int(self.n_filters) * math.prod(shape), "n_filters", "numbers")
         signals = np.reshape(moderate(np.reshape(X, (1, -1)))[0], X.shape)
