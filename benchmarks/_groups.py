@@ -10,7 +10,14 @@ from typing import Any
 
 import numpy as np
 from sklearn.cluster import HDBSCAN, KMeans
-from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
+from sklearn.datasets import (
+    load_breast_cancer,
+    load_digits,
+    load_iris,
+    load_wine,
+    make_blobs,
+    make_moons,
+)
 from sklearn.metrics import silhouette_score
 from sklearn.mixture import GaussianMixture
 from sklearn.preprocessing import PowerTransformer, StandardScaler
@@ -117,6 +124,9 @@ def problems(largest: int) -> dict[str, Callable[[], Problem]]:
         "blobs, d = 10": partial(blobs, 300, 10, 4, 8.0),
         "blobs, d = 40": partial(blobs, 200, 40, 3, 9.0),
         "blobs, d = 500": partial(blobs, 300, 500, 5, 20.0),
+        "eight blobs, d = 20": partial(
+            make_blobs, 400, 20, centers=8, cluster_std=2.5, random_state=0
+        ),
         "one blob, d = 40": partial(blobs, 200, 40, 1, 0.0),
         "blobs, 1 % outliers": partial(_outliers, partial(blobs, 600, 5, 4, 10.0)),
         "subspaces": partial(_subspaces, 0),
@@ -130,6 +140,7 @@ def problems(largest: int) -> dict[str, Callable[[], Problem]]:
         "digits": partial(_table, load_digits),
         "customers, standardised": partial(_standardised, partial(customers, 1000)),
         "customers, Yeo–Johnson": partial(_transformed, partial(customers, 1000)),
+        "moons (not Gaussian)": partial(make_moons, 400, noise=0.05, random_state=0),
     }
     for n, d, k in ((200, 40, 5), (1000, 100, 8), (3000, 40, 6), (20_000, 40, 6)):
         found[f"embeddings, {n} × {d}"] = partial(embeddings, n, d, k, 1)

@@ -18,6 +18,7 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
+from scipy.stats import rankdata
 from sklearn.cluster import AgglomerativeClustering, MiniBatchKMeans
 from sklearn.metrics import adjusted_rand_score
 
@@ -339,10 +340,13 @@ def defaults(report: Report, args: argparse.Namespace) -> None:
     header = ["rows", "size", "k", "method", "ARI", "groups", "outliers", "CPU s"]
     report.table(header, lines)
     report.say(
-        "The following table contains the means over all of these data sets, "
-        "for the methods that were never omitted:"
+        "The following table contains the means over all of these data sets, for the "
+        "methods that were never omitted, and mean ranks by ARI over the data sets on "
+        "which no method was omitted. Methods with an open number of groups are ranked "
+        "among themselves, and so are those with a given number."
     )
-    report.table(["method", "ARI", "right number of groups"], _means(lines))
+    header = ["method", "ARI", "right number of groups", "mean rank"]
+    report.table(header, _means(lines))
 
 
 def _found(method: str, X: Any, y: Any, k: int) -> list[Any]:
@@ -359,13 +363,22 @@ def _found(method: str, X: Any, y: Any, k: int) -> list[Any]:
 
 
 def _means(lines: list[list[Any]]) -> list[list[str]]:
+    columns = {m: [line for line in lines if line[3] == m] for m in METHODS}
+    ranks = {}
+    for given in (True, False):
+        names = [method for method in METHODS if ("k given" in method) == given]
+        scores = [[line[4] for line in columns[name]] for name in names]
+        complete = [row for row in zip(*scores, strict=True) if "-" not in row]
+        mean = rankdata(-np.array(complete, float), axis=1).mean(axis=0)
+        ranks.update(zip(names, mean, strict=True))
     means = []
-    for method in METHODS:
-        own = [line for line in lines if line[3] == method]
+    for method, own in columns.items():
+        ari = "-"
         if all(line[4] != "-" for line in own):
-            ari = np.mean([float(line[4]) for line in own])
-            right = sum(line[2] == line[5] for line in own)
-            means.append([method, f"{ari:.3f}", f"{right} of {len(own)}"])
+            ari = f"{np.mean([float(line[4]) for line in own]):.3f}"
+        right = sum(line[2] == line[5] for line in own)
+        cells = f"{right} of {len(own)}", f"{ranks[method]:.2f}"
+        means.append([method, ari, *cells])
     return means
 
 
