@@ -373,3 +373,13 @@ def test_a_coefficient_that_no_float_can_hold_is_the_nearest(kernel, size):
     model = MICLClassifier(kernel=kernel).fit(size * X, y)
     assert 0.0 < model.gamma_ < np.inf
     assert model.score(size * X, y) > 0.95
+
+
+def test_features_that_differ_less_than_any_normal_number_are_ranked():
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    X[:, 1] = 2e-313 * np.arange(60)
+    y = np.arange(60) // 15 % 2
+    model = MICLClassifier(kernel="auto").fit(X, y)
+    assert model.candidates_["laplacian, ranks"]["weight"] > 0.0
+    X[:, 1] += 1e-313
+    assert model.score(X, y) > 0.9

@@ -107,7 +107,15 @@ class Ranks:
     def __call__(self, X: Any) -> Floats:
         """Return transformed samples (n, d), interpolated between known values."""
         known = zip(X.T, self.values, self.ranks, strict=True)
-        return np.stack([np.interp(column, *pair) for column, *pair in known], axis=1)
+        return np.stack([interpolated(*each) for each in known], axis=1)
+
+
+def interpolated(x: Floats, values: Floats, ranks: Floats) -> Floats:
+    """Interpolate, or return the next rank if values differ too little for a slope."""
+    found = np.interp(x, values, ranks)
+    steep = ~np.isfinite(found)
+    found[steep] = ranks[np.searchsorted(values, x[steep])]
+    return found
 
 
 def evenly_spaced(n: int, most: int) -> NDArray[np.intp]:
