@@ -189,6 +189,8 @@ def test_products_out_of_range_are_named():
         model.predict(1e10 * X @ X.T)
     model = MICLClassifier(kernel="poly", gamma=1e290, degree=1).fit(X, y)
     assert np.isfinite(model.predict_proba(X)).all()
+    with pytest.raises(ValueError, match=r"kernel='poly' returns .*sample_weight"):
+        model.set_params(gamma=1e300).fit(X, y, np.where(y == 0, 1e30, 1.0))
 
 
 def test_later_changes_of_given_kernel_parameters_have_no_effect():

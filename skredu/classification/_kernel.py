@@ -33,6 +33,8 @@ Floats = NDArray[np.float64]
 EPS = float(np.finfo(np.float64).eps)
 # Largest product relative to the square of a small distortion.
 MOST_PRODUCT = 1e304
+# Largest sum of weighted products.
+MOST_WEIGHTED = 1e304
 # Second candidate of ``gamma`` with an automatic distortion, relative to the first one.
 WIDER = {"rbf": 1.0 / 8.0, "laplacian": 0.3}
 # Number of samples whose mutual products are computed for the diagonal only.
@@ -421,6 +423,13 @@ class KernelClasses(Classes):
             products.index = rows.index
             products.norms = float(norms[0]) if same else (pivots, factor)
         weights = np.ones(len(K)) if rows.weights is None else rows.weights_at(...)
+        largest, heaviest = float(np.abs(K).max(initial=0.0)), float(weights.sum())
+        if largest * heaviest > MOST_WEIGHTED:  # a float, which does not warn
+            raise ValueError(
+                f"kernel={products.kernel!r} returns products up to {largest:.3g}, and "
+                f"the weights of the samples sum to {heaviest:.3g}: their product must "
+                f"be at most {MOST_WEIGHTED:.3g}. Scale the samples or sample_weight."
+            )
         blocks = vector_blocks(max(len(pivots), 1), K)
         groups = [
             kernel_group(K[p, p], weights[p], blocks, assume_centered, eps, p.start)
