@@ -501,10 +501,10 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
         classes = Classes.of_scatters(scatters, None if left_out else epsilon)
         choice = self._choose(classes, rows, progress, **how)
         if left_out or epsilon is None:  # matrices take half of the products
-            classes.groups = [
-                g if s.matrix is None else group_of_scatter(s, g.blocks, choice.epsilon)
-                for s, g in zip(scatters, classes.groups, strict=True)
-            ]
+            for j, (s, group) in enumerate(zip(scatters, classes.groups, strict=True)):
+                if s.matrix is not None and not s.ill_conditioned(choice.epsilon):
+                    dense = group_of_scatter(s, group.blocks, choice.epsilon)
+                    classes.groups[j] = dense
         return choice, self._fitted(classes, choice, scatters[0].mean)
 
     def _fit_rows(
