@@ -269,6 +269,16 @@ class Products:
             )
         return K
 
+    def check_weighted(self, K: Floats, total: float) -> None:
+        """Raise an error if products times the total weight are out of range."""
+        largest = float(np.abs(K).max(initial=0.0))
+        if largest * total > MOST_WEIGHTED:  # of floats, which does not warn
+            raise ValueError(
+                f"kernel={self.kernel!r} returns products up to {largest:.3g}, and "
+                f"the weights of the samples sum to {total:.3g}: their product must "
+                f"be at most {MOST_WEIGHTED:.3g}. Scale the samples or sample_weight."
+            )
+
     def _values(self, function: Any, X: Any, Y: Any, shape: tuple[int, ...]) -> Floats:
         """Return the values of a function if they are real and of the right shape."""
         asked = (
@@ -423,13 +433,7 @@ class KernelClasses(Classes):
             products.index = rows.index
             products.norms = float(norms[0]) if same else (pivots, factor)
         weights = np.ones(len(K)) if rows.weights is None else rows.weights_at(...)
-        largest, heaviest = float(np.abs(K).max(initial=0.0)), float(weights.sum())
-        if largest * heaviest > MOST_WEIGHTED:  # a float, which does not warn
-            raise ValueError(
-                f"kernel={products.kernel!r} returns products up to {largest:.3g}, and "
-                f"the weights of the samples sum to {heaviest:.3g}: their product must "
-                f"be at most {MOST_WEIGHTED:.3g}. Scale the samples or sample_weight."
-            )
+        products.check_weighted(K, float(weights.sum()))
         blocks = vector_blocks(max(len(pivots), 1), K)
         groups = [
             kernel_group(K[p, p], weights[p], blocks, assume_centered, eps, p.start)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skredu.coding._rows import Rows
+from skredu.coding._rows import Rows, even_choice
 
 Floats = NDArray[np.float64]
 
@@ -53,7 +53,7 @@ class YeoJohnson:
         X = rows.X.astype(np.float64, copy=False)
         w = np.ones(len(X)) if rows.weights is None else rows.weights_at(...)
         centre, spread = moments(X, w / w.sum())
-        some = evenly_spaced(len(X), MOST_SAMPLES)
+        some = even_choice(len(X), MOST_SAMPLES)
         found = cls(
             centre, spread, np.ones_like(centre), 0.0 * centre, 0.0 * centre + 1.0
         )
@@ -92,7 +92,7 @@ class Ranks:
     @classmethod
     def fit(cls, rows: Rows) -> Ranks:
         """Fit the transform to sorted samples."""
-        some = evenly_spaced(len(rows.y), MOST_SAMPLES)
+        some = even_choice(len(rows.y), MOST_SAMPLES)
         X, weights = rows.take(some), np.ones(len(some))
         if rows.weights is not None:
             weights = rows.weights_at(some)
@@ -116,12 +116,6 @@ def interpolated(x: Floats, values: Floats, ranks: Floats) -> Floats:
     steep = ~np.isfinite(found)
     found[steep] = ranks[np.searchsorted(values, x[steep])]
     return found
-
-
-def evenly_spaced(n: int, most: int) -> NDArray[np.intp]:
-    """Return at most so many evenly spaced positions out of ``n``."""
-    few = min(n, most)
-    return np.arange(few) * n // few
 
 
 def moments(X: Floats, shares: Floats) -> tuple[Floats, Floats]:

@@ -47,10 +47,10 @@ from skredu.clustering._partition import (
     reassign,
     settle,
 )
-from skredu.clustering._rows import MAX_DENSE, SMALLEST, Data, Samples, even_choice
+from skredu.clustering._rows import MAX_DENSE, SMALLEST, Data, Samples
 from skredu.clustering._search import MAX_CHOSEN, MAX_SMALL, Request, Starts
 from skredu.clustering._tree import merge_greedily
-from skredu.coding._rows import unit_of
+from skredu.coding._rows import even_choice, unit_of
 
 # Distortions that are tried, relative to the spread of the samples.
 EPSILONS = 2.5 * 2.0 ** np.arange(-10.0, 1.0)

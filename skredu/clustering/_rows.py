@@ -458,8 +458,3 @@ def checked_epsilon(epsilon: Any, data: Data) -> float:
             f"these weights: it must exceed {size / most:.3g}."
         )
     return value
-
-
-def even_choice(n: int, most: int) -> Any:
-    """Return an evenly spaced index of ``n`` samples."""
-    return np.linspace(0, n - 1, min(n, most)).astype(np.intp)

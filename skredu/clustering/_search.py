@@ -19,8 +19,9 @@ from skredu.clustering._partition import (
     escape,
     settle,
 )
-from skredu.clustering._rows import MAX_DENSE, Data, Samples, even_choice
+from skredu.clustering._rows import MAX_DENSE, Data, Samples
 from skredu.clustering._tree import Greedy, Tree
+from skredu.coding._rows import even_choice
 
 # Largest number of samples whose pairs are all considered; of more, an even choice.
 MAX_CHOSEN = 1000

@@ -401,3 +401,8 @@ def _in_range(weights: Any, y: Any) -> Any:
     else:
         unit = float(largest)
     return np.where(present, np.maximum(shares, LEAST_SHARE) * unit, 0.0)
+
+
+def even_choice(n: int, most: int) -> Any:
+    """Return at most so many evenly spaced positions out of ``n``."""
+    return np.linspace(0, n - 1, min(n, most)).astype(np.intp)

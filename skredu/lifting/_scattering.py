@@ -24,7 +24,7 @@ from skredu.lifting._grid import (
     small_blocks,
 )
 from skredu.lifting._responses import moderate
-from skredu.lifting._scatter import paths_of, scatterer, steps_of
+from skredu.lifting._scattering_tree import paths_of, scatterer, steps_of
 from skredu.lifting._signals import (
     NAME,
     SignalsOutMixin,
