@@ -113,12 +113,6 @@ def test_odd_arguments_are_refused_by_name(model, name):
     assert not hasattr(model, "n_channels_")
 
 
-@pytest.mark.parametrize("model", [ConvolutionalLifting(2), PolarTransformer()])
-def test_times_are_no_rows(model):
-    with pytest.raises(ValueError, match="X must contain real numbers"):
-        model.fit(DATES)
-
-
 def test_kernels_are_no_larger_than_the_grid():
     for size in (10**9, (10**9, 7), [3, 10**30]):
         model = ConvolutionalLifting(2, size, signal_shape=(4, 6), random_state=0)

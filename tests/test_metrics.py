@@ -253,14 +253,6 @@ def test_weights_are_copies(score, weights, factor):
         assert_allclose(weighted, copies, rtol=1e-11, atol=1e-14)
 
 
-@row_scores
-def test_orders_and_turns_do_not_matter(score):
-    X, y = rows_and_labels()
-    order = np.random.default_rng(1).permutation(len(X))
-    turn = np.linalg.qr(np.random.default_rng(2).normal(size=(4, 4)))[0]
-    assert_allclose(score(X[order] @ turn, y[order]), score(X, y), rtol=1e-12)
-
-
 @pytest.mark.parametrize("score", [class_similarity, rate_reduction_score])
 def test_sizes_of_rows_do_not_matter_up_to_the_limits(score):
     for size in [5e-324, 1e-310, 1e-150, 1e150, 1e308]:

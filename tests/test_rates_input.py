@@ -104,6 +104,9 @@ BAD_ROWS = {
     "objects": (np.full((6, 2), object()), "float"),
     "missing": (None, "scalar|None"),
     "ragged": ([[1.0, 2.0], [1.0]], "inhomogeneous"),
+    "dates": (GOOD.astype("datetime64[D]"), "real numbers"),
+    "durations in a list": ([[np.timedelta64(3, "s")] * 2] * 6, "real numbers"),
+    "frame of dates": (pd.DataFrame(GOOD.astype("datetime64[ns]")), "real numbers"),
 }
 BAD_WEIGHTS = {
     "too short": (np.ones(5), r"\(5,\)"),
