@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import skredu
@@ -40,6 +41,8 @@ toc_object_entries_show_parents = "hide"
 # -- reference ------------------------------------------------------------------------
 
 autosummary_generate = True
+# The pages of skredu.torch are made from docstrings, with or without PyTorch.
+autodoc_mock_imports = [] if find_spec("torch") else ["torch"]
 autodoc_typehints = "none"  # numpydoc shows the types as they are documented
 autodoc_default_options = {"members": True, "inherited-members": True}
 numpydoc_class_members_toctree = False

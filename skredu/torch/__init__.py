@@ -1,0 +1,24 @@
+"""Coding rates that can be trained with PyTorch (``pip install "skredu[torch]"``)."""
+
+try:
+    import torch as _torch  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        'skredu.torch needs PyTorch: install it with pip install "skredu[torch]".'
+    ) from error
+
+from skredu.torch._loss import MCR2Loss
+from skredu.torch._rates import (
+    class_coding_rate,
+    coding_rate,
+    rate_reduction,
+    set_rate_reduction,
+)
+
+__all__ = [
+    "MCR2Loss",
+    "class_coding_rate",
+    "coding_rate",
+    "rate_reduction",
+    "set_rate_reduction",
+]
