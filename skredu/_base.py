@@ -18,7 +18,7 @@ from skredu._compat import check_same_namespace
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 # Increased whenever fitted attributes change such that earlier pickles cannot be used.
-LAYOUT = 3
+LAYOUT = 4
 
 
 def all_or_nothing(method: Method) -> Method:

@@ -9,16 +9,18 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Iterable
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skredu._base import SkreduEstimator
 from skredu._checks import check_training
-from skredu._compat import namespace
+from skredu._compat import namespace, to_numpy
 from skredu.coding._choose import MAX_ROWS
-from skredu.coding._linalg import widen
+from skredu.coding._linalg import blocks_of_rows, widen
 from skredu.coding._rows import Rows, codes_of, weights_to_add
 from skredu.coding._scatter import Scatter
 
@@ -37,20 +39,23 @@ class Summary:
     seen : int
         Number of samples.
     kept : dict or None
-        Samples by which parameters are chosen, with their positions among all samples:
-        those whose position is a multiple of ``stride``, the smallest power of two for
-        which there are at most 5 000. None if no parameter is chosen.
+        Samples by which parameters are chosen: all, or the 5 000 different ones with
+        the smallest hashes, which are a random sample of all that does not depend on
+        their order. None if no parameter is chosen.
     """
 
     scatters: list[Scatter]
     seen: int
     kept: dict[str, Any] | None = None
 
+    @property
+    def complete(self) -> bool:
+        """Whether all samples are kept."""
+        return self.kept is not None and self.kept["complete"]
+
     @classmethod
-    def of(
-        cls, rows: Rows, scatters: list[Scatter], *, keep: bool, first: int = 0
-    ) -> Summary:
-        """Summarise samples, of which ``first`` is the position of the first one."""
+    def of(cls, rows: Rows, scatters: list[Scatter], *, keep: bool) -> Summary:
+        """Summarise samples, whose scatters are known."""
         scatters = [replace(scatter, shares=None) for scatter in scatters]
         kept = None
         if keep:
@@ -59,34 +64,21 @@ class Summary:
             weights = rows.weights_at(...)
             if weights is None:
                 weights = xp.ones(len(order), dtype=xp.float64, device=there.device)
-            kept = _thinned(
-                {
-                    "X": rows.take(order),
-                    "codes": rows.y[order],
-                    "weights": xp.take(weights, there),
-                    "position": first + np.arange(len(order)),
-                    "stride": 1,
-                }
-            )
+            X, codes = rows.take(order), rows.y[order]
+            kept = {"X": X, "codes": codes, "weights": xp.take(weights, there)}
+            kept = _thinned({**kept, "hash": hashes(X, codes), "complete": True})
         return cls(scatters, len(rows.index), kept)
 
     def merge(self, other: Summary) -> Summary:
-        """Return the summary of both sets of samples.
-
-        If both count positions from the same one, the other samples are the later ones.
-        """
+        """Return the summary of both sets of samples."""
         pairs = zip(self.scatters, other.scatters, strict=True)
         scatters, kept = [a.merge(b) for a, b in pairs], None
         if self.kept is not None and other.kept is not None:
-            later, stride = other.kept, other.kept["stride"]
-            if np.isin(later["position"], self.kept["position"]).any():
-                after = -(-self.seen // stride) * stride
-                later = {**later, "position": later["position"] + after}
-            pair, xp = (self.kept, later), namespace(self.kept["X"])
+            pair, xp = (self.kept, other.kept), namespace(self.kept["X"])
             join = {"X": xp.concat, "weights": xp.concat}
-            join |= {"codes": np.concatenate, "position": np.concatenate}
+            join |= {"codes": np.concatenate, "hash": np.concatenate}
             kept = {name: f([part[name] for part in pair]) for name, f in join.items()}
-            kept = _thinned({**kept, "stride": max(part["stride"] for part in pair)})
+            kept = _thinned({**kept, "complete": self.complete and other.complete})
         return Summary(scatters, self.seen + other.seen, kept)
 
     def to_state(self) -> dict[str, Any]:
@@ -100,20 +92,49 @@ class Summary:
 
 
 def _thinned(kept: dict[str, Any]) -> dict[str, Any]:
-    """Return kept samples with the stride of all of them, and at most ``MAX_ROWS``."""
-    stride, chosen = kept["stride"], kept["position"] % kept["stride"] == 0
-    while chosen.sum() > MAX_ROWS:
-        stride *= 2
-        chosen = kept["position"] % stride == 0
-    if chosen.all():
+    """Return kept samples; if there are many, at most ``MAX_ROWS`` different ones.
+
+    Equal samples become one with their total weight.
+    """
+    if len(kept["hash"]) <= MAX_ROWS:
         return kept
-    xp, index = namespace(kept["X"]), np.flatnonzero(chosen)
-    there = xp.asarray(index, device=kept["X"].device)
+    found, first, places = np.unique(
+        kept["hash"], return_index=True, return_inverse=True
+    )
+    xp, n = namespace(kept["X"]), min(len(found), MAX_ROWS)
+    weights = np.bincount(places, to_numpy(kept["weights"]), minlength=len(found))
+    order = np.argsort(first[:n])  # as they came
+    index, place = first[order], {"device": kept["X"].device}
     return {
-        **{name: xp.take(kept[name], there, axis=0) for name in ("X", "weights")},
-        **{name: kept[name][index] for name in ("codes", "position")},
-        "stride": stride,
+        "X": xp.take(kept["X"], xp.asarray(index, **place), axis=0),
+        "codes": kept["codes"][index],
+        "weights": xp.asarray(weights[order], dtype=xp.float64, **place),
+        "hash": found[order],
+        "complete": kept["complete"] and n == len(found),
     }
+
+
+def hashes(X: Any, codes: Any) -> NDArray[np.uint64]:
+    """Return hashes of samples and their classes, which do not depend on the others.
+
+    They are products of the bits of double precision with odd numbers, modulo 2^64.
+    Bits are folded first, because those of round numbers end with zeros.
+    """
+    X, found = to_numpy(X), [np.empty(0, np.uint64)]
+    odd = _mixed(np.arange(X.shape[1], dtype=np.uint64)) | np.uint64(1)
+    for block in blocks_of_rows(len(X), X.shape[1]):
+        bits = (X[block].astype(np.float64) + 0.0).view(np.uint64)  # no negative zero
+        bits ^= bits >> np.uint64(32)
+        found.append(bits @ odd)
+    return _mixed(np.concatenate(found) + _mixed(codes.astype(np.uint64)))
+
+
+def _mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return pseudo-random numbers, different ones for different numbers (SplitMix)."""
+    numbers = numbers + np.uint64(0x9E3779B97F4A7C15)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        numbers = (numbers ^ (numbers >> np.uint64(shift))) * np.uint64(factor)
+    return numbers ^ (numbers >> np.uint64(31))
 
 
 class StreamEstimator(SkreduEstimator):
@@ -136,6 +157,8 @@ class StreamEstimator(SkreduEstimator):
     # Attributes that depend on all samples, and others of `fit` only.
     _following: ClassVar[tuple[str, ...]]
     _forgotten: ClassVar[tuple[str, ...]] = ()
+    # Parameters that must not change between parts.
+    _constant: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def _scatters(self, rows: Rows) -> list[Scatter]:
@@ -144,6 +167,34 @@ class StreamEstimator(SkreduEstimator):
     @abstractmethod
     def _follow(self, stream: dict[str, Any]) -> dict[str, Any]:
         """Compute the attributes that depend on all samples of a stream."""
+
+    def _begin_stream(self, scatters: list[Scatter], n: int, choice: Any) -> None:
+        """Start a stream with the samples of a fit, whose choice is kept."""
+        self._stream = {
+            "summary": Summary(scatters, n).to_state(),
+            "waiting": (),
+            "keep": False,
+            "choice": choice,
+            "parameters": deepcopy(self.get_params(deep=False)),
+            "found": None,
+        }
+
+    def _stream_so_far(self) -> dict[str, Any]:
+        """Return a copy of the stream with the present parameters, which are valid.
+
+        If a choice of `fit` is kept, the parameters that it is for must not change.
+        """
+        stream = {"choice": None, **vars(self).get("_stream", {})}
+        now, then = self.get_params(deep=False), stream.get("parameters")
+        if then is None or any(now[name] is not value for name, value in then.items()):
+            self._validate_params()
+            if then is not None:
+                names = [*self._constant]
+                if stream["choice"] is not None and now["calibrate"]:
+                    names += ["epsilon", "priors"]
+                check_unchanged(then, now, names)
+            stream["parameters"] = deepcopy(now)
+        return stream
 
     def _checked_part(
         self, X: Any, y: Any, classes: Any, sample_weight: Any, known: Any
@@ -179,8 +230,7 @@ class StreamEstimator(SkreduEstimator):
             assert summary is not None
             return summary
         rows = Rows.of_parts(stream["waiting"], self.classes_)
-        first = 0 if summary is None else summary.seen
-        part = Summary.of(rows, self._scatters(rows), keep=stream["keep"], first=first)
+        part = Summary.of(rows, self._scatters(rows), keep=stream["keep"])
         return part if summary is None else summary.merge(part)
 
     def _forget(self) -> None:

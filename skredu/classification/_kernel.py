@@ -41,28 +41,6 @@ WIDER = {"rbf": 1.0 / 8.0, "laplacian": 0.3}
 NORM_BLOCK = 32
 
 
-# Defaults of the parameters of kernels, and the kernels that use them.
-USED: dict[str, tuple[Any, tuple[str, ...]]] = {
-    "gamma": (None, ("rbf", "laplacian", "poly")),
-    "degree": (3, ("poly",)),
-    "coef0": (1, ("poly",)),
-    "kernel_params": (None, ("a callable",)),
-}
-
-
-def check_used(estimator: Any) -> None:
-    """Raise an error for parameters that the kernel of an estimator does not use."""
-    kernel = estimator.kernel
-    kind = "a callable" if callable(kernel) else kernel
-    for name, (unused, kernels) in USED.items():
-        value = getattr(estimator, name)
-        if kind not in kernels and value not in (unused, {}):
-            raise ValueError(
-                f"{name}={value!r} is only used by kernel="
-                f"{' or '.join(map(repr, kernels))}, found kernel={kernel!r}."
-            )
-
-
 @dataclass(frozen=True, eq=False, repr=False)
 class KernelGroup(Group):
     """A coded class in feature space.

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import math
-import sys
-from collections.abc import Callable, Iterable
-from copy import deepcopy
+from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -21,54 +18,36 @@ from skredu._compat import (
     StrOptions,
     namespace,
 )
-from skredu._progress import UNWATCHED, Progress, watched
-from skredu._stream import StreamEstimator, Summary, check_unchanged
+from skredu._progress import watched
+from skredu._stream import StreamEstimator
 from skredu.classification._base import CodingClassifier
-from skredu.classification._kernel import (
-    KernelClasses,
-    check_used,
-    products_of,
-    unit_power,
-)
-from skredu.classification._local import LocalClasses
-from skredu.classification._mix import (
+from skredu.classification._mix import fit_mix, mix_scores
+from skredu.classification._single import (
+    LINEAR,
     NEEDED,
-    fit_mix,
-    mix_scores,
-    quality_of,
+    fit_linear,
+    fit_single,
+    scatters_of,
     scores_of,
+    unit_for,
 )
-from skredu.coding._choose import Choice, LeftOut, choose, log_priors_of
-from skredu.coding._classes import Classes
-from skredu.coding._factoring import group_of_scatter
-from skredu.coding._rows import Rows, check_reach, unit_of, weights_to_fit
+from skredu.coding._choose import Choice, log_priors_of
+from skredu.coding._rows import Rows, check_reach, weights_to_fit
 from skredu.coding._scatter import Scatter
 
-# In the unit of the samples; for larger distortions, all lengths are rounding errors.
-LARGEST_EPSILON = 1e150
-SMALLEST_GIVEN = 1e-153
-
-
 KERNELS = {"auto", "linear", "rbf", "laplacian", "poly", "cosine", "precomputed"}
-
-
-def in_range(value: float) -> float:
-    """Return the nearest positive finite number."""
-    return min(max(value, math.ulp(0.0)), sys.float_info.max)
+# Defaults of the parameters of kernels, and the kernels that use them.
+USED: dict[str, tuple[Any, tuple[str, ...]]] = {
+    "gamma": (None, ("rbf", "laplacian", "poly")),
+    "degree": (3, ("poly",)),
+    "coef0": (1, ("poly",)),
+    "kernel_params": (None, ("a callable",)),
+}
 
 
 def _is_linear(estimator: MICLClassifier) -> bool:
     """Whether samples may come in parts."""
-    return estimator.kernel in ("linear", "auto") and estimator.n_neighbors is None
-
-
-def _is_mix(estimator: MICLClassifier) -> bool:
-    """Whether kernels are mixed; a given distortion is a length between samples."""
-    return (
-        estimator.kernel == "auto"
-        and isinstance(estimator.epsilon, str)
-        and estimator.n_neighbors is None
-    )
+    return estimator.kernel in LINEAR and estimator.n_neighbors is None
 
 
 class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
@@ -262,7 +241,8 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
         "n_jobs": [Integral, None],
     }
     _reference = "priors_"
-    _forgotten = ("gamma_",)
+    _forgotten = ("gamma_", "label_quality_", "candidates_", "_mix")
+    _constant = ("assume_centered", "calibrate")
     _following = (
         "_model",
         "_epsilon",
@@ -343,7 +323,7 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
         self, X: Any, y: Any, sample_weight: Any, everything: bool = False
     ) -> MICLClassifier:
         """Fit; ``everything``: find the label quality of all samples, however many."""
-        self._check_parameters()
+        self._validate_params()
         X, y, weights = check_training(self, X, y, sample_weight)
         if self.kernel == "precomputed" and X.shape[0] != X.shape[1]:
             raise ValueError(
@@ -351,39 +331,17 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
                 f"found shape {X.shape}."
             )
         weights = weights_to_fit(X, y, weights, self.class_weight)
-        rows = Rows.of(X, y, weights).merged()
+        rows, xp = Rows.of(X, y, weights).merged(), namespace(X)
         self._forget()
-        left_out: LeftOut | None
+        # a given distortion is a length between samples, which kernels replace
+        mixed = self.kernel == "auto" and isinstance(self.epsilon, str) and xp is np
+        fit = fit_mix if mixed and self.n_neighbors is None else fit_single
         with watched(self, X=X, y=y) as progress:
-            if _is_mix(self) and namespace(X) is np:
-                left_out = fit_mix(self, rows, progress, everything=everything)
-            else:
-                left_out = self._fit_sorted(rows, progress, everything=everything)
+            left_out = fit(self, rows, progress, everything=everything)
             if left_out is not None:
-                quality = quality_of(left_out, rows)
-                self.label_quality_ = namespace(X).asarray(quality, device=X.device)
+                quality = left_out.quality(rows)
+                self.label_quality_ = xp.asarray(quality, device=X.device)
         return self
-
-    def _fit_sorted(self, rows: Rows, progress: Progress, **how: Any) -> LeftOut | None:
-        """Fit a single kernel; see `_fit_rows` and `_choose` for the arguments."""
-        self.classes_, self._unit = rows.classes, self._unit_of(rows.X)
-        rows = rows.scaled(self._unit)
-        if not _is_linear(self):
-            choice, fitted = self._fit_rows(rows, progress, **how)
-            self.__dict__.update(fitted)
-            return choice.left_out
-        scatters = rows.scatters(self.assume_centered, self._given_epsilon())
-        choice, fitted = self._fit_linear(scatters, rows, progress, **how)
-        self._stream = {
-            "summary": Summary(scatters, len(rows.y)).to_state(),
-            "waiting": (),
-            "keep": False,
-            "choice": {**choice._asdict(), "log_priors": None, "left_out": None},
-            "parameters": deepcopy(self.get_params(deep=False)),
-            "found": None,
-        }
-        self.__dict__.update(fitted)
-        return choice.left_out
 
     @available_if(_is_linear)
     @all_or_nothing
@@ -420,29 +378,14 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
             first call, or if ``class_weight="balanced"``, which needs all samples at
             once. With ``calibrate``, ``epsilon`` and ``priors`` must not change.
         """
-        stream: dict[str, Any] = vars(self).get("_stream", {})
-        parameters = stream.get("parameters")
-        if parameters is None or any(
-            getattr(self, name) is not value for name, value in parameters.items()
-        ):
-            self._check_parameters()
-            if stream:
-                names = ["assume_centered", "calibrate"]
-                if stream["choice"] is not None and self.calibrate:
-                    names += ["epsilon", "priors"]  # used in the calibration by `fit`
-                check_unchanged(
-                    stream["parameters"], self.get_params(deep=False), names
-                )
-            parameters = deepcopy(self.get_params(deep=False))
-        known = self.classes_ if stream else None
+        stream, first = self._stream_so_far(), "_stream" not in vars(self)
+        known = None if first else self.classes_
         part, known = self._checked_part(X, y, classes, sample_weight, known)
-        if stream:
-            check_reach(part["X"], self._unit, 1.0)
-        else:
+        if first:
             log_priors_of(self.priors, np.ones(len(known)), known)
-            self._unit = self._unit_of(part["X"])
-            keep = self.epsilon == "auto" or self.calibrate
-            stream = {"choice": None, "keep": keep}
+            self._unit = unit_for(self, part["X"])
+            stream["keep"] = self.epsilon == "auto" or self.calibrate
+        check_reach(part["X"], self._unit, 1.0)
         if "_mix" in vars(self):
             warn(
                 "partial_fit adds samples to the linear candidate of kernel='auto', "
@@ -450,29 +393,31 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
             )
         self._forget()
         self.classes_ = known
-        self._extend({**stream, "parameters": parameters}, part)
+        self._extend(stream, part)
         return self
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "classes_")
 
-    def _check_parameters(self) -> None:
-        self._validate_params()
-        if self.n_neighbors is not None and self.kernel not in ("linear", "auto"):
+    def _validate_params(self) -> None:
+        """Validate all parameters, which the kernel must use."""
+        super()._validate_params()
+        if self.n_neighbors is not None and self.kernel not in LINEAR:
             raise ValueError(
                 f"n_neighbors={self.n_neighbors} needs kernel='linear', found "
                 f"kernel={self.kernel!r}."
             )
-        check_used(self)
-
-    def _forget(self) -> None:
-        super()._forget()
-        for name in ("gamma_", "label_quality_", "candidates_", "_mix"):
-            self.__dict__.pop(name, None)
+        kind = "a callable" if callable(self.kernel) else self.kernel
+        for name, (unused, kernels) in USED.items():
+            value = getattr(self, name)
+            if kind not in kernels and value not in (unused, {}):
+                raise ValueError(
+                    f"{name}={value!r} is only used by kernel="
+                    f"{' or '.join(map(repr, kernels))}, found kernel={self.kernel!r}."
+                )
 
     def _scatters(self, rows: Rows) -> list[Scatter]:
-        rows = rows.scaled(self._unit)
-        return rows.scatters(self.assume_centered, self._given_epsilon())
+        return scatters_of(self, rows.scaled(self._unit))
 
     def _follow(self, stream: dict[str, Any]) -> dict[str, Any]:
         """Fit a copy with the parameters at the time of the last call."""
@@ -484,131 +429,9 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
         if summary.kept is not None:
             rows = Rows.of_parts([summary.kept], self.classes_).merged()
             rows = rows.scaled(self._unit)
-            if summary.kept["stride"] == 1:  # exactly as in `fit`
-                scatters = rows.scatters(twin.assume_centered, twin._given_epsilon())
-        return twin._fit_linear(scatters, rows, before=before)[1]
-
-    def _fit_linear(
-        self,
-        scatters: list[Scatter],
-        rows: Rows | None,
-        progress: Progress = UNWATCHED,
-        **how: Any,
-    ) -> tuple[Choice, dict[str, Any]]:
-        """Choose parameters by samples, or keep a choice; return fitted attributes."""
-        left_out = self.calibrate or how.get("everything", False)
-        epsilon, left_out = self._given_epsilon(), rows is not None and left_out
-        classes = Classes.of_scatters(scatters, None if left_out else epsilon)
-        choice = self._choose(classes, rows, progress, **how)
-        if left_out or epsilon is None:  # matrices take half of the products
-            for j, (s, group) in enumerate(zip(scatters, classes.groups, strict=True)):
-                if s.matrix is not None and not s.ill_conditioned(choice.epsilon):
-                    dense = group_of_scatter(s, group.blocks, choice.epsilon)
-                    classes.groups[j] = dense
-        return choice, self._fitted(classes, choice, scatters[0].mean)
-
-    def _fit_rows(
-        self,
-        rows: Rows,
-        progress: Progress,
-        gamma_factor: float | None = None,
-        **how: Any,
-    ) -> tuple[Choice, dict[str, Any]]:
-        """Fit classes that keep their samples, by products or by neighbours."""
-        found: list[tuple[Choice, Classes]] = []
-        options = self.assume_centered, progress
-        if self.n_neighbors is not None:
-            near = LocalClasses.fit(rows, self.n_neighbors, self.n_jobs, *options)
-            candidates: Iterable[Classes] = [near]
-        else:
-            all_products = products_of(rows, self, self._unit, gamma_factor)
-            for products in all_products:
-                products.epsilon = self._given_epsilon() or 1.0
-            candidates = (KernelClasses.fit(rows, p, *options) for p in all_products)
-        for classes in candidates:
-            found.append((self._choose(classes, rows, progress, **how), classes))
-            classes.Z = None  # its samples have been left out
-        choice, classes = min(found, key=lambda pair: pair[0].loss)
-        if isinstance(classes, KernelClasses):
-            classes.products.epsilon = choice.epsilon
-        fitted = self._fitted(classes, choice, rows.source)
-        if self.kernel in ("rbf", "laplacian", "poly"):
-            gamma = fitted["_model"]["products"]["parameters"]["gamma"]
-            for _ in range(unit_power(self.kernel)):
-                gamma /= self._unit
-            fitted["gamma_"] = in_range(gamma)
-        return choice, fitted
-
-    def _choose(
-        self,
-        classes: Classes,
-        rows: Rows | None,
-        progress: Progress,
-        *,
-        everything: bool = False,
-        **known: Any,
-    ) -> Choice:
-        """Choose parameters, and predict the samples that are left out for it.
-
-        ``everything`` leaves out all of them, even if nothing is to be chosen.
-        """
-        options = {"labels": self.classes_, "spread": classes.spread, **known}
-        options |= {"priors": self.priors, "calibrate": self.calibrate}
-        epsilon = self._given_epsilon()
-        wanted = everything or self.calibrate or epsilon is None
-        with progress.task("choose epsilon"):
-            choice = choose(classes, rows, epsilon=epsilon, left_out=wanted, **options)
-            found = choice.left_out
-            if everything and rows and found and len(found.chosen) < len(rows.y):
-                options["judged"] = np.arange(len(rows.y)), np.ones(len(rows.y))
-                again = choose(
-                    classes, rows, epsilon=choice.epsilon, left_out=True, **options
-                )
-                choice = choice._replace(left_out=again.left_out)
-        return choice
-
-    def _fitted(self, classes: Classes, choice: Choice, like: Any) -> dict[str, Any]:
-        """Return the fitted attributes, on the device of another array."""
-        epsilon, xp = self.epsilon, namespace(like)
-        if isinstance(epsilon, str):  # in the units of the samples, as a float
-            epsilon = in_range(choice.epsilon * self._length_unit)
-        place = {"dtype": xp.float64, "device": like.device}
-        log_priors = xp.asarray(choice.log_priors, **place)
-        path = xp.asarray([choice.epsilon], **place)
-        nats = xp.concat([group.length(path) for group in classes.groups])
-        return {
-            "_model": classes.to_state(),
-            "_epsilon": choice.epsilon,
-            "_log_priors": log_priors,
-            "epsilon_": float(epsilon),
-            "priors_": xp.exp(log_priors),
-            "temperature_": choice.temperature,
-            "class_coding_length_": nats / math.log(2.0),
-        }
-
-    def _given_epsilon(self) -> float | None:
-        """Return the distortion in the unit of the samples, None to choose it."""
-        if isinstance(self.epsilon, str):
-            return None
-        epsilon = float(self.epsilon) / self._length_unit
-        if epsilon < SMALLEST_GIVEN:
-            raise ValueError(
-                f"epsilon={float(self.epsilon)} is too small compared with the "
-                "samples: its square vanishes."
-            )
-        return min(epsilon, LARGEST_EPSILON)
-
-    @property
-    def _length_unit(self) -> float:
-        """Unit of epsilon: that of the samples, unless a kernel replaces them."""
-        return self._unit if self.kernel in ("linear", "auto") else 1.0
-
-    def _unit_of(self, X: Any) -> float:
-        """Return a unit of length for samples if scaling them has no effect."""
-        if callable(self.kernel) or self.kernel == "precomputed":
-            return 1.0
-        given = self.kernel in ("linear", "auto") and not isinstance(self.epsilon, str)
-        return unit_of(X, float(self.epsilon) if given else None)
+            if summary.complete:  # exactly as in `fit`
+                scatters = scatters_of(twin, rows)
+        return fit_linear(twin, scatters, rows, before=before)[1]
 
     def _scores(self, X: Any) -> Any:
         """Return minus the extra bits of samples in every class, (n, k)."""

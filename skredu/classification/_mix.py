@@ -31,13 +31,11 @@ from scipy.special import log_softmax, logsumexp
 from sklearn.base import clone
 
 from skredu._progress import Progress
-from skredu.classification._kernel import KernelClasses
-from skredu.classification._local import LocalClasses
+from skredu.classification._single import NEEDED, fit_single, scores_of
 from skredu.classification._transforms import TRANSFORMS
 from skredu.coding._choose import MOST_LABELS, LeftOut, evenly
-from skredu.coding._classes import Classes
 from skredu.coding._linalg import blocks_of_rows
-from skredu.coding._rows import Rows, check_reach, in_unit, unit_of
+from skredu.coding._rows import Rows, in_unit, unit_of
 
 Floats = NDArray[np.float64]
 
@@ -65,25 +63,8 @@ CANDIDATES: dict[str, tuple[str, float | None, str | None]] = {
     "laplacian": ("laplacian", 0.3, None),
     "laplacian, ranks": ("laplacian", 0.3, "ranks"),
 }
-# Attributes of a fitted classifier that predictions need.
-NEEDED = ("_model", "_epsilon", "_log_priors", "_unit", "temperature_")
 # Attributes of the linear candidate that an estimator takes over.
-LINEAR = (*NEEDED, "_stream", "epsilon_", "class_coding_length_", "classes_")
-
-
-def scores_of(fitted: dict[str, Any], X: Any) -> Any:
-    """Return minus the extra bits of samples in every class, (n, k).
-
-    ``fitted`` contains the attributes of a classifier that are named in NEEDED.
-    """
-    model, unit, epsilon = fitted["_model"], fitted["_unit"], fitted["_epsilon"]
-    kind: type[Classes] = Classes
-    if "products" in model or "neighbours" in model:
-        kind = KernelClasses if "products" in model else LocalClasses
-    if kind is not KernelClasses:
-        check_reach(X, unit, min(epsilon, 1.0))
-    Z = in_unit(X, unit).T[None, ...]
-    return kind.of_state(model).scores(Z, epsilon, fitted["_log_priors"])
+TAKEN = (*NEEDED, "_stream", "epsilon_", "class_coding_length_", "classes_")
 
 
 def log_proba_of(member: dict[str, Any], X: Any) -> Floats:
@@ -130,7 +111,7 @@ def fit_mix(
         if hasattr(model, "gamma_"):
             about[name]["gamma"] = model.gamma_
         if kernel == "linear":
-            estimator.__dict__.update({key: getattr(model, key) for key in LINEAR})
+            estimator.__dict__.update({key: getattr(model, key) for key in TAKEN})
             parameters = deepcopy(estimator.get_params(deep=False))
             estimator._stream["parameters"] = parameters
     chosen, weights, _ = found[0]
@@ -197,7 +178,8 @@ def fit_member(
     how: dict[str, Any] = {"judged": (inside, copies), "everything": everything}
     if gamma_factor is not None:
         how["gamma_factor"] = gamma_factor
-    found = model._fit_sorted(part, progress, **how)
+    found = fit_single(model, part, progress, **how)
+    assert found is not None
     member = {name: getattr(model, name) for name in NEEDED}
     member["transform"] = state
     weights, logs = np.zeros(len(wanted)), np.empty((len(wanted), len(rows.classes)))
@@ -230,21 +212,6 @@ def mixed(w: Floats, b: Floats, L: Floats) -> Floats:
 def floored(logs: Floats) -> Floats:
     """Return finite log-probabilities that are at least FLOOR, and the others."""
     return np.where(np.isfinite(logs), np.maximum(logs, FLOOR), logs)
-
-
-def quality_of(left_out: LeftOut, rows: Rows) -> Floats:
-    """Return the probabilities of the labels of samples in their given order.
-
-    Samples that were not left out have NaN.
-    """
-    own = left_out.log_proba[np.arange(len(left_out.chosen)), rows.y[left_out.chosen]]
-    quality = np.full(rows.source.shape[0], np.nan)
-    found = np.where(np.isnan(own), 0.0, np.exp(own))
-    quality[rows.index[left_out.chosen]] = found
-    if rows.copies:
-        copies, originals = rows.copies
-        quality[copies] = quality[originals]
-    return quality
 
 
 def most_for_kernels(sizes: list[int]) -> int:

@@ -89,6 +89,19 @@ class LeftOut(NamedTuple):
     weights: Floats
     log_proba: Floats
 
+    def quality(self, rows: Rows) -> Floats:
+        """Return the probabilities of the labels of samples in their given order.
+
+        Samples that were not left out have NaN.
+        """
+        own = self.log_proba[np.arange(len(self.chosen)), rows.y[self.chosen]]
+        quality = np.full(rows.source.shape[0], np.nan)
+        quality[rows.index[self.chosen]] = np.where(np.isnan(own), 0.0, np.exp(own))
+        if rows.copies:
+            copies, originals = rows.copies
+            quality[copies] = quality[originals]
+        return quality
+
 
 class Choice(NamedTuple):
     """A distortion, a label code and a temperature.

@@ -1,0 +1,204 @@
+"""Fit and prediction of a single kernel: a model, or a candidate of a mix."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from skredu._compat import namespace
+from skredu._progress import UNWATCHED, Progress
+from skredu.classification._kernel import KernelClasses, products_of, unit_power
+from skredu.classification._local import LocalClasses
+from skredu.coding._choose import Choice, LeftOut, choose
+from skredu.coding._classes import Classes
+from skredu.coding._factoring import group_of_scatter
+from skredu.coding._rows import Rows, check_reach, in_unit, unit_of
+from skredu.coding._scatter import Scatter
+
+# In the unit of the samples; for larger distortions, all lengths are rounding errors.
+LARGEST_EPSILON = 1e150
+SMALLEST_GIVEN = 1e-153
+# Attributes of a fitted classifier that predictions need.
+NEEDED = ("_model", "_epsilon", "_log_priors", "_unit", "temperature_")
+# Kernels whose distortion is a length between samples.
+LINEAR = ("linear", "auto")
+
+
+def fit_single(
+    estimator: Any, rows: Rows, progress: Progress, **how: Any
+) -> LeftOut | None:
+    """Fit an estimator to sorted samples; see `fit_rows` and `_choose` for ``how``."""
+    unit = 1.0
+    if not callable(estimator.kernel) and estimator.kernel != "precomputed":
+        unit = unit_for(estimator, rows.X)
+    estimator.classes_, estimator._unit = rows.classes, unit
+    rows = rows.scaled(unit)
+    if estimator.kernel not in LINEAR or estimator.n_neighbors is not None:
+        choice, fitted = fit_rows(estimator, rows, progress, **how)
+    else:
+        scatters = scatters_of(estimator, rows)
+        choice, fitted = fit_linear(estimator, scatters, rows, progress, **how)
+        known = {**choice._asdict(), "log_priors": None, "left_out": None}
+        estimator._begin_stream(scatters, len(rows.y), known)
+    estimator.__dict__.update(fitted)
+    return choice.left_out
+
+
+def unit_for(estimator: Any, X: Any) -> float:
+    """Return a unit of length for samples, also for a distortion between them."""
+    given = estimator.kernel in LINEAR and not isinstance(estimator.epsilon, str)
+    return unit_of(X, float(estimator.epsilon) if given else None)
+
+
+def scatters_of(estimator: Any, rows: Rows) -> list[Scatter]:
+    """Return the scatters of the classes of scaled samples."""
+    return rows.scatters(estimator.assume_centered, given_epsilon(estimator))
+
+
+def given_epsilon(estimator: Any) -> float | None:
+    """Return the distortion in the unit of the samples, None to choose it."""
+    if isinstance(estimator.epsilon, str):
+        return None
+    epsilon = float(estimator.epsilon)
+    if estimator.kernel in LINEAR:
+        epsilon /= estimator._unit
+    if epsilon < SMALLEST_GIVEN:
+        raise ValueError(
+            f"epsilon={float(estimator.epsilon)} is too small compared with the "
+            "samples: its square vanishes."
+        )
+    return min(epsilon, LARGEST_EPSILON)
+
+
+def fit_linear(
+    estimator: Any,
+    scatters: list[Scatter],
+    rows: Rows | None,
+    progress: Progress = UNWATCHED,
+    **how: Any,
+) -> tuple[Choice, dict[str, Any]]:
+    """Choose parameters by samples, or keep a choice; return fitted attributes."""
+    epsilon = given_epsilon(estimator)
+    left_out = estimator.calibrate or how.get("everything", False)
+    left_out = left_out and rows is not None
+    classes = Classes.of_scatters(scatters, None if left_out else epsilon)
+    choice = _choose(estimator, classes, rows, progress, **how)
+    if left_out or epsilon is None:  # matrices take half of the products
+        for j, (s, group) in enumerate(zip(scatters, classes.groups, strict=True)):
+            if s.matrix is not None and not s.ill_conditioned(choice.epsilon):
+                classes.groups[j] = group_of_scatter(s, group.blocks, choice.epsilon)
+    return choice, _fitted(estimator, classes, choice, scatters[0].mean)
+
+
+def fit_rows(
+    estimator: Any,
+    rows: Rows,
+    progress: Progress,
+    gamma_factor: float | None = None,
+    **how: Any,
+) -> tuple[Choice, dict[str, Any]]:
+    """Fit classes that keep their samples, by products or by neighbours.
+
+    ``gamma_factor`` multiplies the default of ``gamma``, which is the only candidate.
+    """
+    found: list[tuple[Choice, Classes]] = []
+    kernel, unit = estimator.kernel, estimator._unit
+    options = estimator.assume_centered, progress
+    if estimator.n_neighbors is not None:
+        m = estimator.n_neighbors
+        near = LocalClasses.fit(rows, m, estimator.n_jobs, *options)
+        candidates: Iterable[Classes] = [near]
+    else:
+        all_products = products_of(rows, estimator, unit, gamma_factor)
+        for products in all_products:
+            products.epsilon = given_epsilon(estimator) or 1.0
+        candidates = (KernelClasses.fit(rows, p, *options) for p in all_products)
+    for classes in candidates:
+        found.append((_choose(estimator, classes, rows, progress, **how), classes))
+        classes.Z = None  # its samples have been left out
+    choice, classes = min(found, key=lambda pair: pair[0].loss)
+    if isinstance(classes, KernelClasses):
+        classes.products.epsilon = choice.epsilon
+    fitted = _fitted(estimator, classes, choice, rows.source)
+    if kernel in ("rbf", "laplacian", "poly"):
+        gamma = fitted["_model"]["products"]["parameters"]["gamma"]
+        for _ in range(unit_power(kernel)):
+            gamma /= unit
+        fitted["gamma_"] = _in_range(gamma)
+    return choice, fitted
+
+
+def _choose(
+    estimator: Any,
+    classes: Classes,
+    rows: Rows | None,
+    progress: Progress,
+    *,
+    everything: bool = False,
+    **known: Any,
+) -> Choice:
+    """Choose parameters, and predict the samples that are left out for it.
+
+    ``everything`` leaves out all of them, even if nothing is to be chosen.
+    """
+    options = {"labels": estimator.classes_, "spread": classes.spread, **known}
+    options |= {"priors": estimator.priors, "calibrate": estimator.calibrate}
+    epsilon = given_epsilon(estimator)
+    wanted = everything or estimator.calibrate or epsilon is None
+    with progress.task("choose epsilon"):
+        choice = choose(classes, rows, epsilon=epsilon, left_out=wanted, **options)
+        found = choice.left_out
+        if everything and rows and found and len(found.chosen) < len(rows.y):
+            options["judged"] = np.arange(len(rows.y)), np.ones(len(rows.y))
+            again = choose(
+                classes, rows, epsilon=choice.epsilon, left_out=True, **options
+            )
+            choice = choice._replace(left_out=again.left_out)
+    return choice
+
+
+def _fitted(
+    estimator: Any, classes: Classes, choice: Choice, like: Any
+) -> dict[str, Any]:
+    """Return the fitted attributes, on the device of another array."""
+    epsilon, xp = estimator.epsilon, namespace(like)
+    if isinstance(epsilon, str):  # in the units of the samples, as a float
+        linear = estimator.kernel in LINEAR
+        epsilon = _in_range(choice.epsilon * (estimator._unit if linear else 1.0))
+    place = {"dtype": xp.float64, "device": like.device}
+    log_priors = xp.asarray(choice.log_priors, **place)
+    path = xp.asarray([choice.epsilon], **place)
+    nats = xp.concat([group.length(path) for group in classes.groups])
+    return {
+        "_model": classes.to_state(),
+        "_epsilon": choice.epsilon,
+        "_log_priors": log_priors,
+        "epsilon_": float(epsilon),
+        "priors_": xp.exp(log_priors),
+        "temperature_": choice.temperature,
+        "class_coding_length_": nats / math.log(2.0),
+    }
+
+
+def _in_range(value: float) -> float:
+    """Return the nearest positive finite number."""
+    return min(max(value, math.ulp(0.0)), sys.float_info.max)
+
+
+def scores_of(fitted: dict[str, Any], X: Any) -> Any:
+    """Return minus the extra bits of samples in every class, (n, k).
+
+    ``fitted`` contains the attributes of a classifier that are named in NEEDED.
+    """
+    model, unit, epsilon = fitted["_model"], fitted["_unit"], fitted["_epsilon"]
+    kind: type[Classes] = Classes
+    if "products" in model or "neighbours" in model:
+        kind = KernelClasses if "products" in model else LocalClasses
+    if kind is not KernelClasses:
+        check_reach(X, unit, min(epsilon, 1.0))
+    Z = in_unit(X, unit).T[None, ...]
+    return kind.of_state(model).scores(Z, epsilon, fitted["_log_priors"])
