@@ -152,11 +152,18 @@ def table(folder: Path, name: str, max_rows: int | None = MAX_ROWS) -> tuple[Any
 
     Empty cells are missing: NaN in numeric columns, a category in columns of strings.
     Identifiers are left out. At most ``max_rows`` random rows are kept, in their order,
-    and then the classes with at least five of them.
+    and then the classes with at least five of them. A file without a header has a name
+    that ends with ".dat".
     """
     import pandas as pd
 
-    frame = pd.read_csv(folder / f"{name}.csv", keep_default_na=False, na_values=[""])
+    options = {"keep_default_na": False, "na_values": [""]}
+    if (folder / f"{name}.dat").exists():
+        options |= {"header": None, "skipinitialspace": True}
+        frame = pd.read_csv(folder / f"{name}.dat", **options)
+        frame.columns = frame.columns.astype(str)
+    else:
+        frame = pd.read_csv(folder / f"{name}.csv", **options)
     frame = frame.drop(columns=IDENTIFIERS.get(name, []), errors="ignore")
     kept = np.random.RandomState(0).permutation(len(frame))[:max_rows]
     frame = frame.iloc[np.sort(kept)]

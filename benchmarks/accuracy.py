@@ -183,10 +183,12 @@ def _measure(report: Report, args: argparse.Namespace) -> None:
             scores[i, j] = scores_of(X, y, model)
             progress(f"{name} ({i + 1}/{len(names)}): {label}: {scores[i, j, 0]:.4f}")
     seconds = scores[:, :, len(MEASURES) :].sum(axis=0)
-    _report(report, list(models), names, shapes, scores[:, :, : len(MEASURES)], seconds)
+    report_scores(
+        report, list(models), names, shapes, scores[:, :, : len(MEASURES)], seconds
+    )
 
 
-def _report(
+def report_scores(
     report: Report,
     models: list[str],
     names: list[str],

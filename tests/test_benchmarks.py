@@ -33,6 +33,7 @@ def data(tmp_path_factory):
     """Return a folder with tiny files in the format of the real ones."""
     path = tmp_path_factory.mktemp("data")
     (path / "titanic.csv").write_text(CSV, encoding="utf-8")
+    (path / "little.dat").write_text(CSV.partition("\n")[2], encoding="utf-8")
     kinds = {"names": ["a", "a_g12", "b"], "category": ["checkerboard"] * 2 + ["other"]}
     kinds["n_motions"] = np.array([3, 2, 2], dtype=np.uint8)
     for name, n in zip(kinds["names"], kinds["n_motions"], strict=True):
@@ -152,8 +153,21 @@ SCRIPTS = {
         {},
         ["| little", "20 x 12, 2", "| double precision "],
     ),
+    "unseen": (
+        "--tables|little|--models|MICL|MICL, auto|logistic regression",
+        {},
+        ["40 x 3, 2 |", "| logistic regression "],
+    ),
 }
-NEED_DATA = {"accuracy", "depth", "faces", "genes", "hopkins155", "time_series"}
+NEED_DATA = {
+    "accuracy",
+    "depth",
+    "faces",
+    "genes",
+    "hopkins155",
+    "time_series",
+    "unseen",
+}
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

@@ -197,11 +197,11 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
     saves.
 
     `partial_fit` only adds samples. To choose ``epsilon`` and to calibrate, it keeps up
-    to 5 000 of them, evenly distributed over all samples so far. After `fit`, the
-    choice of `fit` is kept. Parameters are chosen when a prediction or an attribute
-    first needs them, with the parameters of the last call, so many calls cost little
-    more than one `fit`. Several threads may predict at the same time, and after `fit`,
-    ``predict`` never modifies the estimator.
+    to 5 000 different ones, a random sample of all so far that does not depend on their
+    order. After `fit`, the choice of `fit` is kept. Parameters are chosen when a
+    prediction or an attribute first needs them, with the parameters of the last call,
+    so many calls cost little more than one `fit`. Several threads may predict at the
+    same time, and after `fit`, ``predict`` never modifies the estimator.
 
     References
     ----------

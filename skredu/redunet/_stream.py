@@ -36,11 +36,11 @@ class StreamingNet(StreamEstimator):
     ) -> Any:
         """Add samples; the model is that of `fit` on all samples so far.
 
-        The distortion of the decision is chosen by at most 5 000 samples, evenly
-        distributed over all samples so far, and may differ from that of `fit` if there
-        are more; after `fit`, it is kept. Only available with ``n_layers=0``, because
-        layers need all samples at once. Classes are factored, and the distortion is
-        chosen, when a prediction or an attribute first needs them.
+        The distortion of the decision is chosen by at most 5 000 samples, a random
+        sample of all so far, and may differ from that of `fit` if there are more; after
+        `fit`, it is kept. Only available with ``n_layers=0``, because layers need all
+        samples at once. Classes are factored, and the distortion is chosen, when a
+        prediction or an attribute first needs them.
 
         Parameters
         ----------
