@@ -7,6 +7,7 @@ their cause; calls that fail; state on disk.
 import datetime as dt
 import pickle
 import sys
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
@@ -366,6 +367,8 @@ def assert_finite_for(name, rows, table, y):
             model.fit(table)
         return
     model.fit(rows_for(name, table), y)
+    if rows in ("zero matrix", "equal rows") and hasattr(model, "predict_proba"):
+        assert_allclose(model.predict_proba(rows_for(name, table)), 0.5, atol=1e-6)
     far = 2 * table.astype(table.dtype if table.dtype.kind == "f" else float)
     for new in (table, far, far + np.abs(far).max(axis=0)):
         assert_finite(name, model, rows_for(name, new, table))
@@ -528,6 +531,19 @@ def test_wrong_rows_are_named(name):
         ask_for(table[:, 1:])
 
 
+# one setting of each class
+KINDS = {type(model).__name__: model for model in reversed(ESTIMATORS.values())}
+NO_NUMBERS = (True, np.True_, 10**400, Fraction(1, 10**400))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_truth_values_and_numbers_that_no_float_holds_are_named(kind):
+    for name, allowed in KINDS[kind]._parameter_constraints.items():
+        for value in NO_NUMBERS if "boolean" not in allowed else ():
+            with pytest.raises((ValueError, TypeError), match=name):
+                clone(KINDS[kind]).set_params(**{name: value}).fit(X, Y)
+
+
 ONES = np.ones(len(X) - 1)
 BAD_WEIGHTS = {
     "all zero": (np.zeros(len(X)), r"[Ss]ample.weight"),
@@ -536,6 +552,7 @@ BAD_WEIGHTS = {
     "infinite": (np.r_[np.inf, ONES], r"infinity"),
     "wrong length": (ONES, r"sample_weight.*35|35.*sample_weight"),
     "two columns": (np.ones((len(X), 2)), r"[Ss]ample.weight.* 1D"),
+    "durations": (np.full(len(X), DATE - DATE), "sample_weight must contain real num"),
 }
 BAD_LABELS = {
     "wrong length": (Y[:-1], r"inconsistent numbers of samples.*36, 35"),
@@ -543,6 +560,7 @@ BAD_LABELS = {
     "regression": (Y + np.linspace(0.01, 0.5, len(X)), r"Unknown label type"),
     "two columns": (np.column_stack([Y, Y]), r"1d array|1D|multi"),
     "None": (None, r"requires y to be passed"),
+    "no order": (np.array(["a", *Y[1:]], dtype=object), "y must contain labels that"),
 }
 
 

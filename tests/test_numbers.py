@@ -6,10 +6,9 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_allclose
 
 from skredu import (
-    CompressionClustering,
     InvariantReduNetClassifier,
     MCR2Transformer,
     MICLClassifier,
@@ -50,14 +49,6 @@ def answer(model, rows):
 # -- times, gradients, truth values ---------------------------------------------------
 
 
-def test_times_are_no_weights():
-    weights = np.full(20, np.timedelta64(1, "D"))
-    with pytest.raises(ValueError, match=r"sample_weight must contain real numbers"):
-        MICLClassifier().fit(X, Y, sample_weight=weights)
-    with pytest.raises(ValueError, match=r"weights must contain real numbers"):
-        rates.coding_rate(X, epsilon=1.0, weights=weights)
-
-
 class Tensor(np.ndarray):
     """Array that requires a gradient."""
 
@@ -74,44 +65,6 @@ def test_a_gradient_is_not_dropped_in_silence():
         rates.rate_reduction(X, np.ones((20, 1)).view(Tensor), epsilon=1.0)
     with pytest.raises(ValueError, match=r"X requires a gradient"):
         MICLClassifier().fit(tensor, Y)
-
-
-@pytest.mark.parametrize(
-    ("kind", "name"),
-    [
-        (MICLClassifier, "n_neighbors"),
-        (MICLClassifier, "epsilon"),
-        (MICLClassifier, "n_jobs"),
-        (NearestSubspaceClassifier, "n_components"),
-        (ReduNetClassifier, "n_layers"),
-        (ReduNetClassifier, "n_iter_no_change"),
-        (ReduNetClassifier, "tol"),
-        (InvariantReduNetClassifier, "signal_shape"),
-        (MCR2Transformer, "n_components"),
-        (MCR2Transformer, "max_iter"),
-        (CompressionClustering, "n_clusters"),
-    ],
-)
-@pytest.mark.parametrize("value", [True, np.True_])
-def test_truth_values_are_no_numbers(kind, name, value):
-    with pytest.raises((ValueError, TypeError), match=name):
-        kind(**{name: value}).fit(X, Y)
-
-
-@pytest.mark.parametrize("value", [10**400, Fraction(1, 10**400)])
-@pytest.mark.parametrize(
-    ("kind", "name"),
-    [
-        (MICLClassifier, "epsilon"),
-        (ReduNetClassifier, "epsilon"),
-        (ReduNetClassifier, "eta"),
-        (MCR2Transformer, "epsilon"),
-        (MCR2Transformer, "intercept_scaling"),
-    ],
-)
-def test_numbers_that_no_float_holds_are_named(kind, name, value):
-    with pytest.raises(ValueError, match=name):
-        kind(**{name: value}).fit(X, Y)
 
 
 @pytest.mark.parametrize("value", [Fraction(1, 2), np.float16(0.5), np.longdouble(0.5)])
@@ -131,13 +84,6 @@ def test_numbers_of_any_kind_are_numbers(kind, name, value):
     assert found.dtype == np.float64
     assert_allclose(found, answer(expected.fit(X, Y), X))
     assert model.get_params()[name] is value
-
-
-def test_labels_that_do_not_sort_are_named():
-    y = np.array(["a", *range(19)], dtype=object)
-    for estimator in (MICLClassifier(), ReduNetClassifier(1), MCR2Transformer()):
-        with pytest.raises(ValueError, match=r"y must contain labels that can"):
-            estimator.fit(X, y)
 
 
 # -- weights and labels of other shapes -----------------------------------------------
@@ -217,7 +163,7 @@ def test_distortion_out_of_reach_is_named_with_what_is_allowed(kind, epsilon):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("epsilon", [1e-50, 1e-20, 1e-8, 1e8, 1e50])
+@pytest.mark.parametrize("epsilon", [1e-50, 1e-20, 1e50])
 @pytest.mark.parametrize("step", ["relative", "published"])
 @pytest.mark.parametrize("kind", NETS)
 def test_distortion_of_any_other_size_gives_features(kind, step, epsilon):
@@ -235,22 +181,6 @@ def test_distortion_of_any_other_size_gives_a_map(epsilon):
     model = MCR2Transformer(2, epsilon=epsilon, max_iter=5).fit(X, Y)
     assert_allclose(np.linalg.norm(model.transform(X), axis=1), 1.0)
     assert np.isfinite(model.rate_reduction_)
-
-
-@pytest.mark.parametrize("n_layers", [0, 1])
-@pytest.mark.parametrize("kind", NETS)
-def test_zeros_give_zeros_and_equal_scores(kind, n_layers):
-    rows = np.zeros((4, 6))
-    net = kind(n_layers).fit(rows, [0, 1, 0, 1])
-    assert np.isfinite(net.transform(rows)).all()
-    if hasattr(net, "predict_proba"):
-        assert_allclose(net.predict_proba(rows), 0.5)
-
-
-def test_map_of_zeros_gives_zeros():
-    rows = np.zeros((4, 6))
-    model = MCR2Transformer(2, fit_intercept=False).fit(rows, [0, 1, 0, 1])
-    assert_array_equal(model.transform(rows), np.zeros((4, 2)))
 
 
 def test_an_intercept_out_of_range_is_named():

@@ -117,6 +117,7 @@ BAD_WEIGHTS = {
     "all zero": (np.zeros(6), "at least one"),
     "strings": (["a"] * 6, "could not convert"),
     "complex": (np.ones(6) * 1j, "Complex"),
+    "durations": (np.full(6, np.timedelta64(1, "D")), "real numbers"),
 }
 BAD_LABELS = {
     "too short": ([0, 1], r"inconsistent.*\[6, 2\]"),
