@@ -4,17 +4,16 @@ import itertools
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from settings import limit
-from sklearn.cluster import KMeans
 from sklearn.datasets import load_breast_cancer, load_iris, load_wine
 from sklearn.decomposition import PCA
-from sklearn.metrics import make_scorer, roc_auc_score
+from sklearn.metrics import roc_auc_score
 from sklearn.metrics.pairwise import cosine_similarity
-from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -122,6 +121,7 @@ def test_surplus_groups_and_outliers_count_as_wrong():
         [True, True, False],
         [0.5, 0.5, -1.0],
         np.array([[1], [1], [0]], dtype=np.uint8),
+        pd.Series(["b", "b", "a"], index=[7, 3, 5], dtype="category"),
     ],
 )
 def test_labels_of_any_type(labels):
@@ -130,12 +130,6 @@ def test_labels_of_any_type(labels):
     X = rows_and_labels(3)[0]
     for score in ROW_SCORES.values():
         assert_array_equal(score(X, labels), score(X, [1, 1, 0]))
-
-
-def test_labels_of_data_frames():
-    pandas = pytest.importorskip("pandas")
-    labels = pandas.Series(["b", "b", "a"], index=[7, 3, 5])
-    assert clustering_accuracy(labels, labels.astype("category")) == 1.0
 
 
 # -- coding length score --------------------------------------------------------------
@@ -265,11 +259,10 @@ def test_sizes_of_rows_do_not_matter_up_to_the_limits(score):
 
 @row_scores
 def test_rows_in_any_form(score, dtype):
-    pandas = pytest.importorskip("pandas")
     X, y = rows_and_labels()
     expected = score(X, y)
     assert_array_equal(score(X.tolist(), y.tolist()), expected)
-    assert_array_equal(score(pandas.DataFrame(X), pandas.Series(y)), expected)
+    assert_array_equal(score(pd.DataFrame(X), pd.Series(y)), expected)
     assert_allclose(score(np.asfortranarray(X), y), expected, rtol=1e-13)
     assert_allclose(score(X.astype(dtype), y), expected, rtol=1e-5)
     assert np.asarray(score(X.astype(dtype), y)).dtype == np.float64
@@ -284,31 +277,6 @@ def test_array_namespaces(score, xp):
     if score is class_similarity:
         found = xp.to_numpy(found)
     assert_allclose(found, expected, rtol=1e-12)
-
-
-# -- as scorers -----------------------------------------------------------------------
-
-
-def three_blobs():
-    rng = np.random.default_rng(0)
-    y = np.arange(90) % 3
-    return 8.0 * np.eye(3)[y] + rng.normal(size=(90, 3)), np.array(list("abc"))[y]
-
-
-def search(estimator, grid, scoring):
-    return GridSearchCV(estimator, grid, scoring=scoring, cv=3, error_score="raise")
-
-
-def test_accuracy_as_a_scorer():
-    X, y = three_blobs()
-    kmeans = KMeans(n_init=3, random_state=0)
-    scorer = make_scorer(clustering_accuracy)
-    found = search(kmeans, {"n_clusters": [2, 3, 5]}, scorer).fit(X, y)
-    assert found.best_params_ == {"n_clusters": 3}
-    assert found.best_score_ == 1.0
-    weights = np.where(y == "a", 3.0, 1.0)
-    two = kmeans.set_params(n_clusters=1).fit(X)
-    assert scorer(two, X, y, sample_weight=weights) == 0.6
 
 
 # -- bad input ------------------------------------------------------------------------

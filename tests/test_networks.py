@@ -44,8 +44,16 @@ WEIGHTS = {
     "halves": lambda rng, n: np.full(n, 0.5),
     "two values": lambda rng, n: rng.choice([0.5, 2.0], n),
 }
-PAIRS = [(case, list(WEIGHTS)[i % 5]) for i, case in enumerate(CASES)]
-PAIRS += [(case, list(WEIGHTS)[(i + 2) % 5]) for i, case in enumerate(CASES)]
+
+
+def with_weights(values):
+    """Return cases and values with weights: each value meets every kind of them."""
+    kinds = list(WEIGHTS)
+    return [
+        (case, kinds[(i + j) % len(kinds)], value)
+        for i, case in enumerate(CASES)
+        for j, value in enumerate(values)
+    ]
 
 
 class Problem:
@@ -128,8 +136,7 @@ class Problem:
 # -- new rows -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("membership", MEMBERSHIPS)
-@pytest.mark.parametrize(("case", "weights"), PAIRS)
+@pytest.mark.parametrize(("case", "weights", "membership"), with_weights(MEMBERSHIPS))
 def test_new_rows_pass_a_layer_as_the_formula_says(case, weights, membership):
     problem = Problem(case, weights)
     net = problem.net(membership=membership)
@@ -140,7 +147,7 @@ def test_new_rows_pass_a_layer_as_the_formula_says(case, weights, membership):
 
 
 @pytest.mark.parametrize("epsilon", [1e-8, 1e-3, 1e3, 1e8])
-@pytest.mark.parametrize("weights", ["no weights", "two values"])
+@pytest.mark.parametrize("weights", ["two values"])
 @pytest.mark.parametrize("case", ["few rows", "1-D odd", "1-D few rows", "2-D even"])
 def test_extreme_distortions(case, weights, epsilon):
     problem = Problem(case, weights, epsilon)
@@ -226,8 +233,7 @@ def label_code_of(problem, net):
     return np.linalg.solve(A, [first, second, 0.0])
 
 
-@pytest.mark.parametrize("membership", MEMBERSHIPS)
-@pytest.mark.parametrize(("case", "weights"), PAIRS)
+@pytest.mark.parametrize(("case", "weights", "membership"), with_weights(MEMBERSHIPS))
 def test_training_rows_move_as_if_the_operators_had_never_seen_them(
     case, weights, membership
 ):
@@ -240,8 +246,9 @@ def test_training_rows_move_as_if_the_operators_had_never_seen_them(
     problem.assert_layer_of(net, 1, on_sphere(Z + 0.5 * np.array(changes)))
 
 
-@pytest.mark.parametrize("construction", ["labels", "estimated"])
-@pytest.mark.parametrize(("case", "weights"), PAIRS)
+@pytest.mark.parametrize(
+    ("case", "weights", "construction"), with_weights(["labels", "estimated"])
+)
 def test_training_rows_move_by_their_labels_or_by_estimates(
     case, weights, construction
 ):

@@ -29,55 +29,38 @@ def models():
     }
 
 
-# Every number that a display takes: how to draw with it, and what may be too large.
+# Every number that a display takes: the display, the model, and what is too large.
 NUMBERS = {
-    "layer": (lambda m, n: FilterDisplay.from_estimator(m["net"], layer=n), 2),
-    "channel": (lambda m, n: FilterDisplay.from_estimator(m["net"], channel=n), None),
-    "n_columns": (
-        lambda m, n: FilterDisplay.from_estimator(m["lifting"], n_columns=n),
-        None,
-    ),
-    "n_groups": (
-        lambda m, n: MergeTreeDisplay.from_estimator(m["clustering"], n_groups=n),
-        17,
-    ),
-    "max_leaves": (
-        lambda m, n: MergeTreeDisplay.from_estimator(m["clustering"], max_leaves=n),
-        None,
-    ),
-    "n_components": (
-        lambda m, n: PrincipalSamplesDisplay.from_predictions(X, Y, n_components=n),
-        None,
-    ),
-    "n_samples": (
-        lambda m, n: PrincipalSamplesDisplay.from_estimator(
-            m["net"], X, Y, n_samples=n
-        ),
-        None,
-    ),
-    "max_samples": (
-        lambda m, n: SimilarityDisplay.from_predictions(X, Y, max_samples=n),
-        None,
-    ),
+    "layer": (FilterDisplay, "net", 2),
+    "channel": (FilterDisplay, "net", None),
+    "n_columns": (FilterDisplay, "lifting", None),
+    "n_groups": (MergeTreeDisplay, "clustering", 17),
+    "max_leaves": (MergeTreeDisplay, "clustering", None),
+    "n_components": (PrincipalSamplesDisplay, "net", None),
+    "n_samples": (PrincipalSamplesDisplay, "net", None),
+    "max_samples": (SimilarityDisplay, "net", None),
 }
 INDICES = {"layer", "channel"}
 
 
+def draw(name, value, models):
+    display, model, _ = NUMBERS[name]
+    rows = (X, Y) if display in (PrincipalSamplesDisplay, SimilarityDisplay) else ()
+    return display.from_estimator(models[model], *rows, **{name: value})
+
+
 @pytest.mark.parametrize("name", NUMBERS)
 def test_numbers_out_of_range_are_refused_by_name(name, models):
-    draw, too_many = NUMBERS[name]
-    bad = [True, 1.5, "2", 2.0]
-    bad += [] if name in INDICES else [0, -1]
-    bad += [] if too_many is None else [too_many]
-    for value in bad:
+    too_many = NUMBERS[name][2]
+    bad = [True, 1.5, "2", 2.0, *([] if too_many is None else [too_many])]
+    for value in bad if name in INDICES else [*bad, 0, -1]:
         with pytest.raises(ValueError, match=f"Bad {name}: "):
-            draw(models, value)
+            draw(name, value, models)
 
 
 def test_one_group_and_one_leaf_are_drawn_as_the_last_merge(models):
-    display = MergeTreeDisplay.from_estimator(
-        models["clustering"], n_groups=1, max_leaves=1
-    )
+    options = {"n_groups": 1, "max_leaves": 1}
+    display = MergeTreeDisplay.from_estimator(models["clustering"], **options)
     assert len(display.links_) == 1
     display.figure_.canvas.draw()
 
@@ -85,8 +68,12 @@ def test_one_group_and_one_leaf_are_drawn_as_the_last_merge(models):
 @pytest.mark.parametrize("name", sorted(set(NUMBERS) - INDICES))
 @pytest.mark.parametrize("value", [1, np.int64(16)])
 def test_numbers_in_range_are_drawn(name, value, models):
-    draw, _ = NUMBERS[name]
-    assert draw(models, value).ax_.has_data()
+    assert draw(name, value, models).ax_.has_data()
+
+
+def path(models, **style):
+    options = models["clustering"], X, [0.02, 1.0]
+    return EpsilonPathDisplay.from_estimator(*options, **style)
 
 
 LINES = {
@@ -103,14 +90,10 @@ LINES = {
         MergeTreeDisplay.from_estimator(m["clustering"], **style).links_
     ),
     "path": lambda m, **style: [
-        (
-            display := EpsilonPathDisplay.from_estimator(
-                m["clustering"], X, [0.02, 1.0], **style
-            )
-        ).line_,
-        display.bits_line_,
+        line for key, line in vars(path(m, **style)).items() if key in PATH_LINES
     ],
 }
+PATH_LINES = "line_", "bits_line_"
 ALIASES = [
     {"c": "red", "lw": 3, "ls": ":", "ms": 7},
     {"color": "red", "linewidth": 3, "linestyle": ":", "markersize": 7},
@@ -153,9 +136,7 @@ def test_style_of_images_replaces_ours(draw, models):
 
 
 def test_labels_of_the_axes_have_the_colour_of_the_lines(models):
-    display = EpsilonPathDisplay.from_estimator(
-        models["clustering"], X, [0.02, 1.0], c="green"
-    )
+    display = path(models, c="green")
     for axis in (display.ax_, display.bits_ax_):
         assert axis.yaxis.label.get_color() == "green"
 
