@@ -323,13 +323,18 @@ def assert_unit_is_free(name, arguments, epsilon, w, value):
     np.testing.assert_allclose(found, value, rtol=1e-6, atol=1e-9 * len(X))
 
 
+OF_IMAGES = {"boundary_f_score", "global_consistency_error", "segmentation_covering"}
+OF_IMAGES |= {"probabilistic_rand_index", "variation_of_information"}
+
+
 @st.composite
 def scored(draw):
     """Name of a score, and what it takes."""
     n = draw(st.integers(1, 9))
     name = draw(st.sampled_from(sorted(metrics.__all__)))
-    first = labels(n) if name == "clustering_accuracy" else rows(n)
-    options = {"sample_weight": draw(weights(n))}
+    of_images = name in OF_IMAGES
+    first = labels(n) if of_images or name == "clustering_accuracy" else rows(n)
+    options = {} if of_images else {"sample_weight": draw(weights(n))}
     if name in ("coding_length_score", "rate_reduction_score"):
         options["epsilon"] = draw(LENGTH)
     return name, [draw(first), draw(labels(n))], options

@@ -41,11 +41,16 @@ NAMES = [
 MODULE_NAMES = {
     "datasets": ["make_gaussians_on_sphere", "make_shifted_signals", "make_subspaces"],
     "metrics": [
+        "boundary_f_score",
         "class_similarity",
         "clustering_accuracy",
         "coding_length_score",
+        "global_consistency_error",
         "label_quality",
+        "probabilistic_rand_index",
         "rate_reduction_score",
+        "segmentation_covering",
+        "variation_of_information",
     ],
     "plotting": [
         "EpsilonPathDisplay",

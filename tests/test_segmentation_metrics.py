@@ -1,0 +1,215 @@
+"""Scores of segmentations: their definitions, several truths, and bad input."""
+
+import math
+from itertools import combinations
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import cdist
+from skimage.metrics import variation_of_information as information_of_skimage
+from skimage.morphology import thin
+from sklearn.metrics import rand_score
+
+from skredu._segmentation_metrics import boundaries, boundary_counts
+from skredu.metrics import (
+    boundary_f_score,
+    global_consistency_error,
+    probabilistic_rand_index,
+    segmentation_covering,
+    variation_of_information,
+)
+
+SCORES = {
+    "rand index": probabilistic_rand_index,
+    "information": variation_of_information,
+    "covering": segmentation_covering,
+    "consistency": global_consistency_error,
+    "boundaries": boundary_f_score,
+}
+every_score = pytest.mark.parametrize("score", SCORES.values(), ids=SCORES)
+
+
+def image(seed, shape=(6, 7), k=4):
+    """Return segments of squares of pixels."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(k, size=[-(-s // 2) for s in shape])
+    return np.kron(labels, np.ones((2, 2), dtype=int))[: shape[0], : shape[1]]
+
+
+# -- definitions ----------------------------------------------------------------------
+
+
+def regions(labels):
+    """Return the set of pixels of each segment."""
+    flat = np.ravel(labels)
+    return [set(np.flatnonzero(flat == name).tolist()) for name in np.unique(flat)]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_rand_index_counts_pairs(seed):
+    one, other = image(seed).ravel(), image(seed + 10).ravel()
+    pairs = list(combinations(range(len(one)), 2))
+    agree = sum((one[i] == one[j]) == (other[i] == other[j]) for i, j in pairs)
+    found = probabilistic_rand_index(one, other)
+    assert_allclose(found, agree / len(pairs), rtol=1e-14)
+    assert_allclose(found, rand_score(one, other), rtol=1e-14)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_variation_of_information_is_that_of_entropies(seed):
+    one, other = image(seed), image(seed + 10, k=3)
+
+    def entropy(*labels):
+        names = np.unique(np.stack([x.ravel() for x in labels]), axis=1)
+        pixels = np.stack([x.ravel() for x in labels])
+        shares = [np.mean((pixels == n[:, None]).all(axis=0)) for n in names.T]
+        return -sum(p * math.log2(p) for p in shares)
+
+    expected = 2 * entropy(one, other) - entropy(one) - entropy(other)
+    found = variation_of_information(one, other)
+    assert_allclose(found, expected, rtol=1e-12)
+    assert_allclose(found, sum(information_of_skimage(one, other)), rtol=1e-8)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_covering_and_consistency_are_those_of_sets(seed):
+    one, other = image(seed), image(seed + 10, k=6)
+    A, B, n = regions(one), regions(other), one.size
+    expected = sum(len(a) * max(len(a & b) / len(a | b) for b in B) for a in A) / n
+    assert_allclose(segmentation_covering(one, other), expected, rtol=1e-14)
+    errors = [0.0, 0.0]
+    for pixel in range(n):
+        a = next(s for s in A if pixel in s)
+        b = next(s for s in B if pixel in s)
+        errors[0] += len(a - b) / len(a) / n
+        errors[1] += len(b - a) / len(b) / n
+    found = global_consistency_error(one, other)
+    assert_allclose(found, min(errors), rtol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_boundaries_are_thinned_as_in_the_benchmark(seed):
+    labels = image(seed, (30, 41), k=3)
+    wide = np.zeros(labels.shape, dtype=bool)
+    for i, j in [(0, 1), (1, 0), (1, 1)]:
+        h, w = labels.shape
+        wide[: h - i, : w - j] |= labels[: h - i, : w - j] != labels[i:, j:]
+    assert_array_equal(boundaries(labels), thin(wide))
+
+
+@pytest.mark.parametrize("distance", [0.0, 0.03, 0.1])
+def test_as_many_boundary_pixels_as_possible_are_matched(distance):
+    found = image(0, (20, 22), k=2)
+    truths = np.stack([image(1, (20, 22), k=2), image(2, (20, 22), k=3)])
+    recalled, n_true, matched, n_found = boundary_counts(truths, found, distance)
+    pixels, expected = np.argwhere(boundaries(found)), []
+    for truth in truths:
+        others = np.argwhere(boundaries(truth))
+        near = cdist(others, pixels) <= distance * math.hypot(20, 22) + 1e-9
+        pairs = near[linear_sum_assignment(near, maximize=True)]
+        expected.append((int(pairs.sum()), len(others)))
+    assert n_found == len(pixels)
+    assert (recalled, n_true) == tuple(np.sum(expected, axis=0))
+    assert max(e[0] for e in expected) <= matched <= min(n_found, recalled)
+    precision, recall = matched / n_found, recalled / n_true
+    f = 2 * precision * recall / (precision + recall)
+    score = boundary_f_score(truths, found, max_distance=distance)
+    assert_allclose(score, f, rtol=1e-14)
+
+
+# -- what all scores share ------------------------------------------------------------
+
+PERFECT = {"rand index": 1, "information": 0, "covering": 1, "consistency": 0}
+PERFECT["boundaries"] = 1
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_equal_segmentations_are_perfect(name):
+    names = np.array(list("dcba"))
+    for labels in [image(0), np.zeros((4, 4)), np.zeros((1, 1)), np.eye(5)]:
+        other = names[np.asarray(labels, dtype=int)]
+        assert_allclose(SCORES[name](labels, other), PERFECT[name], atol=1e-14)
+    assert_allclose(SCORES[name]([image(0)] * 3, image(0)), PERFECT[name], atol=1e-14)
+
+
+@every_score
+def test_names_and_types_of_labels_do_not_matter(score):
+    pandas = pytest.importorskip("pandas")
+    one, other = image(3, k=3), image(4, k=3)
+    expected = score(one, other)
+    for same, also in [
+        (one.astype(np.uint8), other * -2.5),
+        (one.tolist(), np.array(["b", "c", "a"])[other]),
+        (pandas.DataFrame(one), np.asfortranarray(other)),
+    ]:
+        assert_allclose(score(same, also), expected, rtol=1e-14)
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_several_truths(name):
+    truths, found = [image(seed) for seed in (5, 6, 7)], image(8)
+    score = SCORES[name]
+    if name == "boundaries":
+        single = [boundary_counts(t[None], found, 0.0075) for t in truths]
+        recall = sum(c[0] for c in single) / sum(c[1] for c in single)
+        assert score(truths, found) <= 2 * recall / (1 + recall)
+    else:
+        expected = np.mean([score(truth, found) for truth in truths])
+        assert_allclose(score(truths, found), expected, rtol=1e-14)
+    assert score(np.stack(truths), found) == score(truths, found)
+    assert score(truths[:1], found) == score(truths[0], found)
+
+
+@pytest.mark.parametrize("name", sorted(set(SCORES) - {"boundaries"}))
+def test_pixels_have_no_places(name):
+    one, other = image(1), image(2)
+    order = np.random.default_rng(0).permutation(one.size)
+    score = SCORES[name]
+    expected = score(one, other)
+    assert_allclose(score(one.ravel()[order], other.ravel()[order]), expected)
+    assert_allclose(score(one.reshape(2, 3, 7), other.reshape(2, 3, 7)), expected)
+    if name != "covering":
+        assert_allclose(score(other, one), expected, rtol=1e-14)
+
+
+def test_no_boundary_to_find():
+    flat, halves = np.zeros((4, 6)), np.repeat([[0, 1]], 4, axis=0).repeat(3, axis=1)
+    assert boundary_f_score(flat, flat) == 1.0
+    assert boundary_f_score(halves, flat) == 0.0
+    assert boundary_f_score(flat, halves) == 0.0
+    assert boundary_f_score([flat, halves], halves) == 1.0
+
+
+# -- bad input ------------------------------------------------------------------------
+
+
+@every_score
+@pytest.mark.parametrize(
+    "labels", [[], 3, None, [[0.0, math.nan]], [[0, 1], [2]], [[None, 3]]]
+)
+def test_bad_labels_are_named(score, labels):
+    with pytest.raises(ValueError, match=r"^Bad labels_pred: "):
+        score([[0, 1]], labels)
+    with pytest.raises(ValueError, match=r"^Bad labels_true: "):
+        score(labels, [[0, 1]])
+
+
+@every_score
+@pytest.mark.parametrize("shape", [(3, 2), (6,), (1, 3, 2), (2, 2, 2, 3)])
+def test_shapes_are_told(score, shape):
+    message = r"^Bad labels_true: .* \(2, 3\), .*, found the shape "
+    with pytest.raises(ValueError, match=message):
+        score(np.zeros(shape), np.zeros((2, 3)))
+
+
+def test_boundaries_are_those_of_images():
+    with pytest.raises(ValueError, match=r"Bad labels_pred: .* \(height, width\)"):
+        boundary_f_score([0, 1], [0, 1])
+
+
+@pytest.mark.parametrize("distance", [-0.1, math.nan, math.inf, "far", None, True])
+def test_bad_distances_are_named(distance):
+    with pytest.raises(ValueError, match=r"^Bad max_distance: .* at least 0, found"):
+        boundary_f_score([[0, 1]], [[0, 1]], max_distance=distance)
