@@ -9,19 +9,21 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Iterable
-from copy import deepcopy
+from copy import copy, deepcopy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
 
-from skredu._base import SkreduEstimator
+from skredu._base import SkreduEstimator, all_or_nothing
 from skredu._checks import check_training
 from skredu._compat import namespace, to_numpy
 from skredu.coding._choose import MAX_ROWS
 from skredu.coding._linalg import blocks_of_rows, widen
-from skredu.coding._rows import Rows, codes_of, weights_to_add
+from skredu.coding._rows import Rows, check_reach, codes_of, unit_of, weights_to_add
 from skredu.coding._scatter import Scatter
 
 # Largest number of entries of samples that are not merged: 8 MB in double precision.
@@ -80,6 +82,20 @@ class Summary:
             kept = {name: f([part[name] for part in pair]) for name, f in join.items()}
             kept = _thinned({**kept, "complete": self.complete and other.complete})
         return Summary(scatters, self.seen + other.seen, kept)
+
+    def scaled(self, factor: float) -> Summary:
+        """Return the summary with scatters in another unit of length."""
+        if factor == 1.0:
+            return self
+        square = factor * factor
+
+        def scaled(s: Scatter) -> Scatter:
+            root = None if s.root is None else factor * s.root
+            matrix = None if s.matrix is None else square * s.matrix
+            lengths = {n: factor * getattr(s, n) for n in ("mean", "rest", "epsilon")}
+            return replace(s, root=root, matrix=matrix, **lengths)
+
+        return replace(self, scatters=[scaled(scatter) for scatter in self.scatters])
 
     def to_state(self) -> dict[str, Any]:
         """Return the summary as arrays, numbers and containers."""
@@ -157,8 +173,17 @@ class StreamEstimator(SkreduEstimator):
     # Attributes that depend on all samples, and others of `fit` only.
     _following: ClassVar[tuple[str, ...]]
     _forgotten: ClassVar[tuple[str, ...]] = ()
+    # Unit of length of the scatters.
+    _unit: float = 1.0
+    # Whether parameters are chosen by samples.
+    _chooses: Any = False
     # Parameters that must not change between parts.
     _constant: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    @abstractmethod
+    def _adds_up(self) -> bool:
+        """Whether samples may come in parts, with the present parameters."""
 
     @abstractmethod
     def _scatters(self, rows: Rows) -> list[Scatter]:
@@ -167,6 +192,111 @@ class StreamEstimator(SkreduEstimator):
     @abstractmethod
     def _follow(self, stream: dict[str, Any]) -> dict[str, Any]:
         """Compute the attributes that depend on all samples of a stream."""
+
+    @available_if(lambda self: self._adds_up)
+    @all_or_nothing
+    def merge(self, other: Any) -> Any:
+        """Add the samples of another model; the result is one model of all samples.
+
+        The order in which models are merged does not matter. They must have the same
+        parameters, classes and features. Fit the parts by `partial_fit`, because `fit`
+        does not keep the samples by which parameters are chosen. Available if
+        `partial_fit` is.
+
+        Parameters
+        ----------
+        other : estimator of the same class
+            A fitted model of other samples, which is not changed.
+
+        Returns
+        -------
+        self : estimator
+            The model of the samples of both.
+
+        Raises
+        ------
+        ValueError
+            If the models do not fit together.
+        """
+        check_is_fitted(self)
+        check_is_fitted(other)
+        self._check_alike(other)
+        mine, theirs = (self._stream_to_merge(model) for model in (self, other))
+        summary = self._merged(mine).merge(
+            other._merged(theirs).scaled(other._unit / self._unit)
+        )
+        self._forget()
+        self._count(summary)
+        self._stream = {**mine, "waiting": (), "summary": summary.to_state()}
+        self._stream["found"] = None
+        return self
+
+    @classmethod
+    def from_parts(cls, models: Iterable[Any]) -> Any:
+        """Return one model of all samples, from models of parts of them.
+
+        Parameters
+        ----------
+        models : iterable of estimators of this class
+            Fitted models of parts of the samples, in any order; see `merge`. They are
+            not changed.
+
+        Returns
+        -------
+        model : estimator
+            The model of all samples.
+
+        Raises
+        ------
+        ValueError
+            If there is no model, or if the models do not fit together.
+        """
+        whole = None
+        for model in models:
+            if not isinstance(model, cls):
+                raise ValueError(f"models must be of {cls.__name__}, found {model!r}.")
+            whole = copy(model) if whole is None else whole.merge(model)
+        if whole is None:
+            raise ValueError("models must contain at least one fitted model.")
+        return whole
+
+    def _check_alike(self, other: Any) -> None:
+        """Raise an error if the samples of another model cannot be added."""
+        if getattr(self, "class_weight", None) == "balanced":
+            raise ValueError(
+                "class_weight='balanced' needs all samples at once: models that were "
+                "fitted to parts with it cannot be merged."
+            )
+        pairs: dict[str, tuple[Any, Any]] = {
+            name: (getattr(self, name, None), getattr(other, name, None))
+            for name in ("classes_", "n_features_in_", "feature_names_in_")
+        }
+        pairs = {"type": (type(self).__name__, type(other).__name__), **pairs}
+        given = other.get_params(deep=False)
+        for name, value in self.get_params(deep=False).items():
+            if name != "n_jobs":
+                pairs[name] = value, given.get(name)
+        for name, (mine, theirs) in pairs.items():
+            if not np.array_equal(mine, theirs):
+                raise ValueError(
+                    f"Models that are merged must have the same {name}, found {mine!r} "
+                    f"and {theirs!r}."
+                )
+
+    @staticmethod
+    def _stream_to_merge(model: Any) -> dict[str, Any]:
+        """Return the stream of a model if it has all that its parameters need."""
+        stream: dict[str, Any] | None = vars(model).get("_stream")
+        if stream is None or (stream["choice"] is not None and model._chooses):
+            raise ValueError(
+                f"This {type(model).__name__} was fitted by fit, which does not keep "
+                "what models of all samples need: use partial_fit for models that will "
+                "be merged."
+            )
+        return stream
+
+    def _count(self, summary: Summary) -> None:
+        """Set the fitted attributes that depend on numbers of samples only."""
 
     def _begin_stream(self, scatters: list[Scatter], n: int, choice: Any) -> None:
         """Start a stream with the samples of a fit, whose choice is kept."""
@@ -178,6 +308,22 @@ class StreamEstimator(SkreduEstimator):
             "parameters": deepcopy(self.get_params(deep=False)),
             "found": None,
         }
+
+    def _add(self, X: Any, y: Any, classes: Any, sample_weight: Any) -> None:
+        """Add valid samples to the stream, which may be the first ones."""
+        stream, first = self._stream_so_far(), "_stream" not in vars(self)
+        known = None if first else self.classes_
+        part, known = self._checked_part(X, y, classes, sample_weight, known)
+        if first:
+            self._unit, stream["keep"] = self._unit_for(part["X"]), self._chooses
+        check_reach(part["X"], self._unit, 1.0)
+        self._forget()
+        self.classes_ = known
+        self._extend(stream, part)
+
+    def _unit_for(self, X: Any) -> float:
+        """Return a unit of length for samples."""
+        return unit_of(X)
 
     def _stream_so_far(self) -> dict[str, Any]:
         """Return a copy of the stream with the present parameters, which are valid.
@@ -278,8 +424,10 @@ def check_unchanged(
     Whether ``epsilon`` is chosen must not change, either.
     """
     pairs = {name: (now[name], then[name]) for name in names}
-    auto = now["epsilon"] == "auto", then["epsilon"] == "auto"
-    for name, (found, before) in {"epsilon == 'auto'": auto, **pairs}.items():
+    if "epsilon" in now:
+        auto = now["epsilon"] == "auto", then["epsilon"] == "auto"
+        pairs = {"epsilon == 'auto'": auto, **pairs}
+    for name, (found, before) in pairs.items():
         if not np.array_equal(found, before):
             raise ValueError(
                 f"{name} is {found} and was {before} before: it must not change "

@@ -32,7 +32,7 @@ from skredu.classification._single import (
     unit_for,
 )
 from skredu.coding._choose import Choice, log_priors_of
-from skredu.coding._rows import Rows, check_reach, weights_to_fit
+from skredu.coding._rows import Rows, weights_to_fit
 from skredu.coding._scatter import Scatter
 
 KERNELS = {"auto", "linear", "rbf", "laplacian", "poly", "cosine", "precomputed"}
@@ -43,11 +43,6 @@ USED: dict[str, tuple[Any, tuple[str, ...]]] = {
     "coef0": (1, ("poly",)),
     "kernel_params": (None, ("a callable",)),
 }
-
-
-def _is_linear(estimator: MICLClassifier) -> bool:
-    """Whether samples may come in parts."""
-    return estimator.kernel in LINEAR and estimator.n_neighbors is None
 
 
 class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
@@ -285,7 +280,7 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.pairwise = self.kernel == "precomputed"
-        linear = _is_linear(self) and self.kernel == "linear"
+        linear = self._adds_up and self.kernel == "linear"
         tags.array_api_support = ARRAY_API_SUPPORT and linear
         # linear subspaces do not separate all classes
         tags.classifier_tags.poor_score = self.assume_centered
@@ -343,7 +338,7 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
                 self.label_quality_ = xp.asarray(quality, device=X.device)
         return self
 
-    @available_if(_is_linear)
+    @available_if(lambda self: self._adds_up)
     @all_or_nothing
     def partial_fit(
         self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
@@ -378,26 +373,28 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
             first call, or if ``class_weight="balanced"``, which needs all samples at
             once. With ``calibrate``, ``epsilon`` and ``priors`` must not change.
         """
-        stream, first = self._stream_so_far(), "_stream" not in vars(self)
-        known = None if first else self.classes_
-        part, known = self._checked_part(X, y, classes, sample_weight, known)
+        first, mixed = "_stream" not in vars(self), "_mix" in vars(self)
+        self._add(X, y, classes, sample_weight)
         if first:
-            log_priors_of(self.priors, np.ones(len(known)), known)
-            self._unit = unit_for(self, part["X"])
-            stream["keep"] = self.epsilon == "auto" or self.calibrate
-        check_reach(part["X"], self._unit, 1.0)
-        if "_mix" in vars(self):
+            log_priors_of(self.priors, np.ones(len(self.classes_)), self.classes_)
+        if mixed:
             warn(
                 "partial_fit adds samples to the linear candidate of kernel='auto', "
                 "which replaces the mix: use kernel='linear', or fit all samples."
             )
-        self._forget()
-        self.classes_ = known
-        self._extend(stream, part)
         return self
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "classes_")
+
+    @property
+    def _adds_up(self) -> bool:
+        return self.kernel in LINEAR and self.n_neighbors is None
+
+    @property
+    def _chooses(self) -> bool:
+        """Whether samples are needed to choose parameters."""
+        return self.calibrate or self.epsilon == "auto"
 
     def _validate_params(self) -> None:
         """Validate all parameters, which the kernel must use."""
@@ -415,6 +412,9 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
                     f"{name}={value!r} is only used by kernel="
                     f"{' or '.join(map(repr, kernels))}, found kernel={self.kernel!r}."
                 )
+
+    def _unit_for(self, X: Any) -> float:
+        return unit_for(self, X)
 
     def _scatters(self, rows: Rows) -> list[Scatter]:
         return scatters_of(self, rows.scaled(self._unit))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -17,6 +18,7 @@ from skredu._compat import (
     namespace,
     to_numpy,
 )
+from skredu._stream import StreamEstimator
 from skredu.classification._base import ScoringClassifier
 from skredu.coding._factoring import group_of_scatter
 from skredu.coding._group import Group, vector_blocks
@@ -25,7 +27,7 @@ from skredu.coding._rows import Rows, unit_of
 from skredu.coding._scatter import Scatter
 
 
-class NearestSubspaceClassifier(ScoringClassifier):
+class NearestSubspaceClassifier(ScoringClassifier, StreamEstimator):
     r"""Classifier based on the distances to one subspace per class.
 
     The leading singular vectors :math:`U_j` of the samples of each class span its
@@ -54,7 +56,8 @@ class NearestSubspaceClassifier(ScoringClassifier):
     components_ : list of n_classes arrays of shape (n_components, n_features)
         Orthonormal vectors, one per row, that span the subspace of each class.
     means_ : ndarray of shape (n_classes, n_features)
-        Points that the subspaces contain; zero if ``assume_centered=True``.
+        Points that the subspaces contain; zero if ``assume_centered=True``. NaN for
+        classes without a sample so far.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -69,7 +72,8 @@ class NearestSubspaceClassifier(ScoringClassifier):
     -----
     ``fit`` takes :math:`O(\sum_j n_j d \min(n_j, d))` operations, and the prediction of
     a sample takes :math:`O(d \sum_j r_j)`. The model contains
-    :math:`d \sum_j (r_j + 1)` numbers, and no ``d x d`` array is formed if
+    :math:`d \sum_j (r_j + 1)` numbers, and, for `partial_fit` and `merge`,
+    :math:`d \sum_j \min(n_j, d)` numbers of scatters; no ``d x d`` array is formed if
     :math:`n_j \le d`. Array API input is supported.
 
     References
@@ -98,7 +102,9 @@ class NearestSubspaceClassifier(ScoringClassifier):
         "assume_centered": ["boolean"],
     }
     _reference = "means_"
-    means_: Any
+    _following = ("components_", "means_")
+    _constant = ("assume_centered",)
+    class_weight = None
 
     def __init__(
         self, n_components: float = 0.95, *, assume_centered: bool = True
@@ -142,17 +148,69 @@ class NearestSubspaceClassifier(ScoringClassifier):
         self._validate_params()
         X, y, weights = check_training(self, X, y, sample_weight)
         rows = Rows.of(X, y, check_range(weights))
-        unit = unit_of(rows.X)
-        rows = rows.scaled(unit)
-        scatters = rows.scatters(self.assume_centered)
-        components = [self._leading(scatter) for scatter in scatters]
-        means = [scatter.mean * unit for scatter in scatters]
-        self.classes_, self.components_ = rows.classes, components
-        self.means_ = namespace(rows.source).stack(means)
+        self._forget()
+        self.classes_, self._unit = rows.classes, unit_of(rows.X)
+        scatters = self._scatters(rows)
+        self._begin_stream(scatters, len(rows.y), None)
+        self.__dict__.update(self._subspaces(scatters))
+        return self
+
+    @all_or_nothing
+    def partial_fit(
+        self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
+    ) -> NearestSubspaceClassifier:
+        """Add samples; the model is that of `fit` on all samples so far.
+
+        Subspaces are computed when a prediction or an attribute first needs them.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The training data.
+        y : array-like of shape (n_samples,)
+            Class labels.
+        classes : array-like of shape (n_classes,), default=None
+            All class labels that occur in any call. Required in the first call.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Number of copies of each sample, 0 or between 1e-30 and 1e9.
+
+        Returns
+        -------
+        self : NearestSubspaceClassifier
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or an array is invalid, if ``classes`` is missing in the
+            first call, or if ``assume_centered`` has changed.
+        """
+        self._add(X, y, classes, sample_weight)
         return self
 
     def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "means_")
+        return hasattr(self, "classes_")
+
+    _adds_up = True
+
+    def _scatters(self, rows: Rows) -> list[Scatter]:
+        return rows.scaled(self._unit).scatters(self.assume_centered)
+
+    def _follow(self, stream: dict[str, Any]) -> dict[str, Any]:
+        """Return the subspaces for the parameters at the time of the last call."""
+        twin = type(self)(**stream["parameters"])
+        twin.classes_, twin._unit = self.classes_, self._unit
+        return twin._subspaces(twin._merged(stream).scatters)
+
+    def _subspaces(self, scatters: list[Scatter]) -> dict[str, Any]:
+        """Return the fitted attributes."""
+        nothing = [0.0 if scatter.count else math.nan for scatter in scatters]
+        pairs = zip(scatters, nothing, strict=True)
+        means = [s.mean * self._unit + missing for s, missing in pairs]
+        return {
+            "components_": [self._leading(scatter) for scatter in scatters],
+            "means_": namespace(means[0]).stack(means),
+        }
 
     def _leading(self, scatter: Scatter) -> Any:
         """Return orthonormal vectors, one per row, of the subspace of a class."""
@@ -180,15 +238,21 @@ class NearestSubspaceClassifier(ScoringClassifier):
         xp = namespace(X)
         dtype = xp.result_type(X.dtype, self.means_.dtype)
         most = float(xp.finfo(dtype).max) / 4.0 / X.shape[1] ** 0.5
-        if max(largest(X), largest(self.means_)) > most:
+        zeros = xp.zeros_like(self.means_)
+        centres = xp.where(xp.isnan(self.means_), zeros, self.means_)
+        if max(largest(X), largest(centres)) > most:
             raise ValueError(
                 f"X contains an entry of {largest(X):.3g} and means_ one of "
-                f"{largest(self.means_):.3g}: distances are finite for entries of at "
+                f"{largest(centres):.3g}: distances are finite for entries of at "
                 f"most {most:.3g}. Scale the samples."
             )
         residuals = []
         for j, components in enumerate(self.components_):
-            rest = X - self.means_[j, :]
+            mean = self.means_[j, :]
+            if xp.any(xp.isnan(mean)):  # the class has no samples
+                residuals.append(xp.full_like(X[:, 0], xp.inf))
+                continue
+            rest = X - mean
             unit = unit_of(rest)
             rest = rest / unit
             # subtracting the projection, not its square, is precise for small residuals

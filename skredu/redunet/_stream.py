@@ -28,8 +28,12 @@ class StreamingNet(StreamEstimator):
     """Base class of networks for signals with incremental learning without layers."""
 
     _following = ("_decisions", "epsilon_", "rates_", "temperature_")
+    _chooses = True
+    class_count_: Any
+    _layers: list[Any]
+    _n_rows: int
 
-    @available_if(lambda self: self.n_layers == 0)
+    @available_if(lambda self: self._adds_up)
     @all_or_nothing
     def partial_fit(
         self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
@@ -147,6 +151,17 @@ class StreamingNet(StreamEstimator):
             "rates_": {n: np.asarray([r]) for n, r in zip(RATES, rates, strict=True)},
             "temperature_": decision["temperature"],
         }
+
+    @property
+    def _adds_up(self) -> bool:
+        return bool(self.n_layers == 0)
+
+    def _count(self, summary: Summary) -> None:
+        counts = [scatter.count for scatter in summary.scatters]
+        self.class_count_ = namespace(self.class_count_).asarray(
+            counts, dtype=self.class_count_.dtype, device=self.class_count_.device
+        )
+        self._n_rows, self._layers = summary.seen, []
 
     def _check_goes_on(self, X: Any, grid: Grid) -> None:
         if self._layers:
