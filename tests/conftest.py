@@ -11,6 +11,7 @@ os.environ["SCIPY_ARRAY_API"] = "1"
 for _library in ("OMP", "OPENBLAS", "MKL", "BLIS", "VECLIB_MAXIMUM"):
     os.environ[f"{_library}_NUM_THREADS"] = "1"
 
+import gc
 import importlib
 import importlib.util
 import sys
@@ -147,6 +148,15 @@ def xp(request):
 def dtype(request):
     """Return the name of a floating type."""
     return request.param
+
+
+def pytest_collection_finish():
+    """Keep all that is there before the tests out of every garbage collection.
+
+    Looking through thousands of collected tests took a tenth of the time of the suite.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

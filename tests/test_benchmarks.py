@@ -74,6 +74,11 @@ def peak_memory(module):
     return here
 
 
+FEW_LAYERS = {
+    "relative, 0.1": {},
+    "nesterov, 0.3": {"step": "nesterov", "eta": 0.3},
+    "relu, all layers, estimated": {"membership": "relu", "step": "published"},
+}
 # script, arguments, what is made smaller in it, words of its report
 SCRIPTS = {
     "accuracy": (
@@ -82,8 +87,8 @@ SCRIPTS = {
         ["| 1. MICL ", "| titanic |               40 x 2, 2 | 0.9"],
     ),
     "depth": (
-        "--runs|1|--rows|30",
-        {"DEPTHS": (0, 1), "SERIES": ("little",)},
+        "--runs|1|--rows|20",
+        {"DEPTHS": (0, 1), "SERIES": ("little",), "SETTINGS": FEW_LAYERS},
         ["| digits, scattering", "| nesterov, 0.3 "],
     ),
     "faces": ("", {}, ["### COIL-20\n\n16 images of 30 pixels, k = 2."]),
@@ -94,7 +99,7 @@ SCRIPTS = {
     ),
     "hopkins155": (
         "--sequences|2|--missing-sequences|1",
-        {"EPSILONS": (0.05, 0.1, 0.2), "SHARES": (0.1,)},
+        {"EPSILONS": (0.05, 0.2), "SHARES": (0.1,)},
         [
             "Ours are 2 of the 155 sequences",
             "published: ALC_5",
@@ -134,9 +139,9 @@ SCRIPTS = {
     "rates": ("--runs|1", {"SHAPES": ((20, 30), (40, 10))}, ["| "]),
     "redunet": ("--parts|depth", {"DEPTHS": (0, 2)}, ["wine"]),
     "scattering": (
-        "--train|200|--test|20|--size|100|--per-class|5|--models|scattering",
+        "--train|120|--test|20|--size|60|--per-class|5|--models|scattering",
         {},
-        ["### Parts of 100 samples", "| without 9 |"],
+        ["### Parts of 60 samples", "| without 9 |"],
     ),
     "shifts": (
         "--experiments|little|--models|net|5-NN|--rows|4|--net-rows|2|--copies|1",
@@ -144,7 +149,7 @@ SCRIPTS = {
         ["published: other", "not MNIST"],
     ),
     "stream": (
-        "--train|240|--test|20|--size|100|--filters|2|--parts-of-100|3",
+        "--train|120|--test|20|--size|60|--filters|2|--parts-of-100|2",
         {},
         ["| "],
     ),

@@ -461,14 +461,8 @@ def test_many_classes_have_no_label_code(monkeypatch):
     [
         ("many rows", "left_out", {}),
         ("few rows", "left_out", {"step": "momentum"}),
-        ("1-D odd", "estimated", {"step": "published", "membership": "relu"}),
+        ("1-D odd", "labels", {"step": "published", "membership": "relu"}),
         ("1-D few rows", "left_out", {"step": "nesterov"}),
-        pytest.param("constant features", "labels", {}, marks=pytest.mark.slow),
-        pytest.param(
-            *("few rows", "left_out", {"step": "published", "membership": "relu"}),
-            marks=pytest.mark.slow,
-        ),
-        pytest.param("2-D even", "labels", {}, marks=pytest.mark.slow),
     ],
 )
 def test_precision_and_place_follow_the_rows(xp, dtype, case, construction, other):
