@@ -40,9 +40,17 @@ def naming(name: str) -> Iterator[None]:
 def check_rows(estimator: Any, X: Any, *y: Any, reset: bool = True) -> Any:
     """Validate rows, and labels if given, for an estimator."""
     check_numbers(X, "X")
+    gaps = get_tags(estimator).input_tags.allow_nan
     try:
         with np.errstate(all="ignore"):  # conversions, and sums of non-finite values
-            rows = validate_data(estimator, X, *y, reset=reset, dtype=float_dtypes(X))
+            rows = validate_data(
+                estimator,
+                X,
+                *y,
+                reset=reset,
+                dtype=float_dtypes(X),
+                ensure_all_finite="allow-nan" if gaps else True,
+            )
     except OverflowError as error:
         which = "X or y" if y else "X"
         raise ValueError(f"{which}: an integer is too large for a float.") from error
@@ -69,6 +77,14 @@ def check_training(
             error
         )
     return X, to_numpy(y), check_weights(sample_weight, X)
+
+
+def has_gaps(X: Any) -> bool:
+    """Return whether a feature of a sample is missing, that is, NaN."""
+    xp = namespace(X)
+    with np.errstate(all="ignore"):  # a sum is faster and needs no memory
+        suspect = xp.isnan(xp.sum(X))
+    return bool(suspect) and bool(xp.any(xp.isnan(X)))
 
 
 def check_range(

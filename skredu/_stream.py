@@ -19,7 +19,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skredu._base import SkreduEstimator, all_or_nothing
-from skredu._checks import check_training
+from skredu._checks import check_training, has_gaps
 from skredu._compat import namespace, to_numpy
 from skredu.coding._choose import MAX_ROWS
 from skredu.coding._linalg import blocks_of_rows, widen
@@ -351,6 +351,11 @@ class StreamEstimator(SkreduEstimator):
         """
         classes = classes_of_stream(classes, known)
         X, y, weights = check_training(self, X, y, sample_weight, reset=known is None)
+        if has_gaps(X):
+            raise ValueError(
+                "X contains NaN: partial_fit adds samples without missing values only. "
+                "Use fit, or replace missing values first (sklearn.impute)."
+            )
         weights = weights_to_add(X, y, weights, self.class_weight, classes)
         xp, codes = namespace(X), codes_of(y, classes)
         if weights is None:

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.utils.metaestimators import available_if
 
 from skredu._base import all_or_nothing, warn
-from skredu._checks import check_training
+from skredu._checks import check_training, has_gaps
 from skredu._compat import (
     ARRAY_API_SUPPORT,
     CallbackSupportMixin,
@@ -29,6 +29,7 @@ from skredu.classification._single import (
     fit_single,
     scatters_of,
     scores_of,
+    scores_with_gaps,
     unit_for,
 )
 from skredu.coding._choose import Choice, log_priors_of
@@ -186,6 +187,11 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
     With ``calibrate=False``, only the weights are fitted. After `fit`, `partial_fit`
     adds samples to the linear candidate, which replaces the mix, with a warning.
 
+    With ``kernel="linear"``, NaN in ``X`` marks missing features. A sample is coded on
+    the features that it has, at the same distortion per feature, and classes whose
+    samples have gaps are fitted by expectation-maximisation. Parameters are then chosen
+    by five-fold cross-validation instead of leave-one-out.
+
     `decision_function` returns the negative of the extra bits, relative to those of all
     classes together, which is ``temperature_`` times the binary logarithm of the
     probabilities. For two classes, it returns the number of bits that the second one
@@ -281,6 +287,7 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.pairwise = self.kernel == "precomputed"
         linear = self._adds_up and self.kernel == "linear"
+        tags.input_tags.allow_nan = linear
         tags.array_api_support = ARRAY_API_SUPPORT and linear
         # linear subspaces do not separate all classes
         tags.classifier_tags.poor_score = self.assume_centered
@@ -294,7 +301,8 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
         ----------
         X : array-like of shape (n_samples, n_features)
             The training data. If the kernel is precomputed, their inner products, of
-            shape (n_samples, n_samples).
+            shape (n_samples, n_samples). With ``kernel="linear"`` and without
+            ``n_neighbors``, NaN marks missing values.
         y : array-like of shape (n_samples,)
             Class labels.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -437,4 +445,7 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
         """Return minus the extra bits of samples in every class, (n, k)."""
         if "_mix" in vars(self):
             return mix_scores(self._mix, X)
-        return scores_of({name: getattr(self, name) for name in NEEDED}, X)
+        fitted = {name: getattr(self, name) for name in NEEDED}
+        if not has_gaps(X):
+            return scores_of(fitted, X)
+        return scores_with_gaps(fitted, self._merged(self._stream).scatters, X)

@@ -9,13 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from skredu._compat import namespace
+from skredu._checks import has_gaps
+from skredu._compat import namespace, to_numpy
 from skredu._progress import UNWATCHED, Progress
 from skredu.classification._kernel import KernelClasses, products_of, unit_power
 from skredu.classification._local import LocalClasses
 from skredu.coding._choose import Choice, LeftOut, choose
 from skredu.coding._classes import Classes
 from skredu.coding._factoring import group_of_scatter
+from skredu.coding._missing import (
+    ClassesWithGaps,
+    expected_scatters,
+    extra_nats,
+    without_gaps,
+)
 from skredu.coding._rows import Rows, check_reach, in_unit, unit_of
 from skredu.coding._scatter import Scatter
 
@@ -51,11 +58,13 @@ def fit_single(
 def unit_for(estimator: Any, X: Any) -> float:
     """Return a unit of length for samples, also for a distortion between them."""
     given = estimator.kernel in LINEAR and not isinstance(estimator.epsilon, str)
-    return unit_of(X, float(estimator.epsilon) if given else None)
+    return unit_of(without_gaps(X), float(estimator.epsilon) if given else None)
 
 
 def scatters_of(estimator: Any, rows: Rows) -> list[Scatter]:
-    """Return the scatters of the classes of scaled samples."""
+    """Return the scatters of the classes of scaled samples, expected ones for gaps."""
+    if has_gaps(rows.source):
+        return expected_scatters(rows, estimator.assume_centered)
     return rows.scatters(estimator.assume_centered, given_epsilon(estimator))
 
 
@@ -85,7 +94,12 @@ def fit_linear(
     epsilon = given_epsilon(estimator)
     left_out = estimator.calibrate or how.get("everything", False)
     left_out = left_out and rows is not None
-    classes = Classes.of_scatters(scatters, None if left_out else epsilon)
+    known = None if left_out else epsilon
+    if rows is not None and has_gaps(rows.source):
+        classes: Classes = ClassesWithGaps(rows, scatters, known)
+        how = {"judged": classes.judged, **how}
+    else:
+        classes = Classes.of_scatters(scatters, known)
     choice = _choose(estimator, classes, rows, progress, **how)
     if left_out or epsilon is None:  # matrices take half of the products
         for j, (s, group) in enumerate(zip(scatters, classes.groups, strict=True)):
@@ -202,3 +216,24 @@ def scores_of(fitted: dict[str, Any], X: Any) -> Any:
         check_reach(X, unit, min(epsilon, 1.0))
     Z = in_unit(X, unit).T[None, ...]
     return kind.of_state(model).scores(Z, epsilon, fitted["_log_priors"])
+
+
+def scores_with_gaps(fitted: dict[str, Any], scatters: list[Scatter], X: Any) -> Any:
+    """Return the scores (n, k) of samples, some of which have missing features.
+
+    Samples without gaps have exactly the scores that they have alone.
+    """
+    missing = to_numpy(namespace(X).isnan(X)).any(axis=1)
+    whole, rest = (
+        namespace(X).asarray(np.flatnonzero(part), device=X.device)
+        for part in (~missing, missing)
+    )
+    xp, unit, epsilon = namespace(X), fitted["_unit"], fitted["_epsilon"]
+    check_reach(without_gaps(X), unit, min(epsilon, 1.0))
+    log_priors, some = fitted["_log_priors"], in_unit(xp.take(X, rest, axis=0), unit)
+    epsilons = xp.full_like(log_priors[:1], epsilon)
+    nats = extra_nats(scatters, some, epsilons, epsilon)[:, :, 0]
+    parts = [scores_of(fitted, xp.take(X, whole, axis=0))] if whole.shape[0] else []
+    scores = xp.concat([*parts, (log_priors - nats) / math.log(2.0)])
+    back = np.argsort(np.argsort(missing, kind="stable"))
+    return xp.take(scores, xp.asarray(back, device=X.device), axis=0)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from skredu._base import warn
-from skredu._checks import check_range, naming
+from skredu._checks import check_range, has_gaps, naming
 from skredu._compat import namespace, to_numpy
 from skredu.coding._linalg import blocks_of_rows, largest, power_of_two, widen
 from skredu.coding._scatter import Scatter
@@ -94,7 +94,10 @@ class Rows:
         Samples are left out together with those that are equal to them, because a copy
         of a sample contains no new information.
         """
-        first = first_of_equal(to_numpy(self.source), self.y, self.index)
+        X = to_numpy(self.source)
+        if has_gaps(self.source):
+            X = np.where(np.isnan(X), np.inf, X)  # equal gaps are equal
+        first = first_of_equal(X, self.y, self.index)
         if first is None:
             return self
         n = len(first)
