@@ -94,12 +94,10 @@ def fit_linear(
     epsilon = given_epsilon(estimator)
     left_out = estimator.calibrate or how.get("everything", False)
     left_out = left_out and rows is not None
-    known = None if left_out else epsilon
+    classes = Classes.of_scatters(scatters, None if left_out else epsilon)
     if rows is not None and has_gaps(rows.source):
-        classes: Classes = ClassesWithGaps(rows, scatters, known)
-        how = {"judged": classes.judged, **how}
-    else:
-        classes = Classes.of_scatters(scatters, known)
+        gaps = ClassesWithGaps(rows, scatters, classes.groups)
+        classes, how = gaps, {"judged": gaps.judged, **how}
     choice = _choose(estimator, classes, rows, progress, **how)
     if left_out or epsilon is None:  # matrices take half of the products
         for j, (s, group) in enumerate(zip(scatters, classes.groups, strict=True)):

@@ -147,14 +147,11 @@ class ClassesWithGaps(Classes):
         The training samples.
     scatters : list of Scatter
         The expected scatter of each class.
-    epsilon : float, default=None
-        The only distortion that will be used; None if any may be used.
+    groups : list of groups
+        The groups of these scatters.
     """
 
-    def __init__(
-        self, rows: Rows, scatters: list[Scatter], epsilon: float | None = None
-    ) -> None:
-        groups = Classes.of_scatters(scatters, epsilon).groups
+    def __init__(self, rows: Rows, scatters: list[Scatter], groups: list[Any]) -> None:
         super().__init__(groups, spread=observed_spread(rows, groups[0].mean is None))
         self.scatters, self.sizes = scatters, rows.sizes
 
@@ -212,7 +209,7 @@ def observed_spread(rows: Rows, assume_centered: bool) -> float:
 
 def expected_scatters(rows: Rows, assume_centered: bool) -> list[Scatter]:
     """Return the expected scatters of classes of samples with gaps."""
-    X, like, models = to_numpy(rows.X).astype(np.float64), rows.source, []
+    X, like = to_numpy(rows.X).astype(np.float64), rows.source
     weights = np.ones(len(X))
     if rows.weights is not None:
         weights = to_numpy(rows.weights_at(...))
@@ -220,23 +217,25 @@ def expected_scatters(rows: Rows, assume_centered: bool) -> list[Scatter]:
     noise = NOISE * float(common[1].sum()) or 1.0
     options = noise, assume_centered, common
     models = [GaussianWithGaps(X[p], weights[p], *options) for p in rows.slices]
-    total = float(weights.sum())
-    K = sum(model.n * model.K for model in models) / total
+    n, d = float(weights.sum()), X.shape[1]
+    K: Floats = np.sum([model.n * model.K for model in models], axis=0) / n
     for _ in range(ROUNDS):
         for model in models:
-            model.fit(K, PRIOR_SAMPLES * X.shape[1])
-        K = sum(model.S + model.n * noise * np.eye(len(K)) for model in models) / total
-    place = {"dtype": like.dtype, "device": like.device}
+            model.fit(K, PRIOR_SAMPLES * d)
+        K = np.sum([model.S for model in models], axis=0) / n + noise * np.eye(d)
     xp, found = namespace(like), []
     for model, part in zip(models, rows.slices, strict=True):
         if model.missing.any():
-            mean = xp.asarray(model.origin + model.mean, **place)
-            S = xp.asarray(model.S, **place)
+            mean, S = (
+                xp.asarray(array, dtype=like.dtype, device=like.device)
+                for array in (model.origin + model.mean, model.S)
+            )
             scatter = Scatter(model.n, mean, None, S, assume_centered)
         else:
             w = None if rows.weights is None else rows.weights[part]
-            options = {"assume_centered": assume_centered}
-            scatter = Scatter.from_rows(rows.take(part), w, **options)
+            scatter = Scatter.from_rows(
+                rows.take(part), w, assume_centered=assume_centered
+            )
         found.append(scatter)
     return found
 
