@@ -108,6 +108,16 @@ def check_range(
     return weights
 
 
+def check_finite(Z: Any, what: str) -> Any:
+    """Return a result of `transform`, unless it has overflowed."""
+    xp = namespace(Z)
+    if not xp.all(xp.isfinite(Z)):
+        raise ValueError(
+            f"X contains values so large that {what} overflow in {Z.dtype}: scale X."
+        )
+    return Z
+
+
 def is_integer(value: Any) -> bool:
     """Return whether a value is an integer; bools and times are not."""
     return isinstance(value, numbers.Integral) and not _only_looks_real(value)

@@ -212,12 +212,15 @@ def test_array_api_support_is_declared_where_scikit_learn_can_check_it():
     declared = {type(estimator).__name__ for estimator in ARRAY_API}
     assert declared == (
         {
+            "ConvolutionalLifting",
             "InvariantReduNetClassifier",
             "InvariantReduNetTransformer",
             "MICLClassifier",
             "NearestSubspaceClassifier",
+            "PolarTransformer",
             "ReduNetClassifier",
             "ReduNetTransformer",
+            "ScatteringTransformer",
         }
         if SUPPORTED
         else set()

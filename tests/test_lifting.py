@@ -159,7 +159,9 @@ def test_memory_beside_input_and_result_does_not_grow_with_the_rows(size):
         peaks.append(tracemalloc.get_traced_memory()[1] - size_out)
         tracemalloc.stop()
     assert peaks[1] < 1.1 * peaks[0]
-    width = max(4 * 2**20, 8 * 8 * 576 * max(size**2 + 4 if size == 3 else 0, 2 * 5))
+    width = max(
+        4 * 2**20, 8 * 8 * 576 * max(size**2 + 4 if size == 3 else 0, 2 + 4 * 4)
+    )
     assert peaks[1] < 1.5 * width
 
 

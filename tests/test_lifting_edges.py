@@ -68,7 +68,7 @@ def test_results_that_no_float_can_hold_are_refused():
     with pytest.raises(ValueError, match="Bad filters: they are too large for "):
         model.transform(X.astype(np.float32))
     checks = np.tile([[most, -most], [-most, most]], (4, 4)).reshape(1, -1)
-    with pytest.raises(ValueError, match="X contains values so large that the interp"):
+    with pytest.raises(ValueError, match="X contains values so large that interp"):
         PolarTransformer((8, 8), 8, 50).fit_transform(checks)
 
 

@@ -352,7 +352,7 @@ def test_memory_beside_input_and_result_does_not_grow_with_the_samples(grid):
         peaks.append(tracemalloc.get_traced_memory()[1] - size_out)
         tracemalloc.stop()
     assert peaks[1] < 1.1 * peaks[0]
-    width = 6 * 1024 * (4 if len(grid) == 2 else 1)
+    width = 8 * 1024 * (4 if len(grid) == 2 else 1)
     assert peaks[1] < 1.5 * max(4 * 2**20, 8 * 8 * width)
 
 

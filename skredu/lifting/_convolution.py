@@ -3,41 +3,38 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import TransformerMixin
 from sklearn.utils import check_array
-from sklearn.utils.validation import check_is_fitted
 
-from skredu._base import SkreduEstimator, all_or_nothing
-from skredu._checks import check_numbers, check_rows, naming
-from skredu._compat import CallbackSupportMixin, Interval, StrOptions
+from skredu._base import all_or_nothing
+from skredu._checks import check_finite, check_numbers, naming
+from skredu._compat import (
+    CallbackSupportMixin,
+    Interval,
+    StrOptions,
+    move_to,
+    namespace,
+    to_numpy,
+)
 from skredu._progress import Progress, watched
 from skredu.lifting import _filters
-from skredu.lifting._grid import (
-    Shape,
-    as_signals,
-    channels_of,
-    check_size,
-    shape_of,
-    small_blocks,
-)
-from skredu.lifting._responses import POOLS, correlator, moderate, nonlinear, pool
-from skredu.lifting._signals import (
-    NAME,
-    SignalsOutMixin,
-    check_grid,
-    grid_of,
-    refuse_stacks,
+from skredu.lifting._base import BaseLifting
+from skredu.lifting._grid import Shape, as_signals, check_size, shape_of, small_blocks
+from skredu.lifting._responses import (
+    POOLS,
+    correlator,
+    moderate,
+    nonlinear,
+    pool,
+    scaled,
 )
 
 
-class ConvolutionalLifting(
-    CallbackSupportMixin, SignalsOutMixin, TransformerMixin, SkreduEstimator
-):
+class ConvolutionalLifting(CallbackSupportMixin, BaseLifting):
     r"""Lift signals to many channels by cyclic filters and a sparsifying nonlinearity.
 
     Each sample is a signal :math:`x_c[t]` with one or more channels on a cyclic grid of
@@ -150,8 +147,8 @@ class ConvolutionalLifting(
     Fourier transforms and :math:`CFT` products. The samples are processed in blocks:
     ``transform`` needs memory for the input, the result and about the larger of 4 MiB
     and eight samples of :math:`(CK + F)T` (matrix product, up to :math:`CKT = 2^{22}`)
-    or :math:`2(C + F)T` numbers; with ``pool_size``, these are the channels on the grid
-    of the input more. ``fit`` needs a matrix of :math:`(CK)^2` numbers for ``"pca"``,
+    or :math:`(2C + 4F)T` numbers; with ``pool_size``, also the channels on the grid of
+    the input. ``fit`` needs a matrix of :math:`(CK)^2` numbers for ``"pca"``,
     and draws up to 50 000 patches for ``"kmeans"``.
 
     References
@@ -177,6 +174,8 @@ class ConvolutionalLifting(
     """
 
     __module__ = "skredu"
+
+    _reference = "filters_"
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "n_filters": [Interval(Integral, 1, None, closed="left")],
@@ -221,11 +220,6 @@ class ConvolutionalLifting(
         self.pool_by = pool_by
         self.random_state = random_state
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
-
     @all_or_nothing
     def fit(self, X: Any, y: Any = None) -> ConvolutionalLifting:
         """Determine the filters.
@@ -247,73 +241,47 @@ class ConvolutionalLifting(
         ValueError
             If a parameter is out of range or inconsistent with ``X``.
         """
-        self._validate_params()
-        refuse_stacks(X)
-        rows = check_rows(self, X)
-        grid = grid_of(X, self.signal_shape, rows.shape[1])
-        signals = as_signals(rows, channels_of(grid, rows.shape[1], NAME), grid)
+        rows, grid, n_channels = self._check_training(X)
         with watched(self, X=X) as progress:
             coarse = self._coarse(grid)
-            filters = self._bank(signals, progress)
+            filters = self._bank(as_signals(to_numpy(rows), n_channels, grid), progress)
             n_channels = len(filters) * (2 if self.activation == "split" else 1)
             check_size(n_channels * math.prod(grid), "n_filters", "features")
             self.signal_shape_, self.coarse_shape_ = grid, coarse
             self.n_channels_ = n_channels
             self._pool_by = None if self.pool_size is None else self.pool_by
-            self.filters_, self._nonlinearity = filters, self._options(filters.shape)
+            self._nonlinearity = self._options(filters.shape)
+            (self.filters_,) = move_to(rows, filters)
         return self
 
-    def transform(self, X: Any) -> Any:
-        """Apply the filters and the nonlinearity.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The signals to lift.
-
-        Returns
-        -------
-        Z : ndarray of shape (n_samples, n_channels * n_points)
-            The transformed signals, with one channel after the other. They carry the
-            shape of their grid, ``coarse_shape_``, which networks and liftings use.
-
-        Raises
-        ------
-        ValueError
-            If ``X`` is inconsistent with the training data.
-        """
-        check_is_fitted(self)
-        refuse_stacks(X)
-        rows = check_rows(self, X, reset=False)
-        check_grid(X, self.signal_shape_)
-        Z = np.empty((len(rows), self._n_features_out), dtype=rows.dtype)
-        self._respond(rows, np.reshape(Z, (len(Z), self.n_channels_, -1)))
-        return self._marked(Z)
-
-    def _respond(self, X: Any, Z: Any) -> None:
-        """Write the channels of rows, block by block, into Z (n, channels, points).
+    def _work(self, X: Any) -> tuple[Callable[[Any], Any], list[slice]]:
+        """Return a function that lifts a block of rows, and the blocks.
 
         Rows and filters are scaled by powers of two to avoid overflow and underflow.
         """
         grid, coarse = self.signal_shape_, self.coarse_shape_
-        filters = _as_type(self.filters_, X.dtype)
-        flat, power = moderate(np.reshape(filters, (1, -1)))
-        filters = np.reshape(flat, filters.shape)
+        filters, power = self._moderate_filters(X)
         respond, width = correlator(filters, grid)
         if coarse != grid:
             width += self.n_channels_ * math.prod(grid)
-        for block in small_blocks(len(X), width):
-            rows, powers = moderate(X[block])
+
+        def work(rows: Any) -> Any:
+            rows, powers = moderate(rows)
             Y = respond(as_signals(rows, filters.shape[1], grid))
-            Y = np.reshape(Y, (len(Y), len(filters), -1))
-            fine = Z[block]
-            if coarse != grid:
-                fine = np.empty((len(Y), self.n_channels_, Y.shape[2]), dtype=Y.dtype)
-            nonlinear(Y, grid, **self._nonlinearity, out=fine)
+            Y = namespace(Y).reshape(Y, (*Y.shape[:2], -1))
+            Z = nonlinear(Y, grid, **self._nonlinearity)
             if self._pool_by is not None:
-                Z[block] = pool(fine, grid, coarse, self._pool_by)
-            if self._pool_by != "share":
-                _scale_back(Z[block], powers + power)
+                Z = pool(Z, grid, coarse, self._pool_by)
+            return Z if self._pool_by == "share" else _scaled_back(Z, powers + power)
+
+        return work, small_blocks(X.shape[0], width)
+
+    def _moderate_filters(self, X: Any) -> tuple[Any, Any]:
+        """Return the filters in the type of samples, divided by a power of two."""
+        filters = _as_type(self.filters_, X.dtype)
+        xp = namespace(filters)
+        flat, power = moderate(xp.reshape(filters, (1, -1)))
+        return xp.reshape(flat, filters.shape), power
 
     @property
     def _n_features_out(self) -> int:
@@ -340,7 +308,7 @@ class ConvolutionalLifting(
         n_channels, grid = X.shape[1], X.shape[2:]
         if not isinstance(self.filters, str):
             filters = _check_filters(self.filters, n_channels, grid)
-            return _as_type(filters, X.dtype).copy()  # later changes have no effect
+            return np.array(_as_type(filters, X.dtype))  # later changes have no effect
         shape = (n_channels, *self._kernel(grid))
         check_size(int(self.n_filters) * math.prod(shape), "n_filters", "numbers")
         signals = np.reshape(moderate(np.reshape(X, (1, -1)))[0], X.shape)
@@ -385,7 +353,9 @@ def _check_filters(filters: Any, n_channels: int, grid: Shape) -> Any:
     """Validate filters that were passed; an axis for a single channel is optional."""
     with naming("filters"):
         check_numbers(filters, "filters")
-        filters = check_array(filters, dtype=[np.float64, np.float32], allow_nd=True)
+        filters = check_array(
+            to_numpy(filters), dtype=[np.float64, np.float32], allow_nd=True
+        )
     if filters.ndim == 1 + len(grid):
         filters = filters[:, None]
     kernel = filters.shape[2:]
@@ -401,23 +371,16 @@ def _check_filters(filters: Any, n_channels: int, grid: Shape) -> Any:
 
 def _as_type(filters: Any, dtype: Any) -> Any:
     """Convert filters to the type of the samples, if they do not overflow."""
+    xp = namespace(filters)
     with np.errstate(over="ignore"):
-        converted = filters.astype(dtype, copy=False)
-    if not np.all(np.isfinite(converted)):
+        converted = xp.astype(filters, dtype, copy=False)
+    if not xp.all(xp.isfinite(converted)):
         raise ValueError(
             f"Bad filters: they are too large for samples of type {dtype}."
         )
     return converted
 
 
-def _scale_back(Z: Any, exponents: Any) -> None:
-    """Multiply the channels of each row by a power of two, in place."""
-    if not np.any(exponents):
-        return
-    with np.errstate(over="ignore"):
-        np.ldexp(Z, exponents[:, :, None], out=Z)
-    if not np.all(np.isfinite(Z)):
-        raise ValueError(
-            f"X contains values so large that responses overflow in {Z.dtype}: scale "
-            "the samples or the filters."
-        )
+def _scaled_back(Z: Any, exponents: Any) -> Any:
+    """Multiply the channels of each row by a power of two, if there is no overflow."""
+    return check_finite(scaled(Z, exponents), "responses") if any(exponents) else Z

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils import check_random_state, gen_batches
 
-from skredu._base import SkreduEstimator, all_or_nothing
-from skredu._checks import check_rows
+from skredu._base import all_or_nothing
+from skredu._checks import check_finite
 from skredu._compat import Interval, StrOptions
-from skredu.lifting._grid import channels_of, check_size
+from skredu.lifting._base import BaseLifting
+from skredu.lifting._grid import Shape, check_size
 from skredu.lifting._series import (
-    AT_ONCE,
-    BIASES_AT_ONCE,
     LENGTH,
     POINTS,
     count_above,
@@ -27,7 +24,7 @@ from skredu.lifting._series import (
     rounded_sum,
     weights,
 )
-from skredu.lifting._signals import NAME, check_grid, grid_of, refuse_stacks
+from skredu.lifting._signals import NAME
 
 POOLINGS = ("share", "max")
 MAX_DILATIONS = 32
@@ -39,15 +36,11 @@ LEAST_LEVEL = 0.1
 # All samples are multiplied by 2 ** -HEADROOM. Then responses do not overflow: they are
 # at most 18 times a sum of 9 channels, from each of which a mean was subtracted.
 HEADROOM = 10
-# Number of values in a block of samples: a few such arrays fit into the cache.
-BLOCK_VALUES, LEAST_ROWS, MOST_ROWS = 50_000, 4, 512
-# Number of values of all channels in a block.
-CHANNEL_VALUES = 2**20
+# Largest number of values, and of samples, in a block.
+BLOCK_VALUES, MOST_ROWS = 2**17, 512
 
 
-class DilatedKernelTransformer(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, SkreduEstimator
-):
+class DilatedKernelTransformer(BaseLifting):
     r"""Describe time series by how often their responses to dilated kernels are large.
 
     The kernels have nine weights, three of them 2 and six of them -1, at points that
@@ -124,9 +117,9 @@ class DilatedKernelTransformer(
     series of T points takes about :math:`T (130 D + K)` additions and comparisons.
     ``fit`` takes the time of transforming 50 samples, and of sorting their responses to
     84 D kernels, and about 15 numbers of memory for each of their points. In addition
-    to input and result, ``transform`` needs at most about
-    :math:`20 \max(50000, 4T)` numbers, 3 million more with several channels, and the
-    result for 512 samples. The fitted model has about K numbers.
+    to input and result, ``transform`` needs about :math:`12 \max(2^{17}, d)` numbers,
+    where d is the number of input features, and the result for up to 512 samples. The
+    fitted model has about K numbers.
 
     Values are rounded to about 1e-6 (single precision) or 1e-14 (double) of the largest
     absolute value of their series minus its mean. Then all sums of nine values are
@@ -166,6 +159,8 @@ class DilatedKernelTransformer(
 
     __module__ = "skredu"
 
+    _reference = "kernels_"
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "n_kernels": [Interval(Integral, 1, None, closed="left")],
         "pooling": [StrOptions(set(POOLINGS)), tuple, list],
@@ -188,7 +183,7 @@ class DilatedKernelTransformer(
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        tags.array_api_support = False
         return tags
 
     @all_or_nothing
@@ -212,11 +207,7 @@ class DilatedKernelTransformer(
         ValueError
             If a parameter is out of range or inconsistent with ``X``.
         """
-        self._validate_params()
-        refuse_stacks(X)
-        rows = check_rows(self, X)
-        grid = grid_of(X, self.signal_shape, rows.shape[1])
-        n_channels = _channels_of_series(grid, rows.shape[1])
+        rows, grid, n_channels = self._check_training(X)
         n_biases = max(1, int(self.n_kernels) // len(POINTS))
         check_size(len(POINTS) * n_biases, "n_kernels", "kernels")
         random = check_random_state(self.random_state)
@@ -229,39 +220,22 @@ class DilatedKernelTransformer(
         self.biases_ = self._quantiles(rows, random)
         return self
 
-    def transform(self, X: Any) -> Any:
-        """Compute the features of series.
+    def _work(self, X: Any) -> tuple[Callable[[Any], Any], list[slice]]:
+        n_rows = max(1, min(BLOCK_VALUES // X.shape[1], MOST_ROWS))
+        return self._pool, list(gen_batches(len(X), n_rows))
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The series.
+    def _grid_for(self, X: Any, n_features: int) -> Shape:
+        """Return the shape of the grid, which has one axis."""
+        grid = super()._grid_for(X, n_features)
+        if len(grid) != 1:
+            raise ValueError(
+                f"Bad {NAME}: series have one axis, found a grid of shape {grid}."
+            )
+        return grid
 
-        Returns
-        -------
-        Z : ndarray of shape (n_samples, n_features_out)
-            The features: for each pooling and each kernel, those of all dilations,
-            channels and biases.
-
-        Raises
-        ------
-        ValueError
-            If ``X`` is inconsistent with the training data.
-        """
-        check_is_fitted(self)
-        refuse_stacks(X)
-        rows = check_rows(self, X, reset=False)
-        check_grid(X, self.signal_shape_)
-        Z = np.empty((len(rows), self._n_features_out), dtype=rows.dtype)
-        size = min(
-            max(BLOCK_VALUES // self.signal_shape_[0], LEAST_ROWS),
-            max(CHANNEL_VALUES // rows.shape[1], LEAST_ROWS),
-            MOST_ROWS,
-        )
-        for start in range(0, len(rows), size):
-            block = slice(start, start + size)
-            self._pool(rows[block], Z[block])
-        return Z
+    @property
+    def _gives_signals(self) -> bool:
+        return False
 
     def get_feature_names_out(self, input_features: Any = None) -> Any:
         """Get output feature names, with the kernel, its dilation, bias and channels.
@@ -335,42 +309,39 @@ class DilatedKernelTransformer(
             if len(X) > FIT_ROWS:
                 series = self._series(X[random.permutation(len(X))[:FIT_ROWS]])
             x = rounded_sum(series, self.channels_[first])
-            for kernels, responses in responses_to_kernels(x, self.dilations_[first]):
-                for kernel, y in zip(kernels, responses, strict=True):
-                    these = np.sort(levels[kernel, first:last])
-                    biases[kernel, first:last] = np.quantile(y, these)
+            responses = responses_to_kernels(x, self.dilations_[first])
+            for kernel, y in enumerate(responses):
+                these = np.sort(levels[kernel, first:last])
+                biases[kernel, first:last] = np.quantile(y, these)
         return _enlarged(biases)
 
-    def _pool(self, X: Any, Z: Any) -> None:
-        """Write the features of a block of rows into Z (n, n_features_out)."""
+    def _pool(self, X: Any) -> Any:
+        """Return the features of a block of rows."""
         series = self._series(X)
         n_points, n = series.shape[1:]
         with np.errstate(over="ignore"):
             biases = np.ldexp(self.biases_.astype(X.dtype), -HEADROOM)
-        n_kernels = len(POINTS)
         features = {
-            name: np.empty((n_kernels, n_columns, n), dtype=X.dtype)
+            name: np.empty((len(POINTS), n_columns, n), dtype=X.dtype)
             for name, n_columns in self._n_columns().items()
         }
-        flags = np.empty(AT_ONCE * BIASES_AT_ONCE * n_points * n, dtype=bool)
+        flags = np.empty((n_points, n), dtype=bool)
         for group, (first, last) in enumerate(self._groups()):
             x = rounded_sum(series, self.channels_[first])
-            for kernels, y in responses_to_kernels(x, self.dilations_[first]):
-                these = slice(kernels.start, kernels.stop)
+            responses = responses_to_kernels(x, self.dilations_[first])
+            for kernel, y in enumerate(responses):
                 if "share" in features:
-                    counts = features["share"][these, first:last]
-                    count_above(y, biases[these, first:last], flags, out=counts)
+                    for i in range(first, last):
+                        counts = count_above(y, biases[kernel, i], flags)
+                        features["share"][kernel, i] = counts
                 if "max" in features:
-                    np.max(y, axis=1, out=features["max"][these, group])
+                    np.max(y, axis=0, out=features["max"][kernel, group])
         if "share" in features:
             features["share"] /= n_points
         if "max" in features:
             features["max"] = _enlarged(features["max"])
-        start = 0
-        for part in features.values():
-            columns = slice(start, start + len(POINTS) * part.shape[1])
-            Z[:, columns] = np.reshape(part, (-1, n)).T
-            start = columns.stop
+        parts = [np.reshape(part, (-1, n)).T for part in features.values()]
+        return parts[0] if len(parts) == 1 else np.hstack(parts)
 
     def _series(self, X: Any) -> Any:
         """Return small multiples of rows minus their means, (channels, points, n)."""
@@ -380,15 +351,6 @@ class DilatedKernelTransformer(
         series = series - series[:, :, :1]
         series -= np.sum(series / n_points, axis=2, keepdims=True)
         return np.ascontiguousarray(np.moveaxis(series, 0, 2))
-
-
-def _channels_of_series(grid: tuple[int, ...], n_features: int) -> int:
-    """Return the number of channels, if the grid has one axis."""
-    if len(grid) != 1:
-        raise ValueError(
-            f"Bad {NAME}: series have one axis, found a grid of shape {grid}."
-        )
-    return channels_of(grid, n_features, NAME)
 
 
 def _check_pooling(pooling: Any) -> tuple[str, ...]:
@@ -406,13 +368,7 @@ def _check_pooling(pooling: Any) -> tuple[str, ...]:
 def _enlarged(responses: Any) -> Any:
     """Return responses to the samples, from responses to small multiples of them."""
     with np.errstate(over="ignore"):
-        responses = np.ldexp(responses, HEADROOM)
-    if not np.all(np.isfinite(responses)):
-        raise ValueError(
-            "X contains values so large that responses overflow in "
-            f"{responses.dtype}: scale the samples."
-        )
-    return responses
+        return check_finite(np.ldexp(responses, HEADROOM), "responses")
 
 
 def _combinations(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
+from scipy import fft
 
 from skredu._checks import is_integer
+from skredu._compat import namespace
 from skredu.coding._linalg import blocks_of_rows
 
 Shape = tuple[int, ...]
@@ -51,6 +53,26 @@ def small_blocks(n: int, width: int) -> list[slice]:
     return blocks_of_rows(n, 8 * width)
 
 
+def in_blocks(
+    work: Callable[[Any], Any], blocks: list[slice], X: Any, n_features: int
+) -> Any:
+    """Return the results (n, n_features) of a function of blocks of rows."""
+    xp = namespace(X)
+    Z = xp.empty((X.shape[0], n_features), dtype=X.dtype, device=X.device)
+    for block in blocks:
+        Z[block, :] = xp.reshape(work(X[block, :]), (-1, n_features))
+    return Z
+
+
 def as_signals(X: Any, n_channels: int, grid: Shape) -> Any:
     """Reshape rows (n, channels * points) to signals (n, channels, *grid)."""
-    return np.reshape(X, (X.shape[0], n_channels, *grid))
+    return namespace(X).reshape(X, (X.shape[0], n_channels, *grid))
+
+
+def fourier(X: Any) -> Any:
+    """Return the module of Fourier transforms for an array.
+
+    For NumPy arrays, that of SciPy respects `scipy.fft.set_workers`.
+    """
+    xp = namespace(X)
+    return fft if xp is np else xp.fft

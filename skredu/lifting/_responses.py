@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from scipy import fft
 from scipy.ndimage import gaussian_filter
 
-from skredu.lifting._grid import Shape
+from skredu._compat import at_least, move_to, namespace, to_numpy
+from skredu.lifting._grid import Shape, fourier
 
 # Costs in multiplications: COPY_COST to copy a number into a patch, and FOURIER_COST
 # per point, times log2(2 points), for a transform. They were measured on one core in
@@ -27,12 +27,7 @@ from skredu.lifting._grid import Shape
 COPY_COST, FOURIER_COST = 15, 6
 # Largest number of entries of the patches of a row.
 MAX_PATCHES = 2**22
-# How the values in a cell are summarised: functions of an array and the axes of a cell.
-POOLS: dict[str, Callable[[Any, tuple[int, ...]], Any]] = {
-    "mean": lambda Z, axes: np.mean(Z, axis=axes),
-    "max": lambda Z, axes: np.max(Z, axis=axes),
-    "share": lambda Z, axes: np.mean(Z > 0, axis=axes, dtype=Z.dtype),
-}
+POOLS = ("mean", "max", "share")
 
 
 def correlator(filters: Any, grid: Shape) -> tuple[Callable[[Any], Any], int]:
@@ -42,12 +37,23 @@ def correlator(filters: Any, grid: Shape) -> tuple[Callable[[Any], Any], int]:
     products = taps * (COPY_COST + n_filters)
     transforms = FOURIER_COST * (n_filters + n_channels) * math.log2(2 * points)
     transforms += n_filters * n_channels
-    if products <= transforms and taps * points <= MAX_PATCHES:
+    fits = namespace(filters) is np and taps * points <= MAX_PATCHES
+    if fits and products <= transforms:
         bank = np.reshape(filters, (n_filters, -1))
         return lambda X: bank @ _patches(X, kernel), (taps + n_filters) * points
-    axes = tuple(range(2, filters.ndim))
-    spectra = np.conj(fft.rfftn(filters, s=grid, axes=axes))
-    return lambda X: _by_fourier(X, spectra), 2 * (n_filters + n_channels) * points
+    spectra = spectra_of(filters, grid)
+    width = (4 * n_filters + 2 * n_channels) * points
+    return lambda X: _by_fourier(X, spectra), width
+
+
+def spectra_of(filters: Any, grid: Shape) -> Any:
+    """Return the numbers by which spectra are multiplied, (n_filters, channels, *)."""
+    xp, axes = namespace(filters), tuple(range(2, filters.ndim))
+    padded = xp.zeros(
+        (*filters.shape[:2], *grid), dtype=filters.dtype, device=filters.device
+    )
+    padded[(..., *map(slice, filters.shape[2:]))] = filters
+    return xp.conj(fourier(filters).rfftn(padded, axes=axes))
 
 
 def _patches(X: Any, kernel: Any) -> Any:
@@ -63,14 +69,15 @@ def _patches(X: Any, kernel: Any) -> Any:
 
 def _by_fourier(X: Any, spectra: Any) -> Any:
     """Multiply spectra frequency by frequency."""
+    xp, fft = namespace(X), fourier(X)
     grid, axes = X.shape[2:], tuple(range(2, X.ndim))
     signals = fft.rfftn(X, axes=axes)
     if X.shape[1] == 1:
-        product = signals * spectra[:, 0]
+        product = signals * spectra[:, 0, ...]
     else:  # one matrix product per frequency
-        signals = np.moveaxis(signals, (0, 1), (-2, -1))
-        product = signals @ np.moveaxis(spectra, (0, 1), (-1, -2))
-        product = np.moveaxis(product, (-2, -1), (0, 1))
+        signals = xp.moveaxis(signals, (0, 1), (-2, -1))
+        product = signals @ xp.moveaxis(spectra, (0, 1), (-1, -2))
+        product = xp.moveaxis(product, (-2, -1), (0, 1))
     return fft.irfftn(product, s=grid, axes=axes)
 
 
@@ -82,8 +89,7 @@ def nonlinear(
     threshold: float,
     root: bool,
     widths: tuple[float, ...],
-    out: Any,
-) -> None:
+) -> Any:
     """Threshold responses, take their square roots, and average them.
 
     Parameters
@@ -100,20 +106,44 @@ def nonlinear(
         Whether square roots are taken.
     widths : tuple of float
         Standard deviation of the Gaussian of the average along each axis, in points.
-    out : array of shape (b, channels, points)
-        Where the result is written.
+
+    Returns
+    -------
+    Z : array of shape (b, channels, points)
+        The result, which may be ``Y`` itself.
     """
-    size = np.zeros((len(Y), 1, 1), dtype=Y.dtype)
+    xp, level, size = namespace(Y), 0.0, None
     if threshold > 0 or root:
-        np.sqrt(np.mean(Y * Y, axis=(1, 2), keepdims=True), out=size)
-    # No response exceeds the square root of their number; larger levels may overflow.
-    largest = 2.0 * math.sqrt(math.prod(Y.shape[1:]))
-    _activate(Y, activation, size.dtype.type(min(threshold, largest)) * size, out)
+        size = xp.sqrt(xp.mean(Y * Y, axis=(1, 2), keepdims=True))
+        # No response exceeds the square root of their number; larger levels may
+        # overflow.
+        level = size * min(threshold, 2.0 * math.sqrt(math.prod(Y.shape[1:])))
+    if activation == "soft":
+        Y = Y - xp.clip(Y, -level, level)
+    elif activation == "split":
+        Y = at_least(xp.concat([Y - level, -Y - level], axis=1), 0.0)
+    elif activation == "relu":
+        Y = at_least(Y - level, 0.0)
     if root:
-        np.copysign(np.sqrt(np.abs(out) * size), out, out=out)
-    if any(widths):
-        signals = np.reshape(out, (*out.shape[:2], *grid))
-        gaussian_filter(signals, (0.0, 0.0, *widths), output=signals, mode="wrap")
+        Y = xp.copysign(xp.sqrt(xp.abs(Y) * size), Y)
+    return _averaged(Y, grid, widths) if any(widths) else Y
+
+
+def _averaged(Z: Any, grid: Shape, widths: tuple[float, ...]) -> Any:
+    """Return averages of channels (b, channels, points) over a cyclic Gaussian."""
+    xp = namespace(Z)
+    signals = xp.reshape(Z, (*Z.shape[:2], *grid))
+    if xp is np:
+        sigmas = (0.0, 0.0, *widths)
+        gaussian_filter(signals, sigmas, output=signals, mode="wrap")
+        return Z
+    impulse = np.zeros(grid)
+    impulse[(0,) * len(grid)] = 1.0
+    window = gaussian_filter(impulse, widths, mode="wrap")
+    window = xp.astype(move_to(Z, window)[0], Z.dtype)
+    axes = tuple(range(2, 2 + len(grid)))
+    spectra = xp.fft.rfftn(signals, axes=axes) * xp.fft.rfftn(window)
+    return xp.reshape(xp.fft.irfftn(spectra, s=grid, axes=axes), Z.shape)
 
 
 def pool(Z: Any, grid: Shape, coarse: Shape, by: str) -> Any:
@@ -121,34 +151,36 @@ def pool(Z: Any, grid: Shape, coarse: Shape, by: str) -> Any:
 
     Returns an array of shape (b, channels, cells).
     """
-    shape = [*Z.shape[:2]]
+    xp, shape = namespace(Z), [*Z.shape[:2]]
     for side, cells in zip(grid, coarse, strict=True):
         shape += [cells, side // cells]
     axes = tuple(range(3, len(shape), 2))
-    return np.reshape(POOLS[by](np.reshape(Z, shape), axes), (*Z.shape[:2], -1))
-
-
-def _activate(Y: Any, activation: str | None, level: Any, out: Any) -> None:
-    """Write the amounts by which responses exceed a level into ``out``."""
-    if activation is None:
-        out[...] = Y
-    elif activation == "soft":
-        np.subtract(Y, np.clip(Y, -level, level), out=out)
-    else:
-        above, below = out[:, : Y.shape[1]], out[:, Y.shape[1] :]
-        np.maximum(np.subtract(Y, level, out=above), 0, out=above)
-        if activation == "split":
-            np.maximum(np.subtract(-Y, level, out=below), 0, out=below)
+    if by == "share":
+        Z = xp.astype(Z > 0, Z.dtype)
+    summary = xp.max if by == "max" else xp.mean
+    return xp.reshape(
+        summary(xp.reshape(Z, tuple(shape)), axis=axes), (*Z.shape[:2], -1)
+    )
 
 
 def moderate(X: Any) -> tuple[Any, Any]:
     """Divide rows by powers of two if the squares of their values are out of range.
 
-    Returns the rows (n, d) and the exponents (n, 1), which are zero for almost all
-    rows.
+    Returns the rows (n, d) and the exponents as an ndarray (n,), which are zero for
+    almost all rows.
     """
-    largest = np.maximum(np.max(X, axis=1), -np.min(X, axis=1))
-    exponents = np.frexp(largest)[1]
-    far = np.abs(exponents) > np.finfo(X.dtype).maxexp // 4
-    exponents = np.where(far, exponents, 0)[:, None]
-    return (np.ldexp(X, -exponents) if np.any(far) else X), exponents
+    xp = namespace(X)
+    largest = xp.maximum(xp.max(X, axis=1), -xp.min(X, axis=1))
+    exponents = np.frexp(to_numpy(largest))[1]
+    far = np.abs(exponents) > math.frexp(xp.finfo(X.dtype).max)[1] // 4
+    exponents = np.where(far, exponents, 0)
+    return scaled(X, -exponents), exponents
+
+
+def scaled(X: Any, exponents: Any) -> Any:
+    """Multiply rows by powers of two; the result may be infinite."""
+    if not np.any(exponents):
+        return X
+    exponents = np.reshape(exponents, (-1, *(1 for _ in X.shape[1:])))
+    with np.errstate(over="ignore"):
+        return move_to(X, np.ldexp(to_numpy(X), exponents))[0]

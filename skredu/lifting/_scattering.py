@@ -3,35 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
 from scipy import fft
-from sklearn.base import TransformerMixin
-from sklearn.utils.validation import check_is_fitted
 
-from skredu._base import SkreduEstimator, all_or_nothing
-from skredu._checks import check_rows
-from skredu._compat import Interval, StrOptions
+from skredu._base import all_or_nothing
+from skredu._compat import Interval, StrOptions, move_to, namespace, to_numpy
 from skredu.lifting import _morlet
-from skredu.lifting._grid import (
-    Shape,
-    as_signals,
-    channels_of,
-    check_size,
-    small_blocks,
-)
-from skredu.lifting._responses import moderate
+from skredu.lifting._base import BaseLifting
+from skredu.lifting._grid import Shape, as_signals, check_size, small_blocks
+from skredu.lifting._responses import moderate, scaled
 from skredu.lifting._scattering_tree import paths_of, scatterer, steps_of
-from skredu.lifting._signals import (
-    NAME,
-    SignalsOutMixin,
-    check_grid,
-    grid_of,
-    refuse_stacks,
-)
+from skredu.lifting._signals import NAME, check_grid
 
 # Number of training samples that determine the offsets of the logarithm, and the share
 # of the mean coefficient.
@@ -43,10 +29,9 @@ ROUNDING = 100.0
 # Width of the margin of padded signals, in standard deviations of the average and the
 # largest wavelet together.
 MARGIN = 2.0
-MODES: dict[str, Any] = {"cyclic": "wrap", "reflect": "reflect", "zero": "constant"}
 
 
-class ScatteringTransformer(SignalsOutMixin, TransformerMixin, SkreduEstimator):
+class ScatteringTransformer(BaseLifting):
     r"""Describe signals by averaged moduli of wavelet transforms.
 
     The scattering transform of a signal x, a series or an image, consists of local
@@ -154,7 +139,7 @@ class ScatteringTransformer(SignalsOutMixin, TransformerMixin, SkreduEstimator):
     channel takes three or four Fourier transforms of so many points.
 
     Samples are processed in blocks: in addition to input and result, ``transform``
-    needs about the larger of 4 MiB and eight samples of 6LT numbers (images) or 6T
+    needs about the larger of 4 MiB and eight samples of 8LT numbers (images) or 8T
     numbers (series). `scipy.fft` is used, which respects `scipy.fft.set_workers`.
 
     References
@@ -182,13 +167,15 @@ class ScatteringTransformer(SignalsOutMixin, TransformerMixin, SkreduEstimator):
 
     __module__ = "skredu"
 
+    _reference = "frequencies_"
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "n_scales": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "n_angles": [Interval(Integral, 1, None, closed="left")],
         "signal_shape": [Interval(Integral, 1, None, closed="left"), tuple, list, None],
         "quality": [Interval(Integral, 1, None, closed="left")],
         "order": [Interval(Integral, 0, 2, closed="both")],
-        "padding": [StrOptions({*MODES})],
+        "padding": [StrOptions({"cyclic", "reflect", "zero"})],
         "subsampling": [
             Interval(Integral, 1, None, closed="left"),
             StrOptions({"auto"}),
@@ -220,11 +207,6 @@ class ScatteringTransformer(SignalsOutMixin, TransformerMixin, SkreduEstimator):
         self.activation = activation
         self.offset = offset
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
-
     @all_or_nothing
     def fit(self, X: Any, y: Any = None) -> ScatteringTransformer:
         """Compute the wavelets, and the offsets of the logarithm.
@@ -246,51 +228,40 @@ class ScatteringTransformer(SignalsOutMixin, TransformerMixin, SkreduEstimator):
         ValueError
             If a parameter is out of range or inconsistent with ``X``.
         """
-        self._validate_params()
-        refuse_stacks(X)
-        rows = check_rows(self, X)
-        grid = _check_axes(grid_of(X, self.signal_shape, rows.shape[1]))
-        n_channels = channels_of(grid, rows.shape[1], NAME)
+        rows, grid, n_channels = self._check_training(X)
         self.n_scales_ = _scales(self.n_scales, grid)
         self._activation, self._mode = self.activation, self.padding
         self._grid, self._step = grid, self._distances(grid)
         self.signal_shape_ = tuple(
             -(-size // step) for size, step in zip(grid, self._step, strict=True)
         )
-        self._make_filters(n_channels)
-        self.n_channels_ = n_channels * len(self.paths_)
+        arrays = self._make_filters(n_channels)
+        self._psi, self._phi, self.paths_, self.frequencies_ = move_to(rows, *arrays)
+        self.n_channels_ = n_channels * len(arrays[2])
         self._set_offsets(rows)
         return self
 
-    def transform(self, X: Any) -> Any:
-        """Compute the scattering coefficients.
+    def _work(self, X: Any) -> tuple[Callable[[Any], Any], list[slice]]:
+        scatter, width = self._scatterer(X)
+        offsets = getattr(self, "offsets_", None)
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The signals.
+        def work(rows: Any) -> Any:
+            return _activate(scatter(rows), self._activation, offsets)
 
-        Returns
-        -------
-        Z : ndarray of shape (n_samples, n_channels * n_points)
-            The coefficients, with one channel after the other. They carry the shape of
-            their grid, which networks and liftings use.
+        return work, small_blocks(X.shape[0], width)
 
-        Raises
-        ------
-        ValueError
-            If ``X`` is inconsistent with the training data.
-        """
-        check_is_fitted(self)
-        refuse_stacks(X)
-        rows = check_rows(self, X, reset=False)
+    def _check_mark(self, X: Any) -> None:
         check_grid(X, self._grid)
-        Z = self._coefficients(rows)
-        activation, offsets = self._activation, getattr(self, "offsets_", None)
-        for block in small_blocks(len(Z), Z.shape[1]):
-            part = np.reshape(Z[block], (-1, self.n_channels_, self._n_points))
-            _activate(part, activation, offsets)
-        return self._marked(Z)
+
+    def _grid_for(self, X: Any, n_features: int) -> Shape:
+        """Return the shape of the grid, which has one or two axes."""
+        grid = super()._grid_for(X, n_features)
+        if len(grid) > 2:
+            raise ValueError(
+                f"Bad {NAME}: must be the length of series, or height and width of "
+                f"images, found {grid}."
+            )
+        return grid
 
     @property
     def _n_points(self) -> int:
@@ -316,24 +287,26 @@ class ScatteringTransformer(SignalsOutMixin, TransformerMixin, SkreduEstimator):
             )
         return (step,) * len(grid)
 
-    def _make_filters(self, n_channels: int) -> None:
-        """Set the wavelets, their paths, and the margins of padded signals."""
+    def _make_filters(self, n_channels: int) -> tuple[Any, Any, Any, Any]:
+        """Return wavelets, the average, paths and frequencies; set margins and steps.
+
+        They are those of the signals after padding.
+        """
         numbers = int(self.n_angles), int(self.quality)
         pairs = (self.n_scales_ * max(numbers)) ** 2
         check_size(pairs, "n_angles or quality", "pairs of wavelets")
         axes = len(self._grid)
         found = _morlet.wavelets(axes, self.n_scales_, *numbers)
         centres, covariances, low, n_first = found
-        self.paths_ = paths_of(centres, covariances, n_first, int(self.order))
-        n_features = n_channels * len(self.paths_) * self._n_points
+        paths = paths_of(centres, covariances, n_first, int(self.order))
+        n_features = n_channels * len(paths) * self._n_points
         check_size(n_features, "n_angles or quality", "features")
         spread = low[0, 0] + np.max(covariances)
         self._margins = self._padded(MARGIN * math.sqrt(spread))
         size = tuple(map(sum, zip(self._grid, *self._margins, strict=True)))
         check_size(len(centres) * math.prod(size), "n_angles or quality", "numbers")
-        self._psi, self._phi = _morlet.bank(size, *found)
-        self._steps = np.array([steps_of(wave, self._step) for wave in covariances])
-        self.frequencies_ = centres / (2.0 * np.pi)
+        self._steps = [steps_of(wave, self._step) for wave in covariances]
+        return *_morlet.bank(size, *found), paths, centres / (2.0 * np.pi)
 
     def _padded(self, margin: float) -> tuple[Shape, Shape]:
         """Return how many points are added before and after the signals."""
@@ -346,63 +319,72 @@ class ScatteringTransformer(SignalsOutMixin, TransformerMixin, SkreduEstimator):
             after.append(step * fft.next_fast_len(total) - before[-1] - size)
         return tuple(before), tuple(after)
 
-    def _coefficients(self, X: Any) -> Any:
-        """Return the coefficients of rows before the activation, as rows.
+    def _scatterer(self, X: Any) -> tuple[Callable[[Any], Any], int]:
+        """Return a function that scatters rows, and how many numbers it needs per row.
 
-        Rows are scaled by powers of two to avoid overflow and underflow.
+        It returns coefficients (b, channels, points). Rows are scaled by powers of two
+        to avoid overflow and underflow.
         """
-        psi, phi = self._psi.astype(X.dtype), self._phi.astype(X.dtype)
-        scatter, width = scatterer(psi, phi, self.paths_, self._steps, self._step)
-        n_channels = self.n_channels_ // len(self.paths_)
-        Z = np.empty((len(X), self._n_features_out), dtype=X.dtype)
-        for block in small_blocks(len(X), width * n_channels):
-            rows, powers = moderate(X[block])
+        xp, paths = namespace(X), to_numpy(self.paths_).tolist()
+        psi, phi = (xp.astype(f, X.dtype, copy=False) for f in (self._psi, self._phi))
+        steps = [tuple(map(int, step)) for step in self._steps]
+        scatter, width = scatterer(psi, phi, paths, steps, self._step)
+        n_channels = self.n_channels_ // len(paths)
+        largest = float(xp.finfo(X.dtype).max)
+
+        def work(rows: Any) -> Any:
+            rows, powers = moderate(rows)
             signals = self._extended(as_signals(rows, n_channels, self._grid))
-            shape = (len(signals), len(self.paths_), *self.signal_shape_)
-            scatter(signals, self._margins[0], np.reshape(Z[block], shape))
-            if np.any(powers):
-                largest = np.finfo(Z.dtype).max  # averages exceed it by rounding only
-                with np.errstate(over="ignore"):
-                    np.ldexp(Z[block], powers, out=Z[block])
-                np.clip(Z[block], -largest, largest, out=Z[block])
-        return Z
+            Z = scatter(signals, self._margins[0], self.signal_shape_)
+            Z = xp.reshape(Z, (rows.shape[0], self.n_channels_, -1))
+            if np.any(powers):  # averages exceed the largest number by rounding only
+                return xp.clip(scaled(Z, powers), -largest, largest)
+            return Z
+
+        return work, width * n_channels
 
     def _extended(self, signals: Any) -> Any:
         """Return channels (b, *grid) of signals as signals of their own, padded."""
-        signals = np.reshape(signals, (-1, *self._grid))
-        if not any(map(any, self._margins)):
-            return signals
-        widths = [(0, 0), *zip(*self._margins, strict=True)]
-        return np.pad(signals, widths, mode=MODES[self._mode])
+        xp, grid = namespace(signals), self._grid
+        signals = xp.reshape(signals, (-1, *grid))
+        if self._mode == "zero":
+            sizes = map(sum, zip(grid, *self._margins, strict=True))
+            shape = (signals.shape[0], *sizes)
+            padded = xp.zeros(shape, dtype=signals.dtype, device=signals.device)
+            inner = zip(self._margins[0], grid, strict=True)
+            padded[(..., *(slice(a, a + size) for a, size in inner))] = signals
+            return padded
+        for axis, (size, *margins) in enumerate(zip(grid, *self._margins, strict=True)):
+            if any(margins):
+                places = np.pad(np.arange(size), margins, mode="reflect")
+                signals = xp.take(signals, *move_to(signals, places), axis=axis + 1)
+        return signals
 
     def _set_offsets(self, X: Any) -> None:
         """Set the offsets of the logarithm, from evenly chosen training samples."""
         if self.activation != "log":
             self.__dict__.pop("offsets_", None)
             return
-        if self.offset != "auto":
-            self.offsets_ = np.full(self.n_channels_, float(self.offset))
-            return
-        some = np.unique(np.linspace(0, len(X) - 1, MAX_ROWS).astype(int))
+        if self.offset == "auto":
+            sizes = self._mean_sizes(X)
+            # The logarithm must not enlarge rounding errors.
+            least = ROUNDING * float(namespace(X).finfo(X.dtype).eps) * np.max(sizes)
+            offsets = OFFSET * np.maximum(sizes, least or 1.0)
+        else:
+            offsets = np.full(self.n_channels_, float(self.offset))
+        (self.offsets_,) = move_to(X, offsets)
+
+    def _mean_sizes(self, X: Any) -> Any:
+        """Return mean absolute values of the coefficients of evenly chosen samples."""
+        xp = namespace(X)
+        scatter, width = self._scatterer(X)
+        some = np.unique(np.linspace(0, X.shape[0] - 1, MAX_ROWS).astype(int))
+        share = 1.0 / (len(some) * self._n_points)
         sizes = np.zeros(self.n_channels_)
-        for block in small_blocks(len(some), self._n_features_out):
-            Z = np.abs(self._coefficients(X[some[block]]))
-            shape = (len(Z), self.n_channels_, -1)
-            share = 1.0 / (len(some) * self._n_points)
-            sizes += np.sum(np.reshape(Z, shape) * share, axis=(0, 2), dtype=float)
-        # The logarithm must not enlarge rounding errors.
-        least = ROUNDING * float(np.finfo(X.dtype).eps) * np.max(sizes)
-        self.offsets_ = OFFSET * np.maximum(sizes, least or 1.0)
-
-
-def _check_axes(grid: Shape) -> Shape:
-    """Return the shape of a grid if it has one or two axes."""
-    if len(grid) > 2:
-        raise ValueError(
-            "Bad signal_shape: must be the length of series, or height and width of "
-            f"images, found {grid}."
-        )
-    return grid
+        for block in small_blocks(len(some), width):
+            Z = xp.abs(scatter(xp.take(X, *move_to(X, some[block]), axis=0)))
+            sizes += to_numpy(xp.sum(Z * share, axis=(0, 2), dtype=xp.float64))
+        return sizes
 
 
 def _scales(n_scales: Any, grid: Shape) -> int:
@@ -420,17 +402,18 @@ def _scales(n_scales: Any, grid: Shape) -> int:
     return int(n_scales)
 
 
-def _activate(Z: Any, activation: str | None, offsets: Any) -> None:
-    """Apply the activation to coefficients (b, channels, points), in place."""
+def _activate(Z: Any, activation: str | None, offsets: Any) -> Any:
+    """Apply the activation to coefficients (b, channels, points)."""
     if activation is None:
-        return
-    size = np.abs(Z)
+        return Z
+    xp = namespace(Z)
+    size = xp.abs(Z)
     if activation == "root":
-        np.sqrt(size, out=size)
+        size = xp.sqrt(size)
     else:
-        limits = np.finfo(Z.dtype)
-        offsets = np.clip(offsets, float(limits.tiny), float(limits.max))
+        limits = xp.finfo(Z.dtype)
+        low, high = float(limits.smallest_normal), float(limits.max)
+        offsets = xp.astype(xp.clip(offsets, low, high), Z.dtype)[:, None]
         with np.errstate(over="ignore"):
-            np.divide(size, offsets.astype(Z.dtype)[:, None], out=size)
-        np.log1p(np.minimum(size, limits.max, out=size), out=size)
-    np.copysign(size, Z, out=Z)
+            size = xp.log1p(xp.clip(size / offsets, 0.0, high))
+    return xp.copysign(size, Z)

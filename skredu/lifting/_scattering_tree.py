@@ -12,14 +12,15 @@ the bandwidth of its wavelet needs, and the result at every ``step`` points.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import groupby
 from typing import Any
 
 import numpy as np
-from scipy import fft
 
-from skredu.lifting._grid import Shape
+from skredu._compat import at_least, move_to, namespace
+from skredu.lifting._grid import Shape, fourier
 from skredu.lifting._morlet import bandwidth
 
 # A modulus varies as fast as the window of its wavelet: it has waves of up to this many
@@ -62,17 +63,17 @@ def steps_of(covariance: Any, step: Shape) -> Shape:
 
 
 def scatterer(
-    psi: Any, phi: Any, paths: Any, steps: Any, step: Shape
-) -> tuple[Callable[[Any, Shape, Any], None], int]:
+    psi: Any, phi: Any, paths: list[list[int]], steps: list[Shape], step: Shape
+) -> tuple[Callable[[Any, Shape, Shape], Any], int]:
     """Return a function that scatters, and how many numbers it needs per signal.
 
     Parameters
     ----------
-    psi, phi : ndarray of shape (n_wavelets, *grid) and (*grid)
+    psi, phi : array of shape (n_wavelets, *grid) and (*grid)
         Fourier transforms of the wavelets and of the average.
-    paths : ndarray of shape (n_paths, 2)
+    paths : list of n_paths pairs of int
         See `paths_of`.
-    steps : ndarray of shape (n_wavelets, n_axes)
+    steps : list of n_wavelets tuples of int
         Distances at which the modulus of each wavelet is sampled.
     step : tuple of int
         Distances at which the result is sampled.
@@ -80,72 +81,83 @@ def scatterer(
     Returns
     -------
     scatter : callable
-        Takes signals (b, *grid), the place of their first output point, and an array
-        (b, n_paths, *coarse) to write to.
+        Takes signals (b, *grid), the place of their first output point, and the shape
+        of the output grid; returns an array (b, n_paths, *coarse).
     width : int
     """
     axes = tuple(range(-len(step), 0))
     branches = _branches(paths, psi, steps)
-    width = max([1, *(len(places) for *_, twigs in branches for places, *_ in twigs)])
+    width = max([1, *(s.shape[0] for *_, twigs in branches for _, s, *_ in twigs)])
     average = partial(_average, phi, step)
 
-    def scatter(X: Any, start: Shape, out: Any) -> None:
-        ends = zip(start, step, out.shape[2:], strict=True)
+    def scatter(X: Any, start: Shape, coarse: Shape) -> Any:
+        xp, fft = namespace(X), fourier(X)
+        shape = (X.shape[0], len(paths), *coarse)
+        out = xp.empty(shape, dtype=X.dtype, device=X.device)
+        ends = zip(start, step, coarse, strict=True)
         kept = (..., *(slice(a // s, a // s + size) for a, s, size in ends))
-        out[:, 0] = average(X, (1,) * len(step))[kept]
-        spectrum = fft.fftn(X, axes=axes)
+        out[:, 0, ...] = average(X, (1,) * len(step))[kept]
+        spectrum = fft.fftn(_complex(X), axes=axes)
         for place, wavelet, own, twigs in branches:
             modulus = _modulus(spectrum * wavelet, own)
-            out[:, place] = average(modulus, own)[kept]
-            deeper = fft.fftn(modulus, axes=axes)[:, None] if twigs else None
+            out[:, place, ...] = average(modulus, own)[kept]
+            if twigs:
+                deeper = fft.fftn(_complex(modulus), axes=axes)[:, None, ...]
             for places, wavelets, others, between in twigs:
                 moduli = _modulus(deeper * wavelets, between)
-                out[:, places] = average(moduli, others)[kept]
-        np.maximum(out[:, 1:], 0, out=out[:, 1:])  # rounding errors
+                out[:, places, ...] = average(moduli, others)[kept]
+        out[:, 1:, ...] = at_least(out[:, 1:, ...], 0.0)  # rounding errors
+        return out
 
-    return scatter, 6 * width * math.prod(phi.shape)
+    return scatter, 8 * width * math.prod(phi.shape)
+
+
+def _complex(X: Any) -> Any:
+    """Return an array as `fftn` of its namespace takes it; SciPy's takes reals."""
+    xp = namespace(X)
+    return X if xp is np else xp.astype(X, xp.result_type(X.dtype, xp.complex64))
 
 
 def _average(phi: Any, step: Shape, U: Any, own: Shape) -> Any:
     """Return averages at distances ``step`` of signals at distances ``own``."""
     axes, grid = tuple(range(-len(step), 0)), U.shape[-len(step) :]
-    low = crop(phi, own)[..., : grid[-1] // 2 + 1]
+    low, fft = crop(phi, own)[..., : grid[-1] // 2 + 1], fourier(U)
     V = fft.irfftn(fft.rfftn(U, axes=axes) * low, s=grid, axes=axes)
     rest = (slice(None, None, s // o) for s, o in zip(step, own, strict=True))
     return V[(..., *rest)]
 
 
-def _branches(paths: Any, psi: Any, steps: Any) -> list[tuple[Any, ...]]:
+def _branches(paths: list[list[int]], psi: Any, steps: list[Shape]) -> list[Any]:
     """Return, for each path of one wavelet, its place and what `scatter` needs.
 
     These are the transform of the wavelet, the distances of its modulus, and `_twigs`.
     """
-    pairs, found = list(enumerate(paths.tolist())), []
+    pairs, found = list(enumerate(paths)), []
     for place, (a, b) in pairs:
         if a >= 0 > b:
-            own = tuple(steps[a].tolist())
-            wavelet = psi[a] / math.prod(own)
-            found.append((place, wavelet, own, _twigs(pairs, a, psi, steps)))
+            wavelet = psi[a, ...] / math.prod(steps[a])
+            found.append((place, wavelet, steps[a], _twigs(pairs, a, psi, steps)))
     return found
 
 
-def _twigs(pairs: Any, a: int, psi: Any, steps: Any) -> list[tuple[Any, ...]]:
+def _twigs(pairs: list[Any], a: int, psi: Any, steps: list[Shape]) -> list[Any]:
     """Return the wavelets after wavelet ``a``, those sampled alike together.
 
     For each group, these are the places of their paths, transforms on the grid of the
     first modulus, and the distances of their moduli on the first and on that grid.
     """
-    own, groups = tuple(steps[a].tolist()), dict[Shape, Any]()
-    for place, (one, b) in pairs:
-        if one == a and b >= 0:
-            finest = tuple(np.maximum(steps[b], own).tolist())
-            groups.setdefault(finest, []).append((place, b))
-    found = []
-    for others, members in groups.items():
-        places, wavelets = zip(*members, strict=True)
+    own, found = steps[a], []
+
+    def distances(second: tuple[int, int]) -> Shape:
+        return tuple(map(max, steps[second[1]], own))
+
+    seconds = [(place, b) for place, (one, b) in pairs if one == a and b >= 0]
+    for others, members in groupby(seconds, distances):  # they follow each other
+        (place, b), *more = members
+        n = len(more) + 1
         between = tuple(o // s for o, s in zip(others, own, strict=True))
-        spectra = crop(psi[list(wavelets)], own) / math.prod(between)
-        found.append((list(places), spectra, others, between))
+        spectra = crop(psi[b : b + n, ...], own) / math.prod(between)
+        found.append((slice(place, place + n), spectra, others, between))
     return found
 
 
@@ -157,15 +169,23 @@ def _modulus(spectrum: Any, steps: Shape) -> Any:
     axes = tuple(range(-len(steps), 0))
     for axis, step in zip(axes, steps, strict=True):
         if step > 1:  # sampling adds up the periods of a transform
-            spectrum = sum(np.split(spectrum, step, axis=axis))
-    return np.abs(fft.ifftn(spectrum, axes=axes, overwrite_x=True))
+            spectrum = sum(_periods(spectrum, axis, step))
+    return namespace(spectrum).abs(fourier(spectrum).ifftn(spectrum, axes=axes))
+
+
+def _periods(spectrum: Any, axis: int, n: int) -> Iterator[Any]:
+    """Yield equal parts of an array along an axis."""
+    size, after = spectrum.shape[axis] // n, (slice(None),) * (-1 - axis)
+    for start in range(0, n * size, size):
+        yield spectrum[(..., slice(start, start + size), *after)]
 
 
 def crop(spectrum: Any, steps: Shape) -> Any:
     """Return the low frequencies of transforms, those of every few points."""
+    xp = namespace(spectrum)
     for axis, step in zip(range(-len(steps), 0), steps, strict=True):
         size = spectrum.shape[axis]
         kept = size // step
         places = np.r_[: (kept + 1) // 2, size - kept // 2 : size]
-        spectrum = np.take(spectrum, places, axis=axis)
+        spectrum = xp.take(spectrum, *move_to(spectrum, places), axis=axis)
     return spectrum

@@ -1,10 +1,11 @@
 """Arrays that carry the shape of the grid of their signals.
 
-Transformers that return signals mark them with the shape of their grid: arrays by their
-type, data frames by the names of their columns. So the shape has to be specified only
-once in a pipeline. If the mark is no longer valid, because columns were joined, moved
-or left out, the shape has to be specified again. Otherwise the samples would silently
-be treated as one channel on a one-dimensional grid, which leads to wrong results.
+Transformers that return signals mark them with the shape of their grid: NumPy arrays by
+their type, data frames by the names of their columns, and arrays of other namespaces by
+an attribute, if they can have one. So the shape has to be specified only once in a
+pipeline. If the mark is no longer valid, because columns were joined, moved or left
+out, the shape has to be specified again. Otherwise the samples would silently be
+treated as one channel on a one-dimensional grid, which leads to wrong results.
 """
 
 from __future__ import annotations
@@ -139,9 +140,14 @@ class SignalsOutMixin(ClassNamePrefixFeaturesOutMixin):
 
     def _marked(self, Z: Any) -> Any:
         """Mark features with the shape of their grid, if they are signals."""
-        if type(Z) is not np.ndarray or not self._gives_signals:
+        if not self._gives_signals:
             return Z
-        return Signals(Z, self._result_shape)
+        if type(Z) is np.ndarray:
+            return Signals(Z, self._result_shape)
+        if not isinstance(Z, np.ndarray):
+            with suppress(AttributeError):  # it is lost in every operation
+                Z.signal_shape = self._result_shape
+        return Z
 
     def get_feature_names_out(self, input_features: Any = None) -> Any:
         """Get output feature names; for signals, these contain channel and point.
@@ -243,8 +249,9 @@ def _mark_of(X: Any) -> Shape | None:
     """Return the shape that marks X, () if it was lost, None without a mark."""
     if isinstance(X, Signals):
         return X.signal_shape or ()
-    names = getattr(X, "columns", None)
-    return None if names is None else _mark_in_names([str(name) for name in names])
+    if hasattr(X, "columns"):
+        return _mark_in_names([str(name) for name in X.columns])
+    return getattr(X, NAME, None)
 
 
 def _mark_in_names(names: Sequence[str]) -> Shape | None:

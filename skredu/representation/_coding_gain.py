@@ -11,7 +11,7 @@ from sklearn.utils import check_array, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from skredu._base import SkreduEstimator, all_or_nothing, warn
-from skredu._checks import check_range, check_rows, check_training
+from skredu._checks import check_finite, check_range, check_rows, check_training
 from skredu._compat import Interval
 from skredu.coding._linalg import BLOCK
 from skredu.coding._rows import Rows
@@ -192,12 +192,7 @@ class CodingGainSelector(SelectorMixin, SkreduEstimator):
         X = check_rows(self, X, reset=False)
         with np.errstate(over="ignore", under="ignore"):
             Z = X[:, self.support_] * self._factors(X.dtype)
-        if not np.all(np.isfinite(Z)):
-            raise ValueError(
-                f"X contains values so large that weighted features overflow in "
-                f"{X.dtype}: scale the features."
-            )
-        return Z
+        return check_finite(Z, "weighted features")
 
     def inverse_transform(self, X: Any) -> Any:
         """Divide features by their weights, and insert zeros for removed features.
