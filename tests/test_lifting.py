@@ -146,6 +146,66 @@ def test_nonlinearity_of_responses(activation, threshold, pooling, dtype):
     assert Z.shape[1] == model.n_channels_ * 20
 
 
+@pytest.mark.parametrize("activation", [None, "soft", "split"])
+@pytest.mark.parametrize("filters", ["gaussian", "kmeans"])
+def test_signals_are_recovered_from_their_responses(filters, activation, dtype):
+    X = np.random.default_rng(0).normal(size=(4, 2 * 6 * 7)).astype(dtype)
+    model = ConvolutionalLifting(
+        5,
+        3,
+        signal_shape=(6, 7),
+        filters=filters,
+        activation=activation,
+        threshold=0.0,
+        pooling=None,
+        random_state=0,
+    ).fit(X)
+    most = 40 if dtype == "float32" else 900
+    for power in (0, most, -most):
+        rows = np.ldexp(X, power)
+        Z = model.transform(rows)
+        found = model.inverse_transform(Z)
+        assert (found.dtype, type(found)) == (dtype, np.ndarray)
+        atol = 2e-5 if dtype == "float32" else 1e-13
+        scaled = np.ldexp(model.transform(found), -power)
+        assert_allclose(scaled, np.ldexp(Z, -power), atol=atol)
+        if filters == "gaussian":
+            assert_allclose(np.ldexp(found, -power), X, atol=atol)
+        else:  # no filter responds to the sum of the means of both channels
+            assert_allclose(np.ldexp(found.sum(axis=1), -power), 0, atol=10 * atol)
+
+
+def test_other_channels_are_projected_on_responses_to_signals():
+    X = np.random.default_rng(0).normal(size=(3, 20))
+    model = ConvolutionalLifting(3, 5, activation=None, pooling=None, random_state=0)
+    Z = model.fit(X).transform(X) + np.random.default_rng(1).normal(size=(3, 60))
+    matrix = model.transform(np.eye(20)).T  # responses are linear
+    expected = np.linalg.lstsq(matrix, Z.T, rcond=1e-10)[0].T
+    assert_allclose(model.inverse_transform(Z), expected, atol=1e-12)
+    with pytest.raises(ValueError, match="X must have the 60 features that transform"):
+        model.inverse_transform(X)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"threshold": 0.1},
+        {"pooling": 0.0},
+        {"pool_size": 2},
+        {"activation": "relu"},
+    ],
+)
+def test_lost_responses_have_no_inverse(options):
+    kept = {"activation": "soft", "threshold": 0.0, "pooling": None}
+    assert hasattr(ConvolutionalLifting(**kept), "inverse_transform")
+    model = ConvolutionalLifting(**({**kept, **options} if options else {}))
+    assert not hasattr(model, "inverse_transform")
+    with pytest.raises(AttributeError, match="inverse_transform") as error:
+        _ = model.inverse_transform
+    assert "needs all responses" in str(error.value.__cause__ or error.value)
+
+
 @pytest.mark.parametrize("size", [3, 24])
 def test_memory_beside_input_and_result_does_not_grow_with_the_rows(size):
     rng = np.random.default_rng(0)

@@ -64,6 +64,33 @@ def test_quarter_turns_are_shifts_to_rounding(size, interpolation):
         assert_allclose(moved, np.roll(Z, 5 * turns, axis=2), atol=1e-13)
 
 
+@pytest.mark.parametrize(("interpolation", "most"), [("linear", 0.08), ("cubic", 0.02)])
+def test_images_return_from_circles(interpolation, most):
+    y, x = np.indices((24, 24)) - 11.5
+    waves = [
+        np.sin(a * x + b * y) for a, b in np.linspace(-0.3, 0.3, 20).reshape(10, 2)
+    ]
+    images = np.reshape(waves, (5, -1))
+    model = PolarTransformer((24, 24), 24, 100, interpolation=interpolation)
+    found = model.inverse_transform(model.fit_transform(images))
+    inside = np.tile((np.hypot(x, y) < 11.2).ravel(), 2)
+    assert np.abs(found - images)[:, inside].max() < most
+    # a turn of the circles turns the image
+    circles = model.transform(images).reshape(5, 48, 100)
+    turned = model.inverse_transform(np.roll(circles, 25, axis=2).reshape(5, -1))
+    expected = np.rot90(found.reshape(5, 2, 24, 24), axes=(2, 3)).reshape(5, -1)
+    assert_allclose(turned, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (3, 4)])
+def test_constant_images_return_from_circles(shape, dtype):
+    images = np.full((2, shape[0] * shape[1]), 3.0, dtype=dtype)
+    model = PolarTransformer(shape, n_radii=2, n_angles=4)
+    found = model.inverse_transform(model.fit_transform(images))
+    assert found.dtype == dtype
+    assert_allclose(found, images, rtol=1e-6)
+
+
 def test_channels_come_first_and_rows_in_blocks(monkeypatch):
     limit(monkeypatch, BLOCK=2**10)
     X = np.random.default_rng(0).normal(size=(9, 3 * 20))

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.utils import check_array
+from sklearn.utils.metaestimators import available_if
 
 from skredu._base import all_or_nothing
 from skredu._checks import check_finite, check_numbers, naming
@@ -23,15 +24,36 @@ from skredu._compat import (
 from skredu._progress import Progress, watched
 from skredu.lifting import _filters
 from skredu.lifting._base import BaseLifting
-from skredu.lifting._grid import Shape, as_signals, check_size, shape_of, small_blocks
+from skredu.lifting._grid import (
+    Shape,
+    as_signals,
+    check_size,
+    in_blocks,
+    shape_of,
+    small_blocks,
+)
 from skredu.lifting._responses import (
     POOLS,
     correlator,
+    inverter,
     moderate,
     nonlinear,
     pool,
     scaled,
 )
+
+
+def _keeps_responses(lifting: ConvolutionalLifting) -> bool:
+    """Return whether the responses are a linear function of the result."""
+    linear = lifting.activation is None or (
+        lifting.activation in ("soft", "split") and lifting.threshold == 0
+    )
+    if linear and lifting.pooling is None and lifting.pool_size is None:
+        return True
+    raise AttributeError(
+        "inverse_transform needs all responses: activation=None, or 'soft' or 'split' "
+        "with threshold=0, and pooling=None and pool_size=None."
+    )
 
 
 class ConvolutionalLifting(CallbackSupportMixin, BaseLifting):
@@ -254,6 +276,58 @@ class ConvolutionalLifting(CallbackSupportMixin, BaseLifting):
             (self.filters_,) = move_to(rows, filters)
         return self
 
+    @available_if(_keeps_responses)
+    def inverse_transform(self, X: Any) -> Any:
+        """Return the signals whose responses are closest to the given ones.
+
+        The responses are a linear function of the signal if ``activation`` is None, or
+        "soft" or "split" with ``threshold=0``, and ``pooling`` and ``pool_size`` are
+        None; otherwise this method does not exist. It applies the pseudo-inverse at
+        each frequency. Frequencies to which no filter responds, such as zero if all
+        filters have the mean zero, are zero in the result.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features_out)
+            Channels, as `transform` returns them.
+
+        Returns
+        -------
+        X_original : array of shape (n_samples, n_features)
+            The signals.
+
+        Raises
+        ------
+        ValueError
+            If ``X`` has another number of features than `transform` returns, or is so
+            large that the result overflows.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skredu import ConvolutionalLifting
+        >>> X = np.random.default_rng(0).normal(size=(5, 12))
+        >>> lifting = ConvolutionalLifting(
+        ...     3, activation=None, pooling=None, filters="gaussian", random_state=0
+        ... )
+        >>> Z = lifting.fit_transform(X)
+        >>> np.allclose(lifting.inverse_transform(Z), X)
+        True
+        """
+        Z = self._check_features(X)
+        filters, power = self._moderate_filters(Z)
+        invert, width = inverter(filters, self.signal_shape_)
+        n_channels = self.n_channels_
+
+        def work(rows: Any) -> Any:
+            rows, powers = moderate(rows)
+            Y = as_signals(rows, n_channels, self.signal_shape_)
+            if n_channels > filters.shape[0]:  # both signs of a response
+                Y = Y[:, : filters.shape[0], ...] - Y[:, filters.shape[0] :, ...]
+            return _scaled_back(invert(Y), powers - power, "signals")
+
+        return in_blocks(work, small_blocks(Z.shape[0], width), Z, self.n_features_in_)
+
     def _work(self, X: Any) -> tuple[Callable[[Any], Any], list[slice]]:
         """Return a function that lifts a block of rows, and the blocks.
 
@@ -381,6 +455,6 @@ def _as_type(filters: Any, dtype: Any) -> Any:
     return converted
 
 
-def _scaled_back(Z: Any, exponents: Any) -> Any:
+def _scaled_back(Z: Any, exponents: Any, what: str = "responses") -> Any:
     """Multiply the channels of each row by a power of two, if there is no overflow."""
-    return check_finite(scaled(Z, exponents), "responses") if any(exponents) else Z
+    return check_finite(scaled(Z, exponents), what) if any(exponents) else Z

@@ -27,6 +27,8 @@ from skredu.lifting._grid import Shape, fourier
 COPY_COST, FOURIER_COST = 15, 6
 # Largest number of entries of the patches of a row.
 MAX_PATCHES = 2**22
+# Singular values below this many rounding errors of the largest one count as zero.
+ROUNDING = 100.0
 POOLS = ("mean", "max", "share")
 
 
@@ -79,6 +81,25 @@ def _by_fourier(X: Any, spectra: Any) -> Any:
         product = signals @ xp.moveaxis(spectra, (0, 1), (-1, -2))
         product = xp.moveaxis(product, (-2, -1), (0, 1))
     return fft.irfftn(product, s=grid, axes=axes)
+
+
+def inverter(filters: Any, grid: Shape) -> tuple[Callable[[Any], Any], int]:
+    """Return the pseudo-inverse of the responses, and how many values it needs per row.
+
+    It is the product with the pseudo-inverse of a matrix (n_filters, channels) at each
+    frequency. Singular values that may be rounding errors are treated as zero.
+    """
+    xp, n_filters = namespace(filters), filters.shape[0]
+    A = xp.moveaxis(spectra_of(filters, grid), (0, 1), (-2, -1))
+    U, sizes, V = xp.linalg.svd(A, full_matrices=False)
+    least = float(xp.max(sizes)) * ROUNDING * float(xp.finfo(filters.dtype).eps)
+    heard = sizes > least
+    factors = xp.where(heard, 1.0 / xp.where(heard, sizes, 1.0), 0.0)
+    # the pseudo-inverse, as filters of responses for `_by_fourier`
+    inverse = xp.conj(U * factors[..., None, :]) @ xp.conj(V)
+    spectra = xp.moveaxis(inverse, (-1, -2), (0, 1))
+    width = (4 * n_filters + 2 * filters.shape[1]) * math.prod(grid)
+    return lambda Y: _by_fourier(Y, spectra), width
 
 
 def nonlinear(
