@@ -48,8 +48,8 @@ def every_layer(estimator, **settings):
 )
 def test_gaussians_become_orthogonal_points(n_classes, optimum):
     # k / 2 log(1 + 1 / epsilon^2) - log(1 + k / epsilon^2) / 2 for epsilon^2 = 0.1
-    X, y = make_gaussians_on_sphere(500, n_classes=n_classes, noise=0.1, random_state=0)
-    net = ReduNetTransformer(2000, **PUBLISHED).fit(X, y)
+    X, y = make_gaussians_on_sphere(100, n_classes=n_classes, noise=0.1, random_state=0)
+    net = ReduNetTransformer(1200, **PUBLISHED).fit(X, y)
     assert pytest.approx(net.rates_["delta_R"][-1], abs=1e-3) == optimum
     assert np.all(np.diff(net.rates_["delta_R"]) > -1e-9)
     between = np.asarray(class_similarity(net.transform(X), y))
