@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from skredu._base import SkreduEstimator
+from skredu._base import SkreduEstimator, all_or_nothing
 from skredu._checks import check_rows, rows_and_weights
 from skredu._compat import ARRAY_API_SUPPORT, check_same_namespace
+from skredu._progress import Progress, watched
 from skredu.lifting._grid import Shape, channels_of, in_blocks
 from skredu.lifting._signals import (
     NAME,
@@ -24,7 +25,8 @@ from skredu.lifting._signals import (
 class BaseLifting(SignalsOutMixin, TransformerMixin, SkreduEstimator):
     """Base class of transformers of signals.
 
-    A subclass defines `_work`, which returns the function that transforms a block.
+    A subclass defines `_learn`, which fits, and `_work`, which returns the function
+    that transforms a block.
     """
 
     # Name of the parameter for the shape of the grid of the samples.
@@ -35,6 +37,36 @@ class BaseLifting(SignalsOutMixin, TransformerMixin, SkreduEstimator):
         tags.array_api_support = ARRAY_API_SUPPORT
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+    @all_or_nothing
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Fit the transformer to training samples.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The training samples, with one signal per row.
+        y : None
+            Not used, present here for API consistency by convention.
+
+        Returns
+        -------
+        self : object
+            The fitted transformer.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of range or inconsistent with ``X``.
+        """
+        self._validate_params()
+        refuse_stacks(X, self._shape_name)
+        rows = check_rows(self, X)
+        grid = self._grid_for(X, rows.shape[1])
+        n_channels = channels_of(grid, rows.shape[1], self._shape_name)
+        with watched(self, X=X) as progress:
+            self._learn(rows, grid, n_channels, progress)
+        return self
 
     def transform(self, X: Any) -> Any:
         """Transform samples, block by block.
@@ -72,16 +104,9 @@ class BaseLifting(SignalsOutMixin, TransformerMixin, SkreduEstimator):
         """Raise an error if samples carry another grid than the training samples."""
         check_grid(X, self.signal_shape_)
 
-    def _check_training(self, X: Any) -> tuple[Any, Shape, int]:
-        """Return valid training samples, the shape of their grid, and their channels.
-
-        The parameters are validated, too.
-        """
-        self._validate_params()
-        refuse_stacks(X, self._shape_name)
-        rows = check_rows(self, X)
-        grid = self._grid_for(X, rows.shape[1])
-        return rows, grid, channels_of(grid, rows.shape[1], self._shape_name)
+    def _learn(self, X: Any, grid: Shape, n_channels: int, progress: Progress) -> None:
+        """Set the fitted attributes, given valid rows of signals on a grid."""
+        raise NotImplementedError
 
     def _grid_for(self, X: Any, n_features: int) -> Shape:
         """Return the shape of the grid of training samples."""

@@ -11,7 +11,6 @@ import numpy as np
 from sklearn.utils import check_array
 from sklearn.utils.metaestimators import available_if
 
-from skredu._base import all_or_nothing
 from skredu._checks import check_finite, check_numbers, naming
 from skredu._compat import (
     CallbackSupportMixin,
@@ -21,7 +20,7 @@ from skredu._compat import (
     namespace,
     to_numpy,
 )
-from skredu._progress import Progress, watched
+from skredu._progress import Progress
 from skredu.lifting import _filters
 from skredu.lifting._base import BaseLifting
 from skredu.lifting._grid import (
@@ -242,39 +241,16 @@ class ConvolutionalLifting(CallbackSupportMixin, BaseLifting):
         self.pool_by = pool_by
         self.random_state = random_state
 
-    @all_or_nothing
-    def fit(self, X: Any, y: Any = None) -> ConvolutionalLifting:
-        """Determine the filters.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The training data. The values only matter for "pca" and "kmeans".
-        y : None
-            Not used, present here for API consistency by convention.
-
-        Returns
-        -------
-        self : ConvolutionalLifting
-            The fitted transformer.
-
-        Raises
-        ------
-        ValueError
-            If a parameter is out of range or inconsistent with ``X``.
-        """
-        rows, grid, n_channels = self._check_training(X)
-        with watched(self, X=X) as progress:
-            coarse = self._coarse(grid)
-            filters = self._bank(as_signals(to_numpy(rows), n_channels, grid), progress)
-            n_channels = len(filters) * (2 if self.activation == "split" else 1)
-            check_size(n_channels * math.prod(grid), "n_filters", "features")
-            self.signal_shape_, self.coarse_shape_ = grid, coarse
-            self.n_channels_ = n_channels
-            self._pool_by = None if self.pool_size is None else self.pool_by
-            self._nonlinearity = self._options(filters.shape)
-            (self.filters_,) = move_to(rows, filters)
-        return self
+    def _learn(self, X: Any, grid: Shape, n_channels: int, progress: Progress) -> None:
+        coarse = self._coarse(grid)
+        filters = self._bank(as_signals(to_numpy(X), n_channels, grid), progress)
+        n_channels = len(filters) * (2 if self.activation == "split" else 1)
+        check_size(n_channels * math.prod(grid), "n_filters", "features")
+        self.signal_shape_, self.coarse_shape_ = grid, coarse
+        self.n_channels_ = n_channels
+        self._pool_by = None if self.pool_size is None else self.pool_by
+        self._nonlinearity = self._options(filters.shape)
+        (self.filters_,) = move_to(X, filters)
 
     @available_if(_keeps_responses)
     def inverse_transform(self, X: Any) -> Any:

@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils import check_random_state, gen_batches
 
-from skredu._base import all_or_nothing
 from skredu._checks import check_finite
 from skredu._compat import Interval, StrOptions
+from skredu._progress import Progress
 from skredu.lifting._base import BaseLifting
 from skredu.lifting._grid import Shape, check_size
 from skredu.lifting._series import (
@@ -186,39 +186,16 @@ class DilatedKernelTransformer(BaseLifting):
         tags.array_api_support = False
         return tags
 
-    @all_or_nothing
-    def fit(self, X: Any, y: Any = None) -> DilatedKernelTransformer:
-        """Choose dilations and channels, and determine the biases.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The training series.
-        y : None
-            Not used, present here for API consistency by convention.
-
-        Returns
-        -------
-        self : DilatedKernelTransformer
-            The fitted transformer.
-
-        Raises
-        ------
-        ValueError
-            If a parameter is out of range or inconsistent with ``X``.
-        """
-        rows, grid, n_channels = self._check_training(X)
+    def _learn(self, X: Any, grid: Shape, n_channels: int, progress: Progress) -> None:
         n_biases = max(1, int(self.n_kernels) // len(POINTS))
         check_size(len(POINTS) * n_biases, "n_kernels", "kernels")
         random = check_random_state(self.random_state)
         self._poolings = _check_pooling(self.pooling)
-        self.kernels_ = weights()
-        self.signal_shape_ = grid
+        self.kernels_, self.signal_shape_ = weights(), grid
         self.dilations_, self.channels_ = _combinations(
             n_biases, grid[0], n_channels, random
         )
-        self.biases_ = self._quantiles(rows, random)
-        return self
+        self.biases_ = self._quantiles(X, random)
 
     def _work(self, X: Any) -> tuple[Callable[[Any], Any], list[slice]]:
         n_rows = max(1, min(BLOCK_VALUES // X.shape[1], MOST_ROWS))

@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy import sparse
 
-from skredu._base import all_or_nothing
 from skredu._checks import check_finite
 from skredu._compat import Interval, StrOptions, move_to, namespace
+from skredu._progress import Progress
 from skredu.lifting._base import BaseLifting
 from skredu.lifting._grid import Shape, check_size, in_blocks, shape_of, small_blocks
 
@@ -131,38 +131,16 @@ class PolarTransformer(BaseLifting):
         self.n_angles = n_angles
         self.interpolation = interpolation
 
-    @all_or_nothing
-    def fit(self, X: Any, y: Any = None) -> PolarTransformer:
-        """Compute the interpolation weights.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The training data. Only the number of features matters.
-        y : None
-            Not used, present here for API consistency by convention.
-
-        Returns
-        -------
-        self : PolarTransformer
-            The fitted transformer.
-
-        Raises
-        ------
-        ValueError
-            If a parameter is out of range or inconsistent with ``X``.
-        """
-        rows, shape, n_channels = self._check_training(X)
+    def _learn(self, X: Any, grid: Shape, n_channels: int, progress: Progress) -> None:
         n_channels *= int(self.n_radii)
         n_features = n_channels * int(self.n_angles)
         check_size(n_features, "n_radii or n_angles", "features")
-        radii = (np.arange(self.n_radii) + 0.5) * (_outermost(shape) / self.n_radii)
+        radii = (np.arange(self.n_radii) + 0.5) * (_outermost(grid) / self.n_radii)
         angles = np.arange(self.n_angles) * (2 * np.pi / self.n_angles)
-        self._operator = sampling_matrix(radii, angles, shape, self.interpolation)
-        self.radii_, self.angles_ = move_to(rows, radii, angles)
-        self.image_shape_, self.signal_shape_ = shape, (self.n_angles,)
+        self._operator = sampling_matrix(radii, angles, grid, self.interpolation)
+        self.radii_, self.angles_ = move_to(X, radii, angles)
+        self.image_shape_, self.signal_shape_ = grid, (self.n_angles,)
         self.n_channels_ = n_channels
-        return self
 
     def inverse_transform(self, X: Any) -> Any:
         """Return images that have approximately these values on the circles.

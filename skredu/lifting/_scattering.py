@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy import fft
 
-from skredu._base import all_or_nothing
 from skredu._compat import Interval, StrOptions, move_to, namespace, to_numpy
+from skredu._progress import Progress
 from skredu.lifting import _morlet
 from skredu.lifting._base import BaseLifting
 from skredu.lifting._grid import Shape, as_signals, check_size, small_blocks
@@ -207,28 +207,7 @@ class ScatteringTransformer(BaseLifting):
         self.activation = activation
         self.offset = offset
 
-    @all_or_nothing
-    def fit(self, X: Any, y: Any = None) -> ScatteringTransformer:
-        """Compute the wavelets, and the offsets of the logarithm.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The training data. The values only matter for ``offset="auto"``.
-        y : None
-            Not used, present here for API consistency by convention.
-
-        Returns
-        -------
-        self : ScatteringTransformer
-            The fitted transformer.
-
-        Raises
-        ------
-        ValueError
-            If a parameter is out of range or inconsistent with ``X``.
-        """
-        rows, grid, n_channels = self._check_training(X)
+    def _learn(self, X: Any, grid: Shape, n_channels: int, progress: Progress) -> None:
         self.n_scales_ = _scales(self.n_scales, grid)
         self._activation, self._mode = self.activation, self.padding
         self._grid, self._step = grid, self._distances(grid)
@@ -236,10 +215,9 @@ class ScatteringTransformer(BaseLifting):
             -(-size // step) for size, step in zip(grid, self._step, strict=True)
         )
         arrays = self._make_filters(n_channels)
-        self._psi, self._phi, self.paths_, self.frequencies_ = move_to(rows, *arrays)
+        self._psi, self._phi, self.paths_, self.frequencies_ = move_to(X, *arrays)
         self.n_channels_ = n_channels * len(arrays[2])
-        self._set_offsets(rows)
-        return self
+        self._set_offsets(X)
 
     def _work(self, X: Any) -> tuple[Callable[[Any], Any], list[slice]]:
         scatter, width = self._scatterer(X)

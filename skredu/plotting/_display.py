@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from textwrap import indent
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from sklearn.pipeline import Pipeline
@@ -200,11 +200,22 @@ class FeatureDisplay(Display):
     from_predictions: ClassVar[Callable[..., Any]]
 
     @classmethod
-    def _of_estimator(cls, estimator: Any, X: Any, y: Any, **kwargs: Any) -> Any:
-        """Draw the features that an estimator computes."""
+    def from_estimator(cls, estimator: Any, X: Any, y: Any, **kwargs: Any) -> Self:
+        """Draw the features that an estimator computes.
+
+        Parameters
+        ----------
+        {transformer}
+        {X}
+        {y}
+        **kwargs : dict
+            Keyword arguments passed to `from_predictions`.
+
+        {returns_or_raises}
+        """
         model, entered = cls._last_step(estimator, X)
-        Z = cls._features(model, entered, y)
-        return cls.from_predictions(Z, y, **cls._known(model, X, entered, y), **kwargs)
+        Z, known = cls._features(model, entered, y), cls._known(model, X, entered, y)
+        return cls.from_predictions(Z, y, **known, **kwargs)
 
     @classmethod
     def _known(cls, model: Any, X: Any, entered: Any, y: Any) -> dict[str, Any]:

@@ -89,44 +89,6 @@ class PrincipalSamplesDisplay(FeatureDisplay):
         self.feature_names = feature_names
 
     @classmethod
-    def from_estimator(
-        cls,
-        estimator: Any,
-        X: Any,
-        y: Any,
-        *,
-        image_shape: Any = None,
-        n_components: int = 8,
-        n_samples: int = 1,
-        display_labels: Any = None,
-        ax: Axes | None = None,
-        **kwargs: Any,
-    ) -> PrincipalSamplesDisplay:
-        """Draw the samples along the principal components of their features.
-
-        Parameters
-        ----------
-        {transformer}
-        {X}
-        {y}
-        {image_shape}
-        {numbers}
-        {display_labels}
-        {with_image}
-        """
-        return cls._of_estimator(
-            estimator,
-            X,
-            y,
-            image_shape=image_shape,
-            n_components=n_components,
-            n_samples=n_samples,
-            display_labels=display_labels,
-            ax=ax,
-            **kwargs,
-        )
-
-    @classmethod
     def from_predictions(
         cls,
         Z: Any,

@@ -67,39 +67,6 @@ class SimilarityDisplay(FeatureDisplay):
         self.rows = rows
 
     @classmethod
-    def from_estimator(
-        cls,
-        estimator: Any,
-        X: Any,
-        y: Any,
-        *,
-        max_samples: int = 1000,
-        display_labels: Any = None,
-        ax: Axes | None = None,
-        **kwargs: Any,
-    ) -> SimilarityDisplay:
-        """Draw the cosines between the features of samples.
-
-        Parameters
-        ----------
-        {transformer}
-        {X}
-        {y}
-        {max_samples}
-        {display_labels}
-        {with_options}
-        """
-        return cls._of_estimator(
-            estimator,
-            X,
-            y,
-            max_samples=max_samples,
-            display_labels=display_labels,
-            ax=ax,
-            **kwargs,
-        )
-
-    @classmethod
     def from_predictions(
         cls,
         Z: Any,

@@ -90,31 +90,6 @@ class SubspaceSpectrumDisplay(FeatureDisplay):
         self.dimensions = dimensions
 
     @classmethod
-    def from_estimator(
-        cls,
-        estimator: Any,
-        X: Any,
-        y: Any,
-        *,
-        display_labels: Any = None,
-        ax: Axes | None = None,
-        **kwargs: Any,
-    ) -> SubspaceSpectrumDisplay:
-        """Draw the spectra of features, and those of the samples before.
-
-        Parameters
-        ----------
-        {transformer}
-        {X}
-        {y}
-        {display_labels}
-        {with_lines}
-        """
-        return cls._of_estimator(
-            estimator, X, y, display_labels=display_labels, ax=ax, **kwargs
-        )
-
-    @classmethod
     def from_predictions(
         cls,
         Z: Any,
