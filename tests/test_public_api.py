@@ -53,6 +53,7 @@ MODULE_NAMES = {
         "variation_of_information",
     ],
     "plotting": [
+        "BitsDisplay",
         "EpsilonPathDisplay",
         "FilterDisplay",
         "LabelQualityDisplay",

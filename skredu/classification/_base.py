@@ -43,7 +43,10 @@ class ScoringClassifier(ClassifierMixin, SkreduEstimator):
         ValueError
             If ``X`` is inconsistent with the training data.
         """
-        scores = self._checked_scores(X, "decision_function")
+        return self._decided(self._checked_scores(X, "decision_function"))
+
+    def _decided(self, scores: Any) -> Any:
+        """Return scores (n, k) as `decision_function` returns them."""
         if scores.shape[1] == 2:
             return scores[:, 1] - scores[:, 0]
         return self._comparable(scores)
@@ -83,6 +86,37 @@ class CodingClassifier(ScoringClassifier):
     """Base class of classifiers whose scores are numbers of bits with a minus sign."""
 
     temperature_: float
+
+    def score_samples(self, X: Any) -> Any:
+        """Compute the bits of each sample in the class that codes it best.
+
+        These are the extra bits of the sample and of the label, with a minus sign, so
+        that unusual samples have low scores. With many samples per class, they are the
+        base-2 logarithm of the density of the best class, a Gaussian, plus a constant
+        and half its effective dimension; see the user guide.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The input samples, or their inner products with the training samples if the
+            kernel is precomputed.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+            Minus the fewest extra bits over all classes.
+
+        Raises
+        ------
+        ValueError
+            If ``X`` is inconsistent with the training data.
+        """
+        scores = self._bits(self._check_rows(X, "score_samples"))
+        return namespace(scores).max(scores, axis=1)
+
+    def _bits(self, X: Any) -> Any:
+        """Return minus the extra bits of samples in every class, (n, k)."""
+        return self._scores(X)
 
     def predict_log_proba(self, X: Any) -> Any:
         """Compute the natural logarithms of the class probabilities.

@@ -7,6 +7,7 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
+from sklearn.utils import Bunch
 from sklearn.utils.metaestimators import available_if
 
 from skredu._base import all_or_nothing, warn
@@ -25,6 +26,7 @@ from skredu.classification._mix import fit_mix, mix_scores
 from skredu.classification._single import (
     LINEAR,
     NEEDED,
+    bits_of,
     fit_linear,
     fit_single,
     scatters_of,
@@ -33,6 +35,7 @@ from skredu.classification._single import (
     unit_for,
 )
 from skredu.coding._choose import Choice, log_priors_of
+from skredu.coding._explain import explanation
 from skredu.coding._rows import Rows, weights_to_fit
 from skredu.coding._scatter import Scatter
 
@@ -392,6 +395,64 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
             )
         return self
 
+    def explain(self, X: Any) -> Bunch:
+        """Divide the scores of samples between their features.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The input samples.
+
+        Returns
+        -------
+        explanation : Bunch
+            - ``bits``: ndarray of shape (n_samples, n_features, n_classes), or
+              (n_samples, n_features) for two classes. The bits by which each feature
+              speaks for a class, relative to the mean over all classes, weighted by
+              their probabilities; for two classes, those by which it speaks for the
+              second one.
+            - ``base``: ndarray of shape (n_samples, n_classes) or (n_samples,). What no
+              feature contributes: the label code and the sizes of the classes. The sum
+              of the bits over all features plus the base equals `decision_function`.
+            - ``importances``: ndarray of shape (n_features,). Mean size of the bits of
+              each feature, over these samples and the classes.
+
+        Raises
+        ------
+        ValueError
+            If ``X`` is inconsistent with the training data, or if the kernel is not
+            linear, because others code features together.
+
+        See Also
+        --------
+        skredu.plotting.BitsDisplay : Shows an explanation.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from skredu import MICLClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> model = MICLClassifier().fit(X, y)
+        >>> found = model.explain(X)
+        >>> found.bits.shape
+        (150, 4, 3)
+        >>> total = found.bits.sum(axis=1) + found.base
+        >>> bool(abs(total - model.decision_function(X)).max() < 1e-9)
+        True
+        """
+        X = self._check_rows(X, "explain")
+        if "_mix" in vars(self) or not self._adds_up:
+            raise ValueError(
+                "explain needs a linear kernel, which adds up over features, found "
+                f"kernel={self.kernel!r} and n_neighbors={self.n_neighbors}."
+            )
+        if has_gaps(X):
+            raise ValueError("X contains NaN: explain needs all features of a sample.")
+        bits = bits_of({name: getattr(self, name) for name in NEEDED}, X)
+        scores = self._scores(X)
+        shown = self._decided(scores)
+        return Bunch(**explanation(bits, scores, shown, self.temperature_))
+
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "classes_")
 
@@ -442,9 +503,10 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
         return fit_linear(twin, scatters, rows, before=before)[1]
 
     def _scores(self, X: Any) -> Any:
+        return mix_scores(self._mix, X) if "_mix" in vars(self) else self._bits(X)
+
+    def _bits(self, X: Any) -> Any:
         """Return minus the extra bits of samples in every class, (n, k)."""
-        if "_mix" in vars(self):
-            return mix_scores(self._mix, X)
         fitted = {name: getattr(self, name) for name in NEEDED}
         if not has_gaps(X):
             return scores_of(fitted, X)

@@ -16,7 +16,9 @@ from skredu.classification._kernel import KernelClasses, products_of, unit_power
 from skredu.classification._local import LocalClasses
 from skredu.coding._choose import Choice, LeftOut, choose
 from skredu.coding._classes import Classes
+from skredu.coding._explain import nats_by_feature
 from skredu.coding._factoring import group_of_scatter
+from skredu.coding._linalg import blocks_of_rows
 from skredu.coding._missing import (
     ClassesWithGaps,
     expected_scatters,
@@ -206,14 +208,30 @@ def scores_of(fitted: dict[str, Any], X: Any) -> Any:
 
     ``fitted`` contains the attributes of a classifier that are named in NEEDED.
     """
+    classes, Z = _restored(fitted, X)
+    return classes.scores(Z, fitted["_epsilon"], fitted["_log_priors"])
+
+
+def bits_of(fitted: dict[str, Any], X: Any) -> Any:
+    """Return the part (n, d, k) of the scores of a linear kernel of every feature."""
+    classes, Z = _restored(fitted, X)
+    xp, (_, d, n), parts = namespace(Z), Z.shape, []
+    for block in blocks_of_rows(n, 4 * d * len(classes.groups)):
+        some, epsilon = Z[:, :, block], fitted["_epsilon"]
+        nats = [nats_by_feature(group, some, epsilon)[0] for group in classes.groups]
+        parts.append(xp.stack(nats, axis=2) / -math.log(2.0))
+    return xp.concat(parts)
+
+
+def _restored(fitted: dict[str, Any], X: Any) -> tuple[Classes, Any]:
+    """Return the classes of a fitted classifier, and features of samples."""
     model, unit, epsilon = fitted["_model"], fitted["_unit"], fitted["_epsilon"]
     kind: type[Classes] = Classes
     if "products" in model or "neighbours" in model:
         kind = KernelClasses if "products" in model else LocalClasses
     if kind is not KernelClasses:
         check_reach(X, unit, min(epsilon, 1.0))
-    Z = in_unit(X, unit).T[None, ...]
-    return kind.of_state(model).scores(Z, epsilon, fitted["_log_priors"])
+    return kind.of_state(model), in_unit(X, unit).T[None, ...]
 
 
 def scores_with_gaps(fitted: dict[str, Any], scatters: list[Scatter], X: Any) -> Any:

@@ -12,6 +12,7 @@ can distinguish; for more classes, the colours are taken from one colour map.
 
 from __future__ import annotations
 
+from skredu.plotting._bits import BitsDisplay
 from skredu.plotting._epsilon_path import EpsilonPathDisplay
 from skredu.plotting._filters import FilterDisplay
 from skredu.plotting._label_quality import LabelQualityDisplay
@@ -22,6 +23,7 @@ from skredu.plotting._similarity import SimilarityDisplay
 from skredu.plotting._spectrum import SubspaceSpectrumDisplay
 
 __all__ = [
+    "BitsDisplay",
     "EpsilonPathDisplay",
     "FilterDisplay",
     "LabelQualityDisplay",

@@ -15,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skredu import MICLClassifier, ReduNetTransformer
 from skredu.plotting import (
+    BitsDisplay,
     EpsilonPathDisplay,
     FilterDisplay,
     LabelQualityDisplay,
@@ -28,6 +29,7 @@ from skredu.plotting import (
 # -- all of them ----------------------------------------------------------------------
 
 FROM_ESTIMATOR = {
+    BitsDisplay: ("micl", "X"),
     EpsilonPathDisplay: ("clustering", "X"),
     FilterDisplay: ("net",),
     LabelQualityDisplay: ("micl", "X", "y"),

@@ -1,0 +1,231 @@
+"""Bits of samples, and their sums over features."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.stats import multivariate_normal, spearmanr
+from sklearn.datasets import load_iris, load_wine, make_classification
+from sklearn.inspection import permutation_importance
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skredu import InvariantReduNetClassifier, MICLClassifier, ReduNetClassifier
+from skredu.coding._explain import nats_by_feature
+from skredu.coding._factoring import group_of_scatter
+from skredu.coding._group import vector_blocks
+from skredu.coding._scatter import Scatter
+from skredu.rates import coding_length
+
+RNG = np.random.default_rng(0)
+
+
+def data(n=60, d=5, k=3, seed=0):
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % k
+    X = (
+        rng.normal(size=(n, d)) @ rng.normal(size=(k, d, d))[0]
+        + rng.normal(size=(k, d))[y]
+    )
+    return X, y, rng.normal(size=(7, d))
+
+
+def terms(X, new, epsilon, assume_centered):
+    """Return the terms of the definition, one sample and one feature at a time."""
+    n, d = X.shape
+    mean = np.zeros(d) if assume_centered else X.mean(axis=0)
+    scatter = (X - mean).T @ (X - mean)
+    c = d / (n + 1) / epsilon**2
+    growth = 1.0 if assume_centered else n / (n + 1)
+    nats = np.zeros(new.shape)
+    for i, x in enumerate(new):
+        solved = np.linalg.solve(np.eye(d) + c * scatter, x - mean)
+        q = c * growth * (x - mean) * solved
+        nats[i] += (n + 1 + d) / 2 * np.log1p(q.sum()) * q / q.sum()
+        if not assume_centered:
+            before, after = mean**2, ((n * mean + x) / (n + 1)) ** 2
+            change = np.log1p(after.sum() / epsilon**2)
+            change -= np.log1p(before.sum() / epsilon**2)
+            nats[i] += d / 2 * change * (after - before) / (after - before).sum()
+    return nats
+
+
+@pytest.mark.parametrize("form", ["dense", "factored", "few"])
+@pytest.mark.parametrize("assume_centered", [False, True])
+@pytest.mark.parametrize("constant", [0, 2])
+def test_nats_of_features_are_the_terms_of_the_extra_nats(
+    form, assume_centered, constant
+):
+    X, _, new = data(n=4 if form == "few" else 60)
+    X[:, :constant] = 0.0 if assume_centered else 3.0
+    scatter = Scatter.from_rows(X, assume_centered=assume_centered)
+    group = group_of_scatter(
+        scatter, vector_blocks(5, X), 0.5 if form == "dense" else None
+    )
+    Z = new.T[None]
+    nats, base = nats_by_feature(group, Z, 0.5)
+    assert_allclose(nats, terms(X, new, 0.5, assume_centered), rtol=1e-9, atol=1e-12)
+    assert_allclose(nats.sum(axis=1) + base, group.extra(Z, 0.5), rtol=1e-12)
+    assert_allclose(base, base[0], rtol=1e-9)  # the same for all samples
+
+
+def test_nats_of_a_sample_at_the_mean_and_of_an_empty_group_are_finite():
+    X, _, new = data()
+    for rows, samples in ((X, X.mean(axis=0)[None]), (X[:0], new), (X * 0, new * 0)):
+        group = group_of_scatter(Scatter.from_rows(rows), vector_blocks(5, X))
+        Z = samples.T[None]
+        nats, base = nats_by_feature(group, Z, 0.5)
+        assert np.isfinite(nats).all()
+        assert_allclose(nats.sum(axis=1) + base, group.extra(Z, 0.5), atol=1e-12)
+
+
+@pytest.mark.parametrize("k", [1, 2, 3])
+@pytest.mark.parametrize(
+    "options", [{}, {"epsilon": 0.5}, {"assume_centered": True}, {"priors": "balanced"}]
+)
+def test_bits_and_base_sum_to_the_decision(k, options):
+    X, y, new = data(k=k)
+    model = MICLClassifier(**options).fit(X, y)
+    found = model.explain(new)
+    assert found.bits.shape == ((7, 5) if k == 2 else (7, 5, k))
+    decision = model.decision_function(new)
+    total = found.bits.sum(axis=1) + found.base
+    assert_allclose(total, decision, rtol=1e-9, atol=1e-9 * abs(decision).max())
+    if k > 2:  # relative to all classes together
+        P = model.predict_proba(new)
+        mean = np.einsum("nk,ndk->nd", P, found.bits)
+        assert_allclose(mean, 0.0, atol=1e-9 * abs(found.bits).max())
+    assert found.importances.shape == (5,)
+
+
+@pytest.mark.parametrize("size", [1e-200, 1.0, 1e200])
+def test_bits_do_not_depend_on_the_unit_or_on_blocks(size, monkeypatch):
+    X, y, new = data(k=2)
+    expected = MICLClassifier().fit(X, y).explain(new)
+    found = MICLClassifier().fit(size * X, y).explain(size * new)
+    assert_allclose(found.bits, expected.bits, rtol=1e-6, atol=1e-9)
+    parts = [MICLClassifier().fit(X, y).explain(new[[i]]).bits for i in range(7)]
+    assert_allclose(np.concatenate(parts), expected.bits, rtol=1e-9, atol=1e-12)
+
+
+def test_bits_are_in_the_namespace_of_the_samples(xp, dtype):
+    X, y, new = data()
+    expected = MICLClassifier(0.5).fit(X, y).explain(new)
+    model = MICLClassifier(0.5).fit(xp.asarray(X.astype(dtype)), y)
+    found = model.explain(xp.asarray(new.astype(dtype)))
+    tolerance = 1e-9 if dtype == "float64" else 1e-3
+    for name, value in expected.items():
+        assert_allclose(xp.to_numpy(found[name]), value, atol=tolerance)
+
+
+def test_feature_that_says_nothing_has_few_bits():
+    X, y, new = data(n=600, k=2)
+    X[:, 2], new[:, 2] = RNG.normal(size=600), RNG.normal(size=7)
+    found = MICLClassifier().fit(X, y).explain(X)
+    assert found.importances.argmin() == 2
+    assert found.importances[2] < 0.15 * found.importances.max()
+    X[:, 2], new[:, 2] = 5.0, 5.0
+    assert_allclose(MICLClassifier().fit(X, y).explain(new).bits[:, 2], 0.0, atol=1e-2)
+
+
+def unrelated():
+    options = {"n_informative": 5, "n_redundant": 0, "class_sep": 1.2}
+    return make_classification(600, 10, n_classes=3, random_state=0, **options)
+
+
+@pytest.mark.parametrize(
+    "load",
+    [lambda: load_iris(return_X_y=True), lambda: load_wine(return_X_y=True), unrelated],
+    ids=["iris", "wine", "unrelated"],
+)
+def test_importances_are_in_the_order_of_permutation_importances(load):
+    X, y = load()
+    X, new, y, new_y = train_test_split(X, y, test_size=0.4, random_state=0, stratify=y)
+    scaler = StandardScaler().fit(X)
+    model = MICLClassifier().fit(scaler.transform(X), y)
+    new = scaler.transform(new)
+    options = {"scoring": "neg_log_loss", "n_repeats": 10, "random_state": 0}
+    permuted = permutation_importance(model, new, new_y, **options).importances_mean
+    assert spearmanr(model.explain(new).importances, permuted)[0] > 0.75
+
+
+def test_what_is_not_linear_is_not_explained():
+    X, y, new = data()
+    for options in ({"kernel": "rbf"}, {"kernel": "auto"}, {"n_neighbors": 5}):
+        model = MICLClassifier(**options).fit(X, y)
+        with pytest.raises(ValueError, match="explain needs a linear kernel"):
+            model.explain(new)
+    given = MICLClassifier(0.5, kernel="auto").fit(X, y)
+    assert_allclose(
+        given.explain(new).bits, MICLClassifier(0.5).fit(X, y).explain(new).bits
+    )
+    with pytest.raises(ValueError, match="5 features"):
+        given.explain(new[:, :3])
+    linear, gap = MICLClassifier().fit(X, y), new.copy()
+    gap[0, 0] = np.nan
+    with pytest.raises(ValueError, match="NaN"):
+        linear.explain(gap)
+    assert_allclose(linear.score_samples(gap)[1:], linear.score_samples(new)[1:])
+
+
+# -- bits of samples ------------------------------------------------------------------
+
+
+def test_scores_of_samples_are_the_fewest_extra_bits():
+    X, y, new = data()
+    model = MICLClassifier(0.5, priors=[0.2, 0.3, 0.5], calibrate=False).fit(X, y)
+    bits = np.empty((7, 3))
+    for j in range(3):
+        own = X[y == j]
+        for i, x in enumerate(new):
+            joined = coding_length(np.vstack([own, x]), epsilon=0.5)
+            bits[i, j] = joined - coding_length(own, epsilon=0.5)
+    bits -= np.log2([0.2, 0.3, 0.5])
+    assert_allclose(model.score_samples(new), -bits.min(axis=1), rtol=1e-9)
+
+
+def test_scores_of_many_samples_are_log_densities():
+    rng = np.random.default_rng(1)
+    root = rng.normal(size=(3, 3))
+    X, epsilon = rng.normal(size=(200_000, 3)) @ root, 0.4
+    model = MICLClassifier(epsilon, calibrate=False).fit(X, np.zeros(len(X)))
+    covariance = np.cov(X.T, bias=True)
+    noisy = covariance + epsilon**2 / 3 * np.eye(3)
+    new = rng.normal(size=(5, 3)) @ root
+    densities = multivariate_normal(X.mean(axis=0), noisy).logpdf(new)
+    dimension = np.trace(np.linalg.solve(noisy, covariance))
+    cell = 1.5 * np.log(2 * np.pi * epsilon**2 / 3)
+    expected = (densities + cell + dimension / 2) / np.log(2)
+    assert_allclose(model.score_samples(new), expected, atol=1e-3)
+
+
+def test_scores_of_a_mix_are_those_of_its_linear_candidate():
+    X, y, new = data()
+    mix = MICLClassifier(kernel="auto").fit(X, y)
+    linear = MICLClassifier().fit(X, y)
+    assert_allclose(mix.score_samples(new), linear.score_samples(new))
+
+
+def test_far_samples_have_low_scores_with_every_coding_classifier():
+    X, y, _ = data()
+    X = X / np.abs(X).max()
+    new = np.concatenate([X, 5 * np.roll(X, 2, axis=1)])
+    far = np.arange(len(new)) >= len(X)
+    for model in (
+        MICLClassifier(),
+        MICLClassifier(kernel="rbf"),
+        MICLClassifier(n_neighbors=9),
+        make_pipeline(StandardScaler(), MICLClassifier()),
+    ):
+        scores = model.fit(X, y).score_samples(new)
+        assert scores[far].mean() < scores[~far].mean() - 1.0
+    for model in (ReduNetClassifier(1), InvariantReduNetClassifier(0)):
+        assert model.fit(X, y).score_samples(X).shape == (60,)
+
+
+def test_scores_and_bits_are_those_of_single_samples():
+    X, y, new = data()
+    model = MICLClassifier().fit(X, y)
+    single = [model.score_samples(x[None])[0] for x in new]
+    assert_allclose(model.score_samples(new), single, rtol=1e-12)
+    assert_array_equal(model.explain(new).base.shape, (7, 3))
