@@ -1,4 +1,4 @@
-"""Names that are imported on first use."""
+"""Names and packages that are imported on first use."""
 
 from __future__ import annotations
 
@@ -31,3 +31,14 @@ def lazy(
         return getattr(import_module(f"{package}.{homes[name]}"), name)
 
     return load
+
+
+def data_frame(caller: str, *args: Any, **options: Any) -> Any:
+    """Return a pandas.DataFrame, or explain how to install pandas."""
+    try:
+        pandas = import_module("pandas")
+    except ImportError as error:
+        raise ImportError(
+            f"{caller} needs pandas. Install it with: pip install pandas"
+        ) from error
+    return pandas.DataFrame(*args, **options)

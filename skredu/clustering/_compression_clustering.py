@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import ClusterMixin, clone
-from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from skredu._base import SkreduEstimator, all_or_nothing
@@ -19,7 +18,6 @@ from skredu._compat import (
     StrOptions,
 )
 from skredu._progress import watched
-from skredu.clustering._costs import Cluster
 from skredu.clustering._epsilon import (
     EPSILONS,
     choose_epsilon,
@@ -27,18 +25,16 @@ from skredu.clustering._epsilon import (
     spread_of,
     total_bits,
 )
+from skredu.clustering._groups import FIELDS, FittedGroups, parts_of
 from skredu.clustering._partition import Partition
-from skredu.clustering._rows import Data, Samples, checked_epsilon, prepare
+from skredu.clustering._rows import Data, checked_epsilon, prepare
 from skredu.clustering._search import Found, Request, not_in_tree
 from skredu.clustering._tree import Tree, merge_greedily, numbered
-from skredu.coding._linalg import BLOCK
-from skredu.coding._rows import check_reach
-
-# Attributes of groups that are stored.
-FIELDS = ("count", "mean", "eigenvalues", "basis", "mean_square", "bits")
 
 
-class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator):
+class CompressionClustering(
+    CallbackSupportMixin, ClusterMixin, FittedGroups, SkreduEstimator
+):
     r"""Clustering by coding length: find the groups that take the fewest bits.
 
     Samples are coded group by group up to the distortion ``epsilon``. A group on a
@@ -90,6 +86,10 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
     refine : bool, default=True
         Whether to continue the search after greedy merging. With a given ``epsilon``,
         it never increases the number of bits.
+    label_order : {"position", "size"}, default="position"
+        Order in which groups are numbered: ``"position"`` is that of their smallest
+        samples (by the first feature, then the second, ...), and ``"size"`` begins with
+        the group of the greatest total weight, and orders equal weights by position.
     n_jobs : int, default=None
         Number of distortions that are processed in parallel; None means 1, and -1 means
         all processors.
@@ -97,8 +97,8 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
     Attributes
     ----------
     labels_ : ndarray of shape (n_samples,)
-        Group of each sample, -1 for outliers. Groups are numbered in the order of their
-        smallest samples (by the first feature, then the second, ...).
+        Group of each sample, -1 for outliers. Groups are numbered as ``label_order``
+        says.
     n_clusters_ : int
         Number of groups, not counting outliers.
     epsilon_ : float
@@ -115,6 +115,8 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
         Bits that each merge adds; negative costs save bits.
     cluster_sizes_ : ndarray of shape (n_clusters,)
         Total weight of each group.
+    cluster_means_ : ndarray of shape (n_clusters, n_features)
+        Weighted mean of each group, also with ``assume_centered``.
     cluster_dimensions_ : ndarray of shape (n_clusters,)
         Effective dimension :math:`\mathrm{tr}\, S(S + n_j\epsilon^2/d\, I)^{-1}`.
     n_features_in_ : int
@@ -215,6 +217,7 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
             Interval(Integral, 1, None, closed="left"),
         ],
         "refine": ["boolean"],
+        "label_order": [StrOptions({"position", "size"})],
         "n_jobs": [None, Integral],
     }
     _codes: dict[str, Any]
@@ -229,6 +232,7 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
         connectivity: Any = None,
         min_cluster_size: int | str = "auto",
         refine: bool = True,
+        label_order: str = "position",
         n_jobs: int | None = None,
     ) -> None:
         self.epsilon = epsilon
@@ -237,6 +241,7 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
         self.connectivity = connectivity
         self.min_cluster_size = min_cluster_size
         self.refine = refine
+        self.label_order = label_order
         self.n_jobs = n_jobs
 
     @all_or_nothing
@@ -291,48 +296,6 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "labels_")
 
-    def predict(self, X: Any) -> Any:
-        """Predict the group in which each sample costs the fewest extra bits.
-
-        A sample that costs fewer bits alone, or together with outliers, is an outlier,
-        if there are outliers in ``labels_`` or if ``min_cluster_size`` is a number
-        greater than 1.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The input samples.
-
-        Returns
-        -------
-        labels : ndarray of shape (n_samples,)
-            Group of each sample, -1 for outliers.
-
-        Raises
-        ------
-        ValueError
-            If ``X`` is inconsistent with the training data.
-        """
-        check_is_fitted(self)
-        X = check_rows(self, X, reset=False)
-        X = X.astype(np.float64, copy=False)
-        check_reach(X, 1.0, self.epsilon_)
-        codes, (n, d) = self._codes, X.shape
-        labels = np.empty(n, dtype=np.intp)
-        for block in gen_batches(n, max(1, BLOCK // d)):
-            Z = X[block] * (d**0.5 / self.epsilon_) - codes["origin"]
-            weights = np.ones(len(Z))
-            rows = Samples(Z, weights, codes["origin"], d, codes["assume_centered"])
-            groups = [Cluster(rows, **code) for code in codes["groups"]]
-            if not codes["outliers"]:
-                groups = groups[: self.n_clusters_]
-            costs = [group.change(Z, weights, 1.0) for group in groups]
-            if codes["outliers"]:
-                costs.append(rows.alone)
-            best = np.argmin(np.stack(costs, axis=1), axis=1)
-            labels[block] = np.where(best < self.n_clusters_, best, -1)
-        return labels
-
     def labels_at(self, n_clusters: int) -> Any:
         """Cut the tree of greedy merging at another number of groups.
 
@@ -366,7 +329,9 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
         labels = tree.cut(int(cuts[-1]))
         order = np.argsort(codes["names"], kind="stable")
         found = np.empty_like(labels)
-        found[order] = numbered(labels[order], np.bincount(labels, weights) >= least)
+        counting = np.bincount(labels, weights) >= least
+        sizes = weights[order] if codes["by_size"] else None
+        found[order] = numbered(labels[order], counting, sizes)
         return found
 
     def linkage(self) -> Any:
@@ -464,26 +429,34 @@ class CompressionClustering(CallbackSupportMixin, ClusterMixin, SkreduEstimator)
     ) -> None:
         """Store the attributes of the groups, and what `predict` needs."""
         _, partition, counting = found
-        labels = numbered(partition.labels, counting)
+        weights, by_size = given.weights * given.unit, self.label_order == "size"
+        labels = numbered(partition.labels, counting, weights if by_size else None)
         self.n_clusters_ = k = int(labels.max()) + 1
         # outliers come last, with one code per group of them
         order = np.where(labels < 0, k + partition.labels, labels)
         rows = data.scaled(self.epsilon_, self.assume_centered, span=False)
         groups = Partition(rows, order).groups
+        # a sample next to a single outlier costs about as few bits alone
+        groups = groups[:k] + [g for g in groups[k:] if len(g.members) > 1]
         outliers = bool(np.any(labels < 0)) if request.auto else request.least > 0.0
+        parts = parts_of(rows, labels, weights)
         self._codes = {
             "groups": [{name: getattr(g, name) for name in FIELDS} for g in groups],
+            "parts": parts,
             "origin": rows.origin,
             "assume_centered": bool(self.assume_centered),
+            "total": float(np.sum(rows.weights)),
             "weights": data.sample_weights,
             "names": data.codes,
             "min_cluster_size": self.min_cluster_size,
+            "by_size": by_size,
             "least": 0.0 if request.auto else request.least,
             "outliers": outliers,
         }
-        self.cluster_sizes_ = np.bincount(order, given.weights)[:k] * given.unit
-        shares = [g.eigenvalues / (g.eigenvalues + g.count) for g in groups[:k]]
-        self.cluster_dimensions_ = np.array([float(np.sum(s)) for s in shares])
+        inside = parts["label"] >= 0
+        self.cluster_sizes_ = parts["size"][inside]
+        self.cluster_dimensions_ = parts["dimension"][inside]
+        self.cluster_means_ = (parts["means"][inside] + rows.origin) * self._unit
         self.labels_ = labels[data.codes]
 
     @property

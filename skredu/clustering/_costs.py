@@ -105,6 +105,11 @@ class Cluster:
         bits = float(group_bits(volume, count, mean_square, rows.n_features))
         return cls(rows, count, mean, eigenvalues, basis, mean_square, bits, index)
 
+    @property
+    def dimension(self) -> float:
+        """Effective dimension: variances beyond the distortion count as one."""
+        return float(np.sum(self.eigenvalues / (self.eigenvalues + self.count)))
+
     def scatter(self) -> Scatter:
         """Return count, mean and scatter."""
         root = np.sqrt(self.eigenvalues)[:, None] * self.basis.T

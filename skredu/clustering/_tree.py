@@ -69,17 +69,18 @@ class Tree:
         return np.rint(after(large)).astype(np.intp), after(large * sizes)
 
 
-def numbered(labels: Any, counting: Any = None) -> Any:
+def numbered(labels: Any, counting: Any = None, weights: Any = None) -> Any:
     """Return labels as integers from 0, in the order of their first occurrence.
 
-    ``counting`` (k,) tells which of the labels, sorted, count; the others become -1.
+    ``counting`` (k,) tells which of the labels, sorted, count; the others become -1. If
+    ``weights`` (n,) are given, labels of greater weight come first.
     """
     _, first, codes = np.unique(labels, return_index=True, return_inverse=True)
-    if counting is not None:
-        first = np.where(counting, first, len(labels))
-    numbers = np.argsort(np.argsort(first))
-    if counting is not None:
-        numbers[~counting] = -1
+    outside = np.zeros(len(first), dtype=bool) if counting is None else ~counting
+    sizes = np.zeros(len(first)) if weights is None else np.bincount(codes, weights)
+    numbers = np.empty(len(first), dtype=np.intp)
+    numbers[np.lexsort((first, -sizes, outside))] = np.arange(len(first))
+    numbers[outside] = -1
     return numbers[codes]
 
 

@@ -409,3 +409,8 @@ def _in_range(weights: Any, y: Any) -> Any:
 def even_choice(n: int, most: int) -> Any:
     """Return at most so many evenly spaced positions out of ``n``."""
     return np.linspace(0, n - 1, min(n, most)).astype(np.intp)
+
+
+def project_on(X: Any, mean: Any, basis: Any) -> Any:
+    """Project rows on the affine subspace with an orthonormal ``basis`` (d, r)."""
+    return mean + (X - mean) @ basis @ basis.T

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skredu._checks import naming, rows_and_weights
 from skredu._compat import to_numpy
+from skredu._lazy import data_frame
 from skredu.coding._linalg import widen
 
 if TYPE_CHECKING:
@@ -159,14 +160,7 @@ class Display:
 
     def _frame(self, *args: Any, **options: Any) -> Any:
         """Return a pandas.DataFrame, or explain how to install pandas."""
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise ImportError(
-                f"{type(self).__name__}.frame needs pandas. Install it with: "
-                "pip install pandas"
-            ) from error
-        return pd.DataFrame(*args, **options)
+        return data_frame(f"{type(self).__name__}.frame", *args, **options)
 
     @classmethod
     def _last_step(

@@ -1,0 +1,293 @@
+"""Methods of a fitted clustering that use the codes of its groups."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_random_state, gen_batches
+from sklearn.utils.validation import check_is_fitted
+
+from skredu._checks import check_integer, check_rows
+from skredu._lazy import data_frame
+from skredu.clustering._costs import Cluster
+from skredu.clustering._rows import Samples
+from skredu.coding._linalg import BLOCK
+from skredu.coding._rows import check_reach, project_on
+
+# Attributes of groups that are stored.
+FIELDS = ("count", "mean", "eigenvalues", "basis", "mean_square", "bits")
+
+
+class FittedGroups:
+    """Mixin of `CompressionClustering` for new samples, and for what groups are like.
+
+    ``_codes`` contains plain arrays in units of ``epsilon_ / sqrt(d)``.
+    """
+
+    _codes: dict[str, Any]
+    n_clusters_: int
+    epsilon_: float
+
+    def predict(self, X: Any) -> Any:
+        """Predict the group in which each sample costs the fewest extra bits.
+
+        A sample that costs fewer bits alone, or in a group of outliers, is an outlier,
+        if there are outliers in ``labels_`` or if ``min_cluster_size`` is a number
+        greater than 1.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The input samples.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            Group of each sample, -1 for outliers.
+
+        Raises
+        ------
+        ValueError
+            If ``X`` is inconsistent with the training data.
+        """
+        X = self._checked(X)
+        labels = np.empty(len(X), dtype=np.intp)
+        for block, rows, groups in self._blocks(X):
+            costs = [group.change(rows.X, rows.weights, 1.0) for group in groups]
+            if self._codes["outliers"]:
+                costs.append(rows.alone)
+            best = np.argmin(np.stack(costs, axis=1), axis=1)
+            labels[block] = np.where(best < self.n_clusters_, best, -1)
+        return labels
+
+    def score_samples(self, X: Any) -> Any:
+        """Return minus the extra bits that each sample costs in its best group.
+
+        These are the bits by which the coding length of the clustering increases if the
+        sample joins the group in which it costs the fewest, including its label. The
+        lower the score, the more unusual the sample. If all training samples are
+        outliers, they are the bits of a new group.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The input samples.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+            Minus the number of bits.
+
+        Raises
+        ------
+        ValueError
+            If ``X`` is inconsistent with the training data.
+        """
+        X = self._checked(X)
+        scores, n = np.empty(len(X)), self._codes["total"]
+        labels = math.log2(n + 1.0) + n * math.log1p(1.0 / n) / math.log(2.0)
+        for block, rows, groups in self._blocks(X):
+            best = rows.alone if self.n_clusters_ == 0 else np.inf
+            for group in groups[: self.n_clusters_]:
+                best = np.minimum(best, group.change(rows.X, rows.weights, 1.0))
+            scores[block] = -labels - best
+        return scores
+
+    def denoise(self, X: Any) -> Any:
+        r"""Project each sample on the subspace of its group.
+
+        The subspace passes through the mean of the group, or through the origin with
+        ``assume_centered``. It contains the principal directions in which the variance
+        of the group exceeds :math:`\epsilon^2 / d`; variations in all other directions
+        are smaller than the distortion. Outliers are not changed.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The input samples.
+
+        Returns
+        -------
+        X_denoised : ndarray of shape (n_samples, n_features)
+            The projections on the subspaces of the groups that `predict` returns.
+
+        Raises
+        ------
+        ValueError
+            If ``X`` is inconsistent with the training data.
+        """
+        labels = self.predict(X)
+        X = self._checked(X)
+        projected, unit = X.copy(), self._unit
+        for j, code in enumerate(self._codes["groups"][: self.n_clusters_]):
+            mean = (code["mean"] + self._codes["origin"]) * unit
+            basis = code["basis"][:, code["eigenvalues"] > code["count"]]
+            projected[labels == j] = project_on(X[labels == j], mean, basis)
+        return projected
+
+    def sample(self, n_samples: int = 1, random_state: Any = None) -> tuple[Any, Any]:
+        """Draw random samples from the groups.
+
+        A group is drawn with a probability that is proportional to its size, and the
+        sample from the Gaussian with its mean and covariance (about the origin with
+        ``assume_centered``). A group with few samples has no spread in some directions.
+        Outliers are not drawn.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of samples.
+        random_state : int, RandomState instance or None, default=None
+            Source of randomness. Pass an int for reproducible samples.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            The samples, ordered by group.
+        labels : ndarray of shape (n_samples,)
+            Group of each sample.
+
+        Raises
+        ------
+        ValueError
+            If ``n_samples`` is not a positive integer, or if all training samples are
+            outliers.
+        """
+        check_is_fitted(self)
+        n_samples = check_integer(n_samples, "n_samples", 1)
+        random, codes = check_random_state(random_state), self._codes
+        groups = codes["groups"][: self.n_clusters_]
+        if not groups:
+            raise ValueError(
+                "No samples can be drawn: all training samples are outliers."
+            )
+        counts = np.array([code["count"] for code in groups])
+        numbers = random.multinomial(n_samples, counts / np.sum(counts))
+        found = []
+        for code, number in zip(groups, numbers, strict=True):
+            deviations = np.sqrt(code["eigenvalues"] / code["count"])
+            normal = random.standard_normal((number, len(deviations)))
+            found.append(code["mean"] + (normal * deviations) @ code["basis"].T)
+        labels = np.repeat(np.arange(len(groups)), numbers)
+        return (np.concatenate(found) + codes["origin"]) * self._unit, labels
+
+    def summary(self, X: Any = None) -> Any:
+        r"""Return a table of the groups, and of what sets each of them apart.
+
+        A feature sets a group apart if its values in the group are coded with fewer
+        bits by the Gaussian of the group than by that of all samples. With the mean
+        :math:`m_j` and the variance :math:`v_j` of a feature in a group, those of all
+        samples (:math:`m` and :math:`v`), and :math:`\epsilon^2 / d` added to each
+        variance, these are
+
+        .. math::
+
+            \frac12 \log_2 \frac{v}{v_j}
+            + \frac{\log_2 e}{2} \Bigl(\frac{v_j + (m_j - m)^2}{v} - 1\Bigr)
+
+        bits per sample, which are zero if the distributions are equal. The table has
+        this number for each feature on its own, with a minus sign if the mean of the
+        group is below that of all samples.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), default=None
+            The samples to describe, with the groups that `predict` returns. None means
+            the training samples with ``labels_``.
+
+        Returns
+        -------
+        table : pandas.DataFrame
+            A row per group that occurs, and one with the label -1 if there are
+            outliers. The columns are ``size`` (total weight), ``share``, ``dimension``
+            (effective dimension as in ``cluster_dimensions_``; outliers are considered
+            as one group), ``bits`` (per sample, including its label; outliers are coded
+            one by one), and a column per feature.
+
+        Raises
+        ------
+        ValueError
+            If ``X`` is inconsistent with the training data.
+        ImportError
+            If pandas is not installed.
+        """
+        check_is_fitted(self)
+        parts = self._codes["parts"]
+        if X is not None:
+            labels = self.predict(X)
+            rows = self._samples(self._checked(X))
+            parts = parts_of(rows, labels, rows.weights)
+        shares = parts["size"] / np.sum(parts["size"])
+        means, variances = parts["means"], parts["variances"] + 1.0
+        mean = shares @ means
+        variance = shares @ (variances + (means - mean) ** 2)
+        bits = 0.5 * np.log2(variance / variances)
+        ratios = (variances + (means - mean) ** 2) / variance
+        bits += 0.5 / math.log(2.0) * (ratios - 1.0)
+        signed = np.where(means < mean, -1.0, 1.0) * np.maximum(bits, 0.0) + 0.0
+        names = getattr(self, "feature_names_in_", None)
+        if names is None:
+            names = [f"x{j}" for j in range(means.shape[1])]
+        columns = {"size": parts["size"], "share": shares}
+        columns |= {name: parts[name] for name in ("dimension", "bits")}
+        names = [f"{name}_feature" if name in columns else name for name in names]
+        columns |= dict(zip(names, signed.T, strict=True))
+        caller = f"{type(self).__name__}.summary"
+        return data_frame(caller, columns, parts["label"]).rename_axis("label")
+
+    @property
+    def _unit(self) -> float:
+        return self.epsilon_ / len(self._codes["origin"]) ** 0.5
+
+    def _checked(self, X: Any) -> Any:
+        """Return validated samples of double precision."""
+        check_is_fitted(self)
+        X = check_rows(self, X, reset=False)
+        X = X.astype(np.float64, copy=False)
+        check_reach(X, 1.0, self.epsilon_)
+        return X
+
+    def _samples(self, X: Any) -> Samples:
+        """Return new samples in the units of the codes."""
+        d, origin = X.shape[1], self._codes["origin"]
+        Z = X * (d**0.5 / self.epsilon_) - origin
+        return Samples(Z, np.ones(len(Z)), origin, d, self._codes["assume_centered"])
+
+    def _blocks(self, X: Any) -> Iterator[tuple[slice, Samples, list[Cluster]]]:
+        """Yield blocks of samples, and all groups in their units."""
+        for block in gen_batches(len(X), max(1, BLOCK // X.shape[1])):
+            rows = self._samples(X[block])
+            yield block, rows, [Cluster(rows, **code) for code in self._codes["groups"]]
+
+
+def parts_of(rows: Samples, labels: Any, sizes: Any) -> dict[str, Any]:
+    """Return what `summary` contains: arrays with an entry per label, -1 first.
+
+    Parameters
+    ----------
+    rows : Samples
+    labels : array of shape (n,)
+        Labels of the samples, -1 for outliers.
+    sizes : array of shape (n,)
+        Original weights of the samples.
+    """
+    total, parts = float(np.sum(rows.weights)), []
+    for label in np.unique(labels):
+        group = Cluster.of(rows, np.flatnonzero(labels == label))
+        X, weights = rows.X[group.members], rows.weights[group.members]
+        mean = weights @ X / group.count
+        bits = group.bits if label >= 0 else float(np.sum(rows.alone[group.members]))
+        parts.append(
+            {
+                "label": label,
+                "size": float(np.sum(sizes[group.members])),
+                "dimension": group.dimension,
+                "bits": bits / group.count + math.log2(total),
+                "means": mean,
+                "variances": weights @ (X - mean) ** 2 / group.count,
+            }
+        )
+    return {name: np.array([part[name] for part in parts]) for name in parts[0]}
