@@ -82,7 +82,7 @@ class KernelGroup(Group):
         """Return the products of samples with those of the class, (n_j, b)."""
         return Z[0, self.start : self.start + len(self.products)]
 
-    def _forms(self, Z: Any, c: Any, power: int = 1) -> Any:
+    def _forms(self, Z: Any, c: Any, power: int = 1, known: Any = None) -> Any:
         K, total = self._own(Z), Z[0, -1]
         if self.mean is not None:
             dots = self.mean @ K

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import copy
+from dataclasses import replace
 from functools import wraps
 from typing import Any, TypeVar, cast
 
@@ -20,12 +21,11 @@ from skredu.coding._group import NOTHING_LEFT, Blocks, Coded, Group
 from skredu.coding._linalg import (
     adjoint_product,
     blocks_of_rows,
+    coordinates,
     factors,
-    inverse_of,
     inverses,
     is_complex,
     one_block,
-    product,
     real_dots,
     real_dtype,
     right_triangle,
@@ -39,8 +39,6 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 # Up to this number of coordinates, the forms of several blocks are packed; a layer then
 # moves samples in 0.55 of the time.
 MAX_PACKED = 48
-# Up to this number of coordinates, matrices of all classes are computed in one call.
-MAX_STACKED = 8
 # Number of products of coordinates that are computed at a time, to stay in the cache.
 PRODUCTS = 2**19
 # Up to this condition, forms of single-precision samples are summed in that precision.
@@ -50,24 +48,14 @@ MAX_SINGLE_INVERSE = 1e5
 
 
 def _once(method: Method) -> Method:
-    """Compute the result of a method of `DenseGroup` once for each argument.
-
-    For several groups in a stack, it is computed at once; see `stack_up`.
-    """
+    """Compute the result of a method of `DenseGroup` once for each argument."""
 
     @wraps(method)
     def call(self: DenseGroup, argument: Any) -> Any:
-        name = f"{method.__name__} {argument}"
-        if name in self.made:
-            return self.made[name]
-        if self.stack is None or argument < 0.0:  # other classes may become empty
-            made = method(self, argument)
-        else:
-            stack, i = self.stack
-            made = getattr(stack, method.__name__)(argument)
-            made = float(made[i]) if made.ndim == 1 else made[:, i, ...]
-        self.made[name] = made
-        return made
+        key = method.__name__, argument
+        if key not in self.made:
+            self.made[key] = method(self, argument)
+        return self.made[key]
 
     return cast(Method, call)
 
@@ -81,8 +69,8 @@ class DenseGroup(Coded):
         Weight of the samples.
     blocks : Blocks
     epsilon : float
-        The distortion. Methods have the same arguments as those of `Group`, but accept
-        no other distortion.
+        The distortion. Methods have the same arguments as those of `Group`, but raise
+        an error for another distortion.
     scatter : array of shape (F, a, a) or None
         The scatter in double precision; None if the matrices are known.
     dtype : data type, default=None
@@ -107,13 +95,12 @@ class DenseGroup(Coded):
         mean: Any = None,
         varying: Any = None,
         constant: Any = None,
-        made: dict[str, Any] | None = None,
+        made: dict[tuple[str, Any], Any] | None = None,
     ) -> None:
         self.n, self.blocks, self.epsilon = n, blocks, epsilon
         self.scatter, self.dtype, self.condition = scatter, dtype, condition
         self.mean, self.varying, self.constant = mean, varying, constant
         self.made = {} if made is None else made
-        self.stack: tuple[DenseGroup, int] | None = None
 
     @property
     def packs(self) -> bool:
@@ -124,23 +111,24 @@ class DenseGroup(Coded):
     @_once
     def log_det(self, change: float) -> float:
         """Return the log-determinant of ``I + c S`` at a changed weight."""
-        log_det = self.blocks.total(self._factor(change)[1])
-        return log_det if log_det.ndim else float(log_det)
-
-    def volume(self, epsilon: float) -> float:
-        """Return the log-determinant of ``I + c S`` over all blocks."""
-        return self.log_det(0.0)
+        return float(self.blocks.total(self._factor(change)[1]))
 
     @_once
     def matrix(self, epsilon: float) -> Any:
         """Return the soft projection ``P`` as matrices (F, C, C)."""
-        xp, inverse = namespace(self.scatter), self._inverse(0.0)
+        self._check(epsilon)
+        inverse = self._inverse(0.0)
+        xp = namespace(inverse)
         eye = xp.eye(inverse.shape[-1], dtype=inverse.dtype, device=inverse.device)
         return xp.astype(eye - inverse, self.dtype, copy=False)
 
-    def project(self, Z: Any, epsilon: float) -> Any:
+    def project(self, Z: Any, epsilon: float, along: None = None) -> Any:
         """Return soft projections ``z - (I + c S)^{-1} z`` of samples, (F, C, b)."""
-        return product(self.matrix(self.epsilon), Z)
+        P, xp = self.matrix(epsilon), namespace(Z)
+        if Z.shape[0] > 1:
+            return P @ Z
+        # samples of one block stay rows in memory
+        return xp.matrix_transpose(xp.matrix_transpose(Z) @ xp.matrix_transpose(P))
 
     @_once
     def form_matrix(self, power: int) -> Any:
@@ -156,7 +144,7 @@ class DenseGroup(Coded):
             single = self.condition <= MAX_SINGLE
             dtype = real_dtype(xp.empty(0, dtype=dtype)) if single else xp.float64
         elif power == 1:
-            matrix = whitenings(self._rounded(self._factor(1.0)[0]))
+            matrix = whitenings(xp.asarray(self._factor(1.0)[0], copy=True))
         else:
             matrix = self._inverse(0.0)
             if one_block(matrix):
@@ -170,7 +158,7 @@ class DenseGroup(Coded):
         """
         head = copy(self)
         matrix = self.form_matrix(power)[:, :size, :size]
-        head.made = {**self.made, f"form_matrix {power}": matrix}
+        head.made = {**self.made, ("form_matrix", power): matrix}
         return head
 
     def left_out(
@@ -227,34 +215,42 @@ class DenseGroup(Coded):
             state["projection"] = self.matrix(self.epsilon)
         return state
 
-    @_once
-    def _factor(self, change: float) -> tuple[Any, Any]:
-        """Return Cholesky factors of ``I + c S``, and log-determinants (F,)."""
-        return factors(self._scaled(change))
-
-    @_once
-    def _inverse(self, change: float) -> Any:
-        """Return the inverse of ``I + c S``, (F, C, C)."""
-        if not one_block(self.scatter):
-            return inverses(self._scaled(change))
-        return inverse_of(self._rounded(self._factor(change)[0])[0, ...])[None, ...]
+    def _check(self, epsilon: float) -> None:
+        if epsilon != self.epsilon:
+            raise ValueError(
+                f"This group has matrices for epsilon={self.epsilon}, found {epsilon}."
+            )
 
     def _scaled(self, change: float) -> Any:
         """Return the scatter times ``c`` at a changed weight."""
         c = self.blocks.scale(self.n + change, self.epsilon)
         return c[..., None, None] * self.scatter
 
-    def _rounded(self, L: Any) -> Any:
-        """Return a copy of factors in the precision in which they are inverted."""
-        single = self.condition <= MAX_SINGLE_INVERSE
-        return namespace(L).astype(L, self.dtype if single else L.dtype, copy=True)
+    @_once
+    def _factor(self, change: float) -> tuple[Any, Any]:
+        """Return Cholesky factors of ``I + c S``, and log-determinants (F,).
 
-    def _scales(self, epsilons: Any, change: Any) -> tuple[Any, Any]:
-        xp, t = namespace(epsilons), float(change[0])
-        c = self.blocks.scale(self.n + t, self.epsilon)[:, None, None]
-        return c, xp.full_like(epsilons, self.log_det(t))[:, None]
+        The factors have the precision in which they are inverted.
+        """
+        L, log_dets = factors(self._scaled(change))
+        if one_block(L) and self.condition <= MAX_SINGLE_INVERSE:
+            L = namespace(L).astype(L, self.dtype, copy=False)
+        return L, log_dets
 
-    def _forms(self, Z: Any, c: Any, power: int = 1) -> Any:
+    @_once
+    def _inverse(self, change: float) -> Any:
+        """Return the inverse of ``I + c S``, (F, C, C)."""
+        return inverses(self._scaled(change), self._factor(change)[0])
+
+    def _scales(self, epsilons: Any, change: float) -> tuple[Any, Any]:
+        self._check(float(epsilons[0]))
+        c = self.blocks.scale(self.n + change, self.epsilon)[:, None, None]
+        log_det = self.log_det(change)
+        return c, namespace(epsilons).full_like(epsilons, log_det)[:, None]
+
+    def _forms(self, Z: Any, c: Any, power: int = 1, known: Any = None) -> Any:
+        if known is not None:
+            return known
         matrix = self.form_matrix(power)
         if self.packs:
             return packed_forms(matrix[:, None, :], Z)
@@ -264,39 +260,19 @@ class DenseGroup(Coded):
         return (squared_norms(whitened) + constant)[:, None, :]
 
 
-def stack_up(groups: list[Any]) -> None:
-    """Let groups with several small blocks compute their matrices in one call.
-
-    With four channels, the fit of a network takes 0.8 of the time.
-    """
-    small = [g for g in groups if isinstance(g, DenseGroup) and g.packs]
-    if len(small) < 2 or small[0].blocks.dim > MAX_STACKED:
-        return
-    first, xp = small[0], namespace(small[0].scatter)
-    stack = DenseGroup(
-        xp.asarray([g.n for g in small], dtype=xp.float64, device=first.scatter.device),
-        first.blocks,
-        first.epsilon,
-        xp.stack([g.scatter for g in small], axis=1),
-        first.dtype,
-        condition=max(g.condition for g in small),
-    )
-    for i, group in enumerate(small):
-        group.stack = stack, i
-
-
 def group_of_state(state: dict[str, Any]) -> Group | DenseGroup:
     """Restore a group from the result of its ``to_state``."""
     state = {**state, "blocks": Blocks(**state["blocks"])}
     if "basis" in state:
         return Group(**state)
-    made = {"log_det 0.0": state.pop("log_det")}
+    made: dict[tuple[str, Any], Any] = {("log_det", 0.0): state.pop("log_det")}
     if "scoring" in state:
-        made["log_det 1.0"], made["form_matrix 1"] = state.pop("scoring")
+        scoring = state.pop("scoring")
+        made["log_det", 1.0], made["form_matrix", 1] = scoring
     if "squaring" in state:
-        made["form_matrix 2"] = state.pop("squaring")
+        made["form_matrix", 2] = state.pop("squaring")
     if "projection" in state:
-        made[f"matrix {state['epsilon']}"] = state.pop("projection")
+        made["matrix", state["epsilon"]] = state.pop("projection")
     return DenseGroup(**state, made=made)
 
 
@@ -333,26 +309,49 @@ def packed_forms(coefficients: Any, Z: Any) -> Any:
     return at_least(parts[0] if len(parts) == 1 else xp.concat(parts), 0.0)
 
 
-def shared_forms(groups: list[Any], Z: Any, power: int) -> list[Any]:
-    """Return the forms (F, 1, b) of samples in groups that are packed, otherwise None.
+def side_by_side(groups: list[Any]) -> tuple[list[Any], Any]:
+    """Return groups about the origin, and one array with all bases as (F, C, r).
 
-    All groups share the products of coordinates; see `DenseGroup.form_matrix`.
+    The factored groups contain views of the array, which is None if there are none.
     """
-    xp, forms = namespace(Z), [None] * len(groups)
+    bases = [group.basis for group in groups if isinstance(group, Group)]
+    if len(bases) < 2:
+        return groups, bases[0] if bases else None
+    stack, stop, found = namespace(bases[0]).concat(bases, axis=2), 0, []
+    for group in groups:
+        if not isinstance(group, Group):
+            found.append(group)
+            continue
+        start, stop = stop, stop + group.basis.shape[2]
+        found.append(replace(group, basis=stack[:, :, start:stop]))
+    return found, stack
+
+
+def shared(groups: list[Any], Z: Any, power: int, stack: Any = None) -> list[Any]:
+    """Return what samples have in common for several groups about the origin.
+
+    For each factored group, these are the coordinates of the samples in its basis and
+    their squared norms (F, b), from one product with the ``stack`` of all bases. For
+    each packed group, these are forms (F, 1, b), from one array of products of
+    coordinates; see `DenseGroup.form_matrix`. Other groups share nothing: None.
+    """
+    xp = namespace(Z)
+    found: list[Any] = [None] * len(groups)
+    if stack is not None:
+        along, norms, stop = coordinates(stack, Z), squared_norms(Z), 0
+        for j, group in enumerate(groups):
+            if isinstance(group, Group):
+                start, stop = stop, stop + group.basis.shape[2]
+                found[j] = along[:, start:stop, :], norms
     packs = [j for j, group in enumerate(groups) if getattr(group, "packs", False)]
-    if packs:
-        shared = groups[packs[0]].stack
-        if shared is not None and shared[0].n.shape[0] == len(packs):
-            stack = shared[0].form_matrix(power)
-        else:
-            parts = [groups[j].form_matrix(power) for j in packs]
-            dtype = xp.result_type(*{matrix.dtype for matrix in parts})
-            parts = [xp.astype(Q, dtype, copy=False) for Q in parts]
-            stack = xp.stack(parts, axis=1)
-        found = packed_forms(stack, Z)
+    if packs and power > 0:
+        parts = [groups[j].form_matrix(power) for j in packs]
+        dtype = xp.result_type(*{matrix.dtype for matrix in parts})
+        parts = [xp.astype(Q, dtype, copy=False) for Q in parts]
+        forms = packed_forms(xp.stack(parts, axis=1), Z)
         for i, j in enumerate(packs):
-            forms[j] = found[:, i : i + 1, :]
-    return forms
+            found[j] = forms[:, i : i + 1, :]
+    return found
 
 
 def _products(Z: Any, dtype: Any) -> Any:

@@ -19,13 +19,13 @@ from skredu.coding._linalg import (
     MAX_GRAM,
     adjoint,
     directions,
+    is_complex,
     one_block,
     scatters,
     split,
     split_constant,
     squared_norms,
     squares,
-    traces_of,
     weighted,
     widen,
 )
@@ -89,10 +89,12 @@ def group_of(
         if scatter is None and dense:
             scatter = scatters(root)
         if scatter is None:
-            traces = xp.sum(squared_norms(root), axis=1)
+            parts = squared_norms(root)
         else:
-            traces = traces_of(scatter)
-        condition = float(xp.max(blocks.scale(n, epsilon) * traces))
+            parts = xp.linalg.diagonal(scatter)
+            parts = xp.real(parts) if is_complex(parts) else parts
+        traces = xp.sum(blocks.scale(n, epsilon)[:, None] * parts, axis=1)
+        condition = float(xp.max(traces))
         if dense and condition <= (MAX_GRAM if exact else MAX_DENSE_CONDITION):
             return DenseGroup(
                 n, blocks, epsilon, scatter, Z.dtype, condition=condition, mean=mean

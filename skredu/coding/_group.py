@@ -86,7 +86,8 @@ class Blocks:
         values = widen(values)
         if values.shape[0] == 1:
             return values[0, ...] * self.counts[0]
-        return namespace(values).tensordot(self.counts, values, axes=1)
+        xp, shape = namespace(values), values.shape
+        return xp.reshape(self.counts @ xp.reshape(values, (shape[0], -1)), shape[1:])
 
 
 def vector_blocks(dim: float, like: Any) -> Blocks:
@@ -126,15 +127,21 @@ class Coded(ABC):
         """Return factors (F, e, m) and log-determinants (e, m) at changed weights."""
 
     @abstractmethod
-    def _forms(self, Z: Any, c: Any, power: int = 1) -> Any:
-        """Return forms (F, e, b) of ``(I + c S)^-power``, of samples minus the mean."""
+    def _forms(self, Z: Any, c: Any, power: int = 1, known: Any = None) -> Any:
+        """Return forms (F, e, b) of ``(I + c S)^-power``, of samples minus the mean.
+
+        ``known`` is what `skredu.coding._dense.shared` returns for the group.
+        """
+
+    def volume(self, epsilon: float) -> Any:
+        """Return the log-determinant of ``I + c S`` over all blocks."""
+        return self._scales(as_path(epsilon, self.blocks.counts), 0.0)[1][0, 0]
 
     def length(self, epsilons: Any) -> Any:
         """Return the length of the group in nats at distortions (e,), of shape (e,)."""
-        zeros = namespace(epsilons).zeros_like(epsilons)
-        return self._lengths(epsilons, zeros[:1])[:, 0] if self.n else zeros
+        return self._lengths(epsilons, 0.0)[:, 0] if self.n else 0.0 * epsilons
 
-    def extra(self, Z: Any, epsilons: Any, change: Any = 1.0, forms: Any = None) -> Any:
+    def extra(self, Z: Any, epsilons: Any, change: Any = 1.0, known: Any = None) -> Any:
         """Return the extra nats of samples that join the group, not including labels.
 
         Parameters
@@ -143,28 +150,25 @@ class Coded(ABC):
         epsilons : float or array of shape (e,)
         change : float or array of shape (b,), default=1.0
             Number of copies of each sample that join.
-        forms : array of shape (F, e, b), default=None
-            Forms of the samples at the changed weight, if they are known.
+        known : array or tuple of arrays, default=None
+            What `skredu.coding._dense.shared` returns for the samples.
 
         Returns
         -------
         nats : array of shape (b,) or (b, e), in double precision
         """
         path = as_path(epsilons, self.blocks.counts)
-        change = as_path(change, path)
-        lengths = self._lengths(path, change, Z, forms=forms)
+        lengths = self._lengths(path, change, Z, known=known)
         nats = (lengths - self.length(path)[:, None]).T
         return nats[:, 0] if path is not epsilons else nats
 
-    def residual(self, Z: Any, epsilon: float, forms: Any = None) -> Any:
+    def residual(self, Z: Any, epsilon: float, known: Any = None) -> Any:
         """Return the norms (b,) of ``(I + c S)^{-1} z``, in double precision.
 
-        ``forms`` (F, 1, b) are those of the square of the inverse, if they are known.
+        ``known`` is what `skredu.coding._dense.shared` returns for the samples.
         """
-        path = as_path(epsilon, self.blocks.counts)
-        if forms is None:
-            forms = self._forms(Z, self._scales(path, 0.0 * path)[0], 2)
-        xp = namespace(forms)
+        c, _ = self._scales(as_path(epsilon, self.blocks.counts), 0.0)
+        xp, forms = namespace(c), self._forms(Z, c, 2, known)
         return xp.sqrt(widen(xp.sum(forms[:, 0, :], axis=0)))
 
     def as_first(self, Z: Any, epsilon: float) -> Any:
@@ -179,17 +183,18 @@ class Coded(ABC):
         change: Any,
         Z: Any = None,
         own: tuple[Any, Any] | None = None,
-        forms: Any = None,
+        known: Any = None,
     ) -> Any:
         """Return lengths (e, b) after the weight of each sample has changed.
 
-        ``own`` are the weights and positions of samples of the group, if ``Z`` are
-        such. Without samples, return the length (e, 1) of the group.
+        The change is the same for all samples or an array (b,). ``own`` are the weights
+        and positions of samples of the group, if ``Z`` are such. Without samples,
+        return the length (e, 1) of the group.
         """
         xp, d = namespace(epsilons), self.blocks.dim
         c, volumes = self._scales(epsilons, change)
         if Z is not None:
-            factors = self._log_factors(Z, c, change, own, forms)
+            factors = self._log_factors(Z, c, change, own, known)
             volumes = volumes + self.blocks.total(factors)
         lengths = (self.n + change + d) / 2.0 * volumes
         if self.mean is None:
@@ -203,14 +208,15 @@ class Coded(ABC):
         return lengths + d / 2.0 * xp.log1p(square / (epsilons * epsilons)[:, None])
 
     def _log_factors(
-        self, Z: Any, c: Any, change: Any, own: Any = None, forms: Any = None
+        self, Z: Any, c: Any, change: Any, own: Any = None, known: Any = None
     ) -> Any:
         """Return logarithms (F, e, b) of the factors by which determinants change."""
-        xp, growth = namespace(change), change  # of the scatter
+        xp, growth = namespace(c), change  # of the scatter
         if self.mean is not None:
             growth = change * self.n / (self.n + change)
-        step = c * growth * (self._forms(Z, c) if forms is None else forms)
-        if xp.any(change < 0.0):  # copies leave: at most the whole determinant
+        step = c * growth * self._forms(Z, c, 1, known)
+        if not isinstance(change, float) and xp.any(change < 0.0):
+            # copies leave: at most the whole determinant
             step = at_least(step, float(xp.finfo(xp.float64).eps) - 1.0)
         return xp.log1p(step)
 
@@ -278,11 +284,6 @@ class Group(Coded):
     rests: Any = None
     whitening: Any = None
 
-    def volume(self, epsilon: float) -> float:
-        """Return the log-determinant of ``I + c S`` over all blocks."""
-        path = as_path(epsilon, self.eigenvalues)
-        return float(self._scales(path, 0.0 * path)[1][0, 0])
-
     def without(
         self, Z: Any, epsilons: Any, weights: Any = None, part: Any = slice(None)
     ) -> Any:
@@ -341,9 +342,13 @@ class Group(Coded):
             rest = rest + outside / xp.astype(share, dtype, copy=False)
         return nats, xp.where(alone, xp.zeros_like(Z), Z - rest)
 
-    def project(self, Z: Any, epsilon: float) -> Any:
-        """Return soft projections ``z - (I + c S)^{-1} z`` of samples, (F, C, b)."""
-        return self.basis @ (self._shares(epsilon) * coordinates(self.basis, Z))
+    def project(self, Z: Any, epsilon: float, along: Any = None) -> Any:
+        """Return soft projections ``z - (I + c S)^{-1} z`` of samples, (F, C, b).
+
+        ``along`` are their coordinates (F, r, b) in the basis, if they are known.
+        """
+        along = coordinates(self.basis, Z) if along is None else along
+        return self.basis @ (self._shares(epsilon) * along)
 
     def matrix(self, epsilon: float) -> Any:
         """Return the soft projection as matrices (F, C, C)."""
@@ -374,9 +379,11 @@ class Group(Coded):
 
     def _scales(self, epsilons: Any, change: Any) -> tuple[Any, Any]:
         xp, places = namespace(epsilons), None
-        if change.shape[0] > 1:
+        if isinstance(change, float):
+            n = 0.0 * epsilons[:1] + (self.n + change)
+        else:
             change, places = xp.unique_inverse(change)
-        n = self.n + change
+            n = self.n + change
         n = xp.where(n == 0.0, xp.ones_like(n), n)  # any factor, if there is no sample
         c = self.blocks.scale(n[None, :], epsilons[:, None])
         (F, r), volumes = self.eigenvalues.shape, []
@@ -389,12 +396,12 @@ class Group(Coded):
         return xp.take(c, places, axis=2), xp.take(volumes, places, axis=1)
 
     def _log_factors(
-        self, Z: Any, c: Any, change: Any, own: Any = None, forms: Any = None
+        self, Z: Any, c: Any, change: Any, own: Any = None, known: Any = None
     ) -> Any:
-        xp, unknown = namespace(change), self.leverages is None
+        xp, unknown = namespace(c), self.leverages is None
         unknown = unknown and self.whitening is None
         if own is None or unknown or xp.all(change > 0.0):
-            return super()._log_factors(Z, c, change, None, forms)
+            return super()._log_factors(Z, c, change, None, known)
         w, part = own
         left = (w + change - change * self._remaining(Z, w, c, part)) / w
         if self.mean is not None:
@@ -418,14 +425,14 @@ class Group(Coded):
         inner = shrunk(p, self.eigenvalues, c)
         return inner if rests is None else inner + rests[:, None, :]
 
-    def _forms(self, Z: Any, c: Any, power: int = 1) -> Any:
+    def _forms(self, Z: Any, c: Any, power: int = 1, known: Any = None) -> Any:
         xp, (Z, constant) = namespace(Z), self._centred(Z)
-        along = coordinates(self.basis, Z)
+        along, total = (coordinates(self.basis, Z), None) if known is None else known
         inside = squares(along)
         forms = widen(shrunk(inside, self.eigenvalues, c, power))
         F, C, r = self.basis.shape
         if F > 1 or r < C:  # there is a component outside of the eigenvectors
-            total = squared_norms(Z)
+            total = squared_norms(Z) if total is None else total
             outside = at_least(total - widen(xp.sum(inside, axis=1)), 0.0)
             if Z.shape[2]:
                 # what rounding of the difference of squares may do to 1 + c m

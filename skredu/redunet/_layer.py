@@ -11,14 +11,21 @@ n); see `skredu.coding._group`.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from skredu._compat import namespace
 from skredu.coding._choose import label_code
-from skredu.coding._dense import DenseGroup, group_of_state, shared_forms, stack_up
+from skredu.coding._dense import (
+    DenseGroup,
+    group_of_state,
+    shared,
+    side_by_side,
+)
 from skredu.coding._factoring import group_of
+from skredu.coding._group import Group
 from skredu.coding._linalg import (
     blocks_of_rows,
     norms,
@@ -73,7 +80,12 @@ class Layer:
         label_code: list[float] | None = None,
         space: Any = None,
     ) -> None:
-        self.whole, self.classes = whole, classes
+        self.whole = whole
+        self.classes, self.bases = side_by_side(classes)
+        counts, like = [group.n for group in classes], whole.blocks.counts
+        self.counts = namespace(like).asarray(
+            counts, dtype=like.dtype, device=like.device
+        )
         self.epsilon, self.label_code = epsilon, label_code
         self.membership, self.temperature = membership, temperature
         self.rule, self.space = MEMBERSHIPS[membership], space
@@ -107,7 +119,6 @@ class Layer:
         ]
         scatters: list[Any] = [getattr(group, "scatter", None) for group in classes]
         total = None if any(S is None for S in scatters) else sum(scatters)
-        stack_up(classes)
         weights = rows.weights_at(slice(None))
         whole = group_of(Z, weights, blocks, **options, scatter=total)
         return cls(whole, classes, epsilon, membership, temperature, space=space)
@@ -136,87 +147,85 @@ class Layer:
         r"""Scale :math:`d / (n\epsilon^2)` of the expansion operator."""
         return float(self.whole.blocks.dim / self.epsilon**2 / self.whole.n)
 
+    @cached_property
     def rates(self) -> tuple[float, float, float]:
-        """Return the rates of all samples and of the classes, and their difference.
+        """The rates of all samples and of the classes, and their difference.
 
         They are in nats. For signals, they are those of all shifts, per point of the
         grid.
         """
         unit = 2.0 * self.whole.blocks.n_points
-        R = self.whole.volume(self.epsilon) / unit
+        R = float(self.whole.volume(self.epsilon)) / unit
         volumes = [g.n / self.whole.n * g.volume(self.epsilon) for g in self.classes]
-        Rc = sum(volumes) / unit
+        Rc = float(sum(volumes)) / unit
         return R, Rc, R - Rc
 
     # -- memberships ------------------------------------------------------------------
 
-    def _scores(self, Z: Any, groups: list[Any] | None = None) -> Any:
-        """Return logarithms of memberships (b, k), which need not be normalised.
-
-        Other ``groups`` than those of the classes can be given for bounds.
-        """
-        groups = self.classes if groups is None else groups
-        if self.rule.power == 0:
-            shape, dtype = (Z.shape[2], len(groups)), real_dtype(Z)
-            return namespace(Z).zeros(shape, dtype=dtype, device=Z.device)
-        forms = shared_forms(groups, Z, self.rule.power)
-        scores = [self._score(j, Z, groups[j], forms[j]) for j in range(len(groups))]
-        return namespace(scores[0]).stack(scores, axis=1)
-
-    def _score(self, j: int, Z: Any, group: Any, forms: Any = None) -> Any:
-        """Return the scores (b,) of samples in one class."""
-        if self.rule.power == 1:
-            cost = group.extra(Z, self.epsilon, forms=forms)
-        else:
-            cost = group.residual(Z, self.epsilon, forms)
-        return self._score_of(cost, j)
-
-    def _score_of(self, cost: Any, j: int) -> Any:
-        """Return scores from extra nats, or from norms of residuals."""
-        blocks, n = self.whole.blocks, self.whole.n
-        factor = self.temperature * blocks.dim / self.epsilon**2
-        code = 0.0 if self.label_code is None else self.label_code[j]
-        return self.rule.scores(cost, self.classes[j].n, n, factor) + code
-
-    def _memberships(self, scores: Any) -> Any:
-        """Return memberships from scores, (b, k)."""
+    def _memberships(self, costs: Any) -> Any:
+        """Return memberships (b, k) from costs, which are extra nats or residuals."""
         if self.rule.power == 0:  # of the positive part in every class
-            return namespace(scores).ones_like(scores)
-        return softmax(scores)
+            return namespace(costs).ones_like(costs)
+        return softmax(self._scores(costs))
 
-    def _sharp_scores(self, Z: Any) -> Any:
-        """Return scores that may be too large if memberships are below rounding errors.
+    def _scores(self, costs: Any) -> Any:
+        """Return logarithms of memberships (b, k), which need not be normalised."""
+        factor = self.temperature * self.whole.blocks.dim / self.epsilon**2
+        scores = self.rule.scores(costs, self.counts, self.whole.n, factor)
+        if self.label_code is None:
+            return scores
+        place = {"dtype": scores.dtype, "device": scores.device}
+        return scores + namespace(scores).asarray(self.label_code, **place)
 
-        The first coordinates of the samples yield lower bounds of forms, and so upper
-        bounds of scores. The score in the class with the highest bound is completed
-        first, then those in all classes that may have a higher membership than that.
+    def _cost(self, group: Any, Z: Any, known: Any = None) -> Any:
+        """Return extra nats, or norms of residuals, (b,) of samples in one group."""
+        if self.rule.power == 1:
+            return group.extra(Z, self.epsilon, known=known)
+        return group.residual(Z, self.epsilon, known)
+
+    def _costs(self, Z: Any, known: list[Any]) -> Any:
+        """Return the costs (b, k) of samples in all classes; see `_cost`."""
+        xp = namespace(Z)
+        if self.rule.power == 0:
+            shape, dtype = (Z.shape[2], len(self.classes)), real_dtype(Z)
+            return xp.zeros(shape, dtype=dtype, device=Z.device)
+        pairs = zip(self.classes, known, strict=True)
+        return xp.stack([self._cost(group, Z, one) for group, one in pairs], axis=1)
+
+    def _sharp_costs(self, Z: Any, known: list[Any]) -> Any:
+        """Return costs that may be too small if memberships are below rounding errors.
+
+        The first coordinates of the samples yield lower bounds of forms, and so of
+        costs. The cost in the class with the highest membership is completed first,
+        then those in all classes that may have a higher membership than that.
         """
-        xp, C = namespace(Z), Z.shape[1]
+        xp, C, power = namespace(Z), Z.shape[1], self.rule.power
         bounded = [
             j
             for j, group in enumerate(self.classes)
             if xp is np and one_block(Z) and isinstance(group, DenseGroup)
         ]
-        power = self.rule.power
         if C < LEAST_BOUNDED or not bounded or power == 0:
-            return self._scores(Z)
+            return self._costs(Z, known)
         size = int(FIRST_SHARE * C)
         first, bounds = Z[:, :size, :], []
         for j, group in enumerate(self.classes):
-            head = group.head(size, power) if j in bounded else group
-            bounds.append(self._score(j, first if j in bounded else Z, head))
-        scores = np.stack(bounds, axis=1)
-        best = scores.argmax(axis=1)
+            if j in bounded:
+                bounds.append(self._cost(group.head(size, power), first))
+            else:
+                bounds.append(self._cost(group, Z, known[j]))
+        costs = np.stack(bounds, axis=1)
+        best = self._scores(costs).argmax(axis=1)
         missing = best[:, None] == np.arange(len(self.classes))
         for _ in range(2):
             for j in bounded:
                 index = np.flatnonzero(missing[:, j])
                 if len(index):
-                    group = self.classes[j]
-                    scores[index, j] = self._score(j, Z[:, :, index], group)
+                    costs[index, j] = self._cost(self.classes[j], Z[:, :, index])
+            scores = self._scores(costs)
             highest = scores[np.arange(len(best)), best]
             missing = (scores >= highest[:, None] - FAR) & ~missing
-        return scores
+        return costs
 
     # -- motion -----------------------------------------------------------------------
 
@@ -226,9 +235,10 @@ class Layer:
         change = namespace(Z).empty_like(Z) if len(blocks) > 1 else None
         for at in blocks:
             rows = Z[:, :, at]
-            Pi = self._memberships(self._sharp_scores(rows))
+            known = shared(self.classes, rows, self.rule.power, self.bases)
+            Pi = self._memberships(self._sharp_costs(rows, known))
             start = -self.whole.project(rows, self.epsilon)
-            moved = self._add_projections(start, rows, Pi)
+            moved = self._add_projections(start, rows, Pi, known)
             if change is None:
                 return moved
             change[:, :, at] = moved
@@ -264,8 +274,11 @@ class Layer:
         sample would.
         """
         xp, dtype, self.label_code = namespace(Z), real_dtype(Z), None
-        blocks = self._blocks(Z, slice(0, Z.shape[2]))
-        scores = xp.concat([self._scores(Z[:, :, at]) for at in blocks])
+        blocks, costs = self._blocks(Z, slice(0, Z.shape[2])), []
+        for at in blocks:
+            known = shared(self.classes, Z[:, :, at], self.rule.power, self.bases)
+            costs.append(self._costs(Z[:, :, at], known))
+        costs = xp.concat(costs)
         change = xp.empty_like(Z)  # at first, projections on own classes
         for j, (group, part) in enumerate(zip(self.classes, rows.slices, strict=True)):
             for at in self._blocks(Z, part):
@@ -276,24 +289,23 @@ class Layer:
                     cost = norms(Z[:, :, at] - own)
                 change[:, :, at] = self._part(own)
                 if self.rule.power > 0:
-                    scores[at, j] = self._score_of(cost, j)
+                    costs[at, j] = cost
         if self.rule.fits_label_code:
             weights = rows.weights_at(slice(None))
-            self.label_code = label_code(scores, rows.slices, weights)
-            place = {"dtype": scores.dtype, "device": scores.device}
-            scores = scores + xp.asarray(self.label_code, **place)
-        Pi = self._memberships(scores)
+            self.label_code = label_code(self._scores(costs), rows.slices, weights)
+        Pi = self._memberships(costs)
         for j, part in enumerate(rows.slices):
             change[:, :, part] *= xp.astype(Pi[part, j], dtype, copy=False)
             Pi[part, j] = xp.zeros_like(Pi[part, j])
+        unknown = [None] * len(self.classes)
         for at in blocks:
             weights, block = rows.weights_at(at), Z[:, :, at]
             start = self.whole.left_out(block, self.epsilon, weights, at)[1]
             start = change[:, :, at] - start
-            change[:, :, at] = self._add_projections(start, block, Pi[at, :])
+            change[:, :, at] = self._add_projections(start, block, Pi[at, :], unknown)
         return change
 
-    def _add_projections(self, total: Any, Z: Any, Pi: Any) -> Any:
+    def _add_projections(self, total: Any, Z: Any, Pi: Any, known: list[Any]) -> Any:
         """Add the projections on the classes times memberships, in place if possible.
 
         Memberships are sharp; those below rounding errors need no product.
@@ -306,8 +318,12 @@ class Layer:
                 continue
             index, rest = split(members[:, j])
             shares = xp.astype(xp.take(Pi[:, j], index), dtype, copy=False)
-            projected = group.project(take(Z, index), self.epsilon)
-            part = shares * self._part(projected)
+            along = None
+            if known[j] is not None and isinstance(group, Group):
+                along = take(known[j][0], index)
+            part = self._part(group.project(take(Z, index), self.epsilon, along))
+            if not xp.all(shares == 1.0):
+                part = shares * part
             run = run_of(index)
             if run is not None or xp is np:
                 total[:, :, index if run is None else run] += part
@@ -322,7 +338,9 @@ class Layer:
     def _blocks(self, Z: Any, part: slice) -> list[slice]:
         """Return slices of consecutive samples that are processed together."""
         F, C, _ = Z.shape
-        blocks = blocks_of_rows(part.stop - part.start, F * (5 * C + len(self.classes)))
+        r = 0 if self.bases is None else self.bases.shape[2]
+        width = F * (5 * C + r + len(self.classes))
+        blocks = blocks_of_rows(part.stop - part.start, width)
         return [slice(part.start + b.start, part.start + b.stop) for b in blocks]
 
 
@@ -398,8 +416,8 @@ def stepped(Z: Any, change: Any, step: float) -> Any:
     xp = namespace(Z)
     moved = Z + step * change if step <= 1.0 else (1.0 / step) * Z + change
     size = norms(moved)
-    size = xp.where(size > 0, size, xp.ones_like(size))
-    return moved / xp.astype(size, real_dtype(Z), copy=False)
+    scale = 1.0 / xp.where(size > 0, size, xp.ones_like(size))
+    return moved * xp.astype(scale, real_dtype(Z), copy=False)
 
 
 def advanced(

@@ -8,7 +8,6 @@ this file.
 
 from __future__ import annotations
 
-import math
 from typing import Any, ClassVar
 
 from skredu._compat import namespace
@@ -30,10 +29,7 @@ class Coding:
     @staticmethod
     def scores(nats: Any, counts: Any, total: float, factor: float) -> Any:
         """Return the scores from extra nats, which do not include labels."""
-        shares = counts / total
-        if isinstance(shares, float):
-            return math.log(shares) - nats
-        return namespace(nats).log(shares) - nats
+        return namespace(nats).log(counts / total) - nats
 
 
 class Residual:
@@ -68,9 +64,8 @@ class Relu:
     fits_label_code: ClassVar[bool] = False
 
 
-# Parameters of `scores`: the extra nats or norms of samples in all classes, (b, k), or
-# in one class, (b,); the weights of the classes; the weight of all samples; and
-# lambda d / epsilon^2.
+# Parameters of `scores`: the extra nats or norms of samples in all classes, (b, k); the
+# weights of the classes, (k,); the weight of all samples; and lambda d / epsilon^2.
 MEMBERSHIPS: dict[str, Any] = {
     "coding": Coding,
     "residual": Residual,

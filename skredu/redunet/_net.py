@@ -344,7 +344,7 @@ class BaseNet(
         Z, before = state
         F, C, n = Z.shape
         blocks, change = blocks_of_rows(n, F * C), None
-        R, _, delta = layer.rates()
+        R, _, delta = layer.rates
         # a step that only moves the rounding errors of the rates does not decrease them
         least = delta - abs(R) * float(namespace(Z).finfo(real_dtype(Z)).eps)
         for length, momentum in self._tries(layer):
@@ -359,7 +359,7 @@ class BaseNet(
                     change[:, :, at] = stepped(Z[:, :, at], change[:, :, at], length)
                 moved, change = change, None
             following = self._build(moved, rows)
-            if self.step == "published" or following.rates()[2] >= least:
+            if self.step == "published" or following.rates[2] >= least:
                 new = {"step": length, "momentum": momentum, "rule": self.step}
                 return new, (moved, carried), following
         return None
@@ -371,7 +371,7 @@ class BaseNet(
         for their velocity. ``layer`` is computed from these features.
         """
         Z, _ = state
-        gains, rates = self.rates_["delta_R"][-1:], layer.rates()
+        gains, rates = self.rates_["delta_R"][-1:], layer.rates
         self.rates_ = {
             name: np.append(self.rates_[name], rate)
             for name, rate in zip(RATES, rates, strict=True)

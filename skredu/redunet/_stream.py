@@ -144,7 +144,7 @@ class StreamingNet(StreamEstimator):
         epsilon = float(decision["epsilon"] if epsilon == "auto" else epsilon)
         whole = group(reduce(Scatter.merge, summary.scatters))
         some = [g for g in groups if g.n > 0.0]
-        rates = Layer(whole, some, epsilon, "coding", 1.0).rates()
+        rates = Layer(whole, some, epsilon, "coding", 1.0).rates
         return {
             "_decisions": [decision],
             "epsilon_": epsilon,
