@@ -54,14 +54,31 @@ def check_rows(estimator: Any, X: Any, *y: Any, reset: bool = True) -> Any:
     except OverflowError as error:
         which = "X or y" if y else "X"
         raise ValueError(f"{which}: an integer is too large for a float.") from error
-    found = namespace(rows[0] if y else rows).__name__
+    _check_namespace(estimator, rows[0] if y else rows)
+    return rows
+
+
+def _check_namespace(estimator: Any, X: Any) -> None:
+    """Raise an error if an estimator for NumPy arrays only gets another array."""
+    found = namespace(X).__name__
     only_numpy = ARRAY_API_SUPPORT and not get_tags(estimator).array_api_support
     if only_numpy and found != namespace(np.empty(0)).__name__:
         raise TypeError(
             f"X is an array of {found}, but {estimator!r} takes NumPy arrays only: "
             "convert X, or use array_api_dispatch=False."
         )
-    return rows
+
+
+def check_features(estimator: Any, Z: Any, n_features: int) -> Any:
+    """Validate features for `inverse_transform` of a fitted estimator."""
+    Z, _ = rows_and_weights(Z, None)
+    _check_namespace(estimator, Z)
+    if Z.shape[1] != n_features:
+        raise ValueError(
+            f"X must have the {n_features} features that transform returns, found "
+            f"{Z.shape[1]}."
+        )
+    return Z
 
 
 def check_training(

@@ -9,7 +9,7 @@ from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skredu._base import SkreduEstimator, all_or_nothing
-from skredu._checks import check_rows, rows_and_weights
+from skredu._checks import check_features, check_rows
 from skredu._compat import ARRAY_API_SUPPORT, check_same_namespace
 from skredu._progress import Progress, watched
 from skredu.lifting._grid import Shape, channels_of, in_blocks
@@ -115,12 +115,7 @@ class BaseLifting(SignalsOutMixin, TransformerMixin, SkreduEstimator):
     def _check_features(self, Z: Any) -> Any:
         """Return valid features for `inverse_transform`."""
         check_is_fitted(self)
-        Z, _ = rows_and_weights(Z, None)
-        if Z.shape[1] != self._n_features_out:
-            raise ValueError(
-                f"X must have the {self._n_features_out} features that transform "
-                f"returns, found {Z.shape[1]}."
-            )
+        Z = check_features(self, Z, self._n_features_out)
         check_same_namespace(
             Z, self, attribute=self._reference, method="inverse_transform"
         )

@@ -7,11 +7,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.feature_selection import SelectorMixin
-from sklearn.utils import check_array, gen_batches
+from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from skredu._base import SkreduEstimator, all_or_nothing, warn
-from skredu._checks import check_finite, check_range, check_rows, check_training
+from skredu._checks import (
+    check_features,
+    check_finite,
+    check_range,
+    check_rows,
+    check_training,
+)
 from skredu._compat import Interval
 from skredu.coding._linalg import BLOCK
 from skredu.coding._rows import Rows
@@ -213,7 +219,7 @@ class CodingGainSelector(SelectorMixin, SkreduEstimator):
             If ``X`` does not have as many features as were selected.
         """
         check_is_fitted(self)
-        X = check_array(X, dtype=[np.float64, np.float32])
+        X = check_features(self, X, int(np.sum(self.support_)))
         full = super().inverse_transform(X)
         with np.errstate(over="ignore", under="ignore"):
             full[:, self.support_] /= self._factors(full.dtype)
