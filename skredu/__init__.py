@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from skredu._lazy import lazy
 
 if TYPE_CHECKING:
-    from skredu import datasets, metrics, plotting, rates
+    from skredu import datasets, image, metrics, plotting, rates
     from skredu.classification import MICLClassifier, NearestSubspaceClassifier
     from skredu.clustering import CompressionClustering
     from skredu.lifting import (
@@ -41,6 +41,7 @@ __all__ = [
     "ScatteringTransformer",
     "__version__",
     "datasets",
+    "image",
     "make_invariant_pipeline",
     "metrics",
     "plotting",
@@ -68,7 +69,7 @@ __getattr__ = lazy(
         # The type of the signals that liftings return, which pickles refer to.
         "Signals": "lifting",
     },
-    modules=frozenset({"datasets", "metrics", "plotting", "rates"}),
+    modules=frozenset({"datasets", "image", "metrics", "plotting", "rates"}),
 )
 
 

@@ -13,6 +13,7 @@ from skredu import (
     ReduNetTransformer,
 )
 from skredu._progress import MAX_TASKS, UNWATCHED, watched
+from skredu.image import CompressionSegmenter
 
 callback = pytest.importorskip("sklearn.callback", reason="scikit-learn 1.9 or newer")
 
@@ -96,6 +97,26 @@ def test_a_request_to_stop_leaves_the_search_out(X):
     model = CompressionClustering(0.4).set_callbacks(Watcher("steps")).fit(X)
     assert model.coding_length_ == model.greedy_coding_length_ == plain.coding_length_
     np.testing.assert_array_equal(model.children_, plain.children_)
+
+
+# -- windows --------------------------------------------------------------------------
+
+
+def test_segmentation_reports_window_sizes_and_stops_after_one():
+    columns = np.indices((24, 24))[1]
+    image = np.random.default_rng(0).uniform(size=(24, 24)) + columns // 12
+    given = {"superpixels": columns // 6, "convert2lab": False, "window_sizes": (3, 1)}
+    watcher = Watcher()
+    model = CompressionSegmenter(1.0, **given).set_callbacks(watcher).fit(image)
+    assert watcher.ended == ["windows", "windows", "fit", "teardown"]
+    expected = CompressionSegmenter(1.0, **given).fit(image)
+    np.testing.assert_array_equal(model.labels_, expected.labels_)
+    image = np.zeros((24, 24))
+    image[::2, :12] = image[:, 12::2] = 1.0  # stripes, which are of the same colours
+    stopped = CompressionSegmenter(0.3, **given).set_callbacks(Watcher("windows"))
+    assert stopped.fit(image).n_segments_ == 2
+    assert CompressionSegmenter(0.3, **given).fit(image).n_segments_ == 1
+    assert len(stopped.children_) == 3
 
 
 # -- layers ---------------------------------------------------------------------------

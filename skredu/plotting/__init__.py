@@ -19,6 +19,7 @@ from skredu.plotting._label_quality import LabelQualityDisplay
 from skredu.plotting._merge_tree import MergeTreeDisplay
 from skredu.plotting._principal_samples import PrincipalSamplesDisplay
 from skredu.plotting._rate_reduction import RateReductionDisplay
+from skredu.plotting._segmentation_path import SegmentationPathDisplay
 from skredu.plotting._similarity import SimilarityDisplay
 from skredu.plotting._spectrum import SubspaceSpectrumDisplay
 
@@ -30,6 +31,7 @@ __all__ = [
     "MergeTreeDisplay",
     "PrincipalSamplesDisplay",
     "RateReductionDisplay",
+    "SegmentationPathDisplay",
     "SimilarityDisplay",
     "SubspaceSpectrumDisplay",
 ]

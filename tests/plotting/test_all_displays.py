@@ -4,6 +4,7 @@ import sys
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 from displays import Stranger, many
 from numpy.testing import assert_allclose
@@ -14,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skredu import MICLClassifier, ReduNetTransformer
+from skredu.image import CompressionSegmenter
 from skredu.plotting import (
     BitsDisplay,
     EpsilonPathDisplay,
@@ -22,6 +24,7 @@ from skredu.plotting import (
     MergeTreeDisplay,
     PrincipalSamplesDisplay,
     RateReductionDisplay,
+    SegmentationPathDisplay,
     SimilarityDisplay,
     SubspaceSpectrumDisplay,
 )
@@ -36,6 +39,7 @@ FROM_ESTIMATOR = {
     MergeTreeDisplay: ("clustering",),
     PrincipalSamplesDisplay: ("net", "X", "y"),
     RateReductionDisplay: ("net",),
+    SegmentationPathDisplay: ("segmenter", "image"),
     SimilarityDisplay: ("net", "X", "y"),
     SubspaceSpectrumDisplay: ("net", "X", "y"),
 }
@@ -45,6 +49,10 @@ FROM_ESTIMATOR = {
 def arguments(net, wine, lines):
     X, y = wine
     values = {"net": net, "X": X, "y": y, "clustering": lines[2]}
+    values["image"] = np.kron(np.eye(2), np.ones((10, 12)))
+    squares = np.arange(16).reshape(4, 4).repeat(5, axis=0).repeat(6, axis=1)
+    segmenter = CompressionSegmenter(superpixels=squares)
+    values["segmenter"] = segmenter.fit(values["image"])
     values["micl"] = make_pipeline(StandardScaler(), MICLClassifier()).fit(X, y)
     found = {
         display: [values[name] for name in names]

@@ -16,6 +16,7 @@ from skredu import (
     NearestSubspaceClassifier,
     ReduNetTransformer,
 )
+from skredu.image import CompressionSegmenter
 from skredu.plotting import (
     EpsilonPathDisplay,
     FilterDisplay,
@@ -23,6 +24,7 @@ from skredu.plotting import (
     MergeTreeDisplay,
     PrincipalSamplesDisplay,
     RateReductionDisplay,
+    SegmentationPathDisplay,
 )
 
 # -- the tree -------------------------------------------------------------------------
@@ -129,6 +131,41 @@ def test_numbers_of_groups_of_many_sizes_have_a_logarithmic_axis():
     bits = {"coding_length": [9.0, 8.0], "description_length": [7.0, 8.0]}
     drawn = EpsilonPathDisplay(**path, **bits).plot()
     assert drawn.ax_.get_yscale() == "log"
+
+
+# -- the path of segmentations --------------------------------------------------------
+
+
+@pytest.mark.parametrize("channels", [0, 1, 2, 3])
+def test_segmentations_are_those_of_the_path(channels):
+    image = np.kron([[0.0, 0.4], [0.7, 1.0]], np.ones((10, 12)))
+    if channels:
+        image = np.stack([image] * channels, axis=2)
+    squares = np.arange(16).reshape(4, 4).repeat(5, axis=0).repeat(6, axis=1)
+    model = CompressionSegmenter(superpixels=squares, convert2lab=False)
+    model.set_params(epsilon=0.1).fit(image)
+    drawn = SegmentationPathDisplay.from_estimator(model, image, [30.0, 0.1], lw=3)
+    path = model.segmentation_path([0.1, 30.0])
+    assert path["n_segments"].tolist() == [4, 1]
+    assert drawn.line_.get_ydata().tolist() == [4, 1]
+    assert drawn.line_.get_linewidth() == 3
+    assert_allclose(
+        np.transpose([b.get_ydata() for b in drawn.bits_lines_]), path["coding_length"]
+    )
+    assert drawn.chosen_line_.get_xdata()[0] == 0.1
+    names = [text.get_text() for text in drawn.images_ax_.get_xticklabels()]
+    assert names == ["image", r"$\epsilon$ = 0.1: 4", r"$\epsilon$ = 30: 1"]
+    pixels = drawn.images_.get_array()
+    assert pixels.shape[0] == 20
+    assert_allclose(pixels[0, 0, :3], 0.0)
+    assert_allclose(drawn.frame().boundary, drawn.coding_length[:, 1])
+    one = drawn.plot(n_images=1)
+    assert len(one.images_ax_.get_xticks()) == 2
+    with pytest.raises(ValueError, match="Bad n_images"):
+        drawn.plot(n_images=0)
+    for bad in (image[:5], np.zeros(4), np.zeros((0, 2))):
+        with pytest.raises(ValueError, match="Bad image"):
+            SegmentationPathDisplay.from_estimator(model, bad)
 
 
 # -- filters --------------------------------------------------------------------------
