@@ -1,4 +1,4 @@
-"""Coding rates that can be trained with PyTorch (``pip install "skredu[torch]"``)."""
+"""Losses and liftings for PyTorch (``pip install "skredu[torch]"``)."""
 
 try:
     import torch as _torch  # noqa: F401
@@ -7,6 +7,7 @@ except ImportError as error:
         'skredu.torch needs PyTorch: install it with pip install "skredu[torch]".'
     ) from error
 
+from skredu.torch._learned_lifting import LearnedLifting
 from skredu.torch._loss import MCR2Loss
 from skredu.torch._rates import (
     class_coding_rate,
@@ -16,6 +17,7 @@ from skredu.torch._rates import (
 )
 
 __all__ = [
+    "LearnedLifting",
     "MCR2Loss",
     "class_coding_rate",
     "coding_rate",

@@ -1,0 +1,161 @@
+"""Filters that are learned by the loss of samples that are left out."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import estimator_checks_generator
+
+from skredu import ConvolutionalLifting, InvariantReduNetClassifier
+from skredu.datasets import make_shifted_signals
+
+torch = pytest.importorskip("torch")
+
+from oracle_spectral import Family  # noqa: E402
+
+from skredu.torch import LearnedLifting  # noqa: E402
+from skredu.torch._left_out import counts_of, left_out_scores, spectra  # noqa: E402
+
+X, Y = make_shifted_signals(12, n_timesteps=16, random_state=0)
+FEW = {"n_filters": 3, "kernel_size": 3, "max_iter": 2, "random_state": 0}
+
+
+CHECKED = [
+    LearnedLifting(2, 3, max_iter=1, random_state=0),
+    LearnedLifting(2, 3, max_iter=2, activation=None, random_state=0),
+]
+CHECKS = [pair for e in CHECKED for pair in estimator_checks_generator(e)]
+
+
+@pytest.mark.parametrize(("estimator", "check"), CHECKS)
+def test_scikit_learn_checks(estimator, check):
+    # Some checks draw from NumPy's global generator, which tests must not touch.
+    state = np.random.get_state()  # noqa: NPY002
+    try:
+        check(estimator)
+    finally:
+        np.random.set_state(state)  # noqa: NPY002
+
+
+def test_number_of_checks():
+    assert len(CHECKS) > 2 * 40
+
+
+@pytest.mark.parametrize("shape", [(6,), (5,), (2, 3)])
+def test_scores_are_those_of_all_shifts_written_out(shape):
+    rng = np.random.default_rng(0)
+    n, channels, y = 7, 2, np.array([0, 1, 0, 1, 0, 1, 0])
+    signals = torch.tensor(rng.normal(size=(n, channels, *shape)))
+    counts = counts_of(shape, signals)
+    Z = spectra(signals, shape, counts)
+    found = left_out_scores(Z, torch.tensor(y), counts, torch.tensor(0.3))
+    rows = signals.reshape(n, -1).numpy()
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    family = Family(rows, y, channels, shape, 0.3)
+    for i in range(n):
+        rest = np.ones(n)
+        rest[i] = 0.0
+        sizes = np.bincount(y, rest)
+        exact = [
+            np.log(sizes[j] / (n - 1)) - family.extra(rows[i], y == j, rest)
+            for j in range(2)
+        ]
+        assert_allclose(found[i].numpy(), exact, rtol=1e-6)
+
+
+@pytest.mark.parametrize("activation", ["relu", "soft", "split", None])
+@pytest.mark.parametrize("pooling", [0.2, 0.0, None])
+def test_the_result_is_that_of_a_lifting_with_these_filters(activation, pooling):
+    options = {"activation": activation, "pooling": pooling}
+    learned = LearnedLifting(**FEW, **options).fit(X, Y)
+    assert np.isfinite(learned.loss_curve_).all()
+    lifting = ConvolutionalLifting(
+        filters=learned.filters_, threshold=learned.threshold_, **options
+    )
+    expected = lifting.fit_transform(X)
+    assert_array_equal(learned.transform(X), expected)
+    # Without a step, the loss is that of the initial filters, which stay as they are.
+    start = LearnedLifting(**{**FEW, "max_iter": 0}, **options).fit(X, Y)
+    first = ConvolutionalLifting(3, 3, random_state=0, **options).fit(X)
+    assert_array_equal(start.filters_, first.filters_)
+    assert_array_equal(start.transform(X), first.transform(X))
+    assert start.loss_curve_[0] == learned.loss_curve_[0]
+
+
+def test_the_gradient_is_the_derivative_of_the_loss():
+    from skredu.torch._learned_lifting import _Bank, _Decision
+
+    start = ConvolutionalLifting(2, 3, random_state=0).fit(X)
+    bank = _Bank(start.filters_, (16,), **start._nonlinearity)
+    signals = torch.fft.rfftn(torch.tensor(X[:, None]), dim=(-1,))
+    y, counts = torch.tensor(Y), counts_of((16,), torch.tensor(X))
+    decision = _Decision(int(Y.max()) + 1)
+
+    def loss(filters, threshold):
+        parameters = {"filters": filters, "threshold": threshold}
+        channels = torch.func.functional_call(bank, parameters, signals)
+        return decision(spectra(channels, (16,), counts), y, counts)
+
+    parameters = [p.detach().requires_grad_() for p in bank.parameters()]
+    assert torch.autograd.gradcheck(loss, parameters, atol=1e-4, rtol=1e-3)
+
+
+def test_shifts_change_neither_predictions_nor_learning():
+    model = make_pipeline(LearnedLifting(**FEW), InvariantReduNetClassifier(0))
+    model.fit(X, Y)
+    rolled = np.stack([np.roll(x, i) for i, x in enumerate(X)])
+    assert_array_equal(model.predict(rolled), model.predict(X))
+    given = {**FEW, "filters": "dct"}  # which do not depend on the samples
+    curves = [LearnedLifting(**given).fit(Z, Y).loss_curve_ for Z in (X, rolled)]
+    assert_allclose(*curves, rtol=1e-8)
+
+
+def test_samples_are_scaled_and_sorted_freely():
+    lifting = LearnedLifting(**{**FEW, "filters": "dct"}).fit(X, Y)
+    for changed in (X * 1e150, X * 1e-150):
+        again = clone(lifting).fit(changed, Y)
+        assert_allclose(again.filters_, lifting.filters_, rtol=1e-6)
+    order = np.random.default_rng(0).permutation(len(X))
+    again = clone(lifting).fit(X[order], Y[order])
+    assert_allclose(again.filters_, lifting.filters_, rtol=1e-6)
+
+
+def test_little_data():
+    one = LearnedLifting(**FEW).fit(X, np.zeros(len(X)))
+    first = ConvolutionalLifting(3, 3, random_state=0).fit(X)
+    assert_array_equal(one.filters_, first.filters_)
+    assert one.loss_curve_.size == 0
+    alone = np.r_[Y[:-1], 99]  # a class of one sample
+    assert np.isfinite(LearnedLifting(**FEW).fit(X, alone).filters_).all()
+    few = LearnedLifting(**FEW, max_samples=8).fit(X, Y)
+    assert np.isfinite(few.loss_curve_).all()
+    single = LearnedLifting(**FEW).fit(X.astype(np.float32), Y)
+    assert single.filters_.dtype == np.float32
+    zeros = LearnedLifting(**FEW).fit(np.zeros_like(X), Y)
+    assert np.isfinite(zeros.filters_).all()
+
+
+def test_learned_filters_predict_better():
+    digits, labels = load_digits(return_X_y=True)
+    order = np.random.default_rng(0).permutation(len(labels))
+    train, test = order[:200], order[200:]
+    scores = []
+    for steps in (0, 15):
+        lifting = LearnedLifting(
+            6, 5, signal_shape=(8, 8), max_iter=steps, random_state=0
+        )
+        model = make_pipeline(lifting, InvariantReduNetClassifier(0))
+        model.fit(digits[train], labels[train])
+        scores.append(model.score(digits[test], labels[test]))
+    assert scores[1] > scores[0] + 0.01
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value"),
+    [("max_iter", -1), ("learning_rate", 0.0), ("max_samples", 1)],
+)
+def test_bad_parameters_are_named(parameter, value):
+    with pytest.raises(ValueError, match=parameter):
+        LearnedLifting(**{**FEW, parameter: value}).fit(X, Y)
