@@ -389,6 +389,8 @@ def label_quality(
     >>> sorted(label_quality(X, y).argsort()[:2].tolist())
     [3, 60]
     """
+    if labels is None:
+        raise ValueError("Bad labels: must be the labels to judge, found None.")
     model = MICLClassifier() if estimator is None else estimator
     with suppress(TypeError):  # others are refused below
         model = clone(model)

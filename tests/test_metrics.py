@@ -404,3 +404,8 @@ def test_label_quality_finds_wrong_labels(load, kernel):
 def test_label_quality_needs_micl(estimator):
     with pytest.raises(ValueError, match="Bad estimator"):
         label_quality(np.eye(4), [0, 0, 1, 1], estimator=estimator)
+
+
+def test_label_quality_needs_labels():
+    with pytest.raises(ValueError, match="Bad labels: must be the labels to judge"):
+        label_quality(np.eye(4), None)
