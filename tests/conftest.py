@@ -82,39 +82,22 @@ class Backend:
         return self._module.__array_namespace_info__().default_device()
 
 
-def _numpy():
-    return Backend(np)
-
-
-def _read_only_numpy():
-    return Backend(np, writeable=False)
-
-
-def _array_api_strict():
+def _array_api_strict(device=None):
     import array_api_strict as xp
 
-    return Backend(xp)
+    return Backend(xp, device=device and xp.Device(device))
 
 
-def _array_api_strict_second_device():
-    import array_api_strict as xp
-
-    return Backend(xp, device=xp.Device("device1"))
-
-
-def _torch():
-    import torch
-
-    return Backend(torch)
-
-
-BACKENDS = {"numpy": _numpy, "read-only numpy": _read_only_numpy}
+BACKENDS = {
+    "numpy": lambda: Backend(np),
+    "read-only numpy": lambda: Backend(np, writeable=False),
+}
 # scikit-learn dispatches only with SciPy 1.14 or newer.
 if tuple(int(part) for part in scipy.__version__.split(".")[:2]) >= (1, 14):
     BACKENDS["array_api_strict"] = _array_api_strict
-    BACKENDS["array_api_strict on device1"] = _array_api_strict_second_device
+    BACKENDS["array_api_strict on device1"] = lambda: _array_api_strict("device1")
     if importlib.util.find_spec("torch") is not None:
-        BACKENDS["torch"] = _torch
+        BACKENDS["torch"] = lambda: Backend(importlib.import_module("torch"))
 DISPATCHED = frozenset(BACKENDS) - {"numpy", "read-only numpy"}
 
 
@@ -148,6 +131,13 @@ def xp(request):
 def dtype(request):
     """Return the name of a floating type."""
     return request.param
+
+
+def pytest_collection_modifyitems(items):
+    """Mark pages of the documentation as slow."""
+    for item in items:
+        if item.path.suffix == ".rst":
+            item.add_marker("slow")
 
 
 def pytest_collection_finish():

@@ -1,7 +1,9 @@
 """Settings of estimators, their results, and limits, shared by the test files."""
 
+import gc
 import inspect
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -115,16 +117,13 @@ ESTIMATORS = SUPERVISED | CLUSTERINGS | LIFTINGS | SERIES
 
 # Settings beside those that reach the same code, for runs that are to be short.
 FURTHER = {
-    *("MICL frequencies", "MICL priors", "MICL poly", "MICL cosine", "MICL callable"),
-    *(
-        "MICL laplacian",
-        "MICL local given",
-        "subspace",
-        "subspace share",
-        "net of spans",
-    ),
-    *("invariant net", "signal net that decides", "MCR2 deep", "lifting by rows"),
-    *("clustering", "clustering graph", "clustering number"),
+    *("MICL origin", "MICL frequencies", "MICL priors", "MICL poly", "MICL cosine"),
+    *("MICL callable", "MICL laplacian", "MICL local given", "subspace"),
+    *("subspace share", "net of spans", "net of positive parts", "invariant net"),
+    *("signal net with velocity", "signal net that decides", "MCR2 deep"),
+    *("clustering", "clustering origin", "clustering graph", "clustering number"),
+    *("lifting by rows", "lifting to cells", "scattering of images"),
+    "dilated of channels",
 }
 
 
@@ -185,6 +184,17 @@ def limit(monkeypatch, **limits):
         assert holders or name == "CACHED", f"no module has {name}"
         for module in holders:
             monkeypatch.setattr(module, name, value)
+
+
+def peak_of(work, *arguments):
+    """Return the peak number of bytes that a call allocates beside its result."""
+    gc.collect()
+    tracemalloc.start()
+    try:
+        result = work(*arguments)
+        return tracemalloc.get_traced_memory()[1] - getattr(result, "nbytes", 0)
+    finally:
+        tracemalloc.stop()
 
 
 def bytes_of(state):

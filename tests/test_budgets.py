@@ -1,11 +1,8 @@
 """Memory, as stated in the documentation of the estimators."""
 
-import gc
-import tracemalloc
-
 import numpy as np
 import pytest
-from settings import bytes_of, limit
+from settings import bytes_of, limit, peak_of
 
 from skredu import (
     InvariantReduNetClassifier,
@@ -16,17 +13,6 @@ from skredu import (
 )
 
 pytestmark = pytest.mark.slow
-
-
-def peak_of(work):
-    """Return the peak number of bytes that were allocated in addition."""
-    gc.collect()
-    tracemalloc.start()
-    try:
-        work()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
 
 
 def expression_like(n=60, d=5000, k=2, dtype=float):
@@ -147,9 +133,5 @@ def test_transform_of_a_network_takes_blocks_of_rows():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(120_000, 20))
     net = ReduNetTransformer(3, 0.5).fit(X[:200], np.arange(200) % 2)
-    features = X.shape[0] * (X.shape[1] + 1) * 8
-    extra = [
-        peak_of(lambda rows=X[:n]: net.transform(rows)) - features * n // len(X)
-        for n in (60_000, 120_000)
-    ]
+    extra = [peak_of(net.transform, X[:n]) for n in (60_000, 120_000)]
     assert extra[1] < 1.05 * extra[0] + 8 * len(X)  # validation looks at each row

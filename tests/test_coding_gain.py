@@ -1,12 +1,10 @@
 """CodingGainSelector: bits against a plain loop, weights, selection, memory."""
 
-import tracemalloc
-
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from settings import limit, problem
+from settings import limit, peak_of, problem
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -153,8 +151,4 @@ def test_noise_drowns_classes_without_weights_and_not_with_them():
 def test_memory_is_that_of_blocks_and_results():
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(50, 40_000)), np.arange(50) % 2
-    tracemalloc.start()
-    CodingGainSelector().fit(X, y)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 8 * (6 * 40_000 + 6 * 2**18)
+    assert peak_of(CodingGainSelector().fit, X, y) < 8 * (6 * 40_000 + 6 * 2**18)

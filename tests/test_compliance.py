@@ -248,6 +248,7 @@ OF_TRANSFORMERS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.* has no layer:UserWarning")
 @pytest.mark.filterwarnings("ignore:No feature saves bits:UserWarning")
 @pytest.mark.parametrize(

@@ -49,6 +49,7 @@ def test_lines_and_a_plane_over_three_decades(lines_and_plane, epsilon):
     assert adjusted_rand_score(y, model.labels_) >= 0.94
 
 
+@pytest.mark.slow
 def test_auto_lands_on_the_plateau(lines_and_plane):
     X, y = lines_and_plane
     model = CompressionClustering(assume_centered=True).fit(X)
@@ -57,6 +58,7 @@ def test_auto_lands_on_the_plateau(lines_and_plane):
     assert adjusted_rand_score(y, model.labels_) >= 0.94
 
 
+@pytest.mark.slow
 def test_values_of_counts_and_rounded_numbers_are_no_groups(blobs):
     rng = np.random.default_rng(0)
     numbers = rng.integers(18, 80, 300), rng.poisson(2, 300), rng.normal(size=300)
@@ -161,6 +163,7 @@ def test_outliers_have_a_cauchy_distribution_as_wide_as_all_rows():
     assert path["description_length"] == pytest.approx(bits - gaussian)
 
 
+@pytest.mark.slow
 def test_outliers_do_not_count_and_are_found_beyond_a_choice_of_rows(monkeypatch):
     rng = np.random.default_rng(0)
     X = 20.0 * np.eye(3, 2)[np.arange(120) % 3] + rng.normal(size=(120, 2))
@@ -173,6 +176,7 @@ def test_outliers_do_not_count_and_are_found_beyond_a_choice_of_rows(monkeypatch
         assert_array_equal(model.labels_ < 0, out)
 
 
+@pytest.mark.slow
 def test_a_least_size_holds_for_all_rows_where_some_are_chosen(monkeypatch):
     limit(monkeypatch, MAX_CHOSEN=60)
     X = np.random.default_rng(0).normal(size=(200, 2))
@@ -313,6 +317,7 @@ def test_predict_gives_training_rows_their_group(blobs, wide):
 # -- many rows, few rows, hard rows ---------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("assume_centered", [False, True])
 def test_many_rows_first_join_cells(blobs, assume_centered, monkeypatch):
     X, _ = make_subspaces(200, dimensions=(1, 1, 2), offset=2.0, random_state=0)

@@ -1,12 +1,11 @@
 """DilatedKernelTransformer compared with loops over times, kernels and biases."""
 
 import itertools
-import tracemalloc
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from settings import limit
+from settings import limit, peak_of
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -220,6 +219,7 @@ def test_blocks_do_not_matter(name, monkeypatch):
     assert_array_equal(model.transform(rows), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("n", "n_points", "n_channels"),
     [(3000, 20, 1), (600, 500, 1), (20, 20_000, 1), (1000, 20, 200)],
@@ -228,21 +228,16 @@ def test_memory_beside_input_and_result_is_the_documented_one(n, n_points, n_cha
     X = walks(n, n_points, n_channels)
     model = DilatedKernelTransformer(500, signal_shape=n_points, random_state=0)
     model.fit(X[:3])
-    tracemalloc.start()
-    Z = model.transform(X)
-    peak = tracemalloc.get_traced_memory()[1] - Z.nbytes
-    tracemalloc.stop()
-    assert peak < 8 * 12 * max(2**17, X.shape[1]) + Z[:512].nbytes
+    block = model.transform(X[:512]).nbytes
+    assert peak_of(model.transform, X) < 8 * 12 * max(2**17, X.shape[1]) + block
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_points", [30, 20_000])
 def test_memory_of_fit_is_that_of_fifty_samples(n_points):
     X = walks(60, n_points)
-    tracemalloc.start()
-    DilatedKernelTransformer(84, random_state=0).fit(X)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 2**20 + 8 * 15 * 50 * n_points
+    model = DilatedKernelTransformer(84, random_state=0)
+    assert peak_of(model.fit, X) < 2**20 + 8 * 15 * 50 * n_points
 
 
 def test_the_seed_determines_which_of_many_samples_are_taken():

@@ -20,6 +20,7 @@ from settings import (
     CLASSIFIERS,
     CLUSTERINGS,
     ESTIMATORS,
+    FURTHER,
     LIFTINGS,
     MAPS,
     MICL,
@@ -70,8 +71,10 @@ def fitted(name, X=X, y=Y, **options):
 
 
 def few(name, items):
-    """Return the cases of a loop; only two if a fit is slow."""
-    return list(items)[:2] if name == "clustering" else list(items)
+    """Return the cases of a loop; half of them, or two, for further settings."""
+    if name == "clustering":  # a fit takes long
+        return list(items)[:2]
+    return list(items)[:: 2 if name in FURTHER else 1]
 
 
 def ask(name, model, rows=NEW, X=X):
@@ -282,7 +285,7 @@ def test_parameters_set_after_fit_change_no_answer(name):
                 found += sorted(allowed.options)
             elif isinstance(allowed, Interval) and parameter != "n_jobs":
                 found += [x for x in (0.3, 1, 2, 7) if x in allowed]
-        for other in found:
+        for other in found[:1] + found[-2:]:
             model.set_params(**{parameter: other})
             assert_same(name, answers(model, table), before, rtol=0, atol=0)
             assert repr(more()) == repr(others)
@@ -312,8 +315,6 @@ FINITE = {
     "denormals": (5e-324 * np.round(9 * NORMAL), ALTERNATE),
     "tiny": (1e-150 * NORMAL, ALTERNATE),
     "huge": (1e150 * NORMAL, ALTERNATE),
-    "very small": (1e-8 * NORMAL, ALTERNATE),
-    "very large": (1e8 * NORMAL, ALTERNATE),
     "columns of all sizes": (NORMAL * [1e-150, 1e-8, 1, 1, 1e8, 0], ALTERNATE),
     "rows of all sizes": (NORMAL * 10.0 ** RNG.integers(-9, 9, (12, 1)), ALTERNATE),
     "integers": (np.round(3 * NORMAL).astype(int), ALTERNATE),
@@ -343,7 +344,8 @@ def assert_finite(name, model, rows):
 
 @every
 def test_hard_rows_give_finite_answers(name):
-    for rows, (table, y) in FINITE.items():
+    cases = FINITE.items() if name == "clustering" else few(name, FINITE.items())
+    for rows, (table, y) in cases:
         try:
             assert_finite_for(name, rows, table, y)
         except Exception as error:
@@ -370,7 +372,7 @@ def assert_finite_for(name, rows, table, y):
     if rows in ("zero matrix", "equal rows") and hasattr(model, "predict_proba"):
         assert_allclose(model.predict_proba(rows_for(name, table)), 0.5, atol=1e-6)
     far = 2 * table.astype(table.dtype if table.dtype.kind == "f" else float)
-    for new in (table, far, far + np.abs(far).max(axis=0)):
+    for new in (table, far + np.abs(far).max(axis=0)):
         assert_finite(name, model, rows_for(name, new, table))
 
 
@@ -648,13 +650,13 @@ def interrupted_anywhere(make, act, new):
 
 @all_but_one
 def test_fit_that_is_interrupted_changes_nothing(name):
-    few, new = rows_for(name, X[:12]), rows_for(name, NEW, X[:12])
+    part, new = rows_for(name, X[:12]), rows_for(name, NEW, X[:12])
     model = clone(ESTIMATORS[name])
     other = clone(model).fit(rows_for(name, X[12:24]), Y[12:24])
-    for start in (model, other):
+    for start in few(name, (other, model)):
         data = pickle.dumps(start)
         interrupted_anywhere(
-            lambda data=data: pickle.loads(data), lambda m: m.fit(few, Y[:12]), new
+            lambda data=data: pickle.loads(data), lambda m: m.fit(part, Y[:12]), new
         )
 
 

@@ -18,6 +18,7 @@ from sklearn.datasets import load_digits
 from skredu import InvariantReduNetTransformer, MICLClassifier, ReduNetTransformer
 
 EPSILON = 0.6
+MANY = "many rows", "1-D few rows"
 SOFT = ("coding", "residual", "weighted_residual")
 MEMBERSHIPS = (*SOFT, "relu")
 # grid (None: vectors), channels, rows: even and odd grids, more rows than channels and
@@ -427,7 +428,10 @@ def test_a_step_is_halved_nine_times_at_most(eta, halvings):
         ("estimated", {"step": "momentum", "eta": 1.0}),
     ],
 )
-@pytest.mark.parametrize("case", ["many rows", "few rows", "1-D odd", "1-D few rows"])
+@pytest.mark.parametrize(
+    "case",
+    ["few rows", "1-D odd", *(pytest.param(c, marks=pytest.mark.slow) for c in MANY)],
+)
 def test_rows_in_blocks_are_the_rows(case, construction, other, monkeypatch):
     problem = Problem(case, "copies")
     before = problem.X.copy()
@@ -460,9 +464,13 @@ def test_many_classes_have_no_label_code(monkeypatch):
     ("case", "construction", "other"),
     [
         ("many rows", "left_out", {}),
-        ("few rows", "left_out", {"step": "momentum"}),
+        pytest.param(
+            *("few rows", "left_out", {"step": "momentum"}), marks=pytest.mark.slow
+        ),
         ("1-D odd", "labels", {"step": "published", "membership": "relu"}),
-        ("1-D few rows", "left_out", {"step": "nesterov"}),
+        pytest.param(
+            *("1-D few rows", "left_out", {"step": "nesterov"}), marks=pytest.mark.slow
+        ),
     ],
 )
 def test_precision_and_place_follow_the_rows(xp, dtype, case, construction, other):

@@ -110,6 +110,7 @@ def test_attributes_are_there_without_having_been_looked_at(stream):
     assert_same(looked_at(add(copy, 60, 90)), looked_at(stream))
 
 
+@pytest.mark.slow
 def test_threads_that_look_at_the_same_time_see_the_same(stream):
     expected = looked_at(add(clone(stream), 0, 90))
     with ThreadPoolExecutor(8) as pool:

@@ -307,6 +307,7 @@ def test_what_stands_alone_has_an_example_that_imports_it(name):
     assert re.search(rf"import .*{name.rsplit('.')[-1]}", example)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_examples_of_an_estimator_and_its_methods_run(name):
     # pytest looks for examples where a class is written, not where it says that it is
@@ -343,6 +344,7 @@ def run(code):
     return done.stdout.split()
 
 
+@pytest.mark.slow
 def test_import_adds_little_to_that_of_scikit_learn():
     # In time of the processor, beside that of what skredu uses: both are slower on a
     # busy machine. All estimators at once, so each of them too.
@@ -364,25 +366,28 @@ print((time.process_time() - others) / (others - start))
     assert everything < 0.25
 
 
-def test_names_are_loaded_on_first_use_and_listed_before():
-    code = "import sys, skredu; print('CompressionClustering' in dir(skredu))\n"
-    code += "print('skredu.clustering' in sys.modules); skredu.CompressionClustering\n"
-    code += "print('skredu.clustering' in sys.modules, 'skredu.redunet' in sys.modules)"
-    assert run(code) == ["True", "False", "True", "False"]
+def test_names_are_loaded_on_first_use_and_import_changes_nothing_else():
+    code = """
+import sklearn.neighbors, sklearn.datasets, numpy as np
+before, state = set(sys.modules), np.random.get_state()[1].tolist()
+import skredu.plotting
+print(*(set(sys.modules) - before))
+print("CompressionClustering" in dir(skredu), "skredu.clustering" in sys.modules)
+skredu.CompressionClustering
+print("skredu.clustering" in sys.modules, "skredu.redunet" in sys.modules)
+print(state == np.random.get_state()[1].tolist())
+"""
+    *loaded, listed, early, late, other, same = run(code)
+    assert [listed, early, late, other, same] == [
+        "True",
+        "False",
+        "True",
+        "False",
+        "True",
+    ]
+    loaded = {name.split(".")[0] for name in loaded}
+    assert "skredu" in loaded
+    # no plotting and no data frames, but for those that scikit-learn loads
+    assert not loaded & {"matplotlib", "pandas", "polars", "torch", "hypothesis"}
     with pytest.raises(AttributeError, match="no attribute 'Micl'"):
         _ = skredu.Micl
-
-
-def test_import_loads_no_plotting_and_no_data_frames():
-    # but for those that scikit-learn loads
-    code = "import sklearn.neighbors, sklearn.datasets; before = set(sys.modules)\n"
-    code += "import skredu.plotting; print(*(set(sys.modules) - before))"
-    loaded = {name.split(".")[0] for name in run(code)}
-    assert "skredu" in loaded
-    assert not loaded & {"matplotlib", "pandas", "polars", "torch", "hypothesis"}
-
-
-def test_import_leaves_the_random_state_alone():
-    code = "import numpy as np; a = np.random.get_state()[1].tolist()\n"
-    code += "import skredu; print(a == np.random.get_state()[1].tolist())"
-    assert run(code) == ["True"]

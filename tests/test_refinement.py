@@ -72,7 +72,10 @@ def changes(bits, labels):
 @pytest.mark.parametrize("epsilon", [0.05, 0.5])
 @pytest.mark.parametrize(
     ("d", "weighted"),
-    [(1, False), (1, True), (3, True), (12, False), (50, True)],
+    [
+        *((1, False), (1, True), (3, True), (12, False)),
+        pytest.param(50, True, marks=pytest.mark.slow),
+    ],
 )
 def test_one_more_move_or_merge_saves_nothing(d, epsilon, weighted, assume_centered):
     X, y, weights = problem(d)

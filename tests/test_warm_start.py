@@ -16,8 +16,6 @@ ALL = {"warm_start": True, "epsilon": 0.5}
 NETS = [
     ReduNetTransformer(1, **ALL),
     ReduNetClassifier(1, n_iter_no_change=None, **ALL),
-    InvariantReduNetTransformer(1, **ALL),
-    ReduNetTransformer(1, step="momentum", **ALL),
     InvariantReduNetTransformer(1, step="nesterov", **ALL),
     InvariantReduNetClassifier(1, output="invariant", n_iter_no_change=None, **ALL),
 ]
