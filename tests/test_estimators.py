@@ -8,6 +8,7 @@ import datetime as dt
 import pickle
 import sys
 from fractions import Fraction
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -81,6 +82,16 @@ def ask(name, model, rows=NEW, X=X):
     return answers(model, rows_for(name, rows, X))
 
 
+@cache
+def _plain(name):
+    return ask(name, fitted(name))
+
+
+def plain(name):
+    """Return the answers after a fit without weights."""
+    return dict(_plain(name))
+
+
 def tolerance(name):
     """Return the relative and absolute rounding error of an estimator's results."""
     # Products know a direction of variance v among rows of norm r with a relative
@@ -112,7 +123,7 @@ def assert_same(name, found, expected, skip=(), **tolerances):
 def test_order_of_rows_does_not_matter(name):
     order = np.random.default_rng(1).permutation(len(X))
     mixed = ask(name, fitted(name, X[order], Y[order]), X=X[order])
-    expected = ask(name, fitted(name))
+    expected = plain(name)
     if name in CLUSTERINGS:
         expected["labels_"] = expected["labels_"][order]
     assert_same(name, mixed, expected)
@@ -134,7 +145,7 @@ def test_a_weight_is_a_number_of_copies(name):
 
 @every_weighed
 def test_weights_of_one_change_nothing_and_a_number_holds_for_all(name):
-    expected = ask(name, fitted(name))
+    expected = plain(name)
     ones = np.ones(len(X), dtype=int)
     assert_same(name, ask(name, fitted(name, sample_weight=ones)), expected)
     twice = ask(name, fitted(name, sample_weight=np.full(len(X), 2.0)))
@@ -167,7 +178,7 @@ ANY_UNIT = [n for n in ANY_UNIT if n not in ("MICL callable", "MICL precomputed"
 
 @pytest.mark.parametrize("name", names_of(ANY_UNIT))
 def test_unit_of_rows_does_not_matter(name):
-    expected = ask(name, fitted(name))
+    expected = plain(name)
     for c in few(name, UNITS):
         found = ask(name, fitted(name, c * X), c * NEW)
         own = name in NETS or "kernel" in str(ESTIMATORS[name])
@@ -185,7 +196,7 @@ def test_unit_of_rows_does_not_matter(name):
     "name", ["MICL given", "MICL local given", "clustering given", "clustering origin"]
 )
 def test_given_distortion_scales_with_the_rows(name):
-    expected = ask(name, fitted(name))
+    expected = plain(name)
     for c in UNITS:
         model = clone(ESTIMATORS[name]).set_params(epsilon=0.5 * c).fit(c * X, Y)
         found = ask(name, model, c * NEW)
@@ -208,7 +219,7 @@ TURNED = [n for n in TURNED if n not in SELECTIONS]
 def test_rotation_of_the_rows_does_not_matter(name):
     Q, _ = np.linalg.qr(np.random.default_rng(3).normal(size=(6, 6)))
     found = ask(name, fitted(name, X @ Q), NEW @ Q, X @ Q)
-    expected = ask(name, fitted(name))
+    expected = plain(name)
     if "transform" in expected and name in NETS:
         expected["transform"] = expected["transform"][:, :6] @ Q
         found["transform"] = found["transform"][:, :6]
@@ -285,10 +296,10 @@ def test_parameters_set_after_fit_change_no_answer(name):
                 found += sorted(allowed.options)
             elif isinstance(allowed, Interval) and parameter != "n_jobs":
                 found += [x for x in (0.3, 1, 2, 7) if x in allowed]
-        for other in found[:1] + found[-2:]:
+        for other in found[-2:]:
             model.set_params(**{parameter: other})
             assert_same(name, answers(model, table), before, rtol=0, atol=0)
-            assert repr(more()) == repr(others)
+        assert repr(more()) == repr(others)
         model.set_params(**{parameter: value})
 
 
@@ -469,13 +480,13 @@ LABELS = {
 def test_labels_come_back_as_they_were_and_change_no_answer(name):
     for names in LABELS.values():
         codes = Y % len(names)
-        plain, model = ask(name, fitted(name, y=codes)), fitted(name, y=names[codes])
+        expected, model = ask(name, fitted(name, y=codes)), fitted(name, y=names[codes])
         assert_array_equal(model.classes_, names)
         found = ask(name, model)
-        if "predict" in plain:
+        if "predict" in expected:
             assert found["predict"].dtype == names.dtype
-            assert_array_equal(found["predict"], names[plain["predict"]])
-        assert_same(name, found, plain, skip=("predict",), rtol=0, atol=1e-13)
+            assert_array_equal(found["predict"], names[expected["predict"]])
+        assert_same(name, found, expected, skip=("predict",), rtol=0, atol=1e-13)
     series = pd.Series(pd.Categorical.from_codes(Y, ["a", "b", "c"]))
     assert_array_equal(fitted(name, y=series).classes_, ["a", "b", "c"])
 

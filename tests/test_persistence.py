@@ -4,6 +4,7 @@ import io
 import pickle
 import pickletools
 import warnings
+from functools import cache
 
 import joblib
 import numpy as np
@@ -24,6 +25,7 @@ NAMED = np.array(["a", "b", "c"])[Y]
 every = pytest.mark.parametrize("name", names_of(ESTIMATORS))
 
 
+@cache
 def fitted(name, dtype=float, n=36):
     """Return a fitted estimator, and rows to predict."""
     table = rows_for(name, X[:n]).astype(dtype)
