@@ -85,8 +85,10 @@ def test_temperatures_are_above_one_and_below():
     assert max(found) > 1.5
 
 
-@pytest.mark.parametrize("epsilon", [0.3, 2.0])
-@pytest.mark.parametrize("kind", ["overlap", "doubled", "uneven", "few rows"])
+@pytest.mark.parametrize(
+    ("kind", "epsilon"),
+    [("overlap", 0.3), ("doubled", 2.0), ("uneven", 2.0), ("few rows", 0.3)],
+)
 @pytest.mark.parametrize(
     "settings",
     [
