@@ -532,7 +532,10 @@ def test_wrong_rows_are_named(name):
     table = rows_for(name, X)
     model = clone(ESTIMATORS[name]).fit(table, Y)
     ask_for = model.predict if hasattr(model, "predict") else model.transform
+    gaps = model.__sklearn_tags__().input_tags.allow_nan
     for kind, (spoil, message) in BAD_ROWS.items():
+        if kind == "NaN" and gaps:
+            continue
         error = TypeError if kind == "sparse" else ValueError
         with pytest.raises(error, match=message):
             clone(model).fit(spoil(table), Y)
@@ -700,14 +703,14 @@ def test_parts_that_are_interrupted_are_not_added(name, start):
 @every
 def test_bad_rows_leave_the_model_of_the_rows_before(name):
     table, new = rows_for(name, X), rows_for(name, NEW, X)
-    bad = np.where(np.arange(table.shape[1]) == 3, np.nan, table)
+    bad = np.where(np.arange(table.shape[1]) == 3, np.inf, table)
     model = clone(ESTIMATORS[name])
-    with pytest.raises(ValueError, match="NaN"):
+    with pytest.raises(ValueError, match="infinity"):
         model.fit(bad, Y)
     with pytest.raises(ValueError, match="not fitted"):
         answers(model, new)
     expected = answers(model.fit(table, Y), new)
-    with pytest.raises(ValueError, match="NaN"):
+    with pytest.raises(ValueError, match="infinity"):
         model.fit(np.hstack([bad, bad]), Y)
     assert model.n_features_in_ == table.shape[1]
     for key, value in answers(model, new).items():
