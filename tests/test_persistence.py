@@ -46,7 +46,8 @@ def our_names(value):
     return {name for name in names if name.startswith("skredu")}
 
 
-@pytest.mark.parametrize("n", [36, 4])  # fewer rows than features live in their span
+# fewer rows than features live in their span
+@pytest.mark.parametrize("n", [36, pytest.param(4, marks=pytest.mark.slow)])
 @every
 def test_pickle_and_joblib_restore_every_answer(name, n):
     model, table = fitted(name, n=n)
