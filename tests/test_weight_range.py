@@ -32,8 +32,8 @@ WEIGHTS = {
 }
 
 
-# beside rows that are this heavy, no three groups have a third of an even group each
-@pytest.mark.filterwarnings("ignore:n_clusters=3 groups, each with:UserWarning")
+# beside rows that are this heavy, no three groups are large enough
+@pytest.mark.filterwarnings("ignore:n_clusters=3 groups with a total:UserWarning")
 @pytest.mark.parametrize("weights", WEIGHTS)
 @pytest.mark.parametrize("settings", SETTINGS)
 def test_weights_of_any_size_give_a_finite_result(settings, weights):

@@ -79,10 +79,10 @@ class CompressionClustering(
         neighbours. Samples do not move between groups if this parameter is used.
     min_cluster_size : int or "auto", default="auto"
         Groups smaller than this are outliers, with the label -1. With ``"auto"`` and
-        ``n_clusters``, each group has at least a third of the samples of an equally
-        sized group; with ``"auto"`` otherwise, a single sample is an outlier. Groups of
-        any size count if ``connectivity`` is used, and if most samples would be
-        outliers.
+        ``n_clusters``, each group has at least ``min(n / (3 * k), max(10, 3 * d))``
+        samples, for ``k`` groups of ``n`` samples with ``d`` features. With ``"auto"``
+        otherwise, a single sample is an outlier. Groups of any size count if
+        ``connectivity`` is used, and if most samples would be outliers.
     refine : bool, default=True
         Whether to continue the search after greedy merging. With a given ``epsilon``,
         it never increases the number of bits.

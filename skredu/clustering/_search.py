@@ -27,8 +27,12 @@ from skredu.coding._rows import even_choice
 MAX_CHOSEN = 1000
 # Largest number of smaller groups in addition to those that count.
 MAX_SMALL = 15
-# Smallest size of one of a given number of groups, relative to an equally sized group.
+# Smallest size of one of a given number of groups: relative to an equally sized group,
+# but at most a number of samples, or of samples per feature if this is greater. With
+# the share alone, two groups of 480 samples and one of 20 are not found.
 LEAST_SIZE = 1 / 3
+ENOUGH = 10
+PER_FEATURE = 3
 # Smallest share of the samples in these groups.
 MOST = 0.9
 
@@ -97,8 +101,8 @@ class Request:
         best.
     min_cluster_size : int or "auto"
         Smallest weight of a group that counts. ``"auto"`` means that of two samples, or
-        a third of an equally sized group if a number of groups is given, and any weight
-        with neighbours.
+        a third of an equally sized group (but at most that of ten samples, or of three
+        per feature) if a number of groups is given, and any weight with neighbours.
     refine : bool
         Whether to continue the search after greedy merging.
 
@@ -122,10 +126,13 @@ class Request:
         if not self.auto and min_cluster_size > 1:
             self.least = min_cluster_size / data.unit
         elif self.auto and data.adjacency is None:
+            usual = float(np.median(data.weights)) * (1.0 - 1e-9)
             if n_clusters is None:
-                self.least = 2.0 * float(np.median(data.weights)) * (1.0 - 1e-9)
+                self.least = 2.0 * usual
             else:
-                self.least = LEAST_SIZE * float(np.sum(data.weights)) / n_clusters
+                share = LEAST_SIZE * float(np.sum(data.weights)) / n_clusters
+                enough = max(ENOUGH, PER_FEATURE * data.X.shape[1])
+                self.least = min(share, enough * usual)
 
     def counting(self, partition: Partition) -> Any:
         """Return which groups count, by weight or else by number of samples."""
@@ -241,10 +248,10 @@ class Request:
                 n_large, _ = greedy.tree.count_large(weights, self.least)
                 raise ValueError(not_in_tree(self.n_clusters, size, n_large))
             search = "" if self.moves else "refine=True, "
+            least = self.least * greedy.data.unit
             warn(
-                f"n_clusters={self.n_clusters} groups, each with at least a third of "
-                "the samples of an equally sized group, were not found: some are "
-                "smaller. "
+                f"n_clusters={self.n_clusters} groups with a total weight of at least "
+                f"{least:.4g} each were not found: some are smaller. "
                 f"Try a smaller n_clusters, another epsilon, {search}or "
                 "min_cluster_size=1 to accept such groups."
             )
