@@ -308,18 +308,6 @@ def test_liftings_pass_on_points_and_channels():
         DilatedKernelTransformer().fit(lifting.fit_transform(X))
 
 
-def test_a_class_may_show_in_one_of_several_channels():
-    X, y = make_shifted_signals(60, n_timesteps=48, noise=0.3, random_state=0)
-    noise = np.random.default_rng(0).normal(size=(len(X), 2 * 48))
-    rows = np.hstack([noise, X])
-    model = make_pipeline(
-        DilatedKernelTransformer(2000, signal_shape=48, random_state=0),
-        StandardScaler(),
-        MICLClassifier(),
-    )
-    assert model.fit(rows[::2], y[::2]).score(rows[1::2], y[1::2]) > 0.85
-
-
 def test_series_that_begin_at_any_time_are_recognised():
     signals = {"n_timesteps": 64, "n_classes": 4, "noise": 0.8}
     X, y = make_shifted_signals(10, random_state=0, **signals)

@@ -87,17 +87,12 @@ DATES = np.arange(24).reshape(2, 12).astype("datetime64[s]")
 @pytest.mark.parametrize(
     ("model", "name"),
     [
-        (ConvolutionalLifting(True), "n_filters"),
         (ConvolutionalLifting(10**12), "n_filters"),
         (ConvolutionalLifting(10**8, filters="gaussian"), "n_filters"),
-        (ConvolutionalLifting(3, True), "kernel_size"),
         (ConvolutionalLifting(3, "large"), "kernel_size"),
-        (ConvolutionalLifting(signal_shape=True), "signal_shape"),
-        (ConvolutionalLifting(threshold=True), "threshold"),
         (ConvolutionalLifting(threshold=float("nan")), "threshold"),
         (ConvolutionalLifting(pooling=2.0), "pooling"),
         (ConvolutionalLifting(filters=DATES), "filters"),
-        (PolarTransformer(None, True), "n_radii"),
         (PolarTransformer(None, 10**12), "n_radii or n_angles"),
         (PolarTransformer(None, 2, 10**12), "n_radii or n_angles"),
         (PolarTransformer((True, 12)), "image_shape"),

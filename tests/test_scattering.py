@@ -11,7 +11,6 @@ from settings import peak_of
 from skredu import (
     ConvolutionalLifting,
     InvariantReduNetClassifier,
-    MICLClassifier,
     PolarTransformer,
     ScatteringTransformer,
     make_invariant_pipeline,
@@ -361,7 +360,6 @@ def test_memory_beside_input_and_result_does_not_grow_with_the_samples(grid):
         ({"subsampling": 5}, "Bad subsampling: must divide the grid"),
         ({"n_angles": 10**9, "signal_shape": (4, 6)}, "Bad n_angles or quality"),
         ({"quality": 10**6}, "Bad n_angles or quality"),
-        ({"subsampling": True}, "subsampling"),
         ({"offset": 0.0}, "'offset' parameter"),
         ({"order": 3}, "'order' parameter"),
         ({"padding": "wrap"}, "'padding' parameter"),
@@ -382,9 +380,3 @@ def test_odd_parameters_are_refused_by_name(options, message):
 def test_pipeline_refuses_what_is_no_shape(shape):
     with pytest.raises(ValueError, match="Bad signal_shape"):
         make_invariant_pipeline(shape)
-
-
-def test_padded_coefficients_suit_other_classifiers():
-    X, y = make_shifted_signals(30, n_timesteps=64, max_shift=0, random_state=0)
-    Z = ScatteringTransformer(padding="reflect").fit_transform(X)
-    assert MICLClassifier().fit(np.asarray(Z)[:40], y[:40]).score(Z[40:], y[40:]) > 0.9
