@@ -5,6 +5,7 @@ A small sample in every run of the tests, the same each time. By hand, longer:
 """
 
 import warnings
+from numbers import Integral
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 
 import skredu
 from skredu import datasets, metrics, rates
+from skredu._compat import Interval, StrOptions
 
 ARRAYS = ("X", "y", "ample weight", "ample_weight", "weights")
 LENGTH = numbers(0.3, 1.0, 2.0)
@@ -105,20 +107,53 @@ KERNELS = [
     lambda X, Y: (X @ Y.T).astype(str),
     lambda X, Y: X @ Y.T + 0j,
 ]
-NAMED = ("cosine", "precomputed")
 PRIORS = choices("auto", None, [0.5, 0.5], [1.0], ["a", "b"], [1e-300, 1.0])
-MICL = {
-    "epsilon": GIVEN_OR_AUTO,
-    "kernel": choices("auto", "linear", "rbf", "laplacian", "poly", *NAMED, *KERNELS),
-    "gamma": numbers(None, 0.5),
-    "degree": numbers(2, 3),
-    "coef0": numbers(0, 1),
-    "kernel_params": choices(None, {}, {"a": 1}),
-    "n_neighbors": numbers(None, 1, 2, 3),
-    "assume_centered": choices(True, False),
-    "priors": PRIORS,
-    "n_jobs": numbers(None, 1),
+# What parameters take, or refuse, beside what their constraints say.
+BESIDE = {
+    "kernel": KERNELS,
+    "kernel_params": [{}, {"a": 1}],
+    "class_weight": [{0: 2.0}, {0: -1.0}, {7: 1.0}, {"a": "b"}, "even"],
+    "inverse_temperature": [500.0],
+    "momentum": [0.99],
+    "init": [[[1.0, 0.0]], [[1e300]], [["a"]]],
+    "kernel_size": [(2, 1), [1], (0,), 10**9],
+    "signal_shape": [2, 3, 6, (2, 3), [3, 2], (1, 6), (1, 2, 3), (0, 1)],
+    "image_shape": [(2, 3), [3, 2], (1, 6), (0, 1), (2,)],
+    "filters": [[[[1.0]]], [["a"]], [[1e300]]],
+    "pool_size": [(2, 1), (0,)],
+    "pooling": [("max", "share"), ["share"], (), "least"],
+    "n_kernels": [200],
+    "random_state": [0, 1],
 }
+# Few layers and no long search, whatever is drawn.
+SHORT_OF = {
+    "n_layers": st.one_of(st.integers(0, 2), st.sampled_from([True, 1.5, -1, "2"])),
+    "max_iter": st.sampled_from([1, 3, 0, True]),
+    "random_state": st.sampled_from([0, 1, -1, "a"]),
+    "n_jobs": st.sampled_from([None, 1]),
+    "priors": PRIORS,
+}
+
+
+def valid(allowed):
+    """Return values that a constraint allows."""
+    if isinstance(allowed, StrOptions):
+        return sorted(allowed.options)
+    if isinstance(allowed, Interval):
+        some = (0, 1, 2, 3) if allowed.type is Integral else (0.0, 0.1, 0.5, 1.0)
+        return [value for value in some if value in allowed]
+    return {None: [None], "boolean": [True, False]}.get(allowed, [])
+
+
+def parameters_of(kind):
+    """Return a strategy for every parameter: good values, and any number."""
+    found = {
+        name: sum(map(valid, allowed), [*BESIDE.get(name, [])])
+        for name, allowed in kind._parameter_constraints.items()
+    }
+    return {name: choices(*good) for name, good in found.items() if good} | {
+        name: strategy for name, strategy in SHORT_OF.items() if name in found
+    }
 
 
 @given(problems(), problems(), some({"epsilon": GIVEN_OR_AUTO, "priors": PRIORS}))
@@ -131,108 +166,14 @@ def test_micl_in_parts(first, second, parameters):
             assert_classifies(model, new)
 
 
-SUBSPACE = {"n_components": numbers(0.5, 1, 2), "assume_centered": choices(True, False)}
-
-
-NET = {
-    "n_layers": st.one_of(st.integers(0, 2), st.sampled_from([True, 1.5, -1, "2"])),
-    "epsilon": GIVEN_OR_AUTO,
-    "eta": numbers(0.1, 0.5, 1.0),
-    "step": choices("relative", "published", "momentum", "nesterov"),
-    "membership": choices("coding", "residual", "weighted_residual", "relu"),
-    "momentum": choices(0.0, 0.5, 0.99, 1.0),
-    "inverse_temperature": numbers(1.0, 500.0),
-    "construction": choices("left_out", "estimated", "labels"),
-    "tol": numbers(0.0, 0.1),
-    "warm_start": choices(True, False),
-}
-VECTORS = {
-    **NET,
-    "fit_intercept": choices(True, False, "auto"),
-    "intercept_scaling": numbers(0.5, 1.0),
-}
-SIGNALS = {**NET, "signal_shape": choices(None, 2, 3, 6, (2, 3), [3, 2], (0,))}
-DECIDES = {"n_iter_no_change": numbers(None, 1, 3)}
-
-
-MCR2 = {
-    "n_components": numbers(None, 1, 2),
-    "epsilon": LENGTH,
-    "n_layers": st.one_of(st.integers(1, 2), st.sampled_from([True, 0, 1.5, "2"])),
-    "activation": choices(None, "relu", "tanh"),
-    "fit_intercept": choices(True, False),
-    "intercept_scaling": numbers(0.5, 1.0),
-    "init": choices("pca", "lda", "random", [[1.0, 0.0]], [[1e300]], [["a"]]),
-    "tol": numbers(0.0, 0.1),
-    "random_state": numbers(0, 1),
-    "warm_start": choices(True, False),
-}
-
-
-LIFTING = {
-    "n_filters": numbers(1, 2),
-    "kernel_size": choices(1, 2, (2, 1), [1], 0, (0,), 10**9),
-    "signal_shape": choices(None, 2, 3, 6, (2, 3), [3, 2], (0,)),
-    "filters": choices(
-        "gaussian", "pca", "kmeans", "dct", [[[1.0]]], [["a"]], [[1e300]]
-    ),
-    "activation": choices(None, "relu", "soft", "split"),
-    "threshold": numbers(0.0, 0.1),
-    "pool_size": choices(None, 1, 2, 3, (2, 1), (0,)),
-    "pool_by": choices("mean", "max", "share"),
-    "random_state": st.sampled_from([0, 1, -1, "a"]),
-}
-POLAR = {
-    "image_shape": choices(None, (2, 3), [3, 2], (1, 6), (0, 1), (2,)),
-    "n_radii": numbers(1, 2),
-    "n_angles": numbers(1, 5),
-    "interpolation": choices("linear", "cubic"),
-}
-SCATTERING = {
-    "n_scales": choices("auto", 1, 2),
-    "n_angles": numbers(1, 4),
-    "signal_shape": choices(None, (2, 3), [3, 2], 6, 3, (1, 6), (0, 1), (1, 2, 3)),
-    "quality": numbers(1, 3),
-    "order": choices(0, 1, 2),
-    "padding": choices("cyclic", "reflect", "zero"),
-    "subsampling": choices("auto", 1, 2),
-    "activation": choices("log", "root", None),
-    "offset": choices("auto", 0.1),
-}
-
-
-SELECTION = {
-    "max_features": st.one_of(
-        st.integers(1, 3), st.sampled_from([None, True, 0, 1.5, "2"])
-    ),
-    "weighted": choices(True, False),
-}
-DILATED = {
-    "n_kernels": numbers(1, 200),
-    "pooling": choices("share", "max", ("max", "share"), ["share"], (), "least"),
-    "signal_shape": choices(None, 2, 3, 6, (2, 3), [3], (0,)),
-    "random_state": st.sampled_from([0, 1, -1, "a"]),
-}
-INVARIANT = {**SIGNALS, "output": choices("equivariant", "invariant")}
-ESTIMATORS = {
-    "MICLClassifier": MICL,
-    "NearestSubspaceClassifier": SUBSPACE,
-    "ReduNetTransformer": VECTORS,
-    "ReduNetClassifier": {**VECTORS, **DECIDES},
-    "InvariantReduNetTransformer": INVARIANT,
-    "InvariantReduNetClassifier": {**SIGNALS, **DECIDES},
-    "MCR2Transformer": MCR2,
-    "ConvolutionalLifting": LIFTING,
-    "DilatedKernelTransformer": DILATED,
-    "PolarTransformer": POLAR,
-    "ScatteringTransformer": SCATTERING,
-    "CodingGainSelector": SELECTION,
-}
 LIFTINGS = (
-    "ConvolutionalLifting",
-    "DilatedKernelTransformer",
-    "PolarTransformer",
+    *("ConvolutionalLifting", "DilatedKernelTransformer", "PolarTransformer"),
     "ScatteringTransformer",
+)
+ESTIMATORS = (
+    *("MICLClassifier", "NearestSubspaceClassifier", "ReduNetTransformer"),
+    *("ReduNetClassifier", "InvariantReduNetTransformer", "InvariantReduNetClassifier"),
+    *("MCR2Transformer", "CodingGainSelector", *LIFTINGS),
 )
 # What keeps a search short, where nothing else is drawn.
 SHORT = {
@@ -250,7 +191,7 @@ def test_estimator(name, data):
     signals = lifting or name.startswith("Invariant")
     X, y, w, new = data.draw(problems(d=6 if signals else None))
     short = SHORT.get(name, {"n_layers": 2} if "ReduNet" in name else {})
-    parameters = {**short, **data.draw(some(ESTIMATORS[name]))}
+    parameters = {**short, **data.draw(some(parameters_of(getattr(skredu, name))))}
     estimator = getattr(skredu, name)(**parameters)
     model = fit(estimator, X, None) if lifting else fit(estimator, X, y, w)
     if model is None:
