@@ -80,7 +80,7 @@ def defined(settings, *arguments, **options):
 
 
 @pytest.mark.parametrize("assume_centered", [False, True])
-@pytest.mark.parametrize(("settings", "shape"), CASES, ids=str)
+@pytest.mark.parametrize(("settings", "shape"), CASES)
 def test_decision_is_the_definition(settings, shape, assume_centered):
     for epsilon, weighting in zip(
         [0.1, 2.0, 0.1, 30.0], [*WEIGHTINGS, "fractions"], strict=True
