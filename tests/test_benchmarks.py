@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_wine
+from sklearn.datasets import load_digits, load_wine
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 
@@ -53,6 +53,11 @@ def data(tmp_path_factory):
     np.savez(path / "microarray.npz", **genes)
     np.savez(path / "ucr_time_series.npz", **series)
     return path
+
+
+def few_digits():
+    X, y = load_digits(return_X_y=True, n_class=3)
+    return X[:60], y[:60]
 
 
 def small(module):
@@ -136,6 +141,12 @@ SCRIPTS = {
         {},
         ["| MICL, auto, 5 neighbours |          99 |"],
     ),
+    "missing": ("--folds|2", {"MAX_VALUES": 5}, ["| titanic |", " of 1 tables"]),
+    "symmetry": (
+        "--splits|1",
+        {"load_digits": lambda **_: few_digits()},
+        ["| MICL, symm"],
+    ),
     "rates": ("--runs|1", {"SHAPES": ((20, 30), (40, 10))}, ["| "]),
     "redunet": ("--parts|depth", {"DEPTHS": (0, 2)}, ["wine"]),
     "scattering": (
@@ -165,6 +176,7 @@ SCRIPTS = {
     ),
 }
 NEED_DATA = {
+    "missing",
     "accuracy",
     "depth",
     "faces",

@@ -27,6 +27,7 @@ from skredu.coding._group import Blocks, Group, shrunk, vector_blocks
 from skredu.coding._linalg import blocks_of_rows
 from skredu.coding._rows import Rows, root_spread
 from skredu.coding._sphere import on_sphere
+from skredu.coding._symmetry import images, permutations_of
 
 Floats = NDArray[np.float64]
 
@@ -169,6 +170,8 @@ class Products:
         span; see `span`.
     epsilon : float, default=1.0
         The distortion, compared with which products must be in range.
+    images : array of int of shape (g, d), default=None
+        Permutations of features, over which the kernel is averaged.
     """
 
     def __init__(
@@ -181,8 +184,10 @@ class Products:
         index: Any = None,
         norms: Any = None,
         epsilon: float = 1.0,
+        images: Any = None,
     ) -> None:
         self.kernel, self.parameters, self.X = kernel, parameters, X
+        self.images = images
         self.origin, self.by_pairs = origin, by_pairs
         self.index, self.norms, self.epsilon = index, norms, epsilon
 
@@ -199,7 +204,7 @@ class Products:
             return as_features(K, np.einsum("ij,ij->j", solved, solved))
         # rounding errors of single precision would appear as additional dimensions
         X = X.astype(np.float64, copy=False) - self.origin
-        if self.kernel in ("rbf", "laplacian"):
+        if self.kernel in ("rbf", "laplacian") and self.images is None:
             return as_features(self._kernel(X, self.X), 1.0)
         size = 1 if self.by_pairs else NORM_BLOCK
         norms = [
@@ -218,9 +223,13 @@ class Products:
         if not callable(kernel):
             if kernel == "cosine":  # samples of any magnitude have an angle
                 X, Y = on_sphere(X), on_sphere(Y)
+            turned = [Y] if self.images is None else images(Y, self.images)
             with np.errstate(over="ignore", invalid="ignore"):
-                K = pairwise_kernels(X, Y, metric=kernel, **self.parameters)
-            K = np.asarray(K, dtype=np.float64)
+                K = sum(
+                    pairwise_kernels(X, part, metric=kernel, **self.parameters)
+                    for part in turned
+                )
+                K = np.asarray(K, dtype=np.float64) / len(turned)
         elif not self.by_pairs:
             K = self._values(kernel, X, Y, (len(X), len(Y)))
         else:
@@ -313,12 +322,14 @@ def products_of(
     multiplies its default, and leaves no other candidate.
     """
     kernel, gamma, X = estimator.kernel, estimator.gamma, rows.X
+    group = permutations_of(estimator.symmetry, estimator.signal_shape, X.shape[1])
     if callable(kernel):
         parameters = dict(estimator.kernel_params or {})
         by_pairs = not gives_matrices(kernel, parameters, X.astype(np.float64))
         return [Products(kernel, parameters, X, by_pairs=by_pairs)]
     if kernel not in ("rbf", "laplacian", "poly"):
-        return [Products(kernel, {}, None if kernel == "precomputed" else X)]
+        known = None if kernel == "precomputed" else X
+        return [Products(kernel, {}, known, images=group)]
     if gamma is not None:
         gammas = [min(gamma * unit ** unit_power(kernel), np.finfo(np.float64).max)]
     elif kernel == "poly":
@@ -334,11 +345,18 @@ def products_of(
         gammas.append(gammas[0] * WIDER[kernel])
     if kernel == "poly":
         more = {"degree": estimator.degree, "coef0": estimator.coef0}
-        return [Products(kernel, {"gamma": value, **more}, X) for value in gammas]
+        return [
+            Products(kernel, {"gamma": value, **more}, X, images=group)
+            for value in gammas
+        ]
     # a kernel of distances does not change if all samples are shifted
     origin = X.mean(axis=0, dtype=np.float64)
+    if group is not None:
+        origin = origin[group].mean(axis=0)
     X = X - origin
-    return [Products(kernel, {"gamma": gamma}, X, origin) for gamma in gammas]
+    return [
+        Products(kernel, {"gamma": gamma}, X, origin, images=group) for gamma in gammas
+    ]
 
 
 def unit_power(kernel: str) -> int:

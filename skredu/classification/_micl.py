@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -38,7 +38,10 @@ from skredu.coding._choose import Choice, log_priors_of
 from skredu.coding._explain import explanation
 from skredu.coding._rows import Rows, weights_to_fit
 from skredu.coding._scatter import Scatter
+from skredu.coding._symmetry import NAMES, permutations_of
 
+# Kernels of which averages over images are kernels, too.
+SYMMETRIC = ("linear", "rbf", "laplacian", "poly", "cosine")
 KERNELS = {"auto", "linear", "rbf", "laplacian", "poly", "cosine", "precomputed"}
 # Defaults of the parameters of kernels, and the kernels that use them.
 USED: dict[str, tuple[Any, tuple[str, ...]]] = {
@@ -99,6 +102,22 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
         If not None, use the local variant: each class is replaced by its
         ``n_neighbors`` samples (in weight) that are nearest to the sample to predict.
         Only with ``kernel="linear"``.
+    symmetry : {"flip", "rot90", "dihedral"} or array-like of shape (m, d), default=None
+        Permutations of features that change no class: a sample and all its images have
+        the same probabilities, exactly. With the linear kernel, the model is that of
+        all images of the training samples, each of which counts ``1 / m``; other
+        kernels are averaged over all images. Not for kernels ``"auto"`` and
+        ``"precomputed"``, callables and ``n_neighbors``.
+
+        - ``"flip"``: images or signals are mirrored along the last axis.
+        - ``"rot90"``: square images are rotated by multiples of 90 degrees.
+        - ``"dihedral"``: both, which leads to eight images.
+        - An array of integers contains the ``m`` permutations ``p`` of a group, such
+          that ``x[p]`` is an image of a sample ``x``.
+    signal_shape : int, tuple of int or None, default=None
+        Grid of the features for a ``symmetry`` that is named, such as ``(8, 8)``.
+        Features are the points of the first channel, then those of the next one. None
+        means that all features are one signal.
     assume_centered : bool, default=False
         Whether to code linear subspaces through the origin instead of affine ones.
     priors : array-like of shape (n_classes,), dict, "balanced" or "auto", \
@@ -238,6 +257,8 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
         "coef0": [Interval(Real, None, None, closed="neither")],
         "kernel_params": [dict, None],
         "n_neighbors": [Interval(Integral, 1, None, closed="left"), None],
+        "symmetry": [StrOptions(set(NAMES)), "array-like", None],
+        "signal_shape": [Interval(Integral, 1, None, closed="left"), tuple, list, None],
         "assume_centered": ["boolean"],
         "priors": ["array-like", dict, StrOptions({"auto", "balanced"}), None],
         "calibrate": ["boolean"],
@@ -267,6 +288,8 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
         coef0: float = 1,
         kernel_params: dict[str, Any] | None = None,
         n_neighbors: int | None = None,
+        symmetry: Any = None,
+        signal_shape: int | Sequence[int] | None = None,
         assume_centered: bool = False,
         priors: Any = "auto",
         calibrate: bool = True,
@@ -280,6 +303,8 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
         self.coef0 = coef0
         self.kernel_params = kernel_params
         self.n_neighbors = n_neighbors
+        self.symmetry = symmetry
+        self.signal_shape = signal_shape
         self.assume_centered = assume_centered
         self.priors = priors
         self.calibrate = calibrate
@@ -290,7 +315,7 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.pairwise = self.kernel == "precomputed"
         linear = self._adds_up and self.kernel == "linear"
-        tags.input_tags.allow_nan = linear
+        tags.input_tags.allow_nan = linear and self.symmetry is None
         tags.array_api_support = ARRAY_API_SUPPORT and linear
         # linear subspaces do not separate all classes
         tags.classifier_tags.poor_score = self.assume_centered
@@ -387,6 +412,7 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
         first, mixed = "_stream" not in vars(self), "_mix" in vars(self)
         self._add(X, y, classes, sample_weight)
         if first:
+            permutations_of(self.symmetry, self.signal_shape, self.n_features_in_)
             log_priors_of(self.priors, np.ones(len(self.classes_)), self.classes_)
         if mixed:
             warn(
@@ -474,6 +500,13 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
                 f"kernel={self.kernel!r}."
             )
         kind = "a callable" if callable(self.kernel) else self.kernel
+        if self.symmetry is not None and (
+            kind not in SYMMETRIC or self.n_neighbors is not None
+        ):
+            raise ValueError(
+                f"symmetry needs one of the kernels {SYMMETRIC} and n_neighbors=None, "
+                f"found kernel={self.kernel!r} and n_neighbors={self.n_neighbors}."
+            )
         for name, (unused, kernels) in USED.items():
             value = getattr(self, name)
             if kind not in kernels and value not in (unused, {}):

@@ -27,6 +27,7 @@ from skredu.coding._missing import (
 )
 from skredu.coding._rows import Rows, check_reach, in_unit, unit_of
 from skredu.coding._scatter import Scatter
+from skredu.coding._symmetry import SymmetricGroup, permutations_of, symmetric
 
 # In the unit of the samples; for larger distortions, all lengths are rounding errors.
 LARGEST_EPSILON = 1e150
@@ -93,10 +94,16 @@ def fit_linear(
     **how: Any,
 ) -> tuple[Choice, dict[str, Any]]:
     """Choose parameters by samples, or keep a choice; return fitted attributes."""
-    epsilon = given_epsilon(estimator)
+    epsilon, symmetry = given_epsilon(estimator), estimator.symmetry
+    d = scatters[0].mean.shape[0]
+    images = permutations_of(symmetry, estimator.signal_shape, d)
+    if images is not None:
+        scatters = [symmetric(scatter, images) for scatter in scatters]
     left_out = estimator.calibrate or how.get("everything", False)
     left_out = left_out and rows is not None
     classes = Classes.of_scatters(scatters, None if left_out else epsilon)
+    if left_out and images is not None:
+        classes.groups = [SymmetricGroup.of(g, images) for g in classes.groups]
     if rows is not None and has_gaps(rows.source):
         gaps = ClassesWithGaps(rows, scatters, classes.groups)
         classes, how = gaps, {"judged": gaps.judged, **how}

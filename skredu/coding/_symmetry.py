@@ -1,0 +1,225 @@
+r"""Finite groups of permutations of features that change no class.
+
+A class is coded together with all images of its samples, each of which counts
+:math:`1/|G|`. Its mean and its scatter are averages over the group ``G``, so images are
+never computed: with the mean :math:`\mu` and the scatter ``S`` of the ``n`` samples,
+
+.. math:: \bar\mu = \frac{1}{|G|} \sum_g g\mu, \quad
+    \bar S = \frac{1}{|G|} \sum_g \bigl[g S g^T
+    + n (g\mu - \bar\mu)(g\mu - \bar\mu)^T\bigr].
+
+Both are invariant, so a sample and its images have the same coding length. A sample
+leaves its class together with its images. With the differences ``z_g`` of the images
+from the mean and their mean :math:`\bar z`, the scatter without a sample of weight
+``w`` is
+
+.. math:: \bar S - \frac{w}{|G|} \sum_g z_g z_g^T - \frac{w^2}{n-w} \bar z \bar z^T,
+
+a change whose rank is at most the number of images.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skredu._compat import at_least, namespace
+from skredu.coding._group import Group, as_path
+from skredu.coding._linalg import widen
+from skredu.coding._scatter import Scatter
+from skredu.lifting._grid import channels_of, shape_of
+
+Permutations = NDArray[np.intp]
+
+NAMES = ("flip", "rot90", "dihedral")
+
+
+def permutations_of(
+    symmetry: Any, signal_shape: Any, n_features: int
+) -> Permutations | None:
+    """Return a group of permutations of features, the identity first, (g, d).
+
+    Parameters
+    ----------
+    symmetry : {"flip", "rot90", "dihedral"}, array of shape (g, d) or None
+        Name of the group, or its permutations; see `MICLClassifier`.
+    signal_shape : int, tuple of int or None
+        Grid of the features, which may have several channels.
+    n_features : int
+
+    Raises
+    ------
+    ValueError
+        If the permutations are no group, or if the grid does not suit them.
+    """
+    if symmetry is None:
+        if signal_shape is not None:
+            raise ValueError(
+                f"signal_shape={signal_shape!r} is only used with symmetry, found None."
+            )
+        return None
+    if not isinstance(symmetry, str):
+        return _checked_group(np.asarray(symmetry), n_features)
+    shape = shape_of(signal_shape or n_features, "signal_shape")
+    n_channels = channels_of(shape, n_features, "signal_shape")
+    places = np.arange(n_features).reshape(n_channels, *shape)
+    if symmetry != "flip" and (len(shape) != 2 or shape[0] != shape[1]):
+        raise ValueError(
+            f"symmetry={symmetry!r} needs a square signal_shape such as (8, 8), found "
+            f"{signal_shape!r}."
+        )
+    turns = [places]
+    if symmetry != "flip":
+        turns = [np.rot90(places, i, axes=(1, 2)) for i in range(4)]
+    if symmetry != "rot90":
+        turns += [np.flip(turned, axis=-1) for turned in turns]
+    return np.stack([turned.ravel() for turned in turns])
+
+
+def _checked_group(group: Any, n_features: int) -> Permutations:
+    """Return the permutations of a group, the identity first."""
+    if group.ndim != 2 or group.shape[1] != n_features or group.dtype.kind not in "iu":
+        raise ValueError(
+            f"symmetry must be a name among {NAMES}, or an array of integers of shape "
+            f"(n_permutations, {n_features}), found {group.dtype} of shape "
+            f"{group.shape}."
+        )
+    identity = np.arange(n_features)
+    if not (np.sort(group, axis=1) == identity).all():
+        raise ValueError(
+            f"Each row of symmetry must be a permutation of 0 to {n_features - 1}."
+        )
+    group = np.unique(group.astype(np.intp), axis=0)  # the identity comes first
+    known = {row.tobytes() for row in group}
+    closed = all(row.tobytes() in known for g in group for row in g[group])
+    if not closed or identity.tobytes() not in known:
+        raise ValueError(
+            "The permutations in symmetry must form a group: the composition of any "
+            "two of them must be among them, and the identity."
+        )
+    return group
+
+
+def images(X: Any, group: Permutations) -> list[Any]:
+    """Return the images of samples (n, d) under all permutations."""
+    xp = namespace(X)
+    return [xp.take(X, xp.asarray(g, device=X.device), axis=1) for g in group]
+
+
+def symmetric(scatter: Scatter, group: Permutations) -> Scatter:
+    """Return the scatter of all images of samples, each with a share of the weight."""
+    xp, n, share = namespace(scatter.mean), scatter.count, 1.0 / len(group)
+    if n == 0.0:
+        return scatter
+    means = xp.concat(images(scatter.mean[None, :], group))
+    mean = share * xp.sum(means, axis=0)
+    rest: Any = 0.0
+    if not isinstance(scatter.rest, float):
+        rest = share * sum(images(scatter.rest[None, :], group))[0, :]
+    between = (n * share) ** 0.5 * (means - mean)
+    found = replace(scatter, mean=mean, rest=rest, shares=None)
+    if scatter.matrix is None:
+        roots = [share**0.5 * part for part in images(scatter.root, group)]
+        return replace(found, root=xp.concat([*roots, between]))._smaller()
+    S = between.T @ between
+    for g in group:
+        index = xp.asarray(g, device=mean.device)
+        turned = xp.take(xp.take(scatter.matrix, index, axis=0), index, axis=1)
+        S = S + share * turned
+    return replace(found, matrix=S)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SymmetricGroup(Group):
+    """A coded group of samples with all their images, which leave it together.
+
+    Parameters
+    ----------
+    permutations : array of int of shape (g, d), default=None
+        The permutations that make images, the identity first.
+    """
+
+    permutations: Any = None
+
+    @classmethod
+    def of(cls, group: Group, permutations: Permutations) -> SymmetricGroup:
+        """Return a symmetric group whose scatter and mean are known."""
+        known = {field.name: getattr(group, field.name) for field in fields(Group)}
+        return cls(**known, permutations=permutations)
+
+    def width(self, n_epsilons: int) -> int:
+        """Return how many numbers one sample takes while it is coded."""
+        n_images = len(self.permutations)
+        return super().width(n_epsilons) * n_images + 3 * n_images**2
+
+    def without(
+        self, Z: Any, epsilons: Any, weights: Any = None, part: Any = slice(None)
+    ) -> Any:
+        """Return the extra nats of samples that are left out with their images.
+
+        The remaining group codes one copy of the sample; see `Group.without`.
+        """
+        path = as_path(epsilons, self.eigenvalues)
+        xp, (w, alone) = namespace(path), self._leaving(weights)
+        w = xp.where(alone, xp.full_like(w, 0.5 * self.n), w)
+        left, X, G = self.n - w, widen(Z[0, ...]).T, len(self.permutations)
+        means = self._means_without(X, w)
+        along, eye = self._coordinates(X), xp.eye(G, dtype=X.dtype, device=X.device)
+        share, rest = w[:, None, None] / G, left[:, None, None]
+        # coefficients of images in what the scatter loses, and in the copy that joins
+        leaves, copy = share * eye, eye[:, :1] + 0.0 * share
+        if self.mean is not None:
+            leaves = leaves + share * share / rest
+            copy = (copy + share / rest) * xp.sqrt(rest / (rest + 1.0))
+        joins, nats = leaves - copy @ xp.matrix_transpose(copy), []
+        for i in range(path.shape[0]):
+            before = self._length_without(path[i], along, left, leaves, means[0])
+            after = self._length_without(path[i], along, left + 1.0, joins, means[1])
+            nats.append(xp.where(alone, xp.inf + 0.0 * after, after - before))
+        found = xp.stack(nats, axis=1)
+        return found[:, 0] if path is not epsilons else found
+
+    def _coordinates(self, X: Any) -> Any:
+        """Return coordinates (b, r, g) of the images of samples minus the mean."""
+        xp, basis = namespace(X), widen(self.basis[0, ...])
+        Y = X if self.mean is None else X - widen(self.mean)
+        found = images(Y, self.permutations)
+        if self.varying is not None:
+            found = [xp.take(part, self.varying, axis=1) for part in found]
+        return xp.stack([part @ basis for part in found], axis=2)
+
+    def _means_without(self, X: Any, w: Any) -> tuple[Any, Any]:
+        """Return squared norms (b,) of means without samples, and with one copy."""
+        if self.mean is None:
+            return 0.0, 0.0
+        xp, mean, left = namespace(X), widen(self.mean), (self.n - w)[:, None]
+        middle = sum(images(X, self.permutations)) / len(self.permutations)
+        old = mean - w[:, None] / left * (middle - mean)
+        new = (left * old + X) / (left + 1.0)
+        return xp.sum(old * old, axis=1), xp.sum(new * new, axis=1)
+
+    def _length_without(
+        self, epsilon: Any, along: Any, n: Any, change: Any, mean_square: Any
+    ) -> Any:
+        """Return lengths (b,) of groups of weight ``n`` with changed scatters.
+
+        ``change`` (b, g, g) are the coefficients of the products of images that the
+        scatters lose.
+        """
+        xp, d = namespace(along), self.blocks.dim
+        c = self.blocks.scale(n, epsilon)[0, :]
+        scaled = 1.0 + c[:, None] * self.eigenvalues
+        half = along / xp.sqrt(scaled)[:, :, None]
+        H = xp.matrix_transpose(half) @ half
+        eye = xp.eye(H.shape[1], dtype=H.dtype, device=H.device)
+        sign, logs = xp.linalg.slogdet(eye - c[:, None, None] * change @ H)
+        least = math.log(float(xp.finfo(xp.float64).eps))
+        logs = at_least(xp.where(sign > 0.0, logs, least + 0.0 * logs), least)
+        lengths = (n + d) / 2.0 * (xp.sum(xp.log(scaled), axis=1) + logs)
+        if self.mean is None:
+            return lengths
+        return lengths + d / 2.0 * xp.log1p(mean_square / (epsilon * epsilon))
