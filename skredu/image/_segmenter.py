@@ -91,7 +91,7 @@ class CompressionSegmenter(CallbackSupportMixin, SkreduEstimator):
 
     See Also
     --------
-    CompressionClustering : Clusters samples by coding length.
+    skredu.CompressionClustering : Clusters samples by coding length.
     skredu.plotting.SegmentationPathDisplay : Draws segmentations at several scales.
     skredu.metrics.segmentation_covering : Compares segmentations with true ones.
 

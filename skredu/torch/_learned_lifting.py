@@ -25,12 +25,12 @@ LEAST_ROOT = 1e-6
 class LearnedLifting(ConvolutionalLifting):
     r"""Lift signals by filters that are learned for classes of all their shifts.
 
-    The lifting is that of `ConvolutionalLifting`. Its filters and threshold are learned
-    by back-propagation, so that `InvariantReduNetClassifier` without layers predicts
-    each training sample from the others. The classes stay in closed form: a step
-    codes them anew, leaves out every sample with all of its shifts, and lowers the
-    cross-entropy of the labels. Since no sample is predicted by itself, the loss cannot
-    be lowered by remembering samples.
+    The lifting is that of `~skredu.ConvolutionalLifting`. Its filters and threshold are
+    learned by back-propagation, so that `~skredu.InvariantReduNetClassifier` without
+    layers predicts each training sample from the others. The classes stay in closed
+    form: a step codes them anew, leaves out every sample with all of its shifts, and
+    lowers the cross-entropy of the labels. Since no sample is predicted by itself, the
+    loss cannot be lowered by remembering samples.
 
     Only ``fit`` uses PyTorch. There are a few hundred parameters, one for each number
     in the filters, and predictions stay invariant to shifts.
@@ -38,7 +38,7 @@ class LearnedLifting(ConvolutionalLifting):
     Parameters
     ----------
     n_filters, kernel_size, signal_shape, filters, activation, pooling, random_state
-        As in `ConvolutionalLifting`; ``filters`` are the initial ones.
+        As in `~skredu.ConvolutionalLifting`; ``filters`` are the initial ones.
     threshold : float, default=0.5
         The initial threshold, relative to the root mean square of the responses. 0
         stays 0.
@@ -61,14 +61,14 @@ class LearnedLifting(ConvolutionalLifting):
     n_iter_ : int
         Number of steps.
     signal_shape_, coarse_shape_, n_channels_, n_features_in_, feature_names_in_
-        As in `ConvolutionalLifting`.
+        As in `~skredu.ConvolutionalLifting`.
 
     See Also
     --------
-    ConvolutionalLifting : The lifting with given filters, which needs no PyTorch:
+    skredu.ConvolutionalLifting : The lifting with given filters, without PyTorch:
         ``ConvolutionalLifting(filters=learned.filters_, threshold=learned.threshold_)``
         with the same activation and pooling gives the same result.
-    InvariantReduNetClassifier : The classifier after it, with ``n_layers=0``.
+    skredu.InvariantReduNetClassifier : The classifier after it, with ``n_layers=0``.
 
     Notes
     -----
