@@ -129,6 +129,28 @@ def test_rows_that_are_chosen_joined_stored_or_sent_say_their_grid():
         assert classifier().fit(rows, Y).signal_shape_ == GRID
 
 
+class Tensor:
+    """An array of another package, which carries a grid as an attribute."""
+
+    def __init__(self, rows, signal_shape):
+        self.rows, self.signal_shape = rows, signal_shape
+        self.shape, self.dtype = rows.shape, rows.dtype
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.rows, dtype=dtype)
+
+
+def test_other_arrays_carry_their_grid_as_an_attribute():
+    X = np.random.default_rng(0).normal(size=(10, 24))
+    model = InvariantReduNetClassifier(0).fit(Tensor(X, (3, 4)), np.arange(10) % 2)
+    assert (model.signal_shape_, model.n_channels_) == ((3, 4), 2)
+    with pytest.raises(ValueError, match=r"grid of shape \(12,\)"):
+        model.predict(Tensor(X, (12,)))
+
+
 def test_parts_say_their_grid():
     Z = lifting().fit_transform(X)
     net = InvariantReduNetClassifier(0)
