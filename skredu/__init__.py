@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         PolarTransformer,
         ScatteringTransformer,
     )
+    from skredu.outliers import CompressionOutlierDetector
     from skredu.redunet import (
         InvariantReduNetClassifier,
         InvariantReduNetTransformer,
@@ -28,6 +29,7 @@ __version__ = "0.1.0"
 __all__ = [
     "CodingGainSelector",
     "CompressionClustering",
+    "CompressionOutlierDetector",
     "ConvolutionalLifting",
     "DilatedKernelTransformer",
     "InvariantReduNetClassifier",
@@ -54,6 +56,7 @@ __getattr__ = lazy(
     {
         "CodingGainSelector": "representation",
         "CompressionClustering": "clustering",
+        "CompressionOutlierDetector": "outliers",
         "ConvolutionalLifting": "lifting",
         "DilatedKernelTransformer": "lifting",
         "InvariantReduNetClassifier": "redunet",

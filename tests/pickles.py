@@ -2,9 +2,9 @@
 
 ``python tests/pickles.py`` writes those of the version that Python imports to
 ``tests/data``. It is run before a release, and before that whenever the fitted state
-changes; the file of a version that was released never changes again. The local variant
-of `MICLClassifier` is left out: it holds a search of neighbours of scikit-learn, whose
-pickles are for one version only.
+changes; the file of a version that was released never changes again. Models
+with neighbours are left out: they hold a search of scikit-learn, whose pickles are for
+one version only.
 """
 
 import pickle
@@ -16,6 +16,7 @@ import skredu
 from skredu import (
     CodingGainSelector,
     CompressionClustering,
+    CompressionOutlierDetector,
     ConvolutionalLifting,
     DilatedKernelTransformer,
     InvariantReduNetClassifier,
@@ -35,6 +36,7 @@ MODELS = [
     MICLClassifier(kernel="rbf"),
     NearestSubspaceClassifier(),
     CompressionClustering(0.5),
+    CompressionOutlierDetector(n_neighbors=None),
     ReduNetClassifier(2, n_iter_no_change=None),
     ReduNetTransformer(2, 0.5),
     InvariantReduNetClassifier(1),

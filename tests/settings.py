@@ -11,6 +11,7 @@ import pytest
 from skredu import (
     CodingGainSelector,
     CompressionClustering,
+    CompressionOutlierDetector,
     ConvolutionalLifting,
     DilatedKernelTransformer,
     InvariantReduNetClassifier,
@@ -89,6 +90,12 @@ CLUSTERINGS = {
     "clustering number": CompressionClustering(0.5, n_clusters=3),
     "clustering graph": CompressionClustering(1.0, connectivity=4),
 }
+OUTLIERS = {
+    "local outliers": CompressionOutlierDetector(),
+    "outliers of a Gaussian": CompressionOutlierDetector(
+        n_neighbors=None, contamination=0.1
+    ),
+}
 LIFTINGS = {
     "lifting": ConvolutionalLifting(2, 2, random_state=0),
     "lifting by rows": ConvolutionalLifting(
@@ -113,7 +120,7 @@ CLASSIFIERS = (
     MICL | SUBSPACES | {n: e for n, e in NETS.items() if hasattr(e, "predict")}
 )
 SUPERVISED = MICL | SUBSPACES | NETS | MAPS | SELECTIONS
-ESTIMATORS = SUPERVISED | CLUSTERINGS | LIFTINGS | SERIES
+ESTIMATORS = SUPERVISED | CLUSTERINGS | OUTLIERS | LIFTINGS | SERIES
 
 # Settings beside those that reach the same code, for runs that are to be short.
 FURTHER = {
@@ -136,8 +143,10 @@ def names_of(settings):
 
 
 METHODS = ("decision_function", "predict_proba", "predict", "transform")
+METHODS += ("score_samples",)
 FITTED = ("epsilon_", "temperature_", "priors_", "labels_", "class_count_", "rates_")
 FITTED += ("coding_length_", "class_coding_length_", "rate_reduction_")
+FITTED += ("offset_", "training_scores_")
 
 
 def problem(n=36, d=6, k=3, seed=0):

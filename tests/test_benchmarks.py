@@ -147,6 +147,11 @@ SCRIPTS = {
         {"load_digits": lambda **_: few_digits()},
         ["| MICL, symm"],
     ),
+    "outliers": (
+        "--normal|60",
+        {"BUNDLED": {"wine": (load_wine, [1])}, "SHARES": (0.1,)},
+        ["| skredu, one Gaussian", "| wine: 1"],
+    ),
     "rates": ("--runs|1", {"SHAPES": ((20, 30), (40, 10))}, ["| "]),
     "redunet": ("--parts|depth", {"DEPTHS": (0, 2)}, ["wine"]),
     "scattering": (

@@ -22,6 +22,7 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 from skredu import (
     CodingGainSelector,
     CompressionClustering,
+    CompressionOutlierDetector,
     ConvolutionalLifting,
     DilatedKernelTransformer,
     InvariantReduNetClassifier,
@@ -59,6 +60,9 @@ ESTIMATORS = [
     NearestSubspaceClassifier(),
     CompressionClustering(epsilon=0.5, min_cluster_size=2),
     CompressionClustering(refine=False),  # the default takes ten times as long
+    CompressionOutlierDetector(),
+    # no sample of the checks is an outlier of one Gaussian
+    CompressionOutlierDetector(n_neighbors=None, contamination=0.1),
     # Few layers: what is checked is the same for one and for many.
     ReduNetClassifier(1),
     ReduNetTransformer(1),

@@ -26,6 +26,7 @@ from settings import (
     MAPS,
     MICL,
     NETS,
+    OUTLIERS,
     SELECTIONS,
     SERIES,
     SUBSPACES,
@@ -53,7 +54,9 @@ pytestmark = [
 VERSION = tuple(int(part) for part in sklearn.__version__.split(".")[:2])
 X, Y = problem()
 NEW, _ = problem(9, seed=1)
-WEIGHED = SUPERVISED | CLUSTERINGS
+WEIGHED = SUPERVISED | CLUSTERINGS | OUTLIERS
+# Results for the training rows.
+OF_ROWS = {"labels_", "training_scores_"}
 every = pytest.mark.parametrize("name", names_of(ESTIMATORS))
 # but for the choice of a distortion, which takes long
 all_but_one = pytest.mark.parametrize(
@@ -124,8 +127,8 @@ def test_order_of_rows_does_not_matter(name):
     order = np.random.default_rng(1).permutation(len(X))
     mixed = ask(name, fitted(name, X[order], Y[order]), X=X[order])
     expected = plain(name)
-    if name in CLUSTERINGS:
-        expected["labels_"] = expected["labels_"][order]
+    for key in OF_ROWS & expected.keys():
+        expected[key] = expected[key][order]
     assert_same(name, mixed, expected)
 
 
@@ -138,8 +141,8 @@ def test_a_weight_is_a_number_of_copies(name):
     index = np.repeat(np.arange(len(X)), weights)
     copied = ask(name, fitted(name, X[index], Y[index]), X=X[index])
     weighted = ask(name, fitted(name, sample_weight=weights))
-    if name in CLUSTERINGS:
-        weighted["labels_"] = weighted["labels_"][index]
+    for key in OF_ROWS & weighted.keys():
+        weighted[key] = weighted[key][index]
     assert_same(name, weighted, copied)
 
 
@@ -158,8 +161,8 @@ def test_rows_and_classes_without_weight_are_not_there(name):
     kept = weights > 0
     found = ask(name, fitted(name, sample_weight=weights))
     expected = ask(name, fitted(name, X[kept], Y[kept]), X=X[kept])
-    if name in CLUSTERINGS:
-        found["labels_"] = found["labels_"][kept]
+    for key in OF_ROWS & found.keys():
+        found[key] = found[key][kept]
     if name != "clustering graph":
         assert_same(name, found, expected)
     if name in SUPERVISED:
@@ -206,6 +209,7 @@ def test_given_distortion_scales_with_the_rows(name):
 # distances in sums of coordinates, and functions of each of them
 OF_FEATURES = (
     *("MICL callable", "MICL laplacian", "MICL auto", "clustering graph"),
+    "local outliers",
     "net of positive parts",
 )
 TURNED = [n for n in WEIGHED if n not in OF_FEATURES]

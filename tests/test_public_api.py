@@ -20,6 +20,7 @@ import skredu
 NAMES = [
     "CodingGainSelector",
     "CompressionClustering",
+    "CompressionOutlierDetector",
     "ConvolutionalLifting",
     "DilatedKernelTransformer",
     "InvariantReduNetClassifier",

@@ -109,6 +109,9 @@ class Coded(ABC):
     varying, constant : arrays of int or None
         Coordinates that vary within the group, and the others, which cost no product.
         None if nearly all vary.
+    codes_mean : bool
+        Whether the mean costs nats. If not, lengths do not change if all samples are
+        shifted.
     """
 
     n: float
@@ -116,6 +119,7 @@ class Coded(ABC):
     mean: Any
     varying: Any
     constant: Any
+    codes_mean: bool = True
 
     def width(self, n_epsilons: int) -> int:
         """Return how many numbers one sample takes while it is coded."""
@@ -197,7 +201,7 @@ class Coded(ABC):
             factors = self._log_factors(Z, c, change, own, known)
             volumes = volumes + self.blocks.total(factors)
         lengths = (self.n + change + d) / 2.0 * volumes
-        if self.mean is None:
+        if self.mean is None or not self.codes_mean:
             return lengths
         square = self.mean_square
         if Z is not None:
@@ -283,6 +287,7 @@ class Group(Coded):
     leverages: Any = None
     rests: Any = None
     whitening: Any = None
+    codes_mean: bool = True
 
     def without(
         self, Z: Any, epsilons: Any, weights: Any = None, part: Any = slice(None)
@@ -360,7 +365,7 @@ class Group(Coded):
         A group in this form needs the same for all purposes; see `DenseGroup`.
         """
         names = ("n", "eigenvalues", "basis", "mean", "varying", "constant")
-        state = {name: getattr(self, name) for name in names}
+        state = {name: getattr(self, name) for name in (*names, "codes_mean")}
         return {**state, "blocks": vars(self.blocks)}
 
     def _shares(self, epsilon: float) -> Any:

@@ -1,0 +1,5 @@
+"""Outliers: samples that take many bits with the others."""
+
+from skredu.outliers._detector import CompressionOutlierDetector
+
+__all__ = ["CompressionOutlierDetector"]

@@ -1,0 +1,340 @@
+"""CompressionOutlierDetector: bits, threshold, and samples that come in parts."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.datasets import make_blobs
+from sklearn.exceptions import NotFittedError
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skredu import CompressionOutlierDetector
+from skredu.outliers._threshold import bits_of_outliers
+from skredu.rates import coding_length
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(60, 4)) @ np.diag([3.0, 2.0, 1.0, 0.1])
+NEW = 2.0 * RNG.normal(size=(7, 4))
+WEIGHTS = RNG.integers(1, 4, 60)
+KINDS = [15, None]
+each = pytest.mark.parametrize("n_neighbors", KINDS)
+
+
+# -- the definition, literally --------------------------------------------------------
+
+
+def length(rows, epsilon):
+    """Return the bits of rows about their mean, which takes none."""
+    n, d = rows.shape
+    sigma = np.linalg.svd(rows - rows.mean(axis=0), compute_uv=False)
+    log_det = np.log1p(d / n / epsilon**2 * sigma**2).sum()
+    return (n + d) / 2 * log_det / np.log(2)
+
+
+def bits_with_all(x, others, epsilon):
+    return length(np.vstack([others, x]), epsilon) - length(others, epsilon)
+
+
+def bits_with_nearest(x, others, epsilon, m):
+    """Return the mean length of the differences, each feature by itself."""
+    order = np.argsort(np.abs(others - x).sum(axis=1), kind="stable")[:m]
+    apart = (others[order] - x) * len(x) ** 0.5
+    return np.mean(
+        [[coding_length([[a]], epsilon=epsilon) for a in b] for b in apart]
+    ) * (len(x))
+
+
+def bits(x, others, epsilon, n_neighbors):
+    if n_neighbors is None:
+        return bits_with_all(x, others, epsilon)
+    return bits_with_nearest(x, others, epsilon, n_neighbors)
+
+
+def first_alone(numbers, epsilon=0.05):
+    """Return the positions of outliers: all from the first that is coded on its own."""
+    order = np.argsort(numbers, kind="stable")
+    sorted_numbers = np.asarray(numbers)[order]
+
+    def part(values):
+        apart = values - values.mean()
+        k = len(values)
+        return (k + 1) / 2 * np.log(1 + (apart @ apart) / k / epsilon**2) - k * np.log(
+            k
+        )
+
+    for k in range((len(order) + 1) // 2, len(order)):
+        low, new = sorted_numbers[:k], sorted_numbers[k]
+        square = max((new - low.mean()) ** 2, low.var())
+        own = 0.5 * np.log(1 + square / epsilon**2)
+        if part(np.append(low, new)) > part(low) + own:
+            return np.sort(order[k:])
+    return order[:0]
+
+
+@pytest.mark.parametrize("epsilon", [0.01, 0.5, 30.0])
+@each
+def test_scores_are_minus_the_bits_given_the_other_samples(n_neighbors, epsilon):
+    model = CompressionOutlierDetector(epsilon, n_neighbors=n_neighbors).fit(X)
+    expected = [-bits(x, X, epsilon, n_neighbors) for x in NEW]
+    assert_allclose(model.score_samples(NEW), expected, rtol=1e-9)
+    left_out = [
+        -bits(x, np.delete(X, i, axis=0), epsilon, n_neighbors) for i, x in enumerate(X)
+    ]
+    assert_allclose(model.training_scores_, left_out, rtol=1e-8)
+    assert_array_equal(model.score_samples(X), model.training_scores_)
+
+
+@each
+def test_left_out_scores_are_those_of_a_fit_without_the_sample(n_neighbors):
+    model = CompressionOutlierDetector(0.3, n_neighbors=n_neighbors)
+    scores = clone(model).fit(X, sample_weight=WEIGHTS).training_scores_
+    for i in (0, 17, 59):
+        others = np.delete(X, i, axis=0), None, np.delete(WEIGHTS, i)
+        found = clone(model).fit(*others).score_samples(X[i : i + 1])
+        assert_allclose(found, scores[i], rtol=1e-9)
+
+
+def test_few_samples_of_many_features_are_left_out_precisely():
+    wide = RNG.normal(size=(8, 40))
+    model = CompressionOutlierDetector(0.01, n_neighbors=None).fit(wide)
+    expected = [
+        -bits_with_all(x, np.delete(wide, i, 0), 0.01) for i, x in enumerate(wide)
+    ]
+    assert_allclose(model.training_scores_, expected, rtol=1e-9)
+
+
+def test_a_distortion_that_is_chosen_is_best_for_left_out_samples():
+    model = CompressionOutlierDetector(n_neighbors=None).fit(X)
+    spread = np.sqrt(((X - X.mean(axis=0)) ** 2).sum(axis=1).mean())
+    path = 2.0 * spread * np.logspace(-3.0, 0.5, 20)
+    costs = [
+        sum(bits_with_all(x, np.delete(X, i, 0), e) for i, x in enumerate(X))
+        + len(X) * 4 * np.log2(e)
+        for e in path
+    ]
+    assert_allclose(model.epsilon_, path[np.argmin(costs)])
+    local = CompressionOutlierDetector().fit(X)
+    assert_allclose(local.epsilon_, spread)
+
+
+# -- the threshold --------------------------------------------------------------------
+
+
+@each
+def test_outliers_are_the_first_number_of_bits_on_its_own_and_all_higher_ones(
+    n_neighbors,
+):
+    found = 0
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        rows = np.vstack([rng.normal(size=(50, 3)), 9.0 * rng.normal(size=(seed, 3))])
+        model = CompressionOutlierDetector(n_neighbors=n_neighbors).fit(rows)
+        expected = first_alone(-model.training_scores_)
+        assert_array_equal(np.flatnonzero(model.predict(rows) < 0), expected)
+        found += len(expected)
+    assert found >= 14
+
+
+def test_threshold_is_where_bits_on_their_own_equal_those_with_the_others():
+    numbers = RNG.normal(size=40)
+    for outliers in ([], [40.0], [40.0, 41.0, 500.0]):
+        every = np.append(numbers, outliers)
+        limit = bits_of_outliers(every, np.ones(len(every)), "auto")
+        assert numbers.max() <= limit
+        for factor, flagged in ((1 - 1e-9, 0), (1 + 1e-9, 1)):
+            again = np.append(
+                numbers, numbers.mean() + factor * (limit - numbers.mean())
+            )
+            assert len(first_alone(again)) == flagged
+
+
+def test_many_outliers_do_not_hide_each_other():
+    rows = np.vstack([RNG.normal(size=(100, 3)), 50.0 + 9.0 * RNG.normal(size=(30, 3))])
+    found = CompressionOutlierDetector(n_neighbors=35).fit_predict(rows) < 0
+    assert found[100:].all()
+    assert found[:100].sum() <= 3
+
+
+@pytest.mark.parametrize(("n", "d"), [(300, 2), (1000, 2), (300, 4), (500, 20)])
+@each
+def test_few_gaussian_samples_are_outliers(n_neighbors, n, d):
+    shares = [
+        (CompressionOutlierDetector(n_neighbors=n_neighbors).fit_predict(
+            np.random.default_rng(seed).normal(size=(n, d))) < 0).mean()
+        for seed in range(3)
+    ]  # fmt: skip
+    assert np.mean(shares) <= (0.04 if d == 2 else 0.01)
+
+
+@each
+def test_contamination_is_the_share_of_outliers_in_the_weight(n_neighbors):
+    model = CompressionOutlierDetector(n_neighbors=n_neighbors)
+    for share in (0.001, 0.1, 1 / 3, 0.5):
+        model.set_params(contamination=share)
+        assert (model.fit_predict(X) < 0).sum() == int(share * len(X) + 1e-9)
+        index = np.repeat(np.arange(60), WEIGHTS)
+        by_copies = model.fit_predict(X[index])
+        by_weights = model.fit(X, sample_weight=WEIGHTS).predict(X)
+        assert_array_equal(by_copies, by_weights[index])
+        assert (by_copies < 0).sum() <= share * len(index) + 1e-9
+    equal = np.ones((10, 2))
+    assert (model.fit_predict(equal) == 1).all()  # ties are no outliers
+
+
+@each
+def test_decisions_are_scores_beyond_the_offset(n_neighbors):
+    model = CompressionOutlierDetector(n_neighbors=n_neighbors).fit(X)
+    decisions = model.decision_function(NEW)
+    assert_allclose(decisions, model.score_samples(NEW) - model.offset_)
+    assert_array_equal(model.predict(NEW), np.where(decisions < 0, -1, 1))
+    assert model.predict([[99.0] * 4]) == [-1]
+    assert model.predict([X.mean(axis=0)]) == [1]
+
+
+# -- what changes nothing -------------------------------------------------------------
+
+
+@each
+def test_shifts_do_not_matter_and_copies_are_left_out_together(n_neighbors):
+    model = CompressionOutlierDetector(n_neighbors=n_neighbors)
+    scores = clone(model).fit(X).score_samples(NEW)
+    far = clone(model).fit(X + 1e6).score_samples(NEW + 1e6)
+    assert_allclose(far, scores, rtol=1e-6)
+    twice = clone(model).set_params(epsilon=0.5).fit(np.vstack([X, X[:1], X[:1]]))
+    once = clone(model).set_params(epsilon=0.5).fit(X)
+    assert_allclose(twice.training_scores_[0], once.training_scores_[0], rtol=1e-9)
+
+
+def test_rotations_do_not_matter_to_a_gaussian():
+    turn = np.linalg.qr(RNG.normal(size=(4, 4)))[0]
+    model = CompressionOutlierDetector(n_neighbors=None).fit(X)
+    turned = clone(model).fit(X @ turn)
+    assert_allclose(
+        turned.score_samples(NEW @ turn), model.score_samples(NEW), rtol=1e-9
+    )
+    assert_allclose(turned.offset_, model.offset_, rtol=1e-9)
+
+
+def test_scores_of_neighbours_with_ties_do_not_depend_on_the_order():
+    rows = RNG.integers(0, 3, (80, 3)).astype(float)
+    order = RNG.permutation(80)
+    model = CompressionOutlierDetector(n_neighbors=4)
+    expected = model.fit(rows).training_scores_[order]
+    assert_allclose(model.fit(rows[order]).training_scores_, expected, rtol=1e-12)
+
+
+# -- samples that come in parts -------------------------------------------------------
+
+GAUSSIAN = CompressionOutlierDetector(n_neighbors=None)
+
+
+def assert_same(found, expected, rtol=1e-10):
+    assert_allclose(found.score_samples(NEW), expected.score_samples(NEW), rtol=rtol)
+    assert_allclose(found.offset_, expected.offset_, rtol=rtol)
+    assert_allclose(found.epsilon_, expected.epsilon_, rtol=rtol)
+
+
+@pytest.mark.parametrize("c", [1.0, 1e150, 1e-150])
+def test_stream_equals_fit(c):
+    whole = clone(GAUSSIAN).fit(c * X, sample_weight=WEIGHTS)
+    stream = clone(GAUSSIAN)
+    for part in np.array_split(np.arange(60), 7):
+        stream.partial_fit(c * X[part], sample_weight=WEIGHTS[part])
+    assert_allclose(stream.score_samples(c * NEW), whole.score_samples(c * NEW))
+    assert_allclose([stream.offset_, stream.epsilon_], [whole.offset_, whole.epsilon_])
+    after = clone(GAUSSIAN).fit(c * X[:30], sample_weight=WEIGHTS[:30])
+    after.partial_fit(c * X[30:], sample_weight=WEIGHTS[30:])
+    assert_allclose(after.score_samples(c * NEW), whole.score_samples(c * NEW))
+
+
+def test_long_stream_equals_fit(monkeypatch):
+    many, whole = RNG.normal(size=(6000, 3)) * [1, 2, 3], clone(GAUSSIAN)
+    whole.fit(many)
+    stream = clone(GAUSSIAN)
+    monkeypatch.setattr("skredu._stream.MOST_WAITING", 1000)
+    for part in np.array_split(many, 9)[::-1]:
+        stream.partial_fit(part)
+    new = RNG.normal(size=(9, 3))
+    assert_allclose(stream.score_samples(new), whole.score_samples(new), rtol=1e-10)
+    assert_allclose(stream.offset_, whole.offset_, rtol=1e-9)
+    assert not hasattr(stream, "training_scores_")
+
+
+def test_models_of_parts_add_up_in_any_order():
+    parts = [clone(GAUSSIAN).partial_fit(X[i::3]) for i in range(3)]
+    whole = clone(GAUSSIAN).fit(X)
+    for order in ([0, 1, 2], [2, 0, 1]):
+        found = CompressionOutlierDetector.from_parts([parts[i] for i in order])
+        assert_same(found, whole)
+
+
+def test_only_a_gaussian_takes_parts():
+    assert not hasattr(CompressionOutlierDetector(), "partial_fit")
+    assert not hasattr(CompressionOutlierDetector(), "merge")
+    model = clone(GAUSSIAN).partial_fit(X)
+    with pytest.raises(ValueError, match=r"epsilon .* must not change"):
+        model.set_params(epsilon=1.0).partial_fit(X)
+    with pytest.raises(NotFittedError):
+        CompressionOutlierDetector().predict(X)
+
+
+# -- hard samples, and use with scikit-learn ------------------------------------------
+
+
+def test_a_single_sample_is_no_outlier_and_a_new_one_takes_bits():
+    for n_neighbors in KINDS:
+        model = CompressionOutlierDetector(n_neighbors=n_neighbors).fit(X[:1])
+        assert model.predict(X[:1]) == [1]
+        assert model.training_scores_ == [0.0]
+        assert model.score_samples(X[:1] + 5.0) < 0.0
+
+
+def test_constant_and_dependent_features_add_nothing():
+    wide = np.column_stack([X, np.ones(60), X[:, 0] + X[:, 1]])
+    model = CompressionOutlierDetector(n_neighbors=None).fit(wide)
+    assert np.isfinite(model.training_scores_).all()
+    shifted = wide[:1] + np.array([0, 0, 0, 0, 0, 3.0])  # off the subspace
+    assert model.predict(shifted) == [-1]
+
+
+def test_pipeline_search_and_frames():
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    pipeline = make_pipeline(StandardScaler(), CompressionOutlierDetector())
+    assert_array_equal(pipeline.fit(frame).feature_names_in_, list("abcd"))
+    assert set(pipeline.predict(frame)) <= {-1, 1}
+    y = np.where(np.arange(60) % 20 == 7, -1, 1)
+    moved = X + 30.0 * (y < 0)[:, None]
+
+    def score(model, rows, y):
+        return roc_auc_score(y, model.score_samples(rows))
+
+    grid = {"n_neighbors": [5, 20]}
+    search = GridSearchCV(CompressionOutlierDetector(), grid, scoring=score, cv=3)
+    assert search.fit(moved, y).best_score_ == 1.0
+
+
+def test_outliers_between_blobs_are_found():
+    blobs, _ = make_blobs(300, 2, centers=[(0, 0), (9, 0), (0, 9)], random_state=0)
+    rows = np.vstack([blobs, [[4.5, 4.5], [9, 9], [-5, -5]]])
+    score = CompressionOutlierDetector().fit(rows).training_scores_
+    assert np.argsort(score)[:3].min() >= 300 - 1
+    assert_array_equal(np.sort(np.argsort(score)[:3]), [300, 301, 302])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"contamination": 0.6}, "contamination"),
+        ({"contamination": 0.0}, "contamination"),
+        ({"n_neighbors": 0}, "n_neighbors"),
+        ({"epsilon": -1.0}, "epsilon"),
+        ({"epsilon": 1e-200}, "epsilon=1e-200 is too small"),
+    ],
+)
+def test_wrong_parameters_are_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        CompressionOutlierDetector(**options).fit(X)
