@@ -212,6 +212,29 @@ def test_estimator(name, data):
             assert_on_sphere(model, some_rows)
 
 
+OUTLIERS = {
+    "epsilon": GIVEN_OR_AUTO,
+    "n_neighbors": numbers(None, 1, 3, 99),
+    "contamination": choices("auto", 0.1, 0.5, 0.6, 0.0),
+    "n_jobs": numbers(None, 1),
+}
+
+
+@given(problems(), some(OUTLIERS))
+def test_outliers(problem, parameters):
+    X, _, w, new = problem
+    estimator = skredu.CompressionOutlierDetector(**parameters)
+    model = fit(estimator, X, None, w)
+    if model is None:
+        return
+    assert finite([model.epsilon_, model.offset_])
+    assert finite(model.training_scores_)
+    found = attempt(model.predict, new, names=(*ARRAYS, *estimator.get_params()))
+    if found is not None:
+        assert set(found) <= {-1, 1}
+        assert finite(model.score_samples(new))
+
+
 # -- functions ------------------------------------------------------------------------
 
 CODING = {"epsilon": LENGTH, "weights": st.none()}
