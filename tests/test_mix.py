@@ -20,7 +20,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from skredu import MICLClassifier
 from skredu.classification._kernel import mean_distance
 from skredu.classification._mix import MixLoss, choose_weights, fit_weights
-from skredu.classification._transforms import Ranks, YeoJohnson
+from skredu.classification._transforms import TRANSFORMS
 from skredu.coding._rows import Rows
 from skredu.metrics import label_quality
 
@@ -103,43 +103,51 @@ def test_single_class_is_left_to_the_first_candidate():
 # -- transforms -----------------------------------------------------------------------
 
 
+def fitted_to(kind, *rows):
+    """Return a transform that was fitted to samples, classes and weights."""
+    fit, apply = TRANSFORMS[kind]
+    state = fit(Rows.of(*rows))
+    return lambda X: apply(X, **state)
+
+
 def test_exponents_have_maximum_likelihood():
     X, y = skewed()
-    fitted = YeoJohnson.fit(Rows.of(X[:, :3], y, None))
+    exponents = TRANSFORMS["Yeo-Johnson"][0](Rows.of(X[:, :3], y, None))["exponents"]
+    fitted = fitted_to("Yeo-Johnson", X[:, :3], y, None)
     for j in range(3):
         x = (X[:, j] - X[:, j].mean()) / X[:, j].std()
         best = max(yeojohnson_llf(e, x) for e in np.linspace(-4.0, 6.0, 201))
-        assert yeojohnson_llf(fitted.exponents[j], x) > best - 0.02
-        expected = oracle_mix.normal_column(X[:, j], np.ones(300), fitted.exponents[j])
+        assert yeojohnson_llf(exponents[j], x) > best - 0.02
+        expected = oracle_mix.normal_column(X[:, j], np.ones(300), exponents[j])
         assert_allclose(fitted(X[:, :3])[:, j], expected, atol=1e-9)
 
 
 def test_ranks_are_shares_of_samples_below():
     X = np.array([[3.0, 7.0], [1.0, 7.0], [1.0, 7.0], [2.0, 7.0]])
-    fitted = Ranks.fit(Rows.of(X, np.zeros(4), None))
+    fitted = fitted_to("ranks", X, np.zeros(4), None)
     assert_allclose(fitted(X), [[0.875, 0.5], [0.25, 0.5], [0.25, 0.5], [0.625, 0.5]])
     new = np.array([[-9.0, 7.0], [1.5, 0.0], [9.0, 8.0]])
     assert_allclose(fitted(new)[:, 0], [0.25, 0.4375, 0.875])
     assert_allclose(fitted(new)[:, 1], 0.5)
 
 
-@pytest.mark.parametrize("kind", [YeoJohnson, Ranks])
+@pytest.mark.parametrize("kind", TRANSFORMS)
 def test_transforms_take_weights_as_copies_and_any_unit(kind):
     X, y = skewed()
     weights = np.random.default_rng(3).integers(1, 4, len(y)).astype(float)
     index = np.repeat(np.arange(len(y)), weights.astype(int))
-    expected = kind.fit(Rows.of(X, y, weights))(X)
-    copied = kind.fit(Rows.of(X[index], y[index], None))(X)
-    assert_allclose(copied, expected, atol=1e-3 if kind is YeoJohnson else 1e-12)
+    expected = fitted_to(kind, X, y, weights)(X)
+    copied = fitted_to(kind, X[index], y[index], None)(X)
+    assert_allclose(copied, expected, atol=1e-12 if kind == "ranks" else 1e-3)
     units, origins = np.array([1e-8, 1e8, 3.0, 7.0]), np.array([1.0, 2.0, 3.0, 4.0])
-    moved = kind.fit(Rows.of(units * (X + origins), y, weights))
+    moved = fitted_to(kind, units * (X + origins), y, weights)
     assert_allclose(moved(units * (X + origins)), expected, atol=1e-6)
 
 
 def test_transforms_of_hard_features_are_finite():
     X = np.array([[0.0, 5.0, 1e150, 0.0], [0.0, 5.0, -1e150, 1.0]] * 3)
-    for kind in (YeoJohnson, Ranks):
-        fitted = kind.fit(Rows.of(X, np.zeros(6), None))
+    for kind in TRANSFORMS:
+        fitted = fitted_to(kind, X, np.zeros(6), None)
         assert np.isfinite(fitted(X)).all()
         assert np.isfinite(fitted(1e10 * X - 1.0)).all()
 
@@ -159,8 +167,7 @@ def test_probabilities_are_the_mix_of_those_of_the_candidates():
             kernel, _, transform = name.partition(", ")
             train, new = X[::2], X[1::2]
             if transform:
-                kind = {"ranks": Ranks, "Yeo-Johnson": YeoJohnson}[transform]
-                fitted = kind.fit(Rows.of(train, y[::2], None))
+                fitted = fitted_to(transform, train, y[::2], None)
                 train, new = fitted(train), fitted(new)
             gamma = about.get("gamma")
             alone = MICLClassifier(kernel=kernel, gamma=gamma).fit(train, y[::2])

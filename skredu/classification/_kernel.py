@@ -36,6 +36,8 @@ EPS = float(np.finfo(np.float64).eps)
 MOST_PRODUCT = 1e304
 # Largest sum of weighted products.
 MOST_WEIGHTED = 1e304
+# Largest squared cosine of an eigenvector of a centred class and its null direction.
+MOST_NULL = 0.1
 # Second candidate of ``gamma`` with an automatic distortion, relative to the first one.
 WIDER = {"rbf": 1.0 / 8.0, "laplacian": 0.3}
 # Number of samples whose mutual products are computed for the diagonal only.
@@ -124,6 +126,8 @@ def kernel_group(
             "negative eigenvalues are replaced by 0."
         )
     keep = eigenvalues > max(floor, len(K) * eps * top)
+    if not assume_centered:  # this direction is null, whatever rounding makes of it
+        keep &= (np.sqrt(shares) @ V) ** 2 < MOST_NULL
     basis = roots[:, None] * V / np.sqrt(np.where(keep, eigenvalues, 1.0))
     group = Group(
         n,

@@ -71,7 +71,7 @@ def log_proba_of(member: dict[str, Any], X: Any) -> Floats:
     """Return log-probabilities (n, k) by a member of a mix; see `floored`."""
     if member["transform"] is not None:
         kind, state, unit = member["transform"]
-        X = TRANSFORMS[kind](**state)(in_unit(X, unit))
+        X = TRANSFORMS[kind][1](in_unit(X, unit), **state)
     nat = math.log(2.0) / member["temperature_"]
     return floored(log_softmax(nat * scores_of(member, X), axis=1))
 
@@ -170,9 +170,9 @@ def fit_member(
     if transform is not None:
         unit = unit_of(part.X)
         part = replace(part, source=in_unit(part.X, unit), index=np.arange(len(within)))
-        fitted = TRANSFORMS[transform].fit(part)
-        state = transform, vars(fitted), unit
-        part = replace(part, source=fitted(part.source))
+        fit, apply = TRANSFORMS[transform]
+        state = transform, fit(part), unit
+        part = replace(part, source=apply(part.source, **state[1]))
     inside = np.flatnonzero(np.isin(within, judged[0]))
     copies = judged[1][np.isin(judged[0], within)]
     how: dict[str, Any] = {"judged": (inside, copies), "everything": everything}
