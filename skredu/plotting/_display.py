@@ -81,6 +81,9 @@ ax : matplotlib Axes, default=None
     "options": """\
 **kwargs : dict
     Keyword arguments passed to `plot`.""",
+    "to_predictions": """\
+**kwargs : dict
+    Keyword arguments passed to `from_predictions`.""",
     "returns": """\
 Returns
 -------
@@ -202,8 +205,7 @@ class FeatureDisplay(Display):
         {transformer}
         {X}
         {y}
-        **kwargs : dict
-            Keyword arguments passed to `from_predictions`.
+        {to_predictions}
 
         {returns_or_raises}
         """

@@ -60,14 +60,7 @@ class LabelQualityDisplay(Display):
 
     @classmethod
     def from_estimator(
-        cls,
-        estimator: Any,
-        X: Any,
-        y: Any,
-        *,
-        display_labels: Any = None,
-        ax: Axes | None = None,
-        **kwargs: Any,
+        cls, estimator: Any, X: Any, y: Any, **kwargs: Any
     ) -> LabelQualityDisplay:
         """Draw the probabilities of the training labels of a fitted classifier.
 
@@ -79,20 +72,15 @@ class LabelQualityDisplay(Display):
             The training data; only their number is used.
         y : array-like of shape (n_samples,)
             The training labels, in the order of ``fit``.
-        {display_labels}
-        {with_lines}
+        {to_predictions}
+
+        {returns_or_raises}
         """
         model, _ = cls._last_step(estimator)
         cls._require(model, ["label_quality_"], "the quality of labels")
         with naming("X and y"):
             check_consistent_length(X, y, model.label_quality_)
-        return cls.from_predictions(
-            to_numpy(model.label_quality_),
-            y,
-            display_labels=display_labels,
-            ax=ax,
-            **kwargs,
-        )
+        return cls.from_predictions(to_numpy(model.label_quality_), y, **kwargs)
 
     @classmethod
     def from_predictions(
