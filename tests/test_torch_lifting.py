@@ -152,6 +152,16 @@ def test_learned_filters_predict_better():
     assert scores[1] > scores[0] + 0.01
 
 
+def test_the_benchmark_compares_filters(module, tmp_path, monkeypatch):
+    script = module("learned_filters")
+    monkeypatch.setattr(script, "STEPS", (1,))
+    monkeypatch.setattr(script, "TRAIN", 60)
+    monkeypatch.setattr(script, "OPTIONS", {**script.OPTIONS, "n_filters": 3})
+    script.main(["--runs", "1", "--output", str(tmp_path / "out.md")])
+    text = (tmp_path / "out.md").read_text(encoding="utf-8")
+    assert "| learned, 1 steps" in text
+
+
 @pytest.mark.parametrize(
     ("parameter", "value"),
     [("max_iter", -1), ("learning_rate", 0.0), ("max_samples", 1)],

@@ -9,6 +9,7 @@ except ImportError as error:
 
 from skredu.torch._learned_lifting import LearnedLifting
 from skredu.torch._loss import MCR2Loss
+from skredu.torch._mcr2_classifier import MCR2Classifier
 from skredu.torch._rates import (
     class_coding_rate,
     coding_rate,
@@ -18,6 +19,7 @@ from skredu.torch._rates import (
 
 __all__ = [
     "LearnedLifting",
+    "MCR2Classifier",
     "MCR2Loss",
     "class_coding_rate",
     "coding_rate",

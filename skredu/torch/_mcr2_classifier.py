@@ -1,0 +1,449 @@
+"""MCR2Classifier: a network that is trained by the rate reduction."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from sklearn.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    clone,
+)
+from sklearn.utils import check_random_state
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor, nn
+
+from skredu import MICLClassifier
+from skredu._base import SkreduEstimator, all_or_nothing
+from skredu._checks import check_rows, check_training
+from skredu._compat import CallbackSupportMixin, Interval, StrOptions
+from skredu._progress import Progress, watched
+from skredu.torch._loss import MCR2Loss
+
+# Number of samples whose features are computed at a time.
+BLOCK = 4096
+
+
+def _head_has(name: str) -> Any:
+    def check(estimator: MCR2Classifier) -> bool:
+        head = getattr(estimator, "head_", estimator.head)
+        return hasattr(MICLClassifier() if head is None else head, name)
+
+    return check
+
+
+class MCR2Classifier(
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    ClassifierMixin,
+    SkreduEstimator,
+):
+    r"""Train a network by the rate reduction, and classify its features.
+
+    The network maps samples to features on the unit sphere. It is trained by
+    back-propagation to maximise the rate reduction of each batch: the features of
+    different classes become orthogonal, and each class keeps several directions. A
+    classifier in closed form is then fitted to the features of all training samples.
+
+    Parameters
+    ----------
+    network : torch.nn.Module, default=None
+        Maps a float32 tensor of shape (n_samples, n_features) to features of shape
+        (n_samples, n_components). It is copied, and the copy is trained from its
+        present parameters. None means a perceptron with one hidden layer, or a
+        convolutional network if ``signal_shape`` is given.
+    n_components : int, default=32
+        Number of features of the default network.
+    signal_shape : tuple of int, default=None
+        Height and width of images in rows, one channel after the other, for the default
+        convolutional network.
+    loss : {"mcr2", "cross_entropy"}, default="mcr2"
+        What is minimised: the negative rate reduction, or, for comparison, the
+        cross-entropy of a linear layer on the features.
+    epsilon : float, default=0.5**0.5
+        Distortion of the rate reduction, a length on the unit sphere. Published code
+        uses its square.
+    head : classifier, default=None
+        Classifier of the features, which is cloned. None means `MICLClassifier`. For
+        labels with many errors, `NearestSubspaceClassifier` is more robust.
+    max_iter : int, default=100
+        Largest number of epochs.
+    batch_size : int, default=500
+        Number of samples in a batch. Each class should have at least about five samples
+        in a batch.
+    learning_rate : float, default=0.001
+        Learning rate of Adam.
+    early_stopping : bool, default=False
+        Whether to leave out a share of the samples, evaluate the loss on them after
+        each epoch, and keep the network with the best one.
+    validation_fraction : float, default=0.1
+        Share of each class that is left out for early stopping.
+    n_iter_no_change : int, default=10
+        Number of epochs without a better loss after which the training stops, if
+        ``early_stopping`` is true.
+    warm_start : bool, default=False
+        Whether to start from the network of the previous call.
+    device : str, default="cpu"
+        Device on which the network is trained, as in PyTorch. The fitted network is on
+        the CPU.
+    random_state : int, RandomState instance or None, default=None
+        Determines the initial default network and the batches. Pass an int for
+        reproducible output across multiple function calls.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The class labels.
+    network_ : torch.nn.Module
+        The trained network.
+    head_ : classifier
+        The fitted classifier of the features.
+    loss_curve_ : list of float
+        Mean loss of each epoch.
+    validation_curve_ : list of float
+        Loss of the samples that were left out, after each epoch, if ``early_stopping``
+        is true.
+    n_iter_ : int
+        Number of epochs.
+    n_features_in_ : int
+        Number of features seen during fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of features seen during fit. Defined only when ``X`` has feature names
+        that are all strings.
+
+    See Also
+    --------
+    skredu.torch.MCR2Loss : The loss, for a loop of your own.
+    skredu.MCR2Transformer : Linear features of maximal rate reduction.
+    skredu.MICLClassifier : A classifier of the samples themselves; compare with it.
+
+    Notes
+    -----
+    The mean of each feature is subtracted from the samples, and all are divided by one
+    number, the root mean square of what remains, before they enter the network.
+
+    A network need not predict better than its input: on tables and small images,
+    `~skredu.MICLClassifier` is often more accurate, and faster by orders of magnitude.
+
+    References
+    ----------
+    Yu, Chan, You, Song and Ma, "Learning diverse and discriminative representations
+    via the principle of maximal coding rate reduction", NeurIPS 2020.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skredu.torch import MCR2Classifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> model = MCR2Classifier(max_iter=30, random_state=0).fit(X[:1000], y[:1000])
+    >>> model.score(X[1000:], y[1000:]) > 0.9
+    True
+    >>> model.transform(X).shape
+    (1797, 32)
+    """
+
+    __module__ = "skredu.torch"
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "network": [nn.Module, None],
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "signal_shape": [tuple, list, None],
+        "loss": [StrOptions({"mcr2", "cross_entropy"})],
+        "epsilon": [Interval(Real, 0, None, closed="neither")],
+        "head": [BaseEstimator, None],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 2, None, closed="left")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "warm_start": ["boolean"],
+        "device": [str],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        network: Any = None,
+        *,
+        n_components: int = 32,
+        signal_shape: Any = None,
+        loss: str = "mcr2",
+        epsilon: float = 0.5**0.5,
+        head: Any = None,
+        max_iter: int = 100,
+        batch_size: int = 500,
+        learning_rate: float = 0.001,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        warm_start: bool = False,
+        device: str = "cpu",
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.network = network
+        self.n_components = n_components
+        self.signal_shape = signal_shape
+        self.loss = loss
+        self.epsilon = epsilon
+        self.head = head
+        self.max_iter = max_iter
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.warm_start = warm_start
+        self.device = device
+        self.random_state = random_state
+
+    @all_or_nothing
+    def fit(self, X: Any, y: Any) -> MCR2Classifier:
+        """Train the network, and fit the classifier of its features.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The training data.
+        y : array-like of shape (n_samples,)
+            The class labels.
+
+        Returns
+        -------
+        self : MCR2Classifier
+            The fitted classifier.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of range, or if ``X`` or ``y`` is invalid.
+        """
+        self._validate_params()
+        continues = self.warm_start and hasattr(self, "network_")
+        before: Any = getattr(self, "classes_", None)
+        X, y, _ = check_training(self, X, y, None, reset=not continues)
+        self.classes_, labels = np.unique(y, return_inverse=True)
+        if continues and not np.array_equal(before, self.classes_):
+            raise ValueError(
+                "Bad y: with warm_start=True, the classes must be those of the "
+                f"previous fit, {before}, found {self.classes_}."
+            )
+        random = check_random_state(self.random_state)
+        seed = int(random.randint(2**31))
+        with watched(self, X=X, y=y) as progress, _seeded(seed):
+            if not continues:
+                self._mean, self._size = X.mean(0), 1.0
+                size = float(np.sqrt(np.mean((X - self._mean) ** 2)))
+                self._size = size if size > 0 else 1.0
+                self.network_ = self._new_network(X.shape[1])
+            inputs, targets = self._inputs(X), torch.as_tensor(labels)
+            self._train(inputs, targets, np.random.default_rng(seed), progress)
+        head = MICLClassifier() if self.head is None else clone(self.head)
+        self.head_ = head.fit(self._features(X), y)
+        return self
+
+    def transform(self, X: Any) -> Any:
+        """Return the features of samples, on the unit sphere.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The samples.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components)
+            The features.
+        """
+        check_is_fitted(self)
+        return self._features(check_rows(self, X, reset=False))
+
+    def predict(self, X: Any) -> Any:
+        """Predict the classes of samples.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The samples.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            The predicted class labels.
+        """
+        Z = self.transform(X)
+        return self.head_.predict(Z)
+
+    @available_if(_head_has("predict_proba"))
+    def predict_proba(self, X: Any) -> Any:
+        """Predict the probabilities of the classes, in the order of ``classes_``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The samples.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes)
+            The probabilities.
+        """
+        Z = self.transform(X)
+        return self.head_.predict_proba(Z)
+
+    @property
+    def _n_features_out(self) -> int:
+        return int(self._n_out)
+
+    def _new_network(self, n_features: int) -> nn.Module:
+        if self.network is not None:
+            return copy.deepcopy(self.network)
+        if self.signal_shape is None:
+            hidden = max(64, 2 * self.n_components)
+            return nn.Sequential(
+                nn.Linear(n_features, hidden),
+                nn.ReLU(),
+                nn.Linear(hidden, self.n_components),
+            )
+        shape = tuple(self.signal_shape)
+        if len(shape) != 2 or n_features % (shape[0] * shape[1]):
+            raise ValueError(
+                f"Bad signal_shape: must be the height and width of images in rows of "
+                f"{n_features} features, found {self.signal_shape!r}."
+            )
+        return nn.Sequential(
+            nn.Unflatten(1, (-1, *shape)),
+            nn.Conv2d(n_features // (shape[0] * shape[1]), 16, 3, padding=1),
+            nn.ReLU(),
+            nn.MaxPool2d(2, ceil_mode=True),
+            nn.Conv2d(16, 32, 3, padding=1),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d(4),
+            nn.Flatten(),
+            nn.Linear(512, self.n_components),
+        )
+
+    def _inputs(self, X: Any) -> Tensor:
+        return torch.as_tensor(np.asarray((X - self._mean) / self._size, np.float32))
+
+    def _features(self, X: Any) -> Any:
+        """Return the features of valid samples, in their type."""
+        inputs = self._inputs(X)
+        with torch.no_grad():
+            parts = [self.network_(part) for part in inputs.split(BLOCK)]
+        Z = nn.functional.normalize(torch.cat(parts).double(), dim=1)
+        return Z.numpy().astype(X.dtype, copy=False)
+
+    def _train(
+        self,
+        inputs: Tensor,
+        labels: Tensor,
+        random: np.random.Generator,
+        progress: Progress,
+    ) -> None:
+        """Minimise the loss by Adam over batches, and keep its curves."""
+        network = self.network_.to(self.device).train()
+        inputs, labels = inputs.to(self.device), labels.to(self.device)
+        self._n_out = _check_output(network, inputs[:2])
+        loss = self._loss(self._n_out, self.device)
+        learned = [*network.parameters(), *loss.parameters()]
+        optimizer = torch.optim.Adam(learned, lr=self.learning_rate)
+        train, left_out = self._split(labels, random)
+        self.loss_curve_, self.validation_curve_ = [], []
+        best = copy.deepcopy(network.state_dict())
+        epochs = range(int(self.max_iter))
+        for _ in progress.follow("epochs", epochs, len(epochs)):
+            if progress.stopped:
+                continue
+            values = []
+            for batch in _batches(train, self.batch_size, random):
+                optimizer.zero_grad()
+                value = loss(network(inputs[batch]), labels[batch])
+                value.backward()
+                optimizer.step()
+                values.append(value.item())
+            self.loss_curve_.append(float(np.mean(values)))
+            if not len(left_out):
+                continue
+            with torch.no_grad():
+                value = loss(network.eval()(inputs[left_out]), labels[left_out])
+            network.train()
+            self.validation_curve_.append(value.item())
+            age = len(self.validation_curve_) - 1 - np.argmin(self.validation_curve_)
+            if age == 0:
+                best = copy.deepcopy(network.state_dict())
+            if age >= self.n_iter_no_change:
+                break
+        if len(left_out):
+            network.load_state_dict(best)
+        self.n_iter_ = len(self.loss_curve_)
+        self.network_ = network.cpu().eval()
+
+    def _loss(self, n_features: int, device: str) -> nn.Module:
+        if self.loss == "mcr2":
+            return MCR2Loss(self.epsilon)
+        return _LinearCrossEntropy(n_features, len(self.classes_)).to(device)
+
+    def _split(self, labels: Tensor, random: np.random.Generator) -> tuple[Any, Any]:
+        """Return the positions of training samples, and of those that are left out."""
+        order = random.permutation(len(labels))
+        if not self.early_stopping:
+            return np.sort(order), order[:0]
+        # The last share of each class in a random order is left out.
+        y, out = labels.cpu().numpy()[order], np.zeros(len(order), dtype=bool)
+        for label in range(len(self.classes_)):
+            own = np.flatnonzero(y == label)
+            n_out = int(self.validation_fraction * len(own))
+            out[own[len(own) - n_out :]] = True
+        return order[~out], order[out]
+
+
+class _LinearCrossEntropy(nn.Module):
+    """Cross-entropy of a linear layer on features."""
+
+    def __init__(self, n_features: int, n_classes: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(n_features, n_classes)
+
+    def forward(self, Z: Tensor, y: Tensor) -> Tensor:
+        return nn.functional.cross_entropy(self.linear(Z), y)
+
+
+def _batches(rows: Any, size: int, random: np.random.Generator) -> Iterator[Tensor]:
+    """Yield batches of equal sizes in random order; a smaller rest is left out."""
+    order = torch.as_tensor(random.permutation(rows))
+    n_batches = max(1, len(order) // size)
+    yield from order[: n_batches * size].split(size)
+
+
+def _check_output(network: nn.Module, inputs: Tensor) -> int:
+    """Return the number of features of a network."""
+    with torch.no_grad():
+        Z = network.eval()(inputs)
+    network.train()
+    if not isinstance(Z, Tensor) or Z.ndim != 2 or len(Z) != len(inputs):
+        found = tuple(Z.shape) if isinstance(Z, Tensor) else type(Z).__name__
+        raise ValueError(
+            "Bad network: must map samples of shape (n_samples, n_features) to "
+            f"features of shape (n_samples, n_components), found {found} for "
+            f"{len(inputs)} samples."
+        )
+    return int(Z.shape[1])
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Use random numbers of PyTorch that follow from a seed, and restore the others."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield

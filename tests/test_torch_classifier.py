@@ -1,0 +1,158 @@
+"""Networks that are trained by the rate reduction."""
+
+import pickle
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.utils.estimator_checks import estimator_checks_generator
+
+from skredu import MICLClassifier, NearestSubspaceClassifier
+
+torch = pytest.importorskip("torch")
+
+from skredu.torch import MCR2Classifier, MCR2Loss  # noqa: E402
+
+X, Y = load_digits(return_X_y=True)
+X, Y, NEW, TRUE = X[:400], Y[:400], X[400:], Y[400:]
+FAST = {"max_iter": 5, "n_components": 8, "random_state": 0}
+CHECKED = [
+    MCR2Classifier(**FAST),
+    MCR2Classifier(**FAST, loss="cross_entropy", early_stopping=True),
+]
+CHECKS = [pair for e in CHECKED for pair in estimator_checks_generator(e)]
+
+
+@pytest.mark.parametrize(("estimator", "check"), CHECKS)
+def test_scikit_learn_checks(estimator, check):
+    # Some checks draw from NumPy's global generator, which tests must not touch.
+    state = np.random.get_state()  # noqa: NPY002
+    try:
+        check(estimator)
+    finally:
+        np.random.set_state(state)  # noqa: NPY002
+
+
+def test_number_of_checks():
+    assert len(CHECKS) > 2 * 55
+
+
+def test_training_raises_the_rate_reduction_of_new_samples():
+    losses = []
+    for max_iter in (1, 60):
+        model = MCR2Classifier(**{**FAST, "max_iter": max_iter}).fit(X, Y)
+        assert len(model.loss_curve_) == model.n_iter_ == max_iter
+        Z = torch.tensor(model.transform(NEW))
+        assert_allclose(np.linalg.norm(Z, axis=1), 1.0)
+        losses.append(MCR2Loss()(Z, torch.tensor(TRUE)).item())
+    assert losses[1] < losses[0] - 1.0
+    assert model.loss_curve_[-1] < model.loss_curve_[0]
+    assert model.score(NEW, TRUE) > 0.85
+
+
+@pytest.mark.parametrize("head", [None, NearestSubspaceClassifier(3)])
+def test_the_head_is_fitted_to_the_features(head):
+    model = MCR2Classifier(head=head, **FAST).fit(X, Y)
+    other = clone(head or MICLClassifier()).fit(model.transform(X), Y)
+    assert_array_equal(model.predict(NEW), other.predict(model.transform(NEW)))
+    if head is None:
+        expected = other.predict_proba(model.transform(NEW))
+        assert_array_equal(model.predict_proba(NEW), expected)
+    else:
+        assert not hasattr(model, "predict_proba")
+
+
+def test_a_network_is_copied_and_trained():
+    torch.manual_seed(0)
+    network = torch.nn.Linear(64, 6)
+    before = network.weight.detach().clone()
+    model = MCR2Classifier(network, max_iter=3, random_state=0).fit(X, Y)
+    assert torch.equal(network.weight, before)
+    assert not torch.equal(model.network_.weight, before)
+    assert model.transform(X).shape == (400, 6)
+    assert model.get_feature_names_out().tolist()[0] == "mcr2classifier0"
+    again = clone(model).fit(X, Y)
+    assert_array_equal(again.transform(NEW), model.transform(NEW))
+
+
+def test_images_enter_a_convolutional_network():
+    model = MCR2Classifier(signal_shape=(8, 8), **FAST).fit(X, Y)
+    assert model.transform(X).shape == (400, 8)
+    two = np.hstack([X, X])
+    assert MCR2Classifier(signal_shape=(8, 8), **FAST).fit(two, Y).score(two, Y) > 0.5
+    odd = MCR2Classifier(signal_shape=(8, 7), **FAST)
+    with pytest.raises(ValueError, match="Bad signal_shape: must be the height and"):
+        odd.fit(X, Y)
+    assert not hasattr(odd, "network_")
+
+
+def test_random_numbers_of_pytorch_are_left_alone():
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    models = [MCR2Classifier(**FAST).fit(X, Y) for _ in range(2)]
+    assert torch.equal(torch.rand(2), expected)
+    assert_array_equal(*(model.transform(NEW) for model in models))
+    loaded = pickle.loads(pickle.dumps(models[0]))
+    assert_array_equal(loaded.predict(NEW), models[0].predict(NEW))
+
+
+def test_scale_and_offset_do_not_matter():
+    models = [MCR2Classifier(**FAST).fit(Z, Y) for Z in (X, 1e6 * X - 3e5)]
+    features = [models[0].transform(NEW), models[1].transform(1e6 * NEW - 3e5)]
+    assert_allclose(*features, atol=1e-3)
+    same = MCR2Classifier(**FAST).fit(np.ones((20, 3)), np.arange(20) % 2)
+    assert np.isfinite(same.transform(np.ones((20, 3)))).all()
+
+
+def test_early_stopping_keeps_the_best_network():
+    options = {**FAST, "max_iter": 60, "learning_rate": 0.05}
+    model = MCR2Classifier(early_stopping=True, n_iter_no_change=3, **options)
+    model.fit(X, Y)
+    assert model.n_iter_ < 60
+    assert np.argmin(model.validation_curve_) == model.n_iter_ - 4
+    shorter = clone(model).set_params(max_iter=model.n_iter_ - 3).fit(X, Y)
+    assert_allclose(shorter.transform(NEW), model.transform(NEW), atol=1e-6)
+
+
+def test_warm_start_continues():
+    model = MCR2Classifier(warm_start=True, **FAST).fit(X, Y)
+    first = model.loss_curve_
+    model.fit(X, Y)
+    assert model.loss_curve_[-1] < first[-1]
+    with pytest.raises(ValueError, match="the classes must be those of the previous"):
+        model.fit(X, Y + 1)
+    assert model.loss_curve_[-1] < first[-1]
+
+
+@pytest.mark.parametrize(
+    ("network", "found"),
+    [
+        (torch.nn.Flatten(0), r"\(128,\)"),
+        (torch.nn.Unflatten(1, (8, 8)), r"\(2, 8, 8\)"),
+    ],
+)
+def test_networks_with_other_output_are_refused(network, found):
+    with pytest.raises(ValueError, match=f"Bad network: must map .* found {found}"):
+        MCR2Classifier(network, random_state=0).fit(X, Y)
+
+
+def test_the_benchmark_draws_labels_anew(module, tmp_path, monkeypatch):
+    script = module("network_labels")
+    monkeypatch.setattr(script, "EPOCHS", (1, 2))
+    arguments = ["--runs", "1", "--shares", "0.5"]
+    script.main([*arguments, "--output", str(tmp_path / "out.md")])
+    text = (tmp_path / "out.md").read_text(encoding="utf-8")
+    assert "| MCR², early, nearest subspace" in text
+    kept = np.mean(
+        script.drawn_anew(np.arange(5000) % 10, 0.5, 0) == np.arange(5000) % 10
+    )
+    assert 0.52 < kept < 0.58
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_training_on_a_gpu():
+    model = MCR2Classifier(device="cuda", **FAST).fit(X, Y)
+    assert model.score(X, Y) > 0.5
