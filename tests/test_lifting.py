@@ -192,13 +192,22 @@ def test_other_channels_are_projected_on_responses_to_signals():
     ],
 )
 def test_lost_responses_have_no_inverse(options):
-    kept = {"activation": "soft", "threshold": 0.0, "pooling": None}
+    kept = {"activation": "soft", "threshold": 0.0, "pooling": None, "random_state": 0}
     assert hasattr(ConvolutionalLifting(**kept), "inverse_transform")
-    model = ConvolutionalLifting(**({**kept, **options} if options else {}))
+    model = ConvolutionalLifting(
+        **({**kept, **options} if options else {"random_state": 0})
+    )
     assert not hasattr(model, "inverse_transform")
     with pytest.raises(AttributeError, match="inverse_transform") as error:
         _ = model.inverse_transform
     assert "needs all responses" in str(error.value.__cause__ or error.value)
+    # later changes of a parameter do not matter
+    X = np.random.default_rng(0).normal(size=(3, 10))
+    fitted = ConvolutionalLifting(2, **kept).fit(X)
+    fitted.set_params(**options or {"activation": "relu"})
+    assert_allclose(fitted.inverse_transform(fitted.transform(X)).shape, X.shape)
+    model.fit(X).set_params(**kept, pool_size=None)
+    assert not hasattr(model, "inverse_transform")
 
 
 @pytest.mark.parametrize("size", [3, 24])

@@ -43,11 +43,18 @@ from skredu.lifting._responses import (
 
 
 def _keeps_responses(lifting: ConvolutionalLifting) -> bool:
-    """Return whether the responses are a linear function of the result."""
-    linear = lifting.activation is None or (
-        lifting.activation in ("soft", "split") and lifting.threshold == 0
-    )
-    if linear and lifting.pooling is None and lifting.pool_size is None:
+    """Return whether the responses are a linear function of the result.
+
+    Once the lifting is fitted, later changes of parameters do not matter.
+    """
+    activation, threshold = lifting.activation, lifting.threshold
+    pooled = (lifting.pooling, lifting.pool_size) != (None, None)
+    if hasattr(lifting, "_nonlinearity"):
+        options = lifting._nonlinearity
+        activation, threshold = options["activation"], options["threshold"]
+        pooled = options["root"] or lifting._pool_by is not None
+    linear = activation is None or (activation in ("soft", "split") and threshold == 0)
+    if linear and not pooled:
         return True
     raise AttributeError(
         "inverse_transform needs all responses: activation=None, or 'soft' or 'split' "
