@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -124,6 +125,28 @@ def hopkins155(data: Path) -> list[Sequence]:
 def _paths(x: Any) -> Any:
     """Return one row of coordinates per point from an array (2, points, frames)."""
     return x.transpose(1, 2, 0).reshape(x.shape[1], -1).astype(np.float64)
+
+
+class Segmented(NamedTuple):
+    """A photograph, and its segmentations by several people (m, height, width)."""
+
+    split: str
+    image: Any
+    segmentations: Any
+
+
+def segmented_images(data: Path) -> Iterator[Segmented]:
+    """Yield photographs of the BSDS500.
+
+    The files have ``ids`` and ``split`` ("train", "val" or "test"), and for each id
+    ``img/<id>`` of shape (height, width, 3) and ``seg/<id>``, segments from 0.
+    """
+    for name in ("bsds500_subset.npz", "bsds500_val60.npz"):
+        with np.load(data / name, allow_pickle=False) as file:
+            for i, split in zip(
+                file["ids"].tolist(), file["split"].tolist(), strict=True
+            ):
+                yield Segmented(split, file[f"img/{i}"], file[f"seg/{i}"])
 
 
 def yale_faces(data: Path) -> tuple[Any, Any]:

@@ -59,7 +59,7 @@ def probabilistic_rand_index(labels_true: Any, labels_pred: Any) -> float:
     >>> probabilistic_rand_index([one, other], other)
     0.75
     """
-    return _mean_over(_rand_index, labels_true, labels_pred)
+    return _mean_over(rand_index, labels_true, labels_pred)
 
 
 def variation_of_information(labels_true: Any, labels_pred: Any) -> float:
@@ -101,7 +101,7 @@ def variation_of_information(labels_true: Any, labels_pred: Any) -> float:
     >>> variation_of_information([[0, 0], [1, 1]], [["b", "b"], ["a", "a"]])
     0.0
     """
-    return _mean_over(_conditional_entropies, labels_true, labels_pred)
+    return _mean_over(conditional_entropies, labels_true, labels_pred)
 
 
 def segmentation_covering(labels_true: Any, labels_pred: Any) -> float:
@@ -147,7 +147,7 @@ def segmentation_covering(labels_true: Any, labels_pred: Any) -> float:
     >>> segmentation_covering([[0, 0, 1, 1]], [[0, 0, 0, 1]])  # 2/3 and 1/2
     0.58...
     """
-    return _mean_over(_covering, labels_true, labels_pred)
+    return _mean_over(covering, labels_true, labels_pred)
 
 
 def global_consistency_error(labels_true: Any, labels_pred: Any) -> float:
@@ -192,7 +192,7 @@ def global_consistency_error(labels_true: Any, labels_pred: Any) -> float:
     >>> global_consistency_error([[0, 0], [1, 1]], [[0, 1], [2, 3]])  # a refinement
     0.0
     """
-    return _mean_over(_consistency_error, labels_true, labels_pred)
+    return _mean_over(consistency_error, labels_true, labels_pred)
 
 
 def boundary_f_score(
@@ -318,21 +318,23 @@ def boundaries(labels: Any) -> Any:
     found[:-1] |= labels[:-1] != labels[1:]
     found[:, :-1] |= labels[:, :-1] != labels[:, 1:]
     found[:-1, :-1] |= labels[:-1, :-1] != labels[1:, 1:]
-    while True:
-        before = np.sum(found)
-        for half in (0, 4):
-            found &= ~_removable(found, half)
-        if np.sum(found) == before:
-            return found
-
-
-def _removable(found: Any, half: int) -> Any:
-    """Return which pixels a half step of thinning removes (Guo and Hall 1989)."""
     padded = np.pad(found, 1)
-    h, w = found.shape
+    pixels, left = padded.ravel(), np.flatnonzero(padded)  # a view, and places in it
+    while True:
+        before = len(left)
+        for half in (0, 4):
+            gone = _removable(pixels, left, padded.shape[1], half)
+            pixels[left[gone]] = False
+            left = left[~gone]
+        if len(left) == before:
+            return padded[1:-1, 1:-1]
+
+
+def _removable(pixels: Any, places: Any, width: int, half: int) -> Any:
+    """Return which pixels a half step of thinning removes (Guo and Hall 1989)."""
     # the neighbours in their order around the pixel, from the one above it
-    places = [(0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0), (0, 0)]
-    p = [padded[i : i + h, j : j + w] for i, j in places]
+    around = [-width, 1 - width, 1, 1 + width, width, width - 1, -1, -1 - width]
+    p = [pixels[places + step] for step in around]
     pairs = [p[i] | p[(i + 1) % 8] for i in range(8)]
     parts = sum((~p[i] & pairs[i + 1]).astype(int) for i in range(0, 8, 2))
     sizes = [sum(pair.astype(int) for pair in pairs[i::2]) for i in (0, 1)]
@@ -347,40 +349,51 @@ def _removable(found: Any, half: int) -> Any:
 def _mean_over(score: Any, labels_true: Any, labels_pred: Any) -> float:
     """Return the mean of a score over true segmentations.
 
-    The score is a function of the number of pixels in each pair of segments (a sparse
-    array), and in the true and the other segments.
+    The score is a function of the numbers of `contingency`.
     """
     truths, found = _checked(labels_true, labels_pred)
-    scores = []
-    for truth in truths:
-        ends = truth.ravel(), found.ravel()
-        table = csr_array((np.ones(found.size), ends)).tocoo()
-        rows, columns = (np.asarray(table.sum(axis=axis)) for axis in (1, 0))
-        scores.append(score(table, rows, columns))
-    return float(np.mean(scores))
+    return float(np.mean([score(*contingency(truth, found)) for truth in truths]))
 
 
-def _rand_index(table: Any, rows: Any, columns: Any) -> float:
+def contingency(truth: Any, found: Any) -> tuple[Any, Any, Any]:
+    """Return the numbers of pixels in each pair of segments, and in all of both.
+
+    Parameters
+    ----------
+    truth, found : array of int of shape (...)
+
+    Returns
+    -------
+    table : sparse array of shape (k, m)
+    rows : array of shape (k,)
+    columns : array of shape (m,)
+    """
+    ends = truth.ravel(), found.ravel()
+    table = csr_array((np.ones(found.size), ends)).tocoo()
+    return table, np.asarray(table.sum(axis=1)), np.asarray(table.sum(axis=0))
+
+
+def rand_index(table: Any, rows: Any, columns: Any) -> float:
     n, pairs = np.sum(rows), rows @ rows + columns @ columns
     return float(
         1.0 - (pairs - 2.0 * table.data @ table.data) / max(n * (n - 1.0), 1.0)
     )
 
 
-def _conditional_entropies(table: Any, rows: Any, columns: Any) -> float:
+def conditional_entropies(table: Any, rows: Any, columns: Any) -> float:
     i, j = table.coords
     logs = np.log2(rows[i] / table.data) + np.log2(columns[j] / table.data)
     return float(table.data @ logs / np.sum(rows))
 
 
-def _covering(table: Any, rows: Any, columns: Any) -> float:
+def covering(table: Any, rows: Any, columns: Any) -> float:
     i, j = table.coords
     best = np.zeros(len(rows))
     np.maximum.at(best, i, table.data / (rows[i] + columns[j] - table.data))
     return float(rows @ best / np.sum(rows))
 
 
-def _consistency_error(table: Any, rows: Any, columns: Any) -> float:
+def consistency_error(table: Any, rows: Any, columns: Any) -> float:
     i, j = table.coords
     n, shares = np.sum(rows), table.data * table.data
     return float(min(n - np.sum(shares / rows[i]), n - np.sum(shares / columns[j])) / n)
@@ -402,7 +415,7 @@ def _checked(labels_true: Any, labels_pred: Any) -> tuple[Any, Any]:
 
 
 def _codes(labels: Any, name: str) -> Any:
-    """Return labels of any shape as integers from 0."""
+    """Return labels of any shape as integers from 0, of which some may not occur."""
     with naming(name):
         labels = np.asarray(labels)
         if labels.ndim == 0 or labels.size == 0:
@@ -410,6 +423,11 @@ def _codes(labels: Any, name: str) -> Any:
                 f"must be a non-empty array of labels, found the shape {labels.shape}."
             )
         assert_all_finite(labels, input_name=name)
+        if (
+            labels.dtype.kind in "iu"
+            and 0 <= labels.min() <= labels.max() < labels.size
+        ):
+            return labels.astype(np.intp)
         return np.unique(labels, return_inverse=True)[1].reshape(labels.shape)
 
 

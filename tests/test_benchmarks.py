@@ -52,6 +52,15 @@ def data(tmp_path_factory):
     genes = {"names": ["alike"], "alike/X": rows, "alike/y": labels}
     np.savez(path / "microarray.npz", **genes)
     np.savez(path / "ucr_time_series.npz", **series)
+    for part, splits in [("subset", ["train", "test", "test"]), ("val60", ["val"])]:
+        photos = {"ids": [*"abc"][: len(splits)], "split": splits}
+        for name in photos["ids"]:
+            truth = np.kron(
+                RNG.permutation(4).reshape(2, 2), np.ones((20, 20), np.uint8)
+            )
+            photos |= {f"seg/{name}": np.stack([truth, truth // 2])}
+            photos |= {f"img/{name}": np.repeat(60 * truth[..., None], 3, axis=2)}
+        np.savez(path / f"bsds500_{part}.npz", **photos)
     return path
 
 
@@ -159,6 +168,11 @@ SCRIPTS = {
         {},
         ["### Parts of 60 samples", "| without 9 |"],
     ),
+    "segmentation": (
+        "",
+        {},
+        ["| CompressionSegmenter ", "one setting", "| quick shift ", "published: TBES"],
+    ),
     "shifts": (
         "--experiments|little|--models|net|5-NN|--rows|4|--net-rows|2|--copies|1",
         {"ANGLES": 8},
@@ -187,6 +201,7 @@ NEED_DATA = {
     "faces",
     "genes",
     "hopkins155",
+    "segmentation",
     "time_series",
     "unseen",
 }
