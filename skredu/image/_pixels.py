@@ -157,4 +157,4 @@ def _of_scikit_image(picture: Any, method: str) -> Any:
             f"Bad superpixels: 'felzenszwalb' is for images, found {picture.ndim - 1} "
             "dimensions; pass 'slic' or a label image for a volume."
         )
-    return felzenszwalb(picture, scale=30.0, sigma=0.8, min_size=60, channel_axis=-1)
+    return felzenszwalb(picture, scale=60.0, sigma=0.8, min_size=100, channel_axis=-1)
