@@ -2,10 +2,10 @@
 Segments of an image without supervision
 ========================================
 
-`CompressionSegmenter` merges superpixels of an image as long as textures and boundaries
-take fewer bits. It was never shown any other image. The distortion decides how coarse
-the segments are; nothing in the image tells which scale is the right one, so look at
-several of them.
+:class:`skredu.image.CompressionSegmenter` merges superpixels of an image as long as
+textures and boundaries take fewer bits. It was never shown any other image. The
+distortion decides how coarse the segments are; nothing in the image tells which scale
+is the right one, so look at several of them.
 """
 
 # %%

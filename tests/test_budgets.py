@@ -11,6 +11,7 @@ from skredu import (
     ReduNetClassifier,
     ReduNetTransformer,
 )
+from skredu.image import CompressionSegmenter
 
 pytestmark = pytest.mark.slow
 
@@ -135,3 +136,12 @@ def test_transform_of_a_network_takes_blocks_of_rows():
     net = ReduNetTransformer(3, 0.5).fit(X[:200], np.arange(200) % 2)
     extra = [peak_of(net.transform, X[:n]) for n in (60_000, 120_000)]
     assert extra[1] < 1.05 * extra[0] + 8 * len(X)  # validation looks at each row
+
+
+def test_segmentation_of_a_photograph_takes_little_memory():
+    # three sets of eight features, and a few arrays of that size for a short time
+    rows, columns = np.indices((321, 481))
+    squares = (rows // 20) * 481 + columns // 20
+    image = np.random.default_rng(0).integers(0, 255, (321, 481, 3), np.uint8)
+    model = CompressionSegmenter(superpixels=squares)
+    assert peak_of(lambda: model.fit(image)) < 80 * 2**20

@@ -45,7 +45,7 @@ class CompressionSegmenter(CallbackSupportMixin, SkreduEstimator):
         Distortion of a window, a length in the units of the values that are coded:
         L*a*b* for colour images, in which the lightness is between 0 and 100. The
         formula has its square. Greater values lead to fewer segments. The best value
-        differs from image to image; see `segmentation_path`.
+        differs from image to image; see ``segmentation_path``.
     n_segments : int, default=None
         Number of segments. None stops merging when it does not save bits any more.
     boundary_weight : float, default=3.0
@@ -307,7 +307,7 @@ class CompressionSegmenter(CallbackSupportMixin, SkreduEstimator):
 def compression_segmenter(image: Any, *, epsilon: float = 32.0, **options: Any) -> Any:
     """Segment an image by coding length.
 
-    This is the attribute ``labels_`` of `CompressionSegmenter`.
+    This is the attribute ``labels_`` of `skredu.image.CompressionSegmenter`.
 
     Parameters
     ----------
@@ -318,7 +318,7 @@ def compression_segmenter(image: Any, *, epsilon: float = 32.0, **options: Any) 
         Distortion of a window; its square is in the formula. Greater values lead to
         fewer segments.
     **options : dict
-        Other parameters of `CompressionSegmenter`.
+        Other parameters of `skredu.image.CompressionSegmenter`.
 
     Returns
     -------
