@@ -39,6 +39,11 @@ def naming(name: str) -> Iterator[None]:
 
 def check_rows(estimator: Any, X: Any, *y: Any, reset: bool = True) -> Any:
     """Validate rows, and labels if given, for an estimator."""
+    if type(X).__module__.partition(".")[0] == "dask":
+        raise TypeError(
+            f"X is a collection of Dask, which {type(estimator).__name__} would load "
+            "as a whole: use the functions of skredu.dask or pass X.compute()."
+        )
     check_numbers(X, "X")
     gaps = get_tags(estimator).input_tags.allow_nan
     try:

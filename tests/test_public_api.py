@@ -390,5 +390,6 @@ print(state == np.random.get_state()[1].tolist())
     assert "skredu" in loaded
     # no plotting and no data frames, but for those that scikit-learn loads
     assert not loaded & {"matplotlib", "pandas", "polars", "torch", "hypothesis"}
+    assert "dask" not in loaded
     with pytest.raises(AttributeError, match="no attribute 'Micl'"):
         _ = skredu.Micl

@@ -1,0 +1,161 @@
+"""Models of Dask collections equal those of arrays."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from settings import problem
+
+from skredu import (
+    CompressionClustering,
+    CompressionOutlierDetector,
+    InvariantReduNetClassifier,
+    MCR2Transformer,
+    MICLClassifier,
+    NearestSubspaceClassifier,
+    ReduNetClassifier,
+)
+
+dask = pytest.importorskip("dask")
+da = pytest.importorskip("dask.array")
+dd = pytest.importorskip("dask.dataframe")
+skredu_dask = pytest.importorskip("skredu.dask")
+
+X, Y = problem(120)
+NAMED = np.array(["a", "b", "c"])[Y]
+WEIGHTS = np.random.default_rng(0).integers(0, 4, 120) * 0.5
+ROWS, LABELS = da.from_array(X, (23, 4)), da.from_array(NAMED, 40)
+NEW = da.from_array(problem(50, seed=1)[0], (7, 6))
+FRAME = dd.from_pandas(pd.DataFrame(X, columns=list("abcdef")), npartitions=11)
+SERIES = dd.from_pandas(pd.Series(NAMED), npartitions=11)
+ADDING = {
+    "MICL": MICLClassifier(),
+    "MICL given": MICLClassifier(0.5, priors=None),
+    "subspaces": NearestSubspaceClassifier(2),
+    "net without layers": InvariantReduNetClassifier(0, signal_shape=2),
+    "outliers": CompressionOutlierDetector(n_neighbors=None),
+}
+every = pytest.mark.parametrize("name", ADDING)
+
+
+@pytest.fixture(autouse=True)
+def threads():
+    with dask.config.set(scheduler="threads", num_workers=2):
+        yield
+
+
+def labels(name, y):
+    return () if name == "outliers" else (y,)
+
+
+def score(model, rows):
+    method = "score_samples" if hasattr(model, "offset_") else "decision_function"
+    return getattr(model, method)(rows)
+
+
+@every
+def test_fit_equals_that_of_the_array(name):
+    whole = ADDING[name].fit(X, *labels(name, NAMED), sample_weight=WEIGHTS)
+    w = da.from_array(WEIGHTS, 50)
+    model = skredu_dask.fit(ADDING[name], ROWS, *labels(name, LABELS), sample_weight=w)
+    expected = score(whole, NEW.compute())
+    assert_allclose(score(model, NEW.compute()), expected, rtol=1e-9, atol=1e-9)
+    method = "score_samples" if name == "outliers" else "decision_function"
+    lazy = skredu_dask.apply(model, NEW, method)
+    assert lazy.shape == expected.shape
+    assert lazy.chunks[0] == NEW.chunks[0]
+    assert_allclose(lazy.compute(), expected, rtol=1e-9, atol=1e-9)
+    predicted = skredu_dask.predict(model, NEW)
+    assert_array_equal(predicted.compute(), model.predict(NEW.compute()))
+    assert predicted.dtype == model.predict(X[:1]).dtype
+
+
+@every
+def test_frames_keep_their_names_and_empty_partitions_add_nothing(name):
+    frame = FRAME[FRAME["a"] > -1.0]  # partitions of unknown sizes, some are empty
+    kept = X[:, 0] > -1.0
+    whole = ADDING[name].fit(X[kept], *labels(name, NAMED[kept]))
+    series = SERIES[FRAME["a"] > -1.0]
+    model = skredu_dask.fit(ADDING[name], frame, *labels(name, series))
+    assert list(model.feature_names_in_) == list("abcdef")
+    new = FRAME + 0.01  # no training samples, which a fit recognises
+    expected = score(whole, X + 0.01)
+    assert_allclose(score(model, new.compute()), expected, rtol=1e-9, atol=1e-9)
+    predicted = skredu_dask.predict(model, new).compute()
+    assert_array_equal(predicted, whole.predict(X + 0.01))
+
+
+def test_empty_blocks_are_left_out():
+    nothing = da.from_array(np.empty((0, 6)), (1, 6))
+    rows = da.concatenate([nothing, ROWS, nothing])
+    model = skredu_dask.fit(ADDING["outliers"], rows)
+    whole = ADDING["outliers"].fit(X)
+    assert_allclose(model.score_samples(X + 1), whole.score_samples(X + 1))
+    assert skredu_dask.predict(model, rows).compute().shape == (120,)
+    with pytest.raises(ValueError, match="X contains no sample"):
+        skredu_dask.fit(ADDING["outliers"], nothing)
+
+
+def test_transform_and_all_fitted_models_are_lazy():
+    maps = MCR2Transformer(2, tol=0.5).fit(X, Y)
+    Z = skredu_dask.transform(maps, NEW)
+    assert Z.shape == (50, 2)
+    assert_allclose(Z.compute(), maps.transform(NEW.compute()))
+    net = ReduNetClassifier(1, n_iter_no_change=None).fit(X, Y)
+    proba = skredu_dask.apply(net, NEW, "predict_proba")
+    assert proba.shape == (50, 3)
+    assert_allclose(proba.compute(), net.predict_proba(NEW.compute()))
+
+
+def test_classes_may_be_given_and_a_block_need_not_contain_all():
+    order = np.argsort(NAMED, kind="stable")
+    rows, y = da.from_array(X[order], (10, 6)), da.from_array(NAMED[order], 10)
+    model = skredu_dask.fit(MICLClassifier(), rows, y, classes=["a", "b", "c"])
+    whole = MICLClassifier().fit(X, NAMED)
+    assert_allclose(model.decision_function(X), whole.decision_function(X), rtol=1e-8)
+    with pytest.raises(ValueError, match="not in classes"):
+        skredu_dask.fit(MICLClassifier(), rows, y, classes=["a", "b"])
+
+
+@pytest.mark.slow
+def test_processes_give_the_same_model():
+    whole = ADDING["MICL"].fit(X, NAMED).decision_function(X)
+    with dask.config.set(scheduler="processes", num_workers=2):
+        model = skredu_dask.fit(ADDING["MICL"], ROWS, LABELS)
+        found = skredu_dask.apply(model, ROWS, "decision_function").compute()
+    assert_allclose(found, whole, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        CompressionClustering(),
+        CompressionOutlierDetector(),
+        MICLClassifier(kernel="rbf"),
+        InvariantReduNetClassifier(1),
+        ReduNetClassifier(),
+    ],
+)
+def test_estimators_that_need_all_samples_say_so(estimator):
+    with pytest.raises(TypeError, match="needs all samples at once"):
+        skredu_dask.fit(estimator, ROWS, LABELS)
+
+
+@pytest.mark.parametrize(
+    "estimator", [MICLClassifier(), CompressionClustering(), MCR2Transformer()]
+)
+def test_other_methods_do_not_load_collections(estimator):
+    for rows in (ROWS, FRAME):
+        with pytest.raises(TypeError, match=r"skredu.dask or pass X.compute\(\)"):
+            estimator.fit(rows, Y)
+
+
+def test_blocks_that_do_not_fit_together_are_named():
+    with pytest.raises(ValueError, match="X has 120 samples, but y has 119"):
+        skredu_dask.fit(MICLClassifier(), ROWS, LABELS[1:])
+    with pytest.raises(ValueError, match="y must have the same blocks"):
+        skredu_dask.fit(MICLClassifier(), FRAME, SERIES.repartition(npartitions=2))
+    with pytest.raises(TypeError, match="X must be a dask array"):
+        skredu_dask.fit(MICLClassifier(), X, LABELS)
+    with pytest.raises(TypeError, match="y must be a dask array"):
+        skredu_dask.fit(MICLClassifier(), ROWS, NAMED)
