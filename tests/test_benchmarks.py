@@ -156,6 +156,7 @@ SCRIPTS = {
         {"load_digits": lambda **_: few_digits()},
         ["| MICL, symm"],
     ),
+    "dask_rows": ("--rows|400|--size|150", {}, ["| MICL, predict", "Accuracy"]),
     "outliers": (
         "--normal|60",
         {"BUNDLED": {"wine": (load_wine, [1])}, "SHARES": (0.1,)},
@@ -210,6 +211,8 @@ NEED_DATA = {
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_script_reports(name, module, monkeypatch, data, tmp_path):
     arguments, smaller, words = SCRIPTS[name]
+    if name == "dask_rows":
+        pytest.importorskip("dask")
     script, out = module(name), tmp_path / "out.md"
     for key, value in smaller.items():
         monkeypatch.setattr(script, key, value)
