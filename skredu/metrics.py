@@ -40,8 +40,7 @@ from skredu._segmentation_metrics import (
     variation_of_information,
 )
 from skredu.classification import MICLClassifier
-from skredu.coding._linalg import blocks_of_rows, widen
-from skredu.coding._sphere import on_sphere
+from skredu.coding._linalg import blocks_of_rows, on_sphere, widen
 from skredu.rates import coding_length, partition_coding_length, rate_reduction
 
 __all__ = [

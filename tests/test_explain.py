@@ -12,9 +12,8 @@ from sklearn.preprocessing import StandardScaler
 
 from skredu import InvariantReduNetClassifier, MICLClassifier, ReduNetClassifier
 from skredu.coding._explain import nats_by_feature
-from skredu.coding._factoring import group_of_scatter
 from skredu.coding._group import vector_blocks
-from skredu.coding._scatter import Scatter
+from skredu.coding._scatter import Scatter, group_of_scatter
 from skredu.rates import coding_length
 
 RNG = np.random.default_rng(0)

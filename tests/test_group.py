@@ -7,11 +7,10 @@ from oracle_micl import coding_length, extra_bits
 from oracle_redunet import operators
 from oracle_spectral import Family
 
-from skredu.coding import _factoring
+from skredu.coding import _scatter
 from skredu.coding._dense import DenseGroup, group_of_state, packed, packed_forms
-from skredu.coding._factoring import group_of, group_of_scatter
 from skredu.coding._group import Blocks, Group, vector_blocks
-from skredu.coding._scatter import Scatter
+from skredu.coding._scatter import Scatter, group_of, group_of_scatter
 
 NAT = np.log(2.0)
 PATH = np.array([0.05, 0.4, 3.0])
@@ -24,7 +23,7 @@ def forced(monkeypatch):
     """Make groups in one form."""
 
     def force(factored):
-        monkeypatch.setattr(_factoring, "_factored_pays", lambda *_: factored)
+        monkeypatch.setattr(_scatter, "_factored_pays", lambda *_: factored)
 
     return force
 

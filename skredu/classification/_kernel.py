@@ -22,11 +22,10 @@ from sklearn.metrics.pairwise import pairwise_kernels
 from skredu._base import warn
 from skredu._progress import UNWATCHED, Progress
 from skredu.coding._classes import Classes
-from skredu.coding._factoring import without_directions
 from skredu.coding._group import Blocks, Group, shrunk, vector_blocks
-from skredu.coding._linalg import blocks_of_rows
+from skredu.coding._linalg import blocks_of_rows, on_sphere
 from skredu.coding._rows import Rows, root_spread
-from skredu.coding._sphere import on_sphere
+from skredu.coding._scatter import without_directions
 from skredu.coding._symmetry import images, permutations_of
 
 Floats = NDArray[np.float64]

@@ -12,6 +12,7 @@ from sklearn.utils.metaestimators import available_if
 
 from skredu._base import all_or_nothing, warn
 from skredu._checks import check_training, has_gaps
+from skredu._classifiers import CodingClassifier
 from skredu._compat import (
     ARRAY_API_SUPPORT,
     CallbackSupportMixin,
@@ -21,7 +22,6 @@ from skredu._compat import (
 )
 from skredu._progress import watched
 from skredu._stream import StreamEstimator
-from skredu.classification._base import CodingClassifier
 from skredu.classification._mix import fit_mix, mix_scores
 from skredu.classification._single import (
     LINEAR,

@@ -10,6 +10,7 @@ import numpy as np
 
 from skredu._base import all_or_nothing
 from skredu._checks import check_range, check_training
+from skredu._classifiers import ScoringClassifier
 from skredu._compat import (
     ARRAY_API_SUPPORT,
     Interval,
@@ -19,12 +20,10 @@ from skredu._compat import (
     to_numpy,
 )
 from skredu._stream import StreamEstimator
-from skredu.classification._base import ScoringClassifier
-from skredu.coding._factoring import group_of_scatter
 from skredu.coding._group import Group, vector_blocks
 from skredu.coding._linalg import largest, spread_columns
 from skredu.coding._rows import Rows, unit_of
-from skredu.coding._scatter import Scatter
+from skredu.coding._scatter import Scatter, group_of_scatter
 
 
 class NearestSubspaceClassifier(ScoringClassifier, StreamEstimator):

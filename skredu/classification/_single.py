@@ -17,7 +17,6 @@ from skredu.classification._local import LocalClasses
 from skredu.coding._choose import Choice, LeftOut, choose
 from skredu.coding._classes import Classes
 from skredu.coding._explain import nats_by_feature
-from skredu.coding._factoring import group_of_scatter
 from skredu.coding._linalg import blocks_of_rows
 from skredu.coding._missing import (
     ClassesWithGaps,
@@ -26,7 +25,7 @@ from skredu.coding._missing import (
     without_gaps,
 )
 from skredu.coding._rows import Rows, check_reach, in_unit, unit_of
-from skredu.coding._scatter import Scatter
+from skredu.coding._scatter import Scatter, group_of_scatter
 from skredu.coding._symmetry import SymmetricGroup, permutations_of, symmetric
 
 # In the unit of the samples; for larger distortions, all lengths are rounding errors.

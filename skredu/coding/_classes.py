@@ -8,11 +8,10 @@ from typing import Any
 
 from skredu._compat import namespace
 from skredu.coding._dense import group_of_state
-from skredu.coding._factoring import group_of_scatter
 from skredu.coding._group import vector_blocks
 from skredu.coding._linalg import blocks_of_rows, take
 from skredu.coding._rows import Rows
-from skredu.coding._scatter import Scatter
+from skredu.coding._scatter import Scatter, group_of_scatter
 
 
 class Classes:

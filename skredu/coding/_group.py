@@ -25,7 +25,7 @@ at the scale ``c`` of the weight ``n + t``. If the scatter is taken about the or
 ``f = t``, and there is no term of the mean. In this module, lengths are in nats.
 
 `Group` keeps eigenvectors and serves all distortions. The form in
-`skredu.coding._dense` keeps matrices for one distortion, and `skredu.coding._factoring`
+`skredu.coding._dense` keeps matrices for one distortion, and `skredu.coding._scatter`
 constructs both.
 """
 
@@ -353,11 +353,13 @@ class Group(Coded):
         ``along`` are their coordinates (F, r, b) in the basis, if they are known.
         """
         along = coordinates(self.basis, Z) if along is None else along
-        return self.basis @ (self._shares(epsilon) * along)
+        c = self.blocks.scale(self.n, epsilon)[:, None] * self.eigenvalues
+        shares = namespace(c).astype(c / (1.0 + c), real_dtype(self.basis), copy=False)
+        return self.basis @ (shares[:, :, None] * along)
 
     def matrix(self, epsilon: float) -> Any:
         """Return the soft projection as matrices (F, C, C)."""
-        return self.basis @ (self._shares(epsilon) * adjoint(self.basis))
+        return self.project(None, epsilon, adjoint(self.basis))
 
     def to_state(self, **needed: bool) -> dict[str, Any]:
         """Return everything that predictions need as arrays, numbers and containers.
@@ -368,12 +370,6 @@ class Group(Coded):
         state = {name: getattr(self, name) for name in (*names, "codes_mean")}
         return {**state, "blocks": vars(self.blocks)}
 
-    def _shares(self, epsilon: float) -> Any:
-        """Return the eigenvalues (F, r, 1) of the soft projection."""
-        c = self.blocks.scale(self.n, epsilon)[:, None] * self.eigenvalues
-        shares = namespace(c).astype(c / (1.0 + c), real_dtype(self.basis), copy=False)
-        return shares[:, :, None]
-
     def _leaving(self, weights: Any) -> tuple[Any, Any]:
         """Return weights (b,) or a common one (1,), and whether nothing remains."""
         xp, w = namespace(self.eigenvalues), self.blocks.counts[:1] * 0.0 + 1.0
@@ -383,12 +379,13 @@ class Group(Coded):
         return w, self.n - w <= NOTHING_LEFT * self.n
 
     def _scales(self, epsilons: Any, change: Any) -> tuple[Any, Any]:
-        xp, places = namespace(epsilons), None
+        xp = namespace(epsilons)
         if isinstance(change, float):
-            n = 0.0 * epsilons[:1] + (self.n + change)
-        else:
-            change, places = xp.unique_inverse(change)
-            n = self.n + change
+            c = self.blocks.scale(self.n + change or 1.0, epsilons)[:, :, None]
+            logs = xp.sum(xp.log1p(c * self.eigenvalues[:, None, :]), axis=2)
+            return c, self.blocks.total(logs)[:, None]
+        change, places = xp.unique_inverse(change)
+        n = self.n + change
         n = xp.where(n == 0.0, xp.ones_like(n), n)  # any factor, if there is no sample
         c = self.blocks.scale(n[None, :], epsilons[:, None])
         (F, r), volumes = self.eigenvalues.shape, []
@@ -396,8 +393,6 @@ class Group(Coded):
             scaled = c[:, :, None, at] * self.eigenvalues[:, None, :, None]
             volumes.append(self.blocks.total(xp.sum(xp.log1p(scaled), axis=2)))
         volumes = volumes[0] if len(volumes) == 1 else xp.concat(volumes, axis=1)
-        if places is None:
-            return c, volumes
         return xp.take(c, places, axis=2), xp.take(volumes, places, axis=1)
 
     def _log_factors(

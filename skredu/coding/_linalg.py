@@ -1,19 +1,21 @@
 """Log-determinants and their gradients on the cheaper side, without loss of precision.
 
-The functions take rows ``W`` of shape ``(n, d)`` and the logarithm ``s`` of a factor,
-and refer to :math:`I + e^{2s} W^T W`. The factor remains a logarithm, so neither a tiny
-distortion nor huge rows overflow before they are multiplied.
+The functions of rows ``W`` of shape ``(n, d)`` and the logarithm ``s`` of a factor
+refer to :math:`I + e^{2s} W^T W`. The factor remains a logarithm, so neither a tiny
+distortion nor huge rows overflow before they are multiplied. Other functions take
+stacks of matrices, or project samples to the sphere.
 """
 
 from __future__ import annotations
 
 import math
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from scipy.linalg import blas, lapack, qr
 
-from skredu._compat import at_least, namespace
+from skredu._compat import Interval, at_least, namespace
 
 # For rank-deficient rows, a Cholesky factor of I + W^T W of size m and condition k has
 # an error of about m k rounding units (measured). If this exceeds the given number of
@@ -440,3 +442,45 @@ def softmax(scores: Any) -> Any:
     xp = namespace(scores)
     shares = xp.exp(scores - xp.max(scores, axis=1, keepdims=True))
     return shares / xp.sum(shares, axis=1, keepdims=True)
+
+
+# Range of lengths and factors on the unit sphere, such that products of a few are
+# finite.
+MODERATE = Interval(Real, 1e-50, 1e50, closed="both")
+
+
+def root_mean_square(X: Any, weights: Any = None) -> float:
+    """Return the root mean square norm of samples; one if all are zero."""
+    xp = namespace(X)
+    size = largest(X)
+    if size == 0.0:
+        return 1.0
+    squares = xp.sum((X / size) ** 2, axis=1)
+    if weights is None:
+        return size * float(xp.mean(squares)) ** 0.5
+    return size * float(xp.sum(weights / xp.sum(weights) * squares)) ** 0.5
+
+
+def on_sphere(X: Any, constant: float | None = None) -> Any:
+    """Divide samples, with a constant appended if there is one, by their norms.
+
+    Zeros stay zeros.
+    """
+    xp, dtype = namespace(X), X.dtype
+    if constant is not None:
+        limits = xp.finfo(dtype)
+        if not float(limits.smallest_normal) < constant < float(limits.max):
+            X = widen(X)  # fitted to double-precision samples
+        place = {"dtype": X.dtype, "device": X.device}
+        X = xp.concat([X, xp.full((X.shape[0], 1), constant, **place)], axis=1)
+    # The squares of huge or tiny samples would be out of range.
+    sizes = xp.max(xp.abs(X), axis=1, keepdims=True)
+    X = X / xp.where(sizes > 0, sizes, xp.ones_like(sizes))
+    return xp.astype(normalised(X), dtype, copy=False)
+
+
+def normalised(Z: Any) -> Any:
+    """Divide samples of moderate magnitude by their norms; zeros stay zeros."""
+    xp = namespace(Z)
+    norms = xp.sqrt(xp.sum(Z * Z, axis=1, keepdims=True))
+    return Z / xp.where(norms > 0, norms, xp.ones_like(norms))

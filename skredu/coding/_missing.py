@@ -41,9 +41,8 @@ from skredu._checks import has_gaps
 from skredu._compat import namespace, to_numpy
 from skredu.coding._choose import evenly
 from skredu.coding._classes import Classes
-from skredu.coding._factoring import EIGENVECTORS
 from skredu.coding._rows import Rows, root_spread
-from skredu.coding._scatter import Scatter
+from skredu.coding._scatter import EIGENVECTORS, Scatter
 
 Floats = NDArray[np.float64]
 

@@ -28,10 +28,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skredu._compat import at_least, namespace
+from skredu._signals import channels_of, shape_of
 from skredu.coding._group import Group, as_path
 from skredu.coding._linalg import widen
 from skredu.coding._scatter import Scatter
-from skredu.lifting._grid import channels_of, shape_of
 
 Permutations = NDArray[np.intp]
 

@@ -3,13 +3,13 @@
 from typing import TYPE_CHECKING
 
 from skredu._lazy import lazy
+from skredu._signals import Signals
 
 if TYPE_CHECKING:
     from skredu.lifting._convolution import ConvolutionalLifting
     from skredu.lifting._dilated import DilatedKernelTransformer
     from skredu.lifting._polar import PolarTransformer
     from skredu.lifting._scattering import ScatteringTransformer
-    from skredu.lifting._signals import Signals
 
 __all__ = [
     "ConvolutionalLifting",
@@ -19,7 +19,6 @@ __all__ = [
     "Signals",
 ]
 
-# Networks use the grid functions of this package without loading the transformers.
 __getattr__ = lazy(
     __name__,
     {
@@ -27,6 +26,5 @@ __getattr__ = lazy(
         "DilatedKernelTransformer": "_dilated",
         "PolarTransformer": "_polar",
         "ScatteringTransformer": "_scattering",
-        "Signals": "_signals",
     },
 )

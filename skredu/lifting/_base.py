@@ -12,12 +12,14 @@ from skredu._base import SkreduEstimator, all_or_nothing
 from skredu._checks import check_features, check_rows
 from skredu._compat import ARRAY_API_SUPPORT, check_same_namespace
 from skredu._progress import Progress, watched
-from skredu.lifting._grid import Shape, channels_of, in_blocks
-from skredu.lifting._signals import (
+from skredu._signals import (
     NAME,
+    Shape,
     SignalsOutMixin,
+    channels_of,
     check_grid,
     grid_of,
+    in_blocks,
     refuse_stacks,
 )
 

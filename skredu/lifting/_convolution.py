@@ -21,9 +21,7 @@ from skredu._compat import (
     to_numpy,
 )
 from skredu._progress import Progress
-from skredu.lifting import _filters
-from skredu.lifting._base import BaseLifting
-from skredu.lifting._grid import (
+from skredu._signals import (
     Shape,
     as_signals,
     check_size,
@@ -31,6 +29,8 @@ from skredu.lifting._grid import (
     shape_of,
     small_blocks,
 )
+from skredu.lifting import _filters
+from skredu.lifting._base import BaseLifting
 from skredu.lifting._responses import (
     POOLS,
     correlator,

@@ -14,8 +14,8 @@ from sklearn.utils import check_random_state, gen_batches
 from skredu._checks import check_finite
 from skredu._compat import Interval, StrOptions
 from skredu._progress import Progress
+from skredu._signals import NAME, Shape, check_size
 from skredu.lifting._base import BaseLifting
-from skredu.lifting._grid import Shape, check_size
 from skredu.lifting._series import (
     LENGTH,
     POINTS,
@@ -24,7 +24,6 @@ from skredu.lifting._series import (
     rounded_sum,
     weights,
 )
-from skredu.lifting._signals import NAME
 
 POOLINGS = ("share", "max")
 MAX_DILATIONS = 32

@@ -16,7 +16,7 @@ from sklearn.cluster import MiniBatchKMeans
 from sklearn.utils import check_random_state
 
 from skredu._progress import Progress
-from skredu.lifting._grid import Shape, small_blocks
+from skredu._signals import Shape, small_blocks
 
 NAMES = ("gaussian", "pca", "kmeans", "dct")
 # Largest number of patches to cluster, and of their entries; at least ten patches per

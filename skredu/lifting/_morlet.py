@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from scipy import fft
 
-from skredu.lifting._grid import Shape
+from skredu._signals import Shape
 
 # Frequencies farther from the centre of a Gaussian, in standard deviations, are left
 # out; there it is less than 1e-17.

@@ -13,8 +13,8 @@ from scipy import sparse
 from skredu._checks import check_finite
 from skredu._compat import Interval, StrOptions, move_to, namespace
 from skredu._progress import Progress
+from skredu._signals import Shape, check_size, in_blocks, shape_of, small_blocks
 from skredu.lifting._base import BaseLifting
-from skredu.lifting._grid import Shape, check_size, in_blocks, shape_of, small_blocks
 
 # Least radius of the largest circle, by which distances are divided.
 TINY = 1e-300

@@ -19,7 +19,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from scipy.ndimage import gaussian_filter
 
 from skredu._compat import at_least, move_to, namespace, to_numpy
-from skredu.lifting._grid import Shape, fourier
+from skredu._signals import Shape, fourier
 
 # Costs in multiplications: COPY_COST to copy a number into a patch, and FOURIER_COST
 # per point, times log2(2 points), for a transform. They were measured on one core in

@@ -12,12 +12,18 @@ from scipy import fft
 
 from skredu._compat import Interval, StrOptions, move_to, namespace, to_numpy
 from skredu._progress import Progress
+from skredu._signals import (
+    NAME,
+    Shape,
+    as_signals,
+    check_grid,
+    check_size,
+    small_blocks,
+)
 from skredu.lifting import _morlet
 from skredu.lifting._base import BaseLifting
-from skredu.lifting._grid import Shape, as_signals, check_size, small_blocks
 from skredu.lifting._responses import moderate, scaled
 from skredu.lifting._scattering_tree import paths_of, scatterer, steps_of
-from skredu.lifting._signals import NAME, check_grid
 
 # Number of training samples that determine the offsets of the logarithm, and the share
 # of the mean coefficient.

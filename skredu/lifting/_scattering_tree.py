@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from skredu._compat import at_least, move_to, namespace
-from skredu.lifting._grid import Shape, fourier
+from skredu._signals import Shape, fourier
 from skredu.lifting._morlet import bandwidth
 
 # A modulus varies as fast as the window of its wavelet: it has waves of up to this many

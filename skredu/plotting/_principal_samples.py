@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from skredu._checks import check_integer
-from skredu.coding._sphere import on_sphere
+from skredu.coding._linalg import on_sphere
 from skredu.plotting import _looks
 from skredu.plotting._display import Axes, FeatureDisplay, check_labelled, names_of
 

@@ -8,13 +8,12 @@ from numbers import Integral
 from typing import Any, ClassVar
 
 from skredu._base import warn
+from skredu._classifiers import CodingClassifier, take_labels
 from skredu._compat import Interval, StrOptions, namespace
-from skredu.classification._base import CodingClassifier, take_labels
 from skredu.coding._linalg import softmax
 from skredu.coding._rows import Rows
-from skredu.redunet._decision import decision_scores
 from skredu.redunet._layer import Layer
-from skredu.redunet._net import BaseNet
+from skredu.redunet._net import BaseNet, decision_scores
 
 # Least reduction of the leave-one-out loss (error rate plus Brier score) by a layer
 # that is kept.

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from numbers import Integral
 from typing import Any, ClassVar
 
 from skredu._compat import Interval, StrOptions
-from skredu.coding._rows import Rows
-from skredu.lifting._grid import channels_of
-from skredu.lifting._signals import (
+from skredu._signals import (
     NAME,
     SignalsOutMixin,
+    channels_of,
     check_grid,
     grid_of,
     refuse_stacks,
 )
+from skredu.coding._linalg import softmax
+from skredu.coding._rows import Rows
 from skredu.redunet._classifier import BaseNetClassifier
-from skredu.redunet._invariant_features import invariant_features, n_invariant_features
-from skredu.redunet._net import BaseNet
-from skredu.redunet._signals import Grid
+from skredu.redunet._net import BaseNet, decision_scores
+from skredu.redunet._signals import Grid, invariant_features, n_invariant_features
 from skredu.redunet._stream import StreamingNet
 
 
@@ -99,8 +100,9 @@ class BaseInvariantReduNet(SignalsOutMixin, BaseNet):
 
     def _shown(self, Z: Any, outside: Any, stage: int = -1) -> Any:
         if self._invariant:
-            grid = self._restored_space()
-            return invariant_features(Z, self._decisions[stage], grid)
+            decision, nats = self._decisions[stage], math.log(2.0)
+            scores = decision_scores(decision, Z) * (nats / decision["temperature"])
+            return invariant_features(Z, softmax(scores), self._restored_space())
         return super()._shown(Z, outside, stage)
 
     def _grid_for(self, X: Any, n_features: int) -> Grid:

@@ -10,6 +10,7 @@ from abc import abstractmethod
 from collections import deque
 from collections.abc import Iterator
 from copy import deepcopy
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -27,12 +28,12 @@ from skredu._compat import (
     namespace,
 )
 from skredu._progress import watched
-from skredu.coding._linalg import blocks_of_rows, real_dtype
+from skredu.coding._choose import choose
+from skredu.coding._classes import Classes
+from skredu.coding._linalg import MODERATE, blocks_of_rows, real_dtype
 from skredu.coding._rows import Rows, weights_to_fit
-from skredu.coding._sphere import MODERATE
-from skredu.redunet._decision import fit_decision
-from skredu.redunet._layer import Layer, ReduNetLayer, advanced, stepped
-from skredu.redunet._memberships import MEMBERSHIPS
+from skredu.coding._scatter import group_of
+from skredu.redunet._layer import MEMBERSHIPS, Layer, ReduNetLayer, advanced, stepped
 
 RATES = ("R", "Rc", "delta_R")
 # A step size is halved at most this number of times.
@@ -447,3 +448,43 @@ def through(layers: list[tuple[Layer, float, float, str]], Z: Any) -> Iterator[A
     for layer, step, momentum, rule in layers:
         Z, before = advanced(Z, layer.change(Z), before, step, momentum, rule)
         yield Z
+
+
+def fit_decision(
+    Z: Any,
+    rows: Rows | None,
+    space: Any,
+    labels: Any,
+    *,
+    centred: bool = False,
+    groups: list[Any] | None = None,
+    before: Any = None,
+) -> dict[str, Any]:
+    """Code the classes of training features, and choose the parameters of decisions.
+
+    Distortion, label code and temperature are chosen by leave-one-out, or are those of
+    a choice ``before``. The groups of the classes can be given if they contain more
+    samples than ``rows``, with the features ``Z``.
+    """
+    spread = 1.0  # on the sphere, about the origin
+    if groups is None:
+        assert rows is not None
+        if space.centred:  # vectors; signals have no mean
+            index = np.arange(len(rows.index))
+            spread = replace(rows, source=Z[0, ...].T, index=index).spread(not centred)
+        groups = [
+            group_of(Z[:, :, p], rows.weights_at(p), space.blocks, centred=centred)
+            for p in rows.slices
+        ]
+    classes = Classes(groups, Z)
+    choice = choose(classes, rows, labels=labels, spread=spread, before=before)
+    counts = space.counts
+    xp, place = namespace(counts), {"dtype": counts.dtype, "device": counts.device}
+    log_priors = xp.asarray(choice.log_priors, **place)
+    return {**classes.to_state(), **choice._asdict(), "log_priors": log_priors}
+
+
+def decision_scores(decision: dict[str, Any], Z: Any) -> Any:
+    """Return minus the extra bits of features in every class, with labels, (n, k)."""
+    classes = Classes.of_state(decision)
+    return classes.scores(Z, decision["epsilon"], decision["log_priors"])

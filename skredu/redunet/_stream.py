@@ -11,16 +11,14 @@ from sklearn.utils.metaestimators import available_if
 
 from skredu._base import all_or_nothing
 from skredu._compat import check_same_namespace, namespace, to_numpy
+from skredu._signals import NAME, refuse_stacks
 from skredu._stream import StreamEstimator, Summary
 from skredu.coding._choose import Choice
-from skredu.coding._factoring import group_of_scatter
 from skredu.coding._linalg import adjoint, scatters, weighted, widen
 from skredu.coding._rows import Rows
-from skredu.coding._scatter import Scatter
-from skredu.lifting._signals import NAME, refuse_stacks
-from skredu.redunet._decision import fit_decision
+from skredu.coding._scatter import Scatter, group_of_scatter
 from skredu.redunet._layer import Layer
-from skredu.redunet._net import RATES, BaseNet
+from skredu.redunet._net import RATES, BaseNet, fit_decision
 from skredu.redunet._signals import Grid
 
 

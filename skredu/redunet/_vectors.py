@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, ClassVar
 
-import numpy as np
-
 from skredu._compat import namespace
-from skredu.coding._factoring import group_of
 from skredu.coding._group import Blocks
-from skredu.coding._linalg import LEAST_CONSTANT, split, spread_columns
-from skredu.coding._rows import Rows
-from skredu.coding._sphere import on_sphere
+from skredu.coding._linalg import LEAST_CONSTANT, on_sphere, split, spread_columns
+from skredu.coding._scatter import group_of
 
 # With at least this number of features, they are sorted by their energy, so that the
 # first of them distinguish most samples; see `skredu.redunet._scores`.
@@ -108,11 +103,6 @@ class Vectors:
     def width(self) -> int:
         """Number of entries that one sample needs while it is processed."""
         return 8 * self.n_features
-
-    def spread(self, Z: Any, rows: Rows, centred: bool) -> float:
-        """Return the root mean square distance of features from their mean or zero."""
-        index = np.arange(len(rows.index))
-        return replace(rows, source=Z[0, ...].T, index=index).spread(not centred)
 
     def to_features(self, X: Any) -> tuple[Any, Any]:
         """Return features (1, C, n) of samples, and directions of the parts outside."""

@@ -11,8 +11,13 @@ import numpy as np
 from scipy.optimize import minimize
 
 from skredu._progress import Progress
-from skredu.coding._linalg import largest, power_of_two
-from skredu.coding._sphere import normalised, on_sphere, root_mean_square
+from skredu.coding._linalg import (
+    largest,
+    normalised,
+    on_sphere,
+    power_of_two,
+    root_mean_square,
+)
 from skredu.representation._objective import Reduction
 
 # Coordinates along an axis are scaled to this power of its length. With 0 (whitening),

@@ -15,9 +15,8 @@ from skredu._base import SkreduEstimator, all_or_nothing, warn
 from skredu._checks import check_range, check_rows, check_training
 from skredu._compat import CallbackSupportMixin, Interval, StrOptions
 from skredu._progress import Progress, watched
-from skredu.coding._linalg import BLOCK, largest, power_of_two
+from skredu.coding._linalg import BLOCK, MODERATE, largest, power_of_two
 from skredu.coding._rows import Rows
-from skredu.coding._sphere import MODERATE
 from skredu.representation._maps import (
     ACTIVATIONS,
     Coordinates,
