@@ -1,4 +1,4 @@
-"""ReduNet: time of a layer, many more features than rows, steps, effect of depth.
+"""ReduNet: time of layers and single samples, more features than rows, steps, depth.
 
 Run ``python -m benchmarks.redunet --data FOLDER``; the folder contains mnist.npz,
 microarray.npz and tabular/. Without it, generated rows replace MNIST, and tables and
@@ -221,6 +221,23 @@ def genes(report: Report, args: argparse.Namespace) -> None:
 # -- steps and distortions ------------------------------------------------------------
 
 
+def single(report: Report, args: argparse.Namespace) -> None:
+    """Measure the time of one sample of digits after five layers."""
+    X, y = load_digits(return_X_y=True)
+    net = ReduNetClassifier(5, n_iter_no_change=None).fit(X, y)
+    calls = {name: getattr(net, name) for name in ("transform", "predict")}
+    times = {
+        name: [
+            seconds_of(lambda call=call: [call(X[:1]) for _ in range(20)]) / 20
+            for _ in range(args.runs)
+        ]
+        for name, call in calls.items()
+    }
+    report.say("### One sample of digits, five layers")
+    rows = [[name, f"{1e3 * np.median(found):.2f}"] for name, found in times.items()]
+    report.table(["method", "ms"], rows)
+
+
 def steps(report: Report, args: argparse.Namespace) -> None:
     """Measure the held-out accuracy by eta, epsilon and the step rule."""
     report.say("### Steps and distortions on held-out samples")
@@ -360,6 +377,7 @@ def _cosines(Z: Any, y: Any) -> tuple[float, float]:
 PARTS: dict[str, Callable[[Report, argparse.Namespace], None]] = {
     "layer": layer_time,
     "genes": genes,
+    "single": single,
     "steps": steps,
     "depth": depth,
 }

@@ -163,7 +163,11 @@ SCRIPTS = {
         ["| skredu, one Gaussian", "| wine: 1"],
     ),
     "rates": ("--runs|1", {"SHAPES": ((20, 30), (40, 10))}, ["| "]),
-    "redunet": ("--parts|depth", {"DEPTHS": (0, 2)}, ["wine"]),
+    "redunet": (
+        "--parts|depth|single|--runs|1",
+        {"DEPTHS": (0, 2)},
+        ["wine", "| predict"],
+    ),
     "scattering": (
         "--train|120|--test|20|--size|60|--per-class|5|--models|scattering",
         {},

@@ -20,6 +20,7 @@ from skredu import (
     InvariantReduNetClassifier,
     InvariantReduNetTransformer,
 )
+from skredu.datasets import make_shifted_signals
 
 ESTIMATORS = [InvariantReduNetTransformer, InvariantReduNetClassifier]
 
@@ -247,3 +248,18 @@ def test_single_precision_chooses_the_distortion_of_double_precision():
     double = model.fit(X, y, weights).epsilon_
     single = model.fit(X.astype(np.float32), y, weights).epsilon_
     assert_allclose(single, double, rtol=1e-6)
+
+
+def test_signals_with_given_features():
+    """They have norm one, are marked with their grid, and shift with the features."""
+    X, y = make_shifted_signals(40, n_timesteps=32, random_state=0)
+    net = InvariantReduNetTransformer(3).fit(X[:40], y[:40])
+    Z = net.transform(X[40:])
+    back = net.inverse_transform(Z)
+    assert back.signal_shape == (32,)
+    expected = X[40:] / np.linalg.norm(X[40:], axis=1, keepdims=True)
+    assert_allclose(back, expected, atol=1e-9)
+    moved = net.inverse_transform(np.roll(Z, 5, axis=1))
+    assert_allclose(moved, np.roll(expected, 5, axis=1), atol=1e-9)
+    invariant = InvariantReduNetTransformer(output="invariant")
+    assert not hasattr(invariant, "inverse_transform")

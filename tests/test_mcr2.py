@@ -283,3 +283,22 @@ def test_few_rows_of_many_features_make_no_square_matrix():
     assert model.transform(X[:2]).dtype == np.float32
     numbers = sum(part.size for layer in model.layers_ for part in layer.values())
     assert numbers == 6 * 20_001
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_shortest_samples_with_given_features(fit_intercept, dtype, wine):
+    X, y = (a.astype(dtype) if a.dtype.kind == "f" else a for a in wine)
+    model = MCR2Transformer(4, fit_intercept=fit_intercept).fit(X, y)
+    Z = model.transform(X)
+    back = model.inverse_transform(Z)
+    tolerance = {"atol": 1e-10 if dtype == "float64" else 1e-4}
+    assert back.dtype == dtype
+    assert_allclose(model.transform(back), Z, **tolerance)
+    # in the span of the components, and mapped to norm one: what the features show
+    W, b = model.components_, model.intercept_
+    assert_allclose(back @ np.linalg.pinv(W) @ W, back, **tolerance)
+    assert_allclose(np.linalg.norm(back @ W.T + b, axis=1), 1.0, **tolerance)
+    with pytest.raises(ValueError, match="the 4 features that transform returns"):
+        model.inverse_transform(X)
+    assert not hasattr(MCR2Transformer(n_layers=2), "inverse_transform")

@@ -151,3 +151,54 @@ def test_small_classes_are_not_forgotten():
     net = ReduNetClassifier().fit(X[train] / 16, y[train])
     right = net.predict(X[test] / 16) == y[test]
     assert right[y[test] < 5].mean() >= 0.9
+
+
+# -- the way back ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("n", "settings"),
+    [
+        (200, {}),
+        (60, {"epsilon": 0.5, "eta": 0.02}),  # fewer samples than features: a basis
+        (200, {"fit_intercept": False, "membership": "residual", "eta": 0.5}),
+        (200, PUBLISHED | {"eta": 0.05}),
+    ],
+)
+def test_samples_with_given_features(n, settings):
+    """`transform` returns the features again, and samples are those they belong to."""
+    X, y = load_digits(return_X_y=True)
+    net = ReduNetTransformer(3, **settings).fit(X[:n], y[:n])
+    Z = net.transform(X[500:520])
+    back = net.inverse_transform(Z)
+    assert net.n_iter_ == 3
+    assert_allclose(net.transform(back), Z, atol=1e-6)
+    expected = X[500:520]
+    if not net.intercept_:
+        expected = expected / np.linalg.norm(expected, axis=1, keepdims=True)
+    assert_allclose(back, expected, atol=1e-5 * np.abs(expected).max())
+    again = net.inverse_transform(Z[:3].astype(np.float32))
+    assert again.dtype == np.float32
+    assert_allclose(again, expected[:3], atol=1e-3 * np.abs(expected).max())
+
+
+def test_features_that_no_sample_has_are_named():
+    X, y = load_wine(return_X_y=True)
+    net = ReduNetTransformer(2, fit_intercept=True).fit(X, y)
+    Z = net.transform(X[:2])
+    with pytest.raises(ValueError, match="features that no sample has"):
+        net.inverse_transform(-Z)
+    with pytest.raises(ValueError, match="the 14 features that transform returns"):
+        net.inverse_transform(X)
+
+
+def test_steps_that_are_too_long_to_be_undone_are_reported():
+    X, y = load_digits(return_X_y=True)
+    net = ReduNetTransformer(3, **PUBLISHED).fit(X[:200], y[:200])
+    with pytest.warns(UserWarning, match="A smaller eta helps"):
+        net.inverse_transform(net.transform(X[500:520]))
+
+
+def test_samples_with_a_velocity_have_no_way_back():
+    assert hasattr(ReduNetClassifier(), "inverse_transform")
+    assert not hasattr(ReduNetTransformer(step="momentum"), "inverse_transform")

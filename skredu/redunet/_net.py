@@ -33,6 +33,7 @@ from skredu.coding._classes import Classes
 from skredu.coding._linalg import MODERATE, blocks_of_rows, real_dtype
 from skredu.coding._rows import Rows, weights_to_fit
 from skredu.coding._scatter import group_of
+from skredu.redunet._inverse import InverseMixin
 from skredu.redunet._layer import MEMBERSHIPS, Layer, ReduNetLayer, advanced, stepped
 
 RATES = ("R", "Rc", "delta_R")
@@ -43,6 +44,7 @@ ACCELERATED = ("momentum", "nesterov")
 
 
 class BaseNet(
+    InverseMixin,
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,

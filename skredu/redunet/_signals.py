@@ -100,10 +100,18 @@ class Grid:
 
     def to_features(self, X: Any) -> tuple[Any, None]:
         """Return the spectra (F, C, n) of samples (n, C * T) on the sphere."""
-        return self._spectra(on_sphere(X)), None
+        return self.split(on_sphere(X))
+
+    def split(self, X: Any) -> tuple[Any, None]:
+        """Return the spectra of signals on the sphere, as `to_features` does."""
+        return self._spectra(X), None
 
     def from_features(self, Z: Any, outside: None = None) -> Any:
         """Return samples (n, C * T) from their spectra."""
+        return self._signals(Z)
+
+    def to_samples(self, Z: Any, outside: None = None) -> Any:
+        """Return samples of norm one that have given spectra."""
         return self._signals(Z)
 
     def positive(self, Z: Any) -> Any:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import numpy as np
+
+from skredu._checks import check_finite
 from skredu._compat import namespace
 from skredu.coding._group import Blocks
 from skredu.coding._linalg import LEAST_CONSTANT, on_sphere, split, spread_columns
@@ -106,7 +109,10 @@ class Vectors:
 
     def to_features(self, X: Any) -> tuple[Any, Any]:
         """Return features (1, C, n) of samples, and directions of the parts outside."""
-        Z = on_sphere(X, self.constant)
+        return self.split(on_sphere(X, self.constant))
+
+    def split(self, Z: Any) -> tuple[Any, Any]:
+        """Return features of points (n, d) on the sphere, as `to_features` does."""
         xp, inside = namespace(Z), self._inside(Z)
         if not self._has_rest:
             return inside.T[None, :, :], None
@@ -121,6 +127,22 @@ class Vectors:
         if outside is None:
             return self._back(moved)
         return self._back(moved[:, :-1]) + moved[:, -1:] * outside
+
+    def to_samples(self, Z: Any, outside: Any) -> Any:
+        """Return samples that `to_features` maps to features and directions outside."""
+        points = self.from_features(Z, outside)
+        if self.constant is None:
+            return points
+        xp, last = namespace(points), points[:, -1:]
+        if not xp.all(last > 0):
+            raise ValueError(
+                "X contains features that no sample has: before the first layer, the "
+                "feature of the intercept would not be positive."
+            )
+        with np.errstate(over="ignore"):
+            X = points[:, :-1] * (self.constant / last)
+        check_finite(X, "samples with the features X")
+        return X
 
     def positive(self, Z: Any) -> Any:
         """Return the positive parts of features in the span, if nothing rotates."""

@@ -9,10 +9,17 @@ import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array, check_random_state, gen_batches
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skredu._base import SkreduEstimator, all_or_nothing, warn
-from skredu._checks import check_range, check_rows, check_training
+from skredu._checks import (
+    check_features,
+    check_finite,
+    check_range,
+    check_rows,
+    check_training,
+)
 from skredu._compat import CallbackSupportMixin, Interval, StrOptions
 from skredu._progress import Progress, watched
 from skredu.coding._linalg import BLOCK, MODERATE, largest, power_of_two
@@ -291,6 +298,52 @@ class MCR2Transformer(
         for block in gen_batches(len(X), max(1, BLOCK // (4 * Z.shape[1]))):
             Z[block] = through(self.layers_, self._activation, X[block])
         return Z
+
+    @available_if(lambda self: self.n_layers == 1)
+    def inverse_transform(self, X: Any) -> Any:
+        r"""Compute the shortest samples with given features.
+
+        The result is :math:`x = W^+(z - b)`, with the pseudo-inverse of
+        ``components_``. If these are linearly independent, `transform` returns
+        :math:`z` again. What the features do not show is lost: the component of a
+        sample in the null space of ``components_``, which is zero in the result, and
+        the norm :math:`\|Wx + b\|`, which is one, its root mean square in training.
+        Only available with ``n_layers=1``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_components)
+            Features with unit norm.
+
+        Returns
+        -------
+        X_original : ndarray of shape (n_samples, n_features)
+            The samples.
+
+        Raises
+        ------
+        ValueError
+            If ``X`` has another number of features than `transform` returns, or if the
+            result overflows.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skredu import MCR2Transformer
+        >>> from skredu.datasets import make_gaussians_on_sphere
+        >>> X, y = make_gaussians_on_sphere(50, random_state=0)
+        >>> model = MCR2Transformer(2).fit(X, y)
+        >>> Z = model.transform(X)
+        >>> np.allclose(model.transform(model.inverse_transform(Z)), Z)
+        True
+        """
+        check_is_fitted(self)
+        Z, W = check_features(self, X, self._n_features_out), self.components_
+        precision = max(W.shape) * float(np.finfo(W.dtype).eps)
+        with np.errstate(over="ignore", invalid="ignore"):
+            inverse = np.linalg.pinv(W.astype(np.float64), rcond=precision)
+            found = ((Z - self.intercept_) @ inverse.T).astype(Z.dtype)
+        return check_finite(found, "samples with these features")
 
     @property
     def components_(self) -> Any:

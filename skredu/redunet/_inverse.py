@@ -1,0 +1,135 @@
+"""The way back through a network: samples that have given features."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from skredu._base import warn
+from skredu._checks import check_features
+from skredu._compat import at_least, check_same_namespace, namespace
+from skredu.coding._linalg import (
+    blocks_of_rows,
+    norms,
+    on_sphere,
+    real_dots,
+    real_dtype,
+)
+from skredu.redunet._layer import Layer, stepped
+
+# Largest number of iterations for one layer, and smallest share of a step.
+MAX_ITERATIONS, LEAST_SHARE = 200, 1e-8
+# Iterations stop if features differ by at most this number of rounding units.
+UNITS = 16.0
+# Features that differ by more than this power of the machine precision are reported.
+ACCURACY = 0.5
+
+
+def _inverts(net: Any) -> bool:
+    """Return whether features determine how samples have moved."""
+    return net.step in ("relative", "published") and (
+        getattr(net, "output", "equivariant") == "equivariant"
+    )
+
+
+class InverseMixin:
+    """Mixin for networks whose layers can be undone."""
+
+    # Of the network: see `BaseNet`.
+    _reference: ClassVar[str]
+    n_features_in_: int
+    _marked: Any
+    _restored_layers: Any
+    _restored_space: Any
+
+    @available_if(_inverts)
+    def inverse_transform(self, X: Any) -> Any:
+        r"""Compute samples that have given features.
+
+        Layers are undone one after the other, from the last to the first. For each of
+        them, the equation :math:`z + s\,c(z) = r z^+` with the change :math:`c(z)` of a
+        sample, the step size ``s`` and :math:`\|z\| = 1` is solved by fixed-point
+        iteration, which converges fast if the step is short: with ``step="relative"``
+        and ``eta`` well below 1. `transform` of the result then returns the features up
+        to rounding errors. Only samples near the border of two classes, whose
+        memberships change within a short distance, may need more iterations than the
+        200 that are computed. A warning tells if the error of any layer exceeds the
+        square root of the machine precision.
+
+        A sample without an intercept is only determined up to its norm, and the result
+        has norm one. With an intercept, the norm of samples is recovered, too. Not
+        available if samples have a velocity (``step="momentum"`` or ``"nesterov"``),
+        which the features do not show, and for ``output="invariant"``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features_out)
+            Features, as `transform` returns them. Rows are divided by their norms.
+
+        Returns
+        -------
+        X_original : array of shape (n_samples, n_features)
+            Samples with these features.
+
+        Raises
+        ------
+        ValueError
+            If ``X`` has another number of features than `transform` returns, or, with
+            an intercept, contains features that no sample has.
+        """
+        check_is_fitted(self)
+        Z = check_features(self, X, self._restored_space().n_features_out)
+        check_same_namespace(
+            Z, self, attribute=self._reference, method="inverse_transform"
+        )
+        space, layers, worst = self._restored_space(), self._restored_layers(), 0.0
+        xp, shape = namespace(Z), (Z.shape[0], self.n_features_in_)
+        samples = xp.empty(shape, dtype=Z.dtype, device=Z.device)
+        for block in blocks_of_rows(Z.shape[0], space.width):
+            features, outside = space.split(on_sphere(Z[block, :]))
+            for layer, step, _, _ in reversed(layers):
+                features, error = _undone(layer, step, features)
+                worst = max(worst, error)
+            samples[block, :] = space.to_samples(features, outside)
+        if worst > float(xp.finfo(Z.dtype).eps) ** ACCURACY:
+            warn(
+                f"A layer maps the result of inverse_transform to features that differ "
+                f"by up to {worst:.1g} from the given ones: samples near the border of "
+                "two classes need more iterations, or steps are too long. A smaller "
+                "eta helps."
+            )
+        return self._marked(samples)
+
+
+def _undone(layer: Layer, step: float, after: Any) -> tuple[Any, float]:
+    """Return features (F, C, n) before a layer, and the largest error after it.
+
+    Memberships are sharp, so near the border of two classes an iteration overshoots. It
+    is shortened for each sample whose error would grow.
+    """
+    xp, dtype = namespace(after), real_dtype(after)
+    enough = UNITS * float(xp.finfo(dtype).eps)
+    Z, change, errors = after, layer.change(after), math.inf
+    share = xp.ones_like(norms(after))
+    trial, moved = Z, change
+    for _ in range(MAX_ITERATIONS):
+        found = norms(stepped(trial, moved, step) - after)
+        better = found < errors
+        Z, change = xp.where(better, trial, Z), xp.where(better, moved, change)
+        errors = xp.where(better, found, errors)
+        longer = xp.minimum(2.0 * share, xp.ones_like(share))
+        share = xp.where(better, longer, 0.5 * share)
+        if not xp.any((errors > enough) & (share > LEAST_SHARE)):
+            break
+        # the factor r of the equation, for which the target has norm one
+        move = step * change
+        along = xp.sum(real_dots(after, move), axis=0)
+        rest = at_least(1.0 - norms(move) ** 2 + along**2, 0.0)
+        r = xp.astype(along + xp.sqrt(rest), dtype, copy=False)
+        target = stepped(r * after, -move, 1.0)
+        trial = stepped(Z, xp.astype(share, dtype, copy=False) * (target - Z), 1.0)
+        moved = layer.change(trial)
+    return Z, float(xp.max(errors))
