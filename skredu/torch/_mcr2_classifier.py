@@ -74,8 +74,9 @@ class MCR2Classifier(
         Distortion of the rate reduction, a length on the unit sphere. Published code
         uses its square.
     head : classifier, default=None
-        Classifier of the features, which is cloned. None means `MICLClassifier`. For
-        labels with many errors, `NearestSubspaceClassifier` is more robust.
+        Classifier of the features, which is cloned. None means
+        `~skredu.MICLClassifier`. For labels with many errors,
+        `~skredu.NearestSubspaceClassifier` is more robust.
     max_iter : int, default=100
         Largest number of epochs.
     batch_size : int, default=500
