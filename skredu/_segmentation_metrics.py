@@ -306,9 +306,9 @@ def _matched(A: Any, B: Any, reach: float) -> Any:
     heads = np.concatenate(
         [len(A) + near["j"], np.arange(len(A)), np.full(len(B), sink)]
     )
-    ones = np.ones(len(tails), dtype=np.int32)
-    shape = sink + 1, sink + 1
-    flow = maximum_flow(csr_array((ones, (tails, heads)), shape), source, sink).flow
+    ones, shape = np.ones(len(tails), dtype=np.int32), (sink + 1, sink + 1)
+    places = tails.astype(np.int32), heads.astype(np.int32)  # older SciPy needs these
+    flow = maximum_flow(csr_array((ones, places), shape), source, sink).flow
     return flow[:, [sink]].nonzero()[0] - len(A)
 
 
@@ -370,7 +370,8 @@ def contingency(truth: Any, found: Any) -> tuple[Any, Any, Any]:
     """
     ends = truth.ravel(), found.ravel()
     table = csr_array((np.ones(found.size), ends)).tocoo()
-    return table, np.asarray(table.sum(axis=1)), np.asarray(table.sum(axis=0))
+    rows, columns = (np.bincount(end).astype(np.float64) for end in ends)
+    return table, rows, columns
 
 
 def rand_index(table: Any, rows: Any, columns: Any) -> float:

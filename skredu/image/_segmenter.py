@@ -99,7 +99,8 @@ class CompressionSegmenter(CallbackSupportMixin, SkreduEstimator):
     -----
     An image of 481 x 321 pixels takes less than a second. The features of a window size
     take :math:`8 D` bytes per pixel, and there are three of them. Merging takes
-    :math:`O(D^3)` operations for each neighbour of a region that has changed.
+    :math:`O(D^3)` operations for each neighbour of a region that has changed. The
+    values of the pixels are kept for ``segmentation_path``, also in pickles.
 
     All features are relative to the mean of the image. Windows that meet the boundary
     between two regions only are windows of their union. Values outside of the image are
