@@ -46,7 +46,7 @@ def answer(model, rows):
     raise AssertionError(method)
 
 
-# -- times, gradients, truth values ---------------------------------------------------
+# -- gradients, numbers of any kind ---------------------------------------------------
 
 
 class Tensor(np.ndarray):
