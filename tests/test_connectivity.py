@@ -6,7 +6,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 from settings import limit
-from sklearn.base import clone
 from sklearn.feature_extraction.image import grid_to_graph
 
 from skredu import CompressionClustering
@@ -206,15 +205,6 @@ def test_equal_rows_are_told_apart_by_their_place_in_the_graph():
         assert_array_equal(
             names_aside(other.labels_), names_aside(model.labels_[order])
         )
-
-
-def test_two_equal_rows_are_told_apart_by_their_neighbours():
-    X, graph = np.array([0.0, 1.0, 0.0, 9.0])[:, None], chain(4).toarray()
-    model = CompressionClustering(0.4, connectivity=graph, refine=False).fit(X)
-    other = clone(model).set_params(connectivity=graph[::-1, ::-1]).fit(X[::-1])
-    assert_array_equal(
-        names_aside(other.labels_at(3)), names_aside(model.labels_at(3)[::-1])
-    )
 
 
 def test_rows_of_weight_zero_have_no_neighbours():
