@@ -138,7 +138,7 @@ def test_denormal_rows_and_distortions(name):
         )
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (1, 3), (3, 1), (4, 4), (5, 2), (2, 5)])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 3), (3, 1), (3, 3), (4, 2), (2, 4)])
 def test_gradient_is_the_derivative_by_every_entry(shape):
     for epsilon, rank, soft, weighted in itertools.product(
         [10.0, 1.0, 0.1, 1e-2, 1e-4], {1, min(shape)}, [False, True], [False, True]
