@@ -1,9 +1,12 @@
 """Clustering of degenerate rows: a correct result, or an error that names the cause."""
 
+import time
+
 import numpy as np
 import pytest
 
 from skredu import CompressionClustering
+from skredu.rates import partition_coding_length
 
 RNG = np.random.default_rng(0)
 DENORMAL = {
@@ -81,3 +84,57 @@ def test_tiny_distortions_and_weights_of_a_wide_range(centered, connectivity, sp
         assert np.all(model.predict(1e-20 * X) < model.n_clusters_)
         with pytest.raises(ValueError, match=r"epsilon=1e-60 .* must exceed"):
             model.set_params(epsilon=1e-60).fit(X)
+
+
+# -- distortions far below the spread of the rows --------------------------------------
+
+RNG_FINE = np.random.default_rng(0)
+NORMAL = RNG_FINE.normal(size=(40, 3))
+PAIRS = np.repeat(NORMAL, 2, axis=0) + 1e-6 * RNG_FINE.normal(size=(80, 3))
+
+
+@pytest.mark.parametrize("epsilon", [1e-3, 1e-5, 1e-7, 1e-9, 1e-11])
+@pytest.mark.parametrize("centered", [False, True])
+@pytest.mark.parametrize("X", [NORMAL, PAIRS], ids=["normal", "pairs"])
+def test_costs_of_merges_are_differences_of_bits(X, centered, epsilon):
+    options = {"epsilon": epsilon, "assume_centered": centered}
+    model = CompressionClustering(refine=False, **options).fit(X)
+    n, whole = len(X), partition_coding_length(X, np.zeros(len(X)), **options)
+    for k in (1, 2, 3, 7, 20, n - 1, n):
+        bits = partition_coding_length(X, model.labels_at(k), **options)
+        later = model.merge_costs_[n - k :].sum()
+        assert bits == pytest.approx(whole - later, rel=1e-9)
+
+
+def test_fine_distortions_take_little_more_time_than_coarse_ones():
+    X = RNG_FINE.normal(size=(300, 5))
+
+    def seconds(epsilon):
+        start = time.process_time()
+        CompressionClustering(epsilon, refine=False).fit(X)
+        return time.process_time() - start
+
+    assert any(seconds(2e-4) < 8.0 * seconds(0.5) for _ in range(3))
+
+
+# found by a search for rows whose groups all merge before two halves are tried
+@pytest.mark.parametrize(
+    ("seed", "n", "d", "epsilon"),
+    [
+        (837884702, 78, 2, 0.583076),
+        (725875025, 37, 2, 1.160221),
+        (683286905, 19, 1, 0.1113007),
+    ],
+)
+def test_one_group_comes_apart_where_two_take_fewer_bits(seed, n, d, epsilon):
+    rng = np.random.default_rng(seed)
+    rng.integers(10, 80), rng.integers(1, 3)
+    X = rng.normal(size=(n, d))
+    X[: n // 2] += rng.uniform(1, 4)
+    labels = CompressionClustering(epsilon).fit_predict(X)
+    along = np.linalg.svd(X - X.mean(axis=0))[2][0]
+    halves = ((X - X.mean(axis=0)) @ along > 0).astype(int)
+    bits = partition_coding_length(X, labels, epsilon=epsilon)
+    assert bits <= partition_coding_length(X, halves, epsilon=epsilon)
+    assert bits <= partition_coding_length(X, np.zeros(n, int), epsilon=epsilon)
+    assert len(np.unique(labels)) > 1

@@ -421,6 +421,45 @@ def test_new_rows_out_of_reach_of_tiny_training_rows_are_refused():
         model.predict(1e-40 * new)
 
 
+# -- on both sides of thresholds ------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_label_code_of_many_classes_of_two_rows_stays_near_their_frequencies(seed):
+    X = np.random.default_rng(seed).normal(size=(80, 5))  # says nothing about classes
+    model = MICLClassifier().fit(X, np.arange(80) % 40)
+    nats = np.log(model.priors_) / model.temperature_
+    assert nats.std() < 0.4
+
+
+@pytest.mark.parametrize(("ulps", "equal"), [(1, True), (3, True), (12, False)])
+def test_rows_are_equal_up_to_rounding_and_no_further(ulps, equal):
+    steps = np.random.default_rng(0).integers(-1, 2, size=(30, 4)) * ulps
+    model = MICLClassifier().fit(1.0 + steps * np.spacing(1.0), np.arange(30) % 3)
+    if equal:  # the distortion is chosen in the unit of the rows themselves
+        assert model.epsilon_ > 1e-4
+    else:
+        assert model.epsilon_ < 1e-13
+
+
+@pytest.mark.parametrize(
+    ("offset", "thin", "epsilon"), [(100.0, 1.0, 1e-6), (0.0, 1e-2, 1e-3)]
+)
+def test_rank_of_rows_in_single_precision_counts_no_rounding(offset, thin, epsilon):
+    # Fewer rows than features. Far from the origin, the mean that is taken away leaves
+    # a direction of rounding, which is none; directions that are thin are some.
+    X, y = np.random.default_rng(0).normal(size=(20, 40)), np.arange(12) % 2
+    X[:, 3:] *= thin
+    rows = (X + offset).astype(np.float32)
+    single, double = (
+        MICLClassifier(epsilon, priors=None, calibrate=False)
+        .fit(rows[:12].astype(dtype), y)
+        .decision_function(rows[12:].astype(dtype))
+        for dtype in (np.float32, np.float64)
+    )
+    assert_allclose(single, double, atol=0.01)  # of hundreds of bits
+
+
 # -- estimators derived by users ------------------------------------------------------
 
 
