@@ -9,10 +9,8 @@ from sklearn.metrics.pairwise import laplacian_kernel, rbf_kernel
 
 from skredu import (
     CompressionClustering,
-    ConvolutionalLifting,
     MCR2Transformer,
     MICLClassifier,
-    PolarTransformer,
 )
 from skredu.classification._kernel import kernel_group
 from skredu.coding._group import vector_blocks
@@ -59,8 +57,6 @@ def test_function_of_two_rows_is_told_from_one_of_matrices(n, d):
         MICLClassifier(kernel="precomputed"),
         MCR2Transformer(),
         CompressionClustering(),
-        ConvolutionalLifting(2, signal_shape=(3, 4), random_state=0),
-        PolarTransformer((3, 4)),
     ],
 )
 def test_estimators_that_take_no_array_namespace_say_so(model):

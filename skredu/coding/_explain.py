@@ -53,7 +53,7 @@ def nats_by_feature(
     q = c * growth * rows * _solved(group, rows, c)
     total = xp.sum(q, axis=1)
     nats = (n + 1.0 + d) / 2.0 * q * _slope(xp.zeros_like(total), total)[:, None]
-    if mean is not None:
+    if mean is not None and group.codes_mean:
         before = (mean / epsilon) ** 2
         after = ((n * mean + X) / (n + 1.0) / epsilon) ** 2
         sums = xp.sum(before) + xp.zeros_like(total), xp.sum(after, axis=1)
