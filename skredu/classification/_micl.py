@@ -76,9 +76,10 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
         Kernel. All kernels except ``"linear"`` work in the span of the training
         samples, whose rank replaces ``d``; components outside of it count exactly.
 
-        - ``"auto"``: a mix of four candidates, weighted by leave-one-out; see the
-          notes. It is ``"linear"`` in `partial_fit`, for arrays of other libraries than
-          NumPy, and with a given ``epsilon``, which is a length between samples.
+        - ``"auto"``: a mix of four candidates, weighted by leave-one-out, which
+          predicts best but takes longest; see the notes. It is ``"linear"`` in
+          `partial_fit`, for arrays of other libraries than NumPy, and with a given
+          ``epsilon``, which is a length between samples.
         - ``"precomputed"``: ``X`` contains inner products. The squared norm of a sample
           is that of the training samples if these all have the same norm, and otherwise
           the smallest value that is possible.
