@@ -555,6 +555,29 @@ def test_wrong_rows_are_named(name):
         ask_for(table[:, 1:])
 
 
+# with older versions no estimator takes other arrays
+OTHER_ARRAYS = [
+    n for n, e in ESTIMATORS.items() if e.__sklearn_tags__().array_api_support
+]
+
+
+@pytest.mark.skipif(not OTHER_ARRAYS, reason="needs scikit-learn 1.9 and SciPy 1.14")
+@pytest.mark.parametrize(
+    "name", names_of(n for n in ESTIMATORS if n not in OTHER_ARRAYS)
+)
+def test_arrays_of_a_namespace_are_refused_where_they_are_not_supported(name):
+    import array_api_strict as xp
+
+    table, model = rows_for(name, X), fitted(name)
+    other = xp.asarray(table)
+    with sklearn.config_context(array_api_dispatch=True):
+        with pytest.raises(TypeError, match="X is an array of array_api_strict, but"):
+            clone(model).fit(other, Y)
+        method = model.predict if hasattr(model, "predict") else model.transform
+        with pytest.raises(TypeError, match="takes NumPy arrays only"):
+            method(other)
+
+
 # one setting of each class
 KINDS = {type(model).__name__: model for model in reversed(ESTIMATORS.values())}
 NO_NUMBERS = (True, np.True_, 10**400, Fraction(1, 10**400))

@@ -3,13 +3,10 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn import config_context
 from sklearn.datasets import load_iris
 from sklearn.metrics.pairwise import laplacian_kernel, rbf_kernel
 
 from skredu import (
-    CompressionClustering,
-    MCR2Transformer,
     MICLClassifier,
 )
 from skredu.classification._kernel import kernel_group
@@ -47,31 +44,6 @@ def test_function_of_two_rows_is_told_from_one_of_matrices(n, d):
     ]
     for found in scores[1:]:
         assert_allclose(found, scores[0], rtol=1e-8, atol=1e-8)
-
-
-@pytest.mark.parametrize(
-    "model",
-    [
-        MICLClassifier(kernel="rbf"),
-        MICLClassifier(n_neighbors=3),
-        MICLClassifier(kernel="precomputed"),
-        MCR2Transformer(),
-        CompressionClustering(),
-    ],
-)
-def test_estimators_that_take_no_array_namespace_say_so(model):
-    assert not model.__sklearn_tags__().array_api_support
-    strict = pytest.importorskip("array_api_strict")
-    X, y = np.random.default_rng(0).normal(size=(12, 12)), np.arange(12) % 2
-    if not MICLClassifier().__sklearn_tags__().array_api_support:
-        return  # no estimator dispatches with these versions
-    with config_context(array_api_dispatch=True):
-        with pytest.raises(TypeError, match="X is an array of array_api_strict, but"):
-            model.fit(strict.asarray(X), y)
-        model.fit(X @ X.T, y)
-        method = getattr(model, "predict", None) or model.transform
-        with pytest.raises(TypeError, match="takes NumPy arrays only"):
-            method(strict.asarray(X))
 
 
 @pytest.mark.parametrize("d", [2, 3, 4])
