@@ -403,21 +403,25 @@ class CompressionOutlierDetector(OutlierMixin, StreamEstimator):
 
     def _scores(self, X: Any) -> Any:
         """Return minus the bits of samples; training samples are left out."""
-        model, epsilon = self._model, self._epsilon
-        check_reach(X, self._unit, min(epsilon, 1.0))
-        Z = in_unit(X, self._unit)
-        if "groups" in model:
-            classes = Classes.of_state(model)
-            scores = classes.scores(Z.T[None, ...], epsilon, np.zeros(1))[:, 0]
-        else:
-            scores = -Nearest(**model).bits(Z, epsilon)
+        scores, new = np.empty(len(X)), np.ones(len(X), dtype=bool)
         if "_known" in vars(self):
             known, own = self._known, hashes(X, np.zeros(len(X), dtype=np.intp))
             places = np.searchsorted(known["hash"], own)
             places = np.minimum(places, len(known["hash"]) - 1)
-            same = known["hash"][places] == own
-            scores = np.where(same, known["score"][places], scores)
+            new, scores = known["hash"][places] != own, known["score"][places]
+        if new.any():
+            scores[new] = self._scores_of_new(X[new])
         return scores
+
+    def _scores_of_new(self, X: Any) -> Any:
+        """Return minus the bits of samples given all training samples."""
+        model, epsilon = self._model, self._epsilon
+        check_reach(X, self._unit, min(epsilon, 1.0))
+        Z = in_unit(X, self._unit)
+        if "groups" in model:
+            Z = Z.T[None, ...]
+            return Classes.of_state(model).scores(Z, epsilon, np.zeros(1))[:, 0]
+        return -Nearest(**model).bits(Z, epsilon)
 
 
 def _left_out(classes: Classes, rows: Rows, chosen: Any, path: Any) -> Any:
