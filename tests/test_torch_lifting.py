@@ -85,10 +85,10 @@ def test_the_result_is_that_of_a_lifting_with_these_filters(activation, pooling)
 
 
 def test_the_gradient_is_the_derivative_of_the_loss():
-    from skredu.torch._learned_lifting import _Bank, _Decision
+    from skredu.torch._learned_lifting import Bank, _Decision
 
     start = ConvolutionalLifting(2, 3, random_state=0).fit(X)
-    bank = _Bank(start.filters_, (16,), **start._nonlinearity)
+    bank = Bank(start.filters_, (16,), **start._nonlinearity)
     signals = torch.fft.rfftn(torch.tensor(X[:, None]), dim=(-1,))
     y, counts = torch.tensor(Y), counts_of((16,), torch.tensor(X))
     decision = _Decision(int(Y.max()) + 1)

@@ -10,6 +10,7 @@ except ImportError as error:
 from skredu.torch._learned_lifting import LearnedLifting
 from skredu.torch._loss import MCR2Loss
 from skredu.torch._mcr2_classifier import MCR2Classifier
+from skredu.torch._modules import as_module, from_module
 from skredu.torch._rates import (
     class_coding_rate,
     coding_rate,
@@ -21,8 +22,10 @@ __all__ = [
     "LearnedLifting",
     "MCR2Classifier",
     "MCR2Loss",
+    "as_module",
     "class_coding_rate",
     "coding_rate",
+    "from_module",
     "rate_reduction",
     "set_rate_reduction",
 ]

@@ -161,7 +161,7 @@ class LearnedLifting(ConvolutionalLifting):
         super().fit(X)
         rows, labels, _ = check_training(self, X, y, None)
         rows, labels = _some(rows, labels, self.max_samples)
-        bank = _Bank(self.filters_, self.signal_shape_, **self._nonlinearity)
+        bank = Bank(self.filters_, self.signal_shape_, **self._nonlinearity)
         self.loss_curve_ = np.zeros(0)
         if len(np.unique(labels)) > 1:
             signals = rows.reshape(len(rows), -1, *self.signal_shape_)
@@ -175,7 +175,7 @@ class LearnedLifting(ConvolutionalLifting):
         return self
 
 
-class _Bank(nn.Module):
+class Bank(nn.Module):
     """Filters and nonlinearity of `ConvolutionalLifting`, with gradients."""
 
     def __init__(
@@ -196,7 +196,8 @@ class _Bank(nn.Module):
         impulse.flat[0] = 1.0
         blur = gaussian_filter(impulse, widths, mode="wrap") if any(widths) else impulse
         self.dims = tuple(range(-len(grid), 0))
-        self.blur = torch.fft.rfftn(torch.tensor(blur), dim=self.dims)
+        blurred = torch.fft.rfftn(torch.tensor(blur), dim=self.dims)
+        self.register_buffer("blur", blurred, persistent=False)
 
     def forward(self, spectra: Tensor) -> Tensor:
         """Return channels (n, channels, *grid) of signals with the given spectra."""
@@ -237,12 +238,12 @@ def _some(rows: Any, labels: Any, most: int) -> tuple[Any, Any]:
 
 
 def _learn(
-    bank: _Bank, signals: Any, labels: Any, max_iter: int, learning_rate: float
+    bank: Bank, signals: Any, labels: Any, max_iter: int, learning_rate: float
 ) -> Any:
     """Lower the cross-entropy of left-out samples, and return it along the steps."""
     X, y = torch.tensor(signals, dtype=torch.float64), torch.tensor(labels)
     counts = counts_of(bank.grid, X)
-    # A power of two for all samples, which the sphere removes again.
+    # The sphere removes a factor that all samples share.
     X = torch.fft.rfftn(X / X.abs().max().clamp(min=1e-300), dim=bank.dims)
     decision = _Decision(int(y.max()) + 1)
 
