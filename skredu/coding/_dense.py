@@ -101,12 +101,8 @@ class DenseGroup(Coded):
         self.scatter, self.dtype, self.condition = scatter, dtype, condition
         self.mean, self.varying, self.constant = mean, varying, constant
         self.made = {} if made is None else made
-
-    @property
-    def packs(self) -> bool:
-        """Whether the forms of this group are packed, and share their products."""
-        F = self.blocks.counts.shape[0]
-        return F > 1 and self.blocks.dim <= MAX_PACKED
+        # whether forms are packed, and groups share the products of coordinates
+        self.packs = blocks.counts.shape[0] > 1 and blocks.dim <= MAX_PACKED
 
     @_once
     def log_det(self, change: float) -> float:

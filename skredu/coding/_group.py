@@ -119,6 +119,10 @@ class Coded(ABC):
     mean: Any
     varying: Any
     constant: Any
+    # Only known for a `Group` that was computed from its samples.
+    leverages: Any = None
+    whitening: Any = None
+    _remaining: Any
     codes_mean: bool = True
 
     def width(self, n_epsilons: int) -> int:
@@ -215,14 +219,24 @@ class Coded(ABC):
         self, Z: Any, c: Any, change: Any, own: Any = None, known: Any = None
     ) -> Any:
         """Return logarithms (F, e, b) of the factors by which determinants change."""
-        xp, growth = namespace(c), change  # of the scatter
+        xp, unknown = namespace(c), self.leverages is None and self.whitening is None
+        if own is None or unknown or xp.all(change > 0.0):
+            growth = change  # of the scatter
+            if self.mean is not None:
+                growth = change * self.n / (self.n + change)
+            step = c * growth * self._forms(Z, c, 1, known)
+            if not isinstance(change, float) and xp.any(change < 0.0):
+                # copies leave: at most the whole determinant
+                step = at_least(step, float(xp.finfo(xp.float64).eps) - 1.0)
+            return xp.log1p(step)
+        w, part = own
+        left = (w + change - change * self._remaining(Z, w, c, part)) / w
         if self.mean is not None:
-            growth = change * self.n / (self.n + change)
-        step = c * growth * self._forms(Z, c, 1, known)
-        if not isinstance(change, float) and xp.any(change < 0.0):
-            # copies leave: at most the whole determinant
-            step = at_least(step, float(xp.finfo(xp.float64).eps) - 1.0)
-        return xp.log1p(step)
+            left = self.n / (self.n + change) * left
+        logs = xp.log(at_least(left, float(xp.finfo(xp.float64).smallest_normal)))
+        if xp.any(change > 0.0):
+            logs = xp.where(change > 0.0, self._log_factors(Z, c, change), logs)
+        return logs
 
     @cached_property
     def mean_square(self) -> Any:
@@ -394,22 +408,6 @@ class Group(Coded):
             volumes.append(self.blocks.total(xp.sum(xp.log1p(scaled), axis=2)))
         volumes = volumes[0] if len(volumes) == 1 else xp.concat(volumes, axis=1)
         return xp.take(c, places, axis=2), xp.take(volumes, places, axis=1)
-
-    def _log_factors(
-        self, Z: Any, c: Any, change: Any, own: Any = None, known: Any = None
-    ) -> Any:
-        xp, unknown = namespace(c), self.leverages is None
-        unknown = unknown and self.whitening is None
-        if own is None or unknown or xp.all(change > 0.0):
-            return super()._log_factors(Z, c, change, None, known)
-        w, part = own
-        left = (w + change - change * self._remaining(Z, w, c, part)) / w
-        if self.mean is not None:
-            left = self.n / (self.n + change) * left
-        logs = xp.log(at_least(left, float(xp.finfo(xp.float64).smallest_normal)))
-        if xp.any(change > 0.0):
-            logs = xp.where(change > 0.0, super()._log_factors(Z, c, change), logs)
-        return logs
 
     def _remaining(self, Z: Any, w: Any, c: Any, part: Any) -> Any:
         """Return the share (F, e, b) of the determinant without each sample."""

@@ -30,6 +30,7 @@ class BaseNetClassifier(CodingClassifier, BaseNet):
     n_iter_no_change: int | None
     class_weight: Any
     _best: int
+    _decides = True
 
     def staged_predict(self, X: Any) -> Iterator[Any]:
         """Predict classes from the features before the first layer and after each.
@@ -83,10 +84,6 @@ class BaseNetClassifier(CodingClassifier, BaseNet):
         moved = self._moved(X)
         parts = [decision_scores(self._decisions[-1], Z) for _, Z, _ in moved]
         return namespace(X).concat(parts)
-
-    @property
-    def _decides(self) -> bool:
-        return True
 
     def _record(self, layer: Layer, state: tuple[Any, Any], rows: Rows) -> bool:
         """Record a layer, and stop if the last ones did not reduce the loss."""

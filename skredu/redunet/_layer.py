@@ -286,9 +286,10 @@ class Layer:
                 cost, own = group.left_out(Z[:, :, at], self.epsilon, weights, here)
                 if self.rule.power == 2:
                     cost = norms(Z[:, :, at] - own)
-                change[:, :, at] = self._part(own)
-                if self.rule.power > 0:
-                    costs[at, j] = cost
+                if self.rule.power == 0:
+                    change[:, :, at] = self.space.positive(own)
+                else:
+                    change[:, :, at], costs[at, j] = own, cost
         if self.rule.fits_label_code:
             weights = rows.weights_at(slice(None))
             self.label_code = label_code(self._scores(costs), rows.slices, weights)
@@ -320,7 +321,9 @@ class Layer:
             along = None
             if known[j] is not None and isinstance(group, Group):
                 along = take(known[j][0], index)
-            part = self._part(group.project(take(Z, index), self.epsilon, along))
+            part = group.project(take(Z, index), self.epsilon, along)
+            if self.rule.power == 0:
+                part = self.space.positive(part)
             if not xp.all(shares == 1.0):
                 part = shares * part
             run = run_of(index)
@@ -329,10 +332,6 @@ class Layer:
             else:
                 total = total + spread_columns(part, index, rest)
         return total
-
-    def _part(self, projected: Any) -> Any:
-        """Return the part of projections on a class by which samples move."""
-        return self.space.positive(projected) if self.rule.power == 0 else projected
 
     def _blocks(self, Z: Any, part: slice) -> list[slice]:
         """Return slices of consecutive samples that are processed together."""

@@ -39,6 +39,8 @@ from skredu.redunet._layer import MEMBERSHIPS, Layer, ReduNetLayer, advanced, st
 RATES = ("R", "Rc", "delta_R")
 # A step size is halved at most this number of times.
 HALVINGS = 10
+# Attributes without which a network is not fitted, or does not continue.
+FITTED = ("_layers", "_features", "_origin")
 # Rules with a velocity, which is carried from layer to layer.
 ACCELERATED = ("momentum", "nesterov")
 
@@ -67,6 +69,8 @@ class BaseNet(
     _reference = "class_count_"
     # The kind of space, restored from its plain state.
     _kind: ClassVar[type[Any]]
+    # Whether there is a decision after every layer.
+    _decides: Any = False
 
     n_layers: int
     epsilon: float | str
@@ -86,11 +90,6 @@ class BaseNet(
     @abstractmethod
     def _spaces(self, rows: Rows) -> list[Any]:
         """Return spaces for training samples; the best of several will be chosen."""
-
-    @property
-    def _decides(self) -> bool:
-        """Whether there is a decision after every layer."""
-        return False
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -410,7 +409,7 @@ class BaseNet(
 
     def _forget(self) -> None:
         """Delete all fitted attributes."""
-        for name in ("_layers", "_features", "_origin"):
+        for name in FITTED:
             self.__dict__.pop(name, None)
 
     def _check_origin(self, rows: Rows) -> None:

@@ -18,7 +18,7 @@ from skredu.coding._linalg import adjoint, scatters, weighted, widen
 from skredu.coding._rows import Rows
 from skredu.coding._scatter import Scatter, group_of_scatter
 from skredu.redunet._layer import Layer
-from skredu.redunet._net import RATES, BaseNet, fit_decision
+from skredu.redunet._net import FITTED, RATES, fit_decision
 from skredu.redunet._signals import Grid
 
 
@@ -26,6 +26,7 @@ class StreamingNet(StreamEstimator):
     """Base class of networks for signals with incremental learning without layers."""
 
     _following = ("_decisions", "epsilon_", "rates_", "temperature_")
+    _forgotten = FITTED
     _chooses = True
     class_count_: Any
     _layers: list[Any]
@@ -174,7 +175,3 @@ class StreamingNet(StreamEstimator):
                 f"{NAME} is {grid.shape} and was {self.signal_shape_} before: it must "
                 "not change between calls of partial_fit."
             )
-
-    def _forget(self) -> None:
-        BaseNet._forget(self)
-        super()._forget()
