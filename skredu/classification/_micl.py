@@ -24,32 +24,23 @@ from skredu._progress import watched
 from skredu._stream import StreamEstimator
 from skredu.classification._mix import fit_mix, mix_scores
 from skredu.classification._single import (
+    KERNELS,
     LINEAR,
     NEEDED,
     bits_of,
-    fit_linear,
+    check_used,
     fit_single,
+    followed,
     scatters_of,
     scores_of,
     scores_with_gaps,
     unit_for,
 )
-from skredu.coding._choose import Choice, log_priors_of
+from skredu.coding._choose import log_priors_of
 from skredu.coding._explain import explanation
 from skredu.coding._rows import Rows, weights_to_fit
 from skredu.coding._scatter import Scatter
 from skredu.coding._symmetry import NAMES, permutations_of
-
-# Kernels of which averages over images are kernels, too.
-SYMMETRIC = ("linear", "rbf", "laplacian", "poly", "cosine")
-KERNELS = {"auto", "linear", "rbf", "laplacian", "poly", "cosine", "precomputed"}
-# Defaults of the parameters of kernels, and the kernels that use them.
-USED: dict[str, tuple[Any, tuple[str, ...]]] = {
-    "gamma": (None, ("rbf", "laplacian", "poly")),
-    "degree": (3, ("poly",)),
-    "coef0": (1, ("poly",)),
-    "kernel_params": (None, ("a callable",)),
-}
 
 
 class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
@@ -197,18 +188,16 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
     ``kernel="linear"`` and ``n_neighbors=None``.
 
     The candidates of ``kernel="auto"`` are the linear kernel, the rbf kernel after the
-    transform of Yeo and Johnson, which makes features look normal, and the laplacian
-    kernel of the features and of their ranks, with 0.4, 0.3 and 0.3 times the default
-    of ``gamma``. Each has its own distortion, label code and temperature. The mix
-    multiplies powers of their probabilities, where probabilities below :math:`e^{-30}`
-    are raised to it, and a factor for each class. The exponents, which are the weights,
-    and the factors minimise the log-loss of the left-out samples, a convex problem.
-    Candidates with less than a twentieth of the total weight are dropped. Kernels use
-    as many samples as they can factor in 3e10 operations, evenly distributed over the
-    classes: 4 400 of 26 equal classes, 2 300 of two, and 1 500 if nearly all are in
-    one. They predict the others.
-    With ``calibrate=False``, only the weights are fitted. After `fit`, `partial_fit`
-    adds samples to the linear candidate, which replaces the mix, with a warning.
+    transform of Yeo and Johnson, and the laplacian kernel of the features and of their
+    ranks, with 0.4, 0.3 and 0.3 times the default of ``gamma``. Each has its own
+    distortion, label code and temperature. The mix multiplies powers of their
+    probabilities and a factor for each class; the exponents, which are the weights, and
+    the factors minimise the log-loss of the left-out samples. Candidates with less than
+    a twentieth of the total weight are dropped. Kernels use as many samples as they can
+    factor in 3e10 operations, evenly distributed over the classes: 4 400 of 26 equal
+    classes, 2 300 of two, and 1 500 if nearly all are in one. After `fit`,
+    `partial_fit` adds samples to the linear candidate, which replaces the mix, with a
+    warning.
 
     With ``kernel="linear"``, NaN in ``X`` marks missing features. A sample is coded on
     the features that it has, at the same distortion per feature, and classes whose
@@ -461,8 +450,6 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
         >>> X, y = load_iris(return_X_y=True)
         >>> model = MICLClassifier().fit(X, y)
         >>> found = model.explain(X)
-        >>> found.bits.shape
-        (150, 4, 3)
         >>> total = found.bits.sum(axis=1) + found.base
         >>> bool(abs(total - model.decision_function(X)).max() < 1e-9)
         True
@@ -495,52 +482,17 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
     def _validate_params(self) -> None:
         """Validate all parameters, which the kernel must use."""
         super()._validate_params()
-        if self.n_neighbors is not None and self.kernel not in LINEAR:
-            raise ValueError(
-                f"n_neighbors={self.n_neighbors} needs kernel='linear', found "
-                f"kernel={self.kernel!r}."
-            )
-        kind = "a callable" if callable(self.kernel) else self.kernel
-        if self.symmetry is not None and (
-            kind not in SYMMETRIC or self.n_neighbors is not None
-        ):
-            raise ValueError(
-                f"symmetry needs one of the kernels {SYMMETRIC} and n_neighbors=None, "
-                f"found kernel={self.kernel!r} and n_neighbors={self.n_neighbors}."
-            )
-        for name, (unused, kernels) in USED.items():
-            value = getattr(self, name)
-            if kind not in kernels and value not in (unused, {}):
-                raise ValueError(
-                    f"{name}={value!r} is only used by kernel="
-                    f"{' or '.join(map(repr, kernels))}, found kernel={self.kernel!r}."
-                )
+        check_used(self)
 
-    def _unit_for(self, X: Any) -> float:
-        return unit_for(self, X)
+    _unit_for, _follow = unit_for, followed
 
     def _scatters(self, rows: Rows) -> list[Scatter]:
         return scatters_of(self, rows.scaled(self._unit))
-
-    def _follow(self, stream: dict[str, Any]) -> dict[str, Any]:
-        """Fit a copy with the parameters at the time of the last call."""
-        twin = type(self)(**stream["parameters"])
-        twin.classes_, twin._unit = self.classes_, self._unit
-        summary = twin._merged(stream)
-        before = None if stream["choice"] is None else Choice(**stream["choice"])
-        scatters, rows = summary.scatters, None
-        if summary.kept is not None:
-            rows = Rows.of_parts([summary.kept], self.classes_).merged()
-            rows = rows.scaled(self._unit)
-            if summary.complete:  # exactly as in `fit`
-                scatters = scatters_of(twin, rows)
-        return fit_linear(twin, scatters, rows, before=before)[1]
 
     def _scores(self, X: Any) -> Any:
         return mix_scores(self._mix, X) if "_mix" in vars(self) else self._bits(X)
 
     def _bits(self, X: Any) -> Any:
-        """Return minus the extra bits of samples in every class, (n, k)."""
         fitted = {name: getattr(self, name) for name in NEEDED}
         if not has_gaps(X):
             return scores_of(fitted, X)

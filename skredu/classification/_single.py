@@ -33,8 +33,43 @@ LARGEST_EPSILON = 1e150
 SMALLEST_GIVEN = 1e-153
 # Attributes of a fitted classifier that predictions need.
 NEEDED = ("_model", "_epsilon", "_log_priors", "_unit", "temperature_")
+# Kernels of which averages over images are kernels, too.
+SYMMETRIC = ("linear", "rbf", "laplacian", "poly", "cosine")
+KERNELS = {"auto", "linear", "rbf", "laplacian", "poly", "cosine", "precomputed"}
+# Defaults of the parameters of kernels, and the kernels that use them.
+USED: dict[str, tuple[Any, tuple[str, ...]]] = {
+    "gamma": (None, ("rbf", "laplacian", "poly")),
+    "degree": (3, ("poly",)),
+    "coef0": (1, ("poly",)),
+    "kernel_params": (None, ("a callable",)),
+}
 # Kernels whose distortion is a length between samples.
 LINEAR = ("linear", "auto")
+
+
+def check_used(estimator: Any) -> None:
+    """Raise an error for parameters that the kernel of an estimator does not use."""
+    if estimator.n_neighbors is not None and estimator.kernel not in LINEAR:
+        raise ValueError(
+            f"n_neighbors={estimator.n_neighbors} needs kernel='linear', found "
+            f"kernel={estimator.kernel!r}."
+        )
+    kind = "a callable" if callable(estimator.kernel) else estimator.kernel
+    if estimator.symmetry is not None and (
+        kind not in SYMMETRIC or estimator.n_neighbors is not None
+    ):
+        raise ValueError(
+            f"symmetry needs one of the kernels {SYMMETRIC} and n_neighbors=None, "
+            f"found kernel={estimator.kernel!r} and "
+            f"n_neighbors={estimator.n_neighbors}."
+        )
+    for name, (unused, kernels) in USED.items():
+        value = getattr(estimator, name)
+        if kind not in kernels and value not in (unused, {}):
+            raise ValueError(
+                f"{name}={value!r} is only used by kernel="
+                f"{' or '.join(map(repr, kernels))}, found kernel={estimator.kernel!r}."
+            )
 
 
 def fit_single(
@@ -259,3 +294,18 @@ def scores_with_gaps(fitted: dict[str, Any], scatters: list[Scatter], X: Any) ->
     scores = xp.concat([*parts, (log_priors - nats) / math.log(2.0)])
     back = np.argsort(np.argsort(missing, kind="stable"))
     return xp.take(scores, xp.asarray(back, device=X.device), axis=0)
+
+
+def followed(estimator: Any, stream: dict[str, Any]) -> dict[str, Any]:
+    """Fit a copy of an estimator to a stream, with the parameters of the last call."""
+    twin = type(estimator)(**stream["parameters"])
+    twin.classes_, twin._unit = estimator.classes_, estimator._unit
+    summary = twin._merged(stream)
+    before = None if stream["choice"] is None else Choice(**stream["choice"])
+    scatters, rows = summary.scatters, None
+    if summary.kept is not None:
+        rows = Rows.of_parts([summary.kept], twin.classes_).merged()
+        rows = rows.scaled(twin._unit)
+        if summary.complete:  # exactly as in `fit`
+            scatters = scatters_of(twin, rows)
+    return fit_linear(twin, scatters, rows, before=before)[1]
