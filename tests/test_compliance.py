@@ -98,6 +98,7 @@ FURTHER = [
     ScatteringTransformer(1, padding="reflect", quality=2, activation="root"),
 ]
 EVERY = ESTIMATORS + FURTHER
+LIKE_CLASSIFIERS = (ReduNetTransformer, InvariantReduNetTransformer)
 ARRAY_API = [e for e in EVERY if e.__sklearn_tags__().array_api_support]
 
 # From then on estimators say that they support the array API.
@@ -137,9 +138,10 @@ CONTRADICTORY_IF_PAIRWISE = "check_decision_proba_consistency"
 
 
 def marks_of(estimator):
-    """Mark additional settings of a class as slow."""
+    """Mark additional settings of a class, or of its code, as slow."""
     first = next(e for e in ESTIMATORS if type(e) is type(estimator))
-    return [] if estimator is first else [pytest.mark.slow]
+    fast = estimator is first and type(estimator) not in LIKE_CLASSIFIERS
+    return [] if fast else [pytest.mark.slow]
 
 
 def checks():

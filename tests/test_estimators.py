@@ -459,6 +459,7 @@ CONTAINERS = {
 }
 
 
+@pytest.mark.slow
 @all_but_one
 def test_containers_and_memory_orders_do_not_matter(name):
     table, new = rows_for(name, X), rows_for(name, NEW, X)
@@ -693,6 +694,7 @@ def interrupted_anywhere(make, act, new):
             assert_array_equal(value, expected[key], err_msg=key)
 
 
+@pytest.mark.slow
 @all_but_one
 def test_fit_that_is_interrupted_changes_nothing(name):
     part, new = rows_for(name, X[:12]), rows_for(name, NEW, X[:12])

@@ -372,6 +372,7 @@ print((time.process_time() - others) / (others - start))
     assert everything < 0.25
 
 
+@pytest.mark.slow
 def test_names_are_loaded_on_first_use_and_import_changes_nothing_else():
     code = """
 import sklearn.neighbors, sklearn.datasets, numpy as np

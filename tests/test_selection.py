@@ -68,7 +68,9 @@ def assert_chosen(model, X, y, weights, epsilons, priors=None, **settings):
     assert model.temperature_ == pytest.approx(temperature, rel=5e-3)
 
 
-@pytest.mark.parametrize("weighting", WEIGHTS)
+@pytest.mark.parametrize(
+    "weighting", ["none", "fractions", pytest.param("copies", marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("kind", KINDS)
 def test_distortion_label_code_and_temperature_are_those_of_the_formulas(
     kind, weighting
