@@ -17,6 +17,7 @@ from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 import skredu
 from skredu import datasets, metrics, rates
 from skredu._compat import Interval, StrOptions
+from skredu.image import CompressionSegmenter
 
 ARRAYS = ("X", "y", "ample weight", "ample_weight", "weights")
 LENGTH = numbers(0.3, 1.0, 2.0)
@@ -233,6 +234,31 @@ def test_outliers(problem, parameters):
     if found is not None:
         assert set(found) <= {-1, 1}
         assert finite(model.score_samples(new))
+
+
+IMAGES = {
+    "epsilon": numbers(0.1, 8.0, 32.0),
+    "n_segments": numbers(None, 1, 2),
+    "boundary_weight": numbers(0.0, 3.0),
+    "window_sizes": choices((5, 3, 1), [3], (1,), (2,), ()),
+    "n_components": numbers(1, 8),
+    "superpixels": choices("slic", np.array([[0, 1, 1], [2, 2, 3]]), "squares"),
+    "channel_axis": numbers(None, -1, 0, 2),
+    "convert2lab": choices(None, True, False),
+}
+
+
+@given(rows(), some(IMAGES))
+def test_segmentation(image, parameters):
+    segmenter = CompressionSegmenter(**parameters)
+    names = ("image", *segmenter.get_params())
+    model = attempt(segmenter.fit, image, names=names)
+    if model is None:
+        return
+    assert finite(model.merge_costs_)
+    assert finite(model.coding_length_)
+    assert model.labels_.max() + 1 == model.n_segments_ <= len(model.children_) + 1
+    assert model.labels_.shape == model.superpixels_.shape
 
 
 # -- functions ------------------------------------------------------------------------

@@ -488,6 +488,7 @@ def test_bad_images_are_named(image, message):
         ({"window_sizes": (4, 1)}, "Bad window_sizes: .* odd"),
         ({"window_sizes": (3, -1)}, "Bad window_sizes: .* odd"),
         ({"window_sizes": (3, 1.0)}, "Bad window_sizes: .* odd"),
+        ({"window_sizes": (33,)}, "Bad window_sizes: .* from 1 to 31"),
         ({"window_sizes": 3}, "window_sizes"),
         ({"n_components": 0}, "n_components"),
         ({"superpixels": "squares"}, "superpixels"),

@@ -124,7 +124,7 @@ class Coder:
                 f"epsilon={epsilon} is too small for the values of this image: it must "
                 f"be at least {least:.3g}."
             )
-        return X * (X.shape[1] ** 0.5 / epsilon)
+        return X * (X.shape[1] ** 0.5 / epsilon) if least else X
 
 
 def cut(superpixels: Any, children: Any, n_merges: int) -> Any:

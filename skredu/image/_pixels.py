@@ -36,15 +36,16 @@ def checked_image(image: Any, channel_axis: int | None) -> Any:
         image = np.asarray(image)
         if image.dtype.kind == "c":
             raise ValueError(f"must contain real numbers, found {image.dtype}.")
-        if image.dtype.kind not in "buif":
-            image = image.astype(np.float64)
+        if image.dtype.kind not in "buif" or image.dtype.itemsize > 8:
+            with np.errstate(all="ignore"):
+                image = image.astype(np.float64)
         if image.ndim < 2 or image.size == 0:
             raise ValueError(
                 "must have the shape (height, width) or (height, width, n_channels), "
                 f"found {image.shape}."
             )
-        flat = image.reshape(-1, 1)
-        check_array(flat, dtype=None, input_name="image", ensure_min_samples=0)
+        with np.errstate(all="ignore"):  # sums of values that are not finite
+            check_array(image.reshape(-1, 1), dtype=None, input_name="image")
     if image.ndim == 2 or channel_axis is None:
         return image[..., None]
     n = image.ndim

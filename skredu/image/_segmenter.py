@@ -16,6 +16,7 @@ from skredu._progress import watched
 from skredu.image._coding import Coder, cut
 from skredu.image._pixels import checked_image, pixel_values, superpixels_of
 
+LARGEST_WINDOW = 31
 # Default distortions of a path, relative to that of the estimator.
 PATH = 2.0 ** np.arange(-2.0, 2.25, 0.5)
 
@@ -52,10 +53,10 @@ class CompressionSegmenter(CallbackSupportMixin, SkreduEstimator):
         Weight of the bits of boundaries. Greater values lead to fewer segments with
         shorter boundaries. Without them, hundreds of regions would remain.
     window_sizes : tuple of int, default=(5, 3, 1)
-        Widths of the windows, odd numbers, in the order in which they are used. Regions
-        in which fewer than 10 windows fit wait for the next size, and all regions may
-        be merged by the last one. Windows of one pixel tell colours apart, but not
-        textures that consist of the same colours; leave them out for these.
+        Widths of the windows, odd numbers up to 31, in the order in which they are
+        used. Regions in which fewer than 10 windows fit wait for the next size, and all
+        regions may be merged by the last one. Windows of one pixel tell colours apart,
+        but not textures that consist of the same colours; leave them out for these.
     n_components : int, default=8
         Number of principal components of windows.
     superpixels : {"felzenszwalb", "slic"}, callable or array-like, \
@@ -143,7 +144,7 @@ class CompressionSegmenter(CallbackSupportMixin, SkreduEstimator):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "epsilon": [Interval(Real, 0, None, closed="neither")],
         "n_segments": [None, Interval(Integral, 1, None, closed="left")],
-        "boundary_weight": [Interval(Real, 0, None, closed="left")],
+        "boundary_weight": [Interval(Real, 0, 1e15, closed="both")],
         "window_sizes": ["array-like"],
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "superpixels": [
@@ -201,18 +202,18 @@ class CompressionSegmenter(CallbackSupportMixin, SkreduEstimator):
             If ``superpixels`` is a name and scikit-image is not installed.
         """
         self._validate_params()
-        self._checked_sizes(), distortion(self.epsilon)
+        epsilon, _ = distortion(self.epsilon), self._checked_sizes()
         image = checked_image(image, self.channel_axis)
         self._values, picture = pixel_values(image, self.convert2lab)
         self.superpixels_ = superpixels_of(image, picture, self.superpixels)
         with watched(self, len(self.window_sizes), X=image) as progress:
             coder = self._coder()
-            found = coder.merge(self.epsilon, lambda: progress.done("windows"))
+            found = coder.merge(epsilon, lambda: progress.done("windows"))
             self.children_, self.merge_costs_, self._n_saving = found
         k = self.n_segments
         self.labels_ = self._cut(self._n_saving) if k is None else self.labels_at(k)
         self.n_segments_ = int(self.labels_.max()) + 1
-        self.coding_length_ = coder.bits(self.labels_, self.epsilon)
+        self.coding_length_ = coder.bits(self.labels_, epsilon)
         return self
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -297,10 +298,11 @@ class CompressionSegmenter(CallbackSupportMixin, SkreduEstimator):
     def _checked_sizes(self) -> list[int]:
         """Return the window sizes, which are odd numbers."""
         sizes = list(np.ravel(np.asarray(self.window_sizes, dtype=object)))
-        if not sizes or not all(is_integer(s) and s > 0 and s % 2 == 1 for s in sizes):
+        odd = [is_integer(s) and s % 2 == 1 and 1 <= s <= LARGEST_WINDOW for s in sizes]
+        if not odd or not all(odd):
             raise ValueError(
-                "Bad window_sizes: must be at least one odd number, and only such, "
-                f"found {self.window_sizes!r}."
+                "Bad window_sizes: must be one or more odd numbers from 1 to "
+                f"{LARGEST_WINDOW}, found {self.window_sizes!r}."
             )
         return [int(size) for size in sizes]
 
