@@ -51,13 +51,13 @@ class InverseMixin:
 
         Layers are undone one after the other, from the last to the first. For each of
         them, the equation :math:`z + s\,c(z) = r z^+` with the change :math:`c(z)` of a
-        sample, the step size ``s`` and :math:`\|z\| = 1` is solved by fixed-point
-        iteration, which converges fast if the step is short: with ``step="relative"``
-        and ``eta`` well below 1. `transform` of the result then returns the features up
-        to rounding errors. Only samples near the border of two classes, whose
-        memberships change within a short distance, may need more iterations than the
-        200 that are computed. A warning tells if the error of any layer exceeds the
-        square root of the machine precision.
+        sample, the step size ``s`` and :math:`\|z\| = 1` is solved by accelerated
+        fixed-point iteration, which converges if the step is short: with
+        ``step="relative"`` and ``eta`` well below 1. `transform` of the result then
+        returns the features up to rounding errors. A warning tells if a layer does not,
+        to the square root of the machine precision: steps are too long, or no sample
+        has these features, because memberships change so much from one sample to
+        another nearby that both move apart.
 
         A sample without an intercept is only determined up to its norm, and the result
         has norm one. With an intercept, the norm of samples is recovered, too. Not
@@ -97,9 +97,8 @@ class InverseMixin:
         if worst > float(xp.finfo(Z.dtype).eps) ** ACCURACY:
             warn(
                 f"A layer maps the result of inverse_transform to features that differ "
-                f"by up to {worst:.1g} from the given ones: samples near the border of "
-                "two classes need more iterations, or steps are too long. A smaller "
-                "eta helps."
+                f"by up to {worst:.1g} from the given ones: no sample has these "
+                "features, or steps are too long. A smaller eta helps."
             )
         return self._marked(samples)
 
@@ -108,14 +107,16 @@ def _undone(layer: Layer, step: float, after: Any) -> tuple[Any, float]:
     """Return features (F, C, n) before a layer, and the largest error after it.
 
     Memberships are sharp, so near the border of two classes an iteration overshoots. It
-    is shortened for each sample whose error would grow.
+    is extrapolated from the last two for each sample (Anderson acceleration), and
+    shortened if the error would grow.
     """
     xp, dtype = namespace(after), real_dtype(after)
     enough = UNITS * float(xp.finfo(dtype).eps)
-    Z, change, errors = after, layer.change(after), math.inf
-    share = xp.ones_like(norms(after))
-    trial, moved = Z, change
-    for _ in range(MAX_ITERATIONS):
+    Z = trial = after
+    change = moved = layer.change(after)
+    errors, share = math.inf, xp.ones_like(norms(after))
+    target = last_target = gap = last_gap = xp.zeros_like(after)
+    for i in range(MAX_ITERATIONS):
         found = norms(stepped(trial, moved, step) - after)
         better = found < errors
         Z, change = xp.where(better, trial, Z), xp.where(better, moved, change)
@@ -124,12 +125,22 @@ def _undone(layer: Layer, step: float, after: Any) -> tuple[Any, float]:
         share = xp.where(better, longer, 0.5 * share)
         if not xp.any((errors > enough) & (share > LEAST_SHARE)):
             break
+        last_target = xp.where(better, target, last_target)
+        last_gap = xp.where(better, gap, last_gap)
         # the factor r of the equation, for which the target has norm one
         move = step * change
         along = xp.sum(real_dots(after, move), axis=0)
         rest = at_least(1.0 - norms(move) ** 2 + along**2, 0.0)
         r = xp.astype(along + xp.sqrt(rest), dtype, copy=False)
         target = stepped(r * after, -move, 1.0)
-        trial = stepped(Z, xp.astype(share, dtype, copy=False) * (target - Z), 1.0)
+        gap = target - Z
+        aim = target
+        if i > 0:
+            turn = gap - last_gap
+            size = norms(turn) ** 2
+            ratio = xp.sum(real_dots(gap, turn), axis=0)
+            ratio = ratio / xp.where(size > 0, size, xp.ones_like(size))
+            aim = target - xp.astype(ratio, dtype) * (target - last_target)
+        trial = stepped(Z, xp.astype(share, dtype, copy=False) * (aim - Z), 1.0)
         moved = layer.change(trial)
     return Z, float(xp.max(errors))
