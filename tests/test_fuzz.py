@@ -115,6 +115,9 @@ BESIDE = {
     "kernel_params": [{}, {"a": 1}],
     "class_weight": [{0: 2.0}, {0: -1.0}, {7: 1.0}, {"a": "b"}, "even"],
     "inverse_temperature": [500.0],
+    "n_neighbors": [99],
+    "contamination": [0.6],
+    "symmetry": [[[1, 0]], [[0, 0]], [[1, 2, 0]], [["a"]], [[0, 1.5]], "turn"],
     "momentum": [0.99],
     "init": [[[1.0, 0.0]], [[1e300]], [["a"]]],
     "kernel_size": [(2, 1), [1], (0,), 10**9],
@@ -213,15 +216,7 @@ def test_estimator(name, data):
             assert_on_sphere(model, some_rows)
 
 
-OUTLIERS = {
-    "epsilon": GIVEN_OR_AUTO,
-    "n_neighbors": numbers(None, 1, 3, 99),
-    "contamination": choices("auto", 0.1, 0.5, 0.6, 0.0),
-    "n_jobs": numbers(None, 1),
-}
-
-
-@given(problems(), some(OUTLIERS))
+@given(problems(), some(parameters_of(skredu.CompressionOutlierDetector)))
 def test_outliers(problem, parameters):
     X, _, w, new = problem
     estimator = skredu.CompressionOutlierDetector(**parameters)
