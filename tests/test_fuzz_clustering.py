@@ -54,6 +54,7 @@ PARAMETERS = {
     "assume_centered": choices(True, False),
     "min_cluster_size": choices(1, 2, 3),
     "refine": choices(True, False),
+    "label_order": st.sampled_from(["position", "size", "else"]),
     "n_jobs": st.sampled_from([None, 1]),
 }
 NAMES = (
@@ -67,7 +68,7 @@ NAMES = (
 SAID = (
     "parts that are not connected",
     "of the samples are outliers",
-    "groups, each with at least a third",
+    "groups with a total weight of at least",
 )
 
 
@@ -117,7 +118,30 @@ def assert_describes(model, n):
     assert model.cluster_sizes_.shape == model.cluster_dimensions_.shape == (k,)
     assert finite(model.cluster_sizes_)
     assert finite(model.cluster_dimensions_)
+    assert finite(model.cluster_means_)
+    assert model.cluster_means_.shape == (k, model.n_features_in_)
     assert n == 1 or is_valid_linkage(model.linkage())
+    assert finite(model.summary().to_numpy())
+    if k > 0:
+        drawn, groups = model.sample(3, random_state=0)
+        assert drawn.shape == (3, model.n_features_in_)
+        assert finite(drawn)
+        assert set(groups) <= set(range(k))
+
+
+def assert_answers(model, X):
+    """Assert that all methods for new samples agree on which they can answer."""
+    labels = attempt(model.predict, X, names=NAMES)
+    scores = attempt(model.score_samples, X, names=NAMES)
+    projected = attempt(model.denoise, X, names=NAMES)
+    table = attempt(model.summary, X, names=NAMES)
+    found = [answer is None for answer in (labels, scores, projected, table)]
+    assert all(found) or not any(found)
+    if labels is not None:
+        assert set(labels) <= set(range(-1, model.n_clusters_))
+        assert finite(scores)
+        assert finite(projected)
+        assert finite(table.to_numpy())
 
 
 def assert_connected(graph, labels, w):
@@ -149,8 +173,7 @@ def test_clustering(data):
         assert not hasattr(model, "labels_")
         return
     assert_describes(model, n)
-    answer = attempt(model.predict, X, names=NAMES)
-    assert answer is None or set(answer) <= set(range(-1, model.n_clusters_))
+    assert_answers(model, X)
     graph = graph.graph if isinstance(graph, Given) else graph
     if graph is not None and np.ndim(graph) != 0 and not joined:
         assert_connected(graph, model.labels_, w)
