@@ -257,9 +257,14 @@ def peak_memory(prepare: Callable[..., Callable[[], object]], *args: Any) -> Pea
     This is done in a child process. ``prepare`` has to be a function of a module; it
     loads the data, and its own allocations do not count.
     """
+    return in_process(_peak, prepare, args)
+
+
+def in_process(task: Callable[..., Any], *args: Any) -> Any:
+    """Return the result of a function of a module in a new process."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as child:
-        return child.submit(_peak, prepare, args).result()
+        return child.submit(task, *args).result()
 
 
 def _peak(prepare: Callable[..., Callable[[], object]], args: tuple[Any, ...]) -> Peak:

@@ -259,7 +259,7 @@ def test_plain_layers_are_those_of_the_published_networks(module, monkeypatch):
     np.testing.assert_allclose(found, layer, atol=1e-12)
 
 
-def test_little_parts_of_the_scripts(module, data):
+def test_little_parts_of_the_scripts(module, data, tmp_path):
     groups, script = module("_groups"), module("clustering")
     X, y = groups.blobs(60, 2, 3, 30.0)
     for name in groups.METHODS:
@@ -267,6 +267,11 @@ def test_little_parts_of_the_scripts(module, data):
         assert float(seconds) >= 0.0
         if name == next(iter(groups.METHODS)):
             assert (score, found, outliers) == ("1.000", 3, 0)
+    np.save(tmp_path / "X.npy", X)
+    labels, bits, *_ = script._grown(tmp_path / "X.npy")
+    assert np.array_equal(np.bincount(labels), [20, 20, 20])
+    assert bits > 0.0
+    assert script._above(X, labels, 60) == pytest.approx(0.0)
     ranks = module("accuracy").mean_ranks(np.array([[0.9, 0.8], [0.5, np.nan]]))
     assert ranks.tolist() == [1.0, 2.0]
     names = [name for name, *_ in module("liftings").sets(None, 5)]

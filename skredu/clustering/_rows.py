@@ -209,7 +209,7 @@ def prepare(X: Any, weights: Any, connectivity: Any = None) -> Data:
             f"X contains an entry of {largest:.3g}, but at most {LARGEST_ENTRY:.3g} is "
             "allowed, so that distances are in range."
         )
-    places = np.ldexp(X, -math.frexp(largest)[1])  # in which distances are in range
+    power = -math.frexp(largest)[1]  # in this unit, distances are in range
     sample_weights, unit = np.ones(len(X)), 1.0
     if weights is not None:
         weights = np.asarray(weights, np.float64)
@@ -223,7 +223,8 @@ def prepare(X: Any, weights: Any, connectivity: Any = None) -> Data:
     joining, adjacency, counts = None, None, None
     chosen = isinstance(connectivity, int | np.integer)
     if chosen:
-        adjacency = _nearest(places[present[first]], int(connectivity))
+        places = np.ldexp(X[present[first]], power)
+        adjacency = _nearest(places, int(connectivity))
     elif connectivity is not None:
         graph = _graph(X, connectivity)[present][:, present]
         first, codes, order = _parts(codes, graph, sample_weights[present])
@@ -233,11 +234,12 @@ def prepare(X: Any, weights: Any, connectivity: Any = None) -> Data:
     code_of = np.empty(len(X), dtype=np.intp)
     code_of[present] = codes
     if len(absent):
-        code_of[absent] = KDTree(places[first]).query(places[absent])[1]
+        places, others = np.ldexp(X[first], power), np.ldexp(X[absent], power)
+        code_of[absent] = KDTree(places).query(others)[1]
     if joining is None:
         joining = np.setdiff1d(present, first)
     if adjacency is not None:
-        adjacency = _connected(places[first], adjacency, quiet=chosen)
+        adjacency = _connected(np.ldexp(X[first], power), adjacency, quiet=chosen)
     return Data(
         X[first],
         np.bincount(codes, sample_weights[present]),
