@@ -8,7 +8,7 @@ from typing import Any
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from skredu._signals import shape_of
-from skredu.lifting._scattering import ScatteringTransformer
+from skredu.lifting import ScatteringTransformer
 from skredu.redunet._invariant import InvariantReduNetClassifier
 
 

@@ -15,9 +15,9 @@ import math
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy import fft
 
 from skredu._compat import namespace
+from skredu._signals import fourier
 from skredu.coding._group import Blocks
 from skredu.coding._linalg import blocks_of_rows, on_sphere, squares
 
@@ -123,8 +123,7 @@ class Grid:
     def _spectra(self, X: Any) -> Any:
         xp = namespace(X)
         signals = xp.reshape(X, (X.shape[0], self.n_channels, *self.shape))
-        rfftn = fft.rfftn if xp is np else xp.fft.rfftn
-        spectra = rfftn(signals, axes=self._axes, norm="ortho")
+        spectra = fourier(X).rfftn(signals, axes=self._axes, norm="ortho")
         spectra = xp.reshape(spectra, (X.shape[0], self.n_channels, -1))
         spectra = _contiguous(xp.permute_dims(spectra, (2, 1, 0)))
         return spectra * self._roots(X.dtype)
@@ -134,8 +133,8 @@ class Grid:
         dtype = xp.real(Z).dtype
         spectra = _contiguous(xp.permute_dims(Z / self._roots(dtype), (2, 1, 0)))
         spectra = xp.reshape(spectra, (n, self.n_channels, *self.half))
-        irfftn = fft.irfftn if xp is np else xp.fft.irfftn
-        signals = irfftn(spectra, s=self.shape, axes=self._axes, norm="ortho")
+        options = {"s": self.shape, "axes": self._axes, "norm": "ortho"}
+        signals = fourier(spectra).irfftn(spectra, **options)
         return xp.astype(xp.reshape(signals, (n, -1)), dtype, copy=False)
 
     def show(self, P: Any, alpha: float) -> Any:
