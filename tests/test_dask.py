@@ -1,5 +1,10 @@
 """Models of Dask collections equal those of arrays."""
 
+import os
+import signal
+import threading
+import time
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -124,6 +129,37 @@ def test_processes_give_the_same_model():
         model = skredu_dask.fit(ADDING["MICL"], ROWS, LABELS)
         found = skredu_dask.apply(model, ROWS, "decision_function").compute()
     assert_allclose(found, whole, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.slow
+def test_model_is_the_same_if_a_worker_is_killed():
+    distributed = pytest.importorskip("distributed")
+    table = np.random.default_rng(0).normal(size=(4000, 5))
+
+    def block(start):
+        time.sleep(0.2)
+        return table[start : start + 200]
+
+    def kill(process):
+        time.sleep(1.0)
+        os.kill(process, signal.SIGTERM)
+
+    starts, make = range(0, 4000, 200), dask.delayed(block)
+    rows = [da.from_delayed(make(start), (200, 5), float) for start in starts]
+    options = {"threads_per_worker": 1, "dashboard_address": None}
+    with (
+        distributed.LocalCluster(2, **options) as cluster,
+        distributed.Client(cluster),
+        dask.config.set(scheduler="distributed"),
+    ):
+        process = next(iter(cluster.workers.values())).pid
+        killer = threading.Thread(target=kill, args=(process,))
+        killer.start()
+        model = skredu_dask.fit(ADDING["outliers"], da.concatenate(rows))
+        killer.join()
+    whole = ADDING["outliers"].fit(table)
+    new = table[:9] + 0.5
+    assert_allclose(model.score_samples(new), whole.score_samples(new), rtol=1e-9)
 
 
 @pytest.mark.parametrize(
