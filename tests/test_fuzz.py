@@ -56,7 +56,8 @@ def assert_classifies(model, X):
         return
     assert set(np.unique(predicted)) <= set(model.classes_)
     scores = model.decision_function(X)
-    if (np.asarray(getattr(model, "priors_", 1.0)) > 0.0).all():
+    possible = np.asarray(getattr(model, "priors_", 1.0)) > 0.0
+    if possible.all() and finite(getattr(model, "means_", 0.0)):
         assert finite(scores)
     else:  # classes that cannot be
         assert not np.isnan(scores).any()
@@ -64,6 +65,14 @@ def assert_classifies(model, X):
         proba = model.predict_proba(X)
         np.testing.assert_allclose(proba.sum(axis=1), 1.0, rtol=1e-5)
         assert not np.isnan(model.predict_log_proba(X)).any()
+        assert finite(model.score_samples(X))
+    found = attempt(getattr(model, "explain", lambda X: None), X, names=names)
+    if found is not None:
+        assert finite(found.bits)
+        with np.errstate(invalid="ignore"):  # classes that cannot be
+            error = found.bits.sum(axis=1) + found.base - scores
+        size = np.abs(found.bits).sum(axis=1) + np.where(np.isfinite(scores), scores, 0)
+        assert not np.any(np.abs(error) > 1e-6 * np.abs(size) + 1e-9)
 
 
 def assert_on_sphere(model, X):
@@ -168,6 +177,23 @@ def test_micl_in_parts(first, second, parameters):
         options = {"classes": classes, "sample_weight": w}
         if attempt(model.partial_fit, X, y, names=names, **options) is not None:
             assert_classifies(model, new)
+
+
+@pytest.mark.parametrize("name", ["MICLClassifier", "NearestSubspaceClassifier"])
+@given(problems(), problems(), some({"epsilon": GIVEN_OR_AUTO, "priors": PRIORS}))
+def test_parts_are_merged(name, first, second, parameters):
+    parts, names = [], (*ARRAYS, "classes", *parameters)
+    for X, y, w, _ in (first, second):
+        model = getattr(skredu, name)()
+        options = {"classes": range(4), "sample_weight": w}
+        if name == "MICLClassifier":
+            model.set_params(**parameters)
+        parts.append(attempt(model.partial_fit, X, y, names=names, **options))
+    if None not in parts:
+        names = (*names, "same n_features_in_", "same feature_names_in_", "epsilon")
+        merged = attempt(lambda: type(parts[0]).from_parts(parts), names=names)
+        if merged is not None:
+            assert_classifies(merged, first[3])
 
 
 LIFTINGS = (
