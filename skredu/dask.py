@@ -45,9 +45,10 @@ def fit(
     Parameters
     ----------
     estimator : estimator
-        An estimator with ``partial_fit`` and ``merge``: `MICLClassifier` with a linear
-        kernel, `NearestSubspaceClassifier`, `InvariantReduNetClassifier` without
-        layers, or `CompressionOutlierDetector` with ``n_neighbors=None``. It is not
+        An estimator with ``partial_fit`` and ``merge``: `~skredu.MICLClassifier` with a
+        linear kernel, `~skredu.NearestSubspaceClassifier`,
+        `~skredu.InvariantReduNetClassifier` without layers, or
+        `~skredu.CompressionOutlierDetector` with ``n_neighbors=None``. It is not
         changed.
     X : dask array of shape (n_samples, n_features) or dask data frame
         The training data. Blocks may have an unknown number of samples.
