@@ -42,7 +42,7 @@ print(f"Rand index with the cultivars: {score:.2f}")
 bits = table.iloc[:, 4:]
 order = np.argsort(-np.abs(bits).max().to_numpy())
 bits = bits.iloc[:, order]
-largest = np.abs(bits.to_numpy()).max()
+largest = 1.6 * np.abs(bits.to_numpy()).max()  # no dark colours behind numbers
 figure, ax = plt.subplots(figsize=(7, 4), layout="constrained")
 image = ax.imshow(bits.T, cmap="PuOr_r", vmin=-largest, vmax=largest, aspect="auto")
 ax.set_xticks(range(len(bits)), [f"group {label}" for label in bits.index])
