@@ -11,9 +11,9 @@ import oracle_merging
 import pytest
 from scipy.sparse import csr_array
 
+from skredu.clustering._costs import Cluster
 from skredu.clustering._merging import merges
 from skredu.clustering._rows import Samples
-from skredu.coding._scatter import Scatter
 
 
 def merging(X, weights, epsilon, assume_centered, groups=None, edges=None, **options):
@@ -24,16 +24,13 @@ def merging(X, weights, epsilon, assume_centered, groups=None, edges=None, **opt
     rows = Samples(X - origin, weights, origin, d, assume_centered)
     groups = [[i] for i in range(len(X))] if groups is None else groups
     singles = [i for (i,) in itertools.takewhile(lambda group: len(group) == 1, groups)]
-    scatters = [
-        Scatter.from_rows(rows.X[i], weights[i], assume_centered=assume_centered)
-        for i in groups[len(singles) :]
-    ]
+    clusters = [Cluster.of(rows, i) for i in groups[len(singles) :]]
     if edges is not None:
         i, j = np.array(list(edges)).T.reshape(2, -1)
         both = np.concatenate([i, j]), np.concatenate([j, i])
         costs = np.array(2 * list(edges.values()), dtype=float)
         edges = csr_array((costs, both), shape=(len(groups), len(groups)))
-    return merges(rows.take(singles), scatters, edges=edges, **options)
+    return merges(rows.take(singles), clusters, edges=edges, **options)
 
 
 def assert_same_merges(

@@ -25,8 +25,8 @@ from skredu.clustering._epsilon import (
     spread_of,
     total_bits,
 )
-from skredu.clustering._groups import FIELDS, FittedGroups, parts_of
-from skredu.clustering._partition import Partition
+from skredu.clustering._groups import FittedGroups
+from skredu.clustering._partition import Partition, parts_of
 from skredu.clustering._rows import Data, checked_epsilon, prepare
 from skredu.clustering._search import Found, Request, not_in_tree
 from skredu.clustering._tree import Tree, merge_greedily, numbered
@@ -441,7 +441,7 @@ class CompressionClustering(
         outliers = bool(np.any(labels < 0)) if request.auto else request.least > 0.0
         parts = parts_of(rows, labels, weights)
         self._codes = {
-            "groups": [{name: getattr(g, name) for name in FIELDS} for g in groups],
+            "groups": [group.to_state() for group in groups],
             "parts": parts,
             "origin": rows.origin,
             "assume_centered": bool(self.assume_centered),
@@ -456,7 +456,8 @@ class CompressionClustering(
         inside = parts["label"] >= 0
         self.cluster_sizes_ = parts["size"][inside]
         self.cluster_dimensions_ = parts["dimension"][inside]
-        self.cluster_means_ = (parts["means"][inside] + rows.origin) * self._unit
+        unit = self.epsilon_ / rows.n_features**0.5
+        self.cluster_means_ = (parts["means"][inside] + rows.origin) * unit
         self.labels_ = labels[data.codes]
 
     @property

@@ -32,7 +32,6 @@ from scipy.linalg import lapack
 from skredu.clustering._rows import Samples, group_bits
 from skredu.coding._group import NOTHING_LEFT
 from skredu.coding._linalg import log_volume
-from skredu.coding._scatter import Scatter
 
 # Smallest remaining share of a determinant that decreases.
 LEAST = 2.0**-53
@@ -110,10 +109,10 @@ class Cluster:
         """Effective dimension: variances beyond the distortion count as one."""
         return float(np.sum(self.eigenvalues / (self.eigenvalues + self.count)))
 
-    def scatter(self) -> Scatter:
-        """Return count, mean and scatter."""
-        root = np.sqrt(self.eigenvalues)[:, None] * self.basis.T
-        return Scatter(self.count, self.mean, root, None, self.rows.assume_centered)
+    def to_state(self) -> dict[str, Any]:
+        """Return the arguments that restore the code with other samples."""
+        names = ("count", "mean", "eigenvalues", "basis", "mean_square", "bits")
+        return {name: getattr(self, name) for name in names}
 
     def change(
         self, X: Any, weights: Any, sign: float, *, label_bits: bool = True

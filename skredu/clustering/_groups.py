@@ -13,12 +13,10 @@ from sklearn.utils.validation import check_is_fitted
 from skredu._checks import check_integer, check_rows
 from skredu._lazy import data_frame
 from skredu.clustering._costs import Cluster
+from skredu.clustering._partition import parts_of
 from skredu.clustering._rows import Samples
 from skredu.coding._linalg import BLOCK
 from skredu.coding._rows import check_reach, project_on
-
-# Attributes of groups that are stored.
-FIELDS = ("count", "mean", "eigenvalues", "basis", "mean_square", "bits")
 
 
 class FittedGroups:
@@ -261,33 +259,3 @@ class FittedGroups:
         for block in gen_batches(len(X), max(1, BLOCK // X.shape[1])):
             rows = self._samples(X[block])
             yield block, rows, [Cluster(rows, **code) for code in self._codes["groups"]]
-
-
-def parts_of(rows: Samples, labels: Any, sizes: Any) -> dict[str, Any]:
-    """Return what `summary` contains: arrays with an entry per label, -1 first.
-
-    Parameters
-    ----------
-    rows : Samples
-    labels : array of shape (n,)
-        Labels of the samples, -1 for outliers.
-    sizes : array of shape (n,)
-        Original weights of the samples.
-    """
-    total, parts = float(np.sum(rows.weights)), []
-    for label in np.unique(labels):
-        group = Cluster.of(rows, np.flatnonzero(labels == label))
-        X, weights = rows.X[group.members], rows.weights[group.members]
-        mean = weights @ X / group.count
-        bits = group.bits if label >= 0 else float(np.sum(rows.alone[group.members]))
-        parts.append(
-            {
-                "label": label,
-                "size": float(np.sum(sizes[group.members])),
-                "dimension": group.dimension,
-                "bits": bits / group.count + math.log2(total),
-                "means": mean,
-                "variances": weights @ (X - mean) ** 2 / group.count,
-            }
-        )
-    return {name: np.array([part[name] for part in parts]) for name in parts[0]}

@@ -30,7 +30,6 @@ from skredu.clustering._costs import (
 )
 from skredu.clustering._rows import ILL_CONDITIONED, Samples, group_bits
 from skredu.coding._linalg import rank_of
-from skredu.coding._scatter import Scatter
 
 # Up to this dimension, scatters are matrices and are factored: in 50 dimensions, a
 # merge of 1000 samples takes 0.6 ms, compared with 1.5 ms by singular vectors.
@@ -43,7 +42,7 @@ Merge = tuple[int, int, float]
 
 def merges(
     rows: Samples,
-    scatters: Sequence[Scatter] = (),
+    clusters: Sequence[Cluster] = (),
     *,
     edges: Any = None,
     label_bits: bool = True,
@@ -58,7 +57,7 @@ def merges(
     ----------
     rows : Samples
         Groups of one sample; may be empty.
-    scatters : sequence of Scatter, default=()
+    clusters : sequence of Cluster, default=()
         Groups of several samples, with the names after those of ``rows``, in the same
         coordinates.
     edges : sparse array of shape (n_groups, n_groups), default=None
@@ -69,9 +68,9 @@ def merges(
     label_bits : bool, default=True
         Whether to count the bits of the labels.
     """
-    groups = _Groups(rows, scatters, edges, label_bits)
+    groups = _Groups(rows, clusters, edges, label_bits)
     groups.open_accounts()
-    for _ in range(len(rows.X) + len(scatters) - 1):
+    for _ in range(len(rows.X) + len(clusters) - 1):
         a, b = groups.cheapest()
         first, second = sorted((int(groups.names[a]), int(groups.names[b])))
         yield first, second, float(groups.best[a])
@@ -85,12 +84,12 @@ class _Groups:
     """
 
     def __init__(
-        self, rows: Samples, scatters: Sequence[Scatter], edges: Any, label_bits: bool
+        self, rows: Samples, clusters: Sequence[Cluster], edges: Any, label_bits: bool
     ) -> None:
         self.rows, self.centered, (n, r) = rows, rows.assume_centered, rows.X.shape
         self.costs = MergeCosts(rows.n_features, self.centered, label_bits)
         self.graph = None if edges is None else Graph(edges)
-        room = n + n // 2 + len(scatters) + 1
+        room = n + n // 2 + len(clusters) + 1
         self.table = np.ones((r + 5, room))
         self.best, self.partners = np.full(room, np.inf), np.full(room, -1)
         self.names, self.slots = np.full(room, -1), np.full(2 * room, -1)
@@ -103,25 +102,18 @@ class _Groups:
         if not label_bits:
             singles[BITS] += rows.weights * np.log2(rows.weights)
         self.even = n > 0 and bool(np.all(rows.weights == rows.weights[:1]))
-        reach = [s.trace / s.count for s in scatters]
-        reach += [float(s.mean @ s.mean) for s in scatters]
+        reach = [float(np.sum(c.eigenvalues)) / c.count for c in clusters]
+        reach += [float(c.mean @ c.mean) for c in clusters]
         far = max(reach, default=0.0) > ILL_CONDITIONED
         self.ill_conditioned = far or rows.ill_conditioned
         self.dense = r <= MAX_COVARIANCE and not self.ill_conditioned
         # For groups of several samples: dense scatters, or their roots with r
         # orthogonal rows if r is small.
         self.spreads: Any = np.zeros((16, r, r)) if r <= MAX_COVARIANCE else []
-        for scatter in scatters:
-            if self.dense:
-                spread = scatter.dense()
-            elif scatter.matrix is None:
-                spread = scatter.root
-            else:
-                values, V = np.linalg.eigh(scatter.matrix)
-                spread = np.sqrt(np.maximum(values, 0.0))[:, None] * V.T
-            away = (scatter.mean + rows.origin) * (not self.centered)
-            mean_square = float(away @ away) / rows.n_features
-            self._append(scatter.count, scatter.mean, spread, mean_square)
+        for cluster in clusters:
+            root = np.sqrt(cluster.eigenvalues)[:, None] * cluster.basis.T
+            spread = root.T @ root if self.dense else root
+            self._append(cluster.count, cluster.mean, spread, cluster.mean_square)
 
     # -- accounts ---------------------------------------------------------------------
 

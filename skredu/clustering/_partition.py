@@ -164,11 +164,11 @@ def merge(partition: Partition, n_groups: int | None = None) -> Partition:
     rows, groups, k = partition.rows, partition.groups, len(partition.groups)
     order = sorted(range(k), key=lambda j: len(groups[j].members) > 1)
     singles = [int(g.members[0]) for g in groups if len(g.members) == 1]
-    scatters = [groups[j].scatter() for j in order[len(singles) :]]
+    clusters = [groups[j] for j in order[len(singles) :]]
     into = np.arange(2 * k)
     total = lowest = 0.0
     best = into[:k].copy()
-    for step, (a, b, bits) in enumerate(merges(rows.take(singles), scatters)):
+    for step, (a, b, bits) in enumerate(merges(rows.take(singles), clusters)):
         if n_groups is not None and k - step <= n_groups:
             break
         into[(into == a) | (into == b)] = k + step
@@ -268,3 +268,33 @@ def cells(X: Any, weights: Any, n_cells: int) -> Any:
         if queue[0][0] == 0.0:  # only single samples are left
             break
     return labels
+
+
+def parts_of(rows: Samples, labels: Any, sizes: Any) -> dict[str, Any]:
+    """Return what `summary` contains: arrays with an entry per label, -1 first.
+
+    Parameters
+    ----------
+    rows : Samples
+    labels : array of shape (n,)
+        Labels of the samples, -1 for outliers.
+    sizes : array of shape (n,)
+        Original weights of the samples.
+    """
+    total, parts = float(np.sum(rows.weights)), []
+    for label in np.unique(labels):
+        group = Cluster.of(rows, np.flatnonzero(labels == label))
+        X, weights = rows.X[group.members], rows.weights[group.members]
+        mean = weights @ X / group.count
+        bits = group.bits if label >= 0 else float(np.sum(rows.alone[group.members]))
+        parts.append(
+            {
+                "label": label,
+                "size": float(np.sum(sizes[group.members])),
+                "dimension": group.dimension,
+                "bits": bits / group.count + math.log2(total),
+                "means": mean,
+                "variances": weights @ (X - mean) ** 2 / group.count,
+            }
+        )
+    return {name: np.array([part[name] for part in parts]) for name in parts[0]}

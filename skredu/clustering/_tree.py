@@ -158,7 +158,7 @@ def merge_greedily(
             if others:
                 costs[-1] = group.bits - float(np.sum(rows.alone[group.members]))
             nodes.append(node)
-        found = merges(rows.take([]), [group.scatter() for group in groups])
+        found = merges(rows.take([]), groups)
     n_before = len(costs)
     found = watch(found, len(nodes) - 1)
     for a, b, bits in found if to_the_end else takewhile(lambda s: s[2] < 0.0, found):
