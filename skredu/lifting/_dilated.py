@@ -36,7 +36,9 @@ LEAST_LEVEL = 0.1
 # at most 18 times a sum of 9 channels, from each of which a mean was subtracted.
 HEADROOM = 10
 # Largest number of values, and of samples, in a block.
-BLOCK_VALUES, MOST_ROWS = 2**17, 512
+BLOCK_VALUES, MOST_ROWS = 50000, 512
+# Number of biases with which responses are compared at once.
+BIASES_AT_ONCE = 8
 
 
 class DilatedKernelTransformer(BaseLifting):
@@ -116,7 +118,7 @@ class DilatedKernelTransformer(BaseLifting):
     series of T points takes about :math:`T (130 D + K)` additions and comparisons.
     ``fit`` takes the time of transforming 50 samples, and of sorting their responses to
     84 D kernels, and about 15 numbers of memory for each of their points. In addition
-    to input and result, ``transform`` needs about :math:`12 \max(2^{17}, d)` numbers,
+    to input and result, ``transform`` needs about :math:`12 \max(50000, d)` numbers,
     where d is the number of input features, and the result for up to 512 samples. The
     fitted model has about K numbers.
 
@@ -301,15 +303,16 @@ class DilatedKernelTransformer(BaseLifting):
             name: np.empty((len(POINTS), n_columns, n), dtype=X.dtype)
             for name, n_columns in self._n_columns().items()
         }
-        flags = np.empty((n_points, n), dtype=bool)
+        flags = np.empty((BIASES_AT_ONCE, n_points, n), dtype=bool)
         for group, (first, last) in enumerate(self._groups()):
             x = rounded_sum(series, self.channels_[first])
             responses = responses_to_kernels(x, self.dilations_[first])
             for kernel, y in enumerate(responses):
                 if "share" in features:
-                    for i in range(first, last):
-                        counts = count_above(y, biases[kernel, i], flags)
-                        features["share"][kernel, i] = counts
+                    for i in range(first, last, BIASES_AT_ONCE):
+                        these = slice(i, min(i + BIASES_AT_ONCE, last))
+                        counts = count_above(y, biases[kernel, these], flags)
+                        features["share"][kernel, these] = counts
                 if "max" in features:
                     np.max(y, axis=0, out=features["max"][kernel, group])
         if "share" in features:

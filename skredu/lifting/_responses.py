@@ -132,7 +132,7 @@ def nonlinear(
     Returns
     -------
     Z : array of shape (b, channels, points)
-        The result, which may be ``Y`` itself.
+        The result, which may be ``Y`` itself. ``Y`` may be overwritten.
     """
     xp, level, size = namespace(Y), 0.0, None
     if threshold > 0 or root:
@@ -145,7 +145,9 @@ def nonlinear(
     elif activation == "split":
         Y = at_least(xp.concat([Y - level, -Y - level], axis=1), 0.0)
     elif activation == "relu":
-        Y = at_least(Y - level, 0.0)
+        if threshold > 0:
+            Y -= level
+        Y = at_least(Y, 0.0)
     if root:
         Y = xp.copysign(xp.sqrt(xp.abs(Y) * size), Y)
     return _averaged(Y, grid, widths) if any(widths) else Y

@@ -145,8 +145,9 @@ class ScatteringTransformer(BaseLifting):
     channel takes three or four Fourier transforms of so many points.
 
     Samples are processed in blocks: in addition to input and result, ``transform``
-    needs about the larger of 4 MiB and eight samples of 8LT numbers (images) or 8T
-    numbers (series). `scipy.fft` is used, which respects `scipy.fft.set_workers`.
+    needs about the larger of 4 MiB and eight samples of 8T numbers, and four times the
+    result for so many samples. `scipy.fft` is used, which respects
+    `scipy.fft.set_workers`.
 
     References
     ----------

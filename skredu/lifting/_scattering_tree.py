@@ -14,7 +14,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -87,7 +86,6 @@ def scatterer(
     """
     axes = tuple(range(-len(step), 0))
     branches = _branches(paths, psi, steps)
-    width = max([1, *(s.shape[0] for *_, twigs in branches for _, s, *_ in twigs)])
     average = partial(_average, phi, step)
 
     def scatter(X: Any, start: Shape, coarse: Shape) -> Any:
@@ -102,14 +100,14 @@ def scatterer(
             modulus = _modulus(spectrum * wavelet, own)
             out[:, place, ...] = average(modulus, own)[kept]
             if twigs:
-                deeper = fft.fftn(_complex(modulus), axes=axes)[:, None, ...]
-            for places, wavelets, others, between in twigs:
-                moduli = _modulus(deeper * wavelets, between)
-                out[:, places, ...] = average(moduli, others)[kept]
+                deeper = fft.fftn(_complex(modulus), axes=axes)
+            for end, second, others, between in twigs:
+                modulus = _modulus(deeper * second, between)
+                out[:, end, ...] = average(modulus, others)[kept]
         out[:, 1:, ...] = at_least(out[:, 1:, ...], 0.0)  # rounding errors
         return out
 
-    return scatter, 8 * width * math.prod(phi.shape)
+    return scatter, 8 * math.prod(phi.shape)
 
 
 def _complex(X: Any) -> Any:
@@ -128,37 +126,23 @@ def _average(phi: Any, step: Shape, U: Any, own: Shape) -> Any:
 
 
 def _branches(paths: list[list[int]], psi: Any, steps: list[Shape]) -> list[Any]:
-    """Return, for each path of one wavelet, its place and what `scatter` needs.
+    """Return, for each path of one wavelet, what `scatter` needs.
 
-    These are the transform of the wavelet, the distances of its modulus, and `_twigs`.
+    This is its place, the transform of the wavelet, the distances of its modulus, and a
+    list of the same for the paths that go on: place, transform on the grid of the first
+    modulus, and distances of the second modulus on the first grid and on that one.
     """
-    pairs, found = list(enumerate(paths)), []
-    for place, (a, b) in pairs:
-        if a >= 0 > b:
-            wavelet = psi[a, ...] / math.prod(steps[a])
-            found.append((place, wavelet, steps[a], _twigs(pairs, a, psi, steps)))
-    return found
-
-
-def _twigs(pairs: list[Any], a: int, psi: Any, steps: list[Shape]) -> list[Any]:
-    """Return the wavelets after wavelet ``a``, those sampled alike together.
-
-    For each group, these are the places of their paths, transforms on the grid of the
-    first modulus, and the distances of their moduli on the first and on that grid.
-    """
-    own, found = steps[a], []
-
-    def distances(second: tuple[int, int]) -> Shape:
-        return tuple(map(max, steps[second[1]], own))
-
-    seconds = [(place, b) for place, (one, b) in pairs if one == a and b >= 0]
-    for others, members in groupby(seconds, distances):  # they follow each other
-        (place, b), *more = members
-        n = len(more) + 1
-        between = tuple(o // s for o, s in zip(others, own, strict=True))
-        spectra = crop(psi[b : b + n, ...], own) / math.prod(between)
-        found.append((slice(place, place + n), spectra, others, between))
-    return found
+    branches: dict[int, tuple[int, Any, Shape, list[Any]]] = {}
+    for place, (a, b) in enumerate(paths):
+        if b >= 0:
+            _, _, own, twigs = branches[a]
+            finest = tuple(map(max, steps[b], own))
+            between = tuple(o // s for o, s in zip(finest, own, strict=True))
+            wavelet = crop(psi[b, ...], own) / math.prod(between)
+            twigs.append((place, wavelet, finest, between))
+        elif a >= 0:
+            branches[a] = place, psi[a, ...] / math.prod(steps[a]), steps[a], []
+    return list(branches.values())
 
 
 def _modulus(spectrum: Any, steps: Shape) -> Any:

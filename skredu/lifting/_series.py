@@ -67,19 +67,21 @@ def responses_to_kernels(x: Any, dilation: int) -> Iterator[Any]:
                 yield np.add(two, shifted[k], out=three)
 
 
-def count_above(y: Any, bias: Any, flags: Any) -> Any:
-    """Return how often responses (points, n) exceed a bias, (n,).
+def count_above(y: Any, biases: Any, flags: Any) -> Any:
+    """Return how often responses (points, n) exceed each bias, (biases, n).
 
-    ``flags`` is memory for a bool per response, which is overwritten.
+    ``flags`` is memory for a bool per bias and response, which is overwritten.
     """
-    counts = np.greater(y, bias, out=flags).view(np.uint8)
+    above = np.greater(y, biases[:, None, None], out=flags[: len(biases)])
+    counts = above.view(np.uint8)
     # Adding halves as bytes is several times faster than a sum over the times. A byte
     # becomes at most 3 times as large each time, and 3 ** 5 < 2 ** 8.
     for _ in range(5):
-        half, odd = divmod(len(counts), 2)
+        half, odd = divmod(counts.shape[1], 2)
         if half == 0:
             break
         if odd:
-            counts[0] += counts[-1]
-        counts = np.add(counts[:half], counts[half : 2 * half], out=counts[:half])
-    return np.sum(counts, axis=0, dtype=np.uint32)
+            counts[:, 0] += counts[:, -1]
+        halves = counts[:, :half], counts[:, half : 2 * half]
+        counts = np.add(*halves, out=halves[0])
+    return np.sum(counts, axis=1, dtype=np.uint32)
