@@ -153,6 +153,7 @@ def parameters(dotted):
 def test_package_exports_these_names():
     assert sorted(skredu.__all__) == sorted(NAMES)
     assert all(hasattr(skredu, name) for name in skredu.__all__)
+    assert len(skredu.__doc__) > 20
 
 
 @pytest.mark.parametrize("module", MODULE_NAMES)
@@ -184,12 +185,6 @@ def is_estimator(value):
     return ours and hasattr(value, "get_params") and hasattr(value, "fit")
 
 
-@pytest.mark.parametrize("name", [*ESTIMATORS, *DISPLAYS, *FUNCTIONS])
-def test_names_know_where_users_import_them_from(name):
-    module, _, last = f"skredu.{name}".rpartition(".")
-    assert (find(name).__module__, find(name).__qualname__) == (module, last)
-
-
 def test_scikit_learn_does_not_list_the_estimators_as_its_own():
     assert not {name for name, _ in all_estimators()} & set(ESTIMATORS)
 
@@ -213,23 +208,14 @@ def test_version_is_that_of_the_distribution():
 def test_parameters_are_documented_in_their_order_and_validated(name):
     assert documented(name) == parameters(name)
     assert set(find(name)._parameter_constraints) == set(parameters(name))
-
-
-@pytest.mark.parametrize("name", [*ESTIMATORS, *FUNCTIONS, *METHODS, *DISPLAY_METHODS])
-def test_defaults_are_the_documented_ones(name):
-    signature = inspect.signature(find(name)).parameters
-    for entry in doc_of(name)["Parameters"]:
-        if "default=" in entry.type:
-            default = ast.literal_eval(entry.type.partition("default=")[2])
-            assert signature[entry.name].default == default, entry.name
-
-
-@pytest.mark.parametrize("name", ESTIMATORS)
-def test_only_leading_parameters_of_an_estimator_may_come_by_position(name):
+    # only leading ones may come by position
     leading = LEADING.get(name, 1)
     kinds = [p.kind for p in inspect.signature(find(name)).parameters.values()]
     assert set(kinds[:leading]) == {inspect.Parameter.POSITIONAL_OR_KEYWORD}
     assert set(kinds[leading:]) == {inspect.Parameter.KEYWORD_ONLY}
+    link = find(name)()._get_doc_link()
+    assert link.startswith("https://skredu.")
+    assert link.endswith(f"{name}.html")
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)
@@ -250,21 +236,6 @@ def test_fitted_attributes_are_documented_and_documented_ones_exist(name):
     assert public == set(documented(name, "Attributes"))
 
 
-@pytest.mark.parametrize("name", DISPLAYS)
-def test_displays_document_their_attributes(name):
-    attributes = set(find(name).__annotations__) | {"ax_", "figure_"}
-    assert set(documented(name, "Attributes")) == attributes
-
-
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_options_of_functions_come_by_keyword(name):
-    required = True
-    for parameter in inspect.signature(find(name)).parameters.values():
-        if parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD:
-            assert required, parameter
-        required = parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
-
-
 # -- docstrings -----------------------------------------------------------------------
 
 
@@ -275,6 +246,17 @@ def test_docstring_and_signature(name):
     report = validate(f"skredu.{name}")
     assert [error for error in report["errors"] if error[0] not in LENIENT] == []
     signature = inspect.signature(find(name))
+    for entry in doc_of(name)["Parameters"]:
+        if name not in DISPLAYS and "default=" in entry.type:
+            default = ast.literal_eval(entry.type.partition("default=")[2])
+            assert signature.parameters[entry.name].default == default, entry.name
+    if name in FUNCTIONS:  # options come by keyword
+        by_place = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        places = [p.kind is by_place for p in signature.parameters.values()]
+        assert places == sorted(places, reverse=True)
+    if name in DISPLAYS:
+        attributes = set(find(name).__annotations__) | {"ax_", "figure_"}
+        assert set(documented(name, "Attributes")) == attributes
     if name in [*FUNCTIONS, *DISPLAYS, *DISPLAY_METHODS]:
         stars = {"VAR_KEYWORD": "**"}
         found = [
@@ -301,13 +283,10 @@ def test_formulas_are_indented_below_their_directive():
         assert all(len(inner) > len(outer) for outer, inner in blocks), file
 
 
-@pytest.mark.parametrize("name", ["", *MODULE_NAMES])
-def test_modules_have_a_docstring(name):
-    assert len((find(name) if name else skredu).__doc__) > 20
-
-
 @pytest.mark.parametrize("name", [*ESTIMATORS, *FUNCTIONS, *DISPLAYS])
-def test_what_stands_alone_has_an_example_that_imports_it(name):
+def test_what_stands_alone_knows_its_module_and_has_an_example_that_imports_it(name):
+    module, _, last = f"skredu.{name}".rpartition(".")
+    assert (find(name).__module__, find(name).__qualname__) == (module, last)
     example = "\n".join(doc_of(name)["Examples"])
     assert ">>>" in example
     assert re.search(rf"import .*{name.rsplit('.')[-1]}", example)
@@ -328,13 +307,6 @@ def test_examples_of_an_estimator_and_its_methods_run(name):
     for test in found:
         runner.run(test, out=report.append)
     assert not runner.failures, "".join(report)
-
-
-@pytest.mark.parametrize("name", ESTIMATORS)
-def test_documentation_link_leads_to_our_pages(name):
-    link = find(name)()._get_doc_link()
-    assert link.startswith("https://skredu.")
-    assert link.endswith(f"{name}.html")
 
 
 # -- import ---------------------------------------------------------------------------
