@@ -50,6 +50,13 @@ __all__ = [
     "rates",
 ]
 
+# Names of all types of fitted models, for ``skops.io.load(file, trusted=...)``.
+trusted_types = [
+    "skredu.Signals",
+    "skredu.image.CompressionSegmenter",
+    *(f"skredu.{name}" for name in __all__ if name[0].isupper()),
+]
+
 # Importing the clustering need not import the networks.
 __getattr__ = lazy(
     __name__,

@@ -86,6 +86,7 @@ def test_skops_needs_trust_in_the_estimator_alone(name):
     # the search of neighbours is scikit-learn's
     ours = [kind for kind in found if not kind.startswith("sklearn.")]
     assert ours == [f"skredu.{type(model).__name__}"]
+    assert set(ours) <= set(skredu.trusted_types)
     assert found == ours or "local" in name
     assert_same(skops.io.loads(data, trusted=found), model, table)
 
