@@ -41,9 +41,9 @@ toc_object_entries_show_parents = "hide"
 # -- reference ------------------------------------------------------------------------
 
 autosummary_generate = True
-# The pages of skredu.torch and skredu.dask are made from docstrings, with or without
-# PyTorch and Dask.
-autodoc_mock_imports = [name for name in ("dask", "torch") if not find_spec(name)]
+# The pages of modules that need an extra are made with and without it.
+EXTRAS = ("dask", "onnx", "skl2onnx", "torch")
+autodoc_mock_imports = [name for name in EXTRAS if not find_spec(name)]
 autodoc_typehints = "none"  # numpydoc shows the types as they are documented
 autodoc_default_options = {"members": True, "inherited-members": True}
 numpydoc_class_members_toctree = False
