@@ -13,12 +13,11 @@ from typing import Any
 import numpy as np
 
 try:
-    import skl2onnx.algebra.onnx_ops as ops
+    from onnx import TensorProto
     from skl2onnx import update_registered_converter
     from skl2onnx.common.data_types import (
         DoubleTensorType,
         FloatTensorType,
-        guess_numpy_type,
     )
     from skl2onnx.common.shape_calculator import (
         calculate_linear_classifier_output_shapes,
@@ -38,6 +37,12 @@ from skredu import (
 from skredu.coding._classes import Classes
 
 __all__ = ["register"]
+
+PROTO = {
+    "float64": TensorProto.DOUBLE,
+    "float32": TensorProto.FLOAT,
+    "int64": TensorProto.INT64,
+}
 
 
 def register() -> None:
@@ -93,44 +98,56 @@ def _shapes_of_features(operator: Any) -> None:
 
 
 class Graph:
-    """Nodes of the graph of an estimator, for the type of its input.
+    """Nodes of the graph of an estimator, in the type of its input.
 
     Parameters
     ----------
-    operator, container :
-        The operator and the container of skl2onnx.
+    scope, operator, container :
+        What skl2onnx passes to a converter.
     """
 
-    def __init__(self, operator: Any, container: Any) -> None:
-        self.operator, self.version = operator, container.target_opset
-        self.dtype = guess_numpy_type(operator.inputs[0].type)
-        if self.dtype != np.float64:
-            self.dtype = np.float32
-        self.X: Any = operator.inputs[0]
-        if not isinstance(self.X.type, FloatTensorType | DoubleTensorType):
-            self.X = self.apply("Cast", self.X, to=1)
-        self.X = self.apply("Identity", self.X)
+    def __init__(self, scope: Any, operator: Any, container: Any) -> None:
+        self.scope, self.operator, self.container = scope, operator, container
+        given = operator.inputs[0]
+        double = isinstance(given.type, DoubleTensorType)
+        self.dtype = np.float64 if double else np.float32
+        self.X = given.full_name
+        if not isinstance(given.type, FloatTensorType | DoubleTensorType):
+            self.X = self.apply("Cast", self.X, to=TensorProto.FLOAT)
 
-    def apply(self, name: str, *inputs: Any, **options: Any) -> Any:
-        """Return the node of an operator of ONNX."""
-        kind = getattr(ops, f"Onnx{name}")
-        return kind(*inputs, op_version=self.version, **options)
+    def apply(self, name: str, *inputs: Any, domain: str = "", **options: Any) -> str:
+        """Add a node of an operator of ONNX, and return the name of its output."""
+        found = self.scope.get_unique_variable_name(name.lower())
+        names = [i if isinstance(i, str) else self.constant(i) for i in inputs]
+        options["name"] = self.scope.get_unique_operator_name(name)
+        self.container.add_node(name, names, found, op_domain=domain, **options)
+        return str(found)
 
-    def constant(self, value: Any) -> Any:
-        """Return an array in the type of the input."""
-        return np.asarray(value, dtype=self.dtype)
+    def constant(self, value: Any) -> str:
+        """Add an array, numbers in the type of the input, and return its name."""
+        value = np.asarray(value)
+        if value.dtype.kind == "f":
+            value = value.astype(self.dtype)
+        name = self.scope.get_unique_variable_name("constant")
+        kind = value.dtype.kind
+        flat = value.ravel().tolist()
+        if kind == "U":
+            flat = [label.encode() for label in flat]
+        proto = TensorProto.STRING if kind == "U" else PROTO[value.dtype.name]
+        self.container.add_initializer(name, proto, value.shape, flat)
+        return str(name)
 
     def product(self, X: Any, A: Any) -> Any:
         """Return a matrix product with an array."""
-        return self.apply("MatMul", X, self.constant(A))
+        return self.apply("MatMul", X, np.asarray(A, dtype=float))
 
     def plus(self, X: Any, value: Any) -> Any:
         """Return a sum of a node with an array or a node."""
-        return self.apply("Add", X, self._node(value))
+        return self.apply("Add", X, value)
 
     def times(self, X: Any, value: Any) -> Any:
         """Return a product of entries of a node and of an array or a node."""
-        return self.apply("Mul", X, self._node(value))
+        return self.apply("Mul", X, value)
 
     def minus(self, X: Any, Y: Any) -> Any:
         """Return the difference of two nodes."""
@@ -150,26 +167,21 @@ class Graph:
 
     def normalised(self, X: Any, width: int) -> Any:
         """Divide rows by their norms; zeros stay zeros."""
-        least = self.constant([[np.finfo(self.dtype).tiny]])
+        least = [[float(np.finfo(self.dtype).tiny)]]
         return self.apply("Div", X, self.apply("Max", self.norms(X, width), least))
 
     def log1p(self, X: Any) -> Any:
         """Return the logarithm of one plus a node."""
         return self.apply("Log", self.plus(X, [[1.0]]))
 
-    def _node(self, value: Any) -> Any:
-        return value if hasattr(value, "add_to") else self.constant(value)
-
-    def output(self, scope: Any, container: Any, *nodes: Any) -> None:
+    def output(self, *nodes: Any) -> None:
         """Let nodes be the outputs of the operator."""
         for node, variable in zip(nodes, self.operator.outputs, strict=True):
-            names = {"output_names": [variable]}
-            self.apply("Identity", node, **names).add_to(scope, container)
+            name = self.scope.get_unique_operator_name("Identity")
+            self.container.add_node("Identity", node, variable.full_name, name=name)
 
 
-def _output_classes(
-    graph: Graph, scope: Any, container: Any, scores: Any, second: Any
-) -> None:
+def _output_classes(graph: Graph, scores: Any, second: Any) -> None:
     """Output the labels of the highest scores, and probabilities or the like."""
     classes = graph.operator.raw_operator.classes_
     if classes.dtype.kind in "biu":
@@ -181,9 +193,10 @@ def _output_classes(
     else:
         classes = classes.astype(str)
     best = graph.apply("ArgMax", scores, axis=1, keepdims=0)
-    labels = graph.apply("ArrayFeatureExtractor", classes, best)
+    extract, ml = "ArrayFeatureExtractor", {"domain": "ai.onnx.ml"}
+    labels = graph.apply(extract, classes[None, :], best, **ml)
     labels = graph.apply("Reshape", labels, np.array([-1], dtype=np.int64))
-    graph.output(scope, container, labels, second)
+    graph.output(labels, second)
 
 
 # -- coded groups ---------------------------------------------------------------------
@@ -230,7 +243,7 @@ def _logits(
 ) -> Any:
     """Return logarithms (n, k) of memberships by extra nats, not normalised."""
     nats = [_nats(graph, group, epsilon, Z, size) for group in groups]
-    return graph.minus(graph.constant(np.reshape(logs, (1, -1))), _joined(graph, nats))
+    return graph.minus(np.reshape(logs, (1, -1)), _joined(graph, nats))
 
 
 def _joined(graph: Graph, columns: list[Any]) -> Any:
@@ -247,7 +260,7 @@ def _softmax(graph: Graph, logits: Any, temperature: float = 1.0) -> Any:
 
 def _convert_micl(scope: Any, operator: Any, container: Any) -> None:
     """Convert a MICLClassifier of vectors."""
-    model, graph = operator.raw_operator, Graph(operator, container)
+    model, graph = operator.raw_operator, Graph(scope, operator, container)
     state = model._model
     if hasattr(model, "_mix") or "products" in state or "neighbours" in state:
         raise NotImplementedError(
@@ -258,12 +271,12 @@ def _convert_micl(scope: Any, operator: Any, container: Any) -> None:
     Z = graph.times(graph.X, [[1.0 / model._unit]])
     logits = _logits(graph, groups, model._epsilon, model._log_priors, Z, size)
     proba = _softmax(graph, logits, model.temperature_)
-    _output_classes(graph, scope, container, logits, proba)
+    _output_classes(graph, logits, proba)
 
 
 def _convert_subspaces(scope: Any, operator: Any, container: Any) -> None:
     """Convert a NearestSubspaceClassifier."""
-    model, graph = operator.raw_operator, Graph(operator, container)
+    model, graph = operator.raw_operator, Graph(scope, operator, container)
     d, columns = model.n_features_in_, []
     for mean, V in zip(model.means_, model.components_, strict=True):
         if np.isnan(mean).any():  # the class has no samples
@@ -275,12 +288,12 @@ def _convert_subspaces(scope: Any, operator: Any, container: Any) -> None:
         rest = rest if along is None else graph.minus(rest, along)
         columns.append(graph.norms(rest, d))
     scores = graph.times(_joined(graph, columns), [[-1.0]])
-    _output_classes(graph, scope, container, scores, scores)
+    _output_classes(graph, scores, scores)
 
 
 def _convert_maps(scope: Any, operator: Any, container: Any) -> None:
     """Convert an MCR2Transformer."""
-    model, graph = operator.raw_operator, Graph(operator, container)
+    model, graph = operator.raw_operator, Graph(scope, operator, container)
     Z = graph.X
     for i, layer in enumerate(model.layers_):
         if i and model._activation is not None:
@@ -288,7 +301,7 @@ def _convert_maps(scope: Any, operator: Any, container: Any) -> None:
         W = layer["components"]
         Z = graph.plus(graph.product(Z, W.T), layer["intercept"][None, :])
         Z = graph.normalised(Z, len(W))
-    graph.output(scope, container, Z)
+    graph.output(Z)
 
 
 def _enter(graph: Graph, space: Any) -> tuple[Any, int, Any, Any]:
@@ -364,29 +377,29 @@ def _change(graph: Graph, layer: Any, Z: Any, size: int) -> Any:
 
 def _convert_net(scope: Any, operator: Any, container: Any) -> None:
     """Convert a ReduNetTransformer."""
-    graph = Graph(operator, container)
+    graph = Graph(scope, operator, container)
     Z, size, outside, B = _moved(graph, operator.raw_operator)
     if B is None:
-        graph.output(scope, container, Z)
+        graph.output(Z)
         return
     if outside is None:
-        graph.output(scope, container, graph.product(Z, B.T))
+        graph.output(graph.product(Z, B.T))
         return
     shown = graph.product(Z, np.vstack([B.T, np.zeros((1, len(B)))]))
     length = graph.product(Z, np.eye(size)[:, -1:])
     shown = graph.plus(shown, graph.times(outside, length))
-    graph.output(scope, container, shown)
+    graph.output(shown)
 
 
 def _convert_net_classifier(scope: Any, operator: Any, container: Any) -> None:
     """Convert a ReduNetClassifier."""
-    model, graph = operator.raw_operator, Graph(operator, container)
+    model, graph = operator.raw_operator, Graph(scope, operator, container)
     Z, size, _, _ = _moved(graph, model)
     decision = model._decisions[-1]
     groups, epsilon = Classes.of_state(decision).groups, decision["epsilon"]
     logits = _logits(graph, groups, epsilon, decision["log_priors"], Z, size)
     proba = _softmax(graph, logits, model.temperature_)
-    _output_classes(graph, scope, container, logits, proba)
+    _output_classes(graph, logits, proba)
 
 
 CLASSIFIERS: dict[Any, Any] = {
