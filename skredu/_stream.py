@@ -222,10 +222,11 @@ class StreamEstimator(SkreduEstimator):
         check_is_fitted(other)
         self._check_alike(other)
         mine, theirs = (self._stream_to_merge(model) for model in (self, other))
-        summary = self._merged(mine).merge(
-            other._merged(theirs).scaled(other._unit / self._unit)
-        )
+        unit = max(self._unit, other._unit)  # squares of larger numbers may overflow
+        summary = self._merged(mine).scaled(self._unit / unit)
+        summary = summary.merge(other._merged(theirs).scaled(other._unit / unit))
         self._forget()
+        self._unit = unit
         self._count(summary)
         self._stream = {**mine, "waiting": (), "summary": summary.to_state()}
         self._stream["found"] = None
@@ -255,6 +256,7 @@ class StreamEstimator(SkreduEstimator):
         for model in models:
             if not isinstance(model, cls):
                 raise ValueError(f"models must be of {cls.__name__}, found {model!r}.")
+            check_is_fitted(model)
             whole = copy(model) if whole is None else whole.merge(model)
         if whole is None:
             raise ValueError("models must contain at least one fitted model.")
@@ -285,7 +287,10 @@ class StreamEstimator(SkreduEstimator):
 
     @staticmethod
     def _stream_to_merge(model: Any) -> dict[str, Any]:
-        """Return the stream of a model if it has all that its parameters need."""
+        """Return the stream of a model, with its present parameters.
+
+        It must have all that these parameters need.
+        """
         stream: dict[str, Any] | None = vars(model).get("_stream")
         if stream is None or (stream["choice"] is not None and model._chooses):
             raise ValueError(
@@ -293,7 +298,7 @@ class StreamEstimator(SkreduEstimator):
                 "what models of all samples need: use partial_fit for models that will "
                 "be merged."
             )
-        return stream
+        return model._stream_so_far()
 
     def _count(self, summary: Summary) -> None:
         """Set the fitted attributes that depend on numbers of samples only."""

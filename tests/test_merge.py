@@ -8,6 +8,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from settings import limit
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 
 from skredu import (
@@ -112,6 +113,30 @@ def test_parts_of_different_scales_add_up(size):
     whole = model.fit(rows, Y)
     assert_allclose(merged.means_ / size, whole.means_ / size, rtol=1e-10)
     assert_array_equal(merged.predict(rows), whole.predict(rows))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("epsilon", ["auto", 1.0])
+def test_much_larger_samples_can_be_added(epsilon):
+    small, large = (
+        MICLClassifier(epsilon).partial_fit(size * X, Y, CLASSES)
+        for size in (1e-200, 1.0)
+    )
+    found = deepcopy(small).merge(large)
+    assert_same(answers(found), answers(large.merge(small)))
+
+
+def test_merged_models_have_the_present_parameters():
+    first, rest = (
+        part.set_params(epsilon=3.0) for part in parts_of(MICLClassifier(0.7), [40])
+    )
+    whole = MICLClassifier(3.0).partial_fit(X, Y, CLASSES)
+    assert_same(answers(first.merge(rest)), answers(whole))
+
+
+def test_parts_must_be_fitted():
+    with pytest.raises(NotFittedError):
+        MICLClassifier.from_parts([MICLClassifier()])
 
 
 def test_namespaces_are_kept(xp):

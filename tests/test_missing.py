@@ -113,6 +113,18 @@ def test_weights_are_copies():
     assert_allclose(copies.decision_function(new), expected, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("calibrate", [False, True])
+def test_orders_of_samples_and_features_change_no_model(calibrate):
+    X, y = problem()
+    X = with_gaps(X)
+    rng = np.random.default_rng(3)
+    rows, columns = rng.permutation(len(X)), rng.permutation(X.shape[1])
+    other = MICLClassifier(calibrate=calibrate).fit(X[rows][:, columns], y[rows])
+    model = MICLClassifier(calibrate=calibrate).fit(X, y)
+    assert_allclose(other.epsilon_, model.epsilon_)
+    assert_allclose(other.decision_function(X[:, columns]), model.decision_function(X))
+
+
 def test_units_and_offsets_change_no_prediction():
     X, y = problem()
     X = with_gaps(X)
