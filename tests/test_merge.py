@@ -139,6 +139,23 @@ def test_parts_must_be_fitted():
         MICLClassifier.from_parts([MICLClassifier()])
 
 
+@pytest.mark.parametrize("size", [1e-321, 1e-301, 1e-156, 1e156])
+@pytest.mark.parametrize("other", [0.0, 1.0])
+def test_units_of_parts_need_not_be_close(size, other):
+    """Results are finite, without a warning, in both orders and as a stream."""
+    parts = [
+        MICLClassifier().partial_fit(unit * X, Y, CLASSES) for unit in (size, other)
+    ]
+    for order in (parts, parts[::-1]):
+        scores = MICLClassifier.from_parts(order).decision_function(
+            NEW * max(size, other)
+        )
+        assert np.isfinite(scores).all()
+    if size < 1.0:
+        stream = MICLClassifier().partial_fit(other * X, Y, CLASSES)
+        assert np.isfinite(stream.partial_fit(size * X, Y).epsilon_)
+
+
 def test_namespaces_are_kept(xp):
     for model in MODELS[:5]:
         parts = parts_of(model, [50], place=xp.asarray)

@@ -34,6 +34,9 @@ Floats = NDArray[np.float64]
 # Weight of the Brier score in addition to the error rate; it breaks ties.
 BRIER_WEIGHT = 1.0
 N_EPSILONS = 20
+# A stream that begins with zeros has no unit of length, and may go on with samples of
+# which not even the square of the distortion is a number.
+LEAST_EPSILON = 1e-135
 # Largest number of samples that are left out, and kept of a stream for this purpose.
 MAX_ROWS = 5_000
 # Largest number of scores of left-out samples.
@@ -190,7 +193,7 @@ def choose(
         if spread is None:
             spread = rows.spread(classes.groups[0].mean is None)
         unit = spread * classes.groups[0].blocks.dim ** 0.5
-        path = unit * np.logspace(-3.0, 0.5, N_EPSILONS)
+        path = np.maximum(unit * np.logspace(-3.0, 0.5, N_EPSILONS), LEAST_EPSILON)
     estimated = priors is None or (isinstance(priors, str) and priors == "auto")
     judged = evenly(rows.sizes) if judged is None else judged
     scores, y, weights = _left_out(
