@@ -121,10 +121,10 @@ class DenseGroup(Coded):
     def project(self, Z: Any, epsilon: float, along: None = None) -> Any:
         """Return soft projections ``z - (I + c S)^{-1} z`` of samples, (F, C, b)."""
         P, xp = self.matrix(epsilon), namespace(Z)
-        if Z.shape[0] > 1:
+        if not one_block(P):
             return P @ Z
-        # samples of one block stay rows in memory
-        return xp.matrix_transpose(xp.matrix_transpose(Z) @ xp.matrix_transpose(P))
+        # samples of one block stay rows in memory, and real matrices are symmetric
+        return xp.matrix_transpose(xp.matrix_transpose(Z) @ P)
 
     @_once
     def form_matrix(self, power: int) -> Any:

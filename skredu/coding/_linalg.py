@@ -345,6 +345,8 @@ def take(Z: Any, index: Any) -> Any:
     xp, run = namespace(Z), run_of(index)
     if run is not None:
         return Z[:, :, run]
+    if Z.shape[0] == 1:  # samples of one block are rows in memory
+        return xp.take(Z[0, ...].T, index, axis=0).T[None, ...]
     return Z[:, :, index] if xp is np else xp.take(Z, index, axis=2)
 
 
@@ -383,8 +385,8 @@ def factors(S: Any) -> tuple[Any, Any]:
     if one_block(S):
         L = factor_of(S[0, ...])[None, ...]
     else:
-        eye = xp.eye(S.shape[-1], dtype=S.dtype, device=S.device)
-        L = xp.linalg.cholesky(S + eye)
+        S += xp.eye(S.shape[-1], dtype=S.dtype, device=S.device)
+        L = xp.linalg.cholesky(S)
     return L, 2.0 * xp.sum(xp.log(xp.real(xp.linalg.diagonal(L))), axis=-1)
 
 
