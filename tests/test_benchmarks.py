@@ -150,7 +150,7 @@ SCRIPTS = {
         {},
         ["| MICL, auto, 5 neighbours |          99 |"],
     ),
-    "missing": ("--folds|2", {"MAX_VALUES": 5}, ["| titanic |", " of 1 tables"]),
+    "missing": ("--folds|2", {"MAX_VALUES": 5}, ["| titanic ", " of 1 tables"]),
     "symmetry": (
         "--splits|1",
         {"load_digits": lambda **_: few_digits()},
