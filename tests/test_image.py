@@ -530,3 +530,12 @@ def test_bad_scales_are_named():
     for bad in ([], [0.0], [math.nan], ["a"], [1.0, -1.0]):
         with pytest.raises(ValueError, match="Bad epsilon"):
             model.segmentation_path(bad)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("n_channels", [2, 4, 9])
+def test_images_with_any_number_of_channels_are_segmented(n_channels):
+    image = np.random.default_rng(0).normal(0.2, 0.02, (24, 24, n_channels))
+    image[:, 12:] += 0.5
+    labels = CompressionSegmenter(0.3, n_segments=2).fit(image).labels_
+    assert_array_equal(labels, np.repeat(np.arange(24)[None] >= 12, 24, axis=0))

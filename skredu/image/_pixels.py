@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -158,4 +159,6 @@ def _of_scikit_image(picture: Any, method: str) -> Any:
             f"Bad superpixels: 'felzenszwalb' is for images, found {picture.ndim - 1} "
             "dimensions; pass 'slic' or a label image for a volume."
         )
-    return felzenszwalb(picture, scale=60.0, sigma=0.8, min_size=100, channel_axis=-1)
+    with warnings.catch_warnings():  # of images that look like volumes
+        warnings.filterwarnings("ignore", "Got image with third dimension")
+        return felzenszwalb(picture, 60.0, 0.8, 100, channel_axis=-1)
