@@ -54,6 +54,17 @@ def test_values_and_gradients_are_those_of_arrays(shape, epsilon, scale):
             assert_allclose(gradient.numpy(), exact, rtol=0, atol=1e-9 * size)
 
 
+@pytest.mark.parametrize("epsilon", [1e-160, 1e-200, 1e-300])
+def test_distortions_whose_squares_vanish_have_finite_rates(epsilon):
+    Z, labels, Pi, weights = features(60, 4, 3)
+    Z.requires_grad_()
+    for y in (labels, Pi):
+        found = rate_reduction(Z, y, epsilon=epsilon, weights=weights)
+        expected = rate_reduction(Z, y, epsilon=1e-9, weights=weights)
+        assert_allclose(found.item(), expected.item(), rtol=1e-9)
+        assert torch.autograd.grad(found, Z)[0].isfinite().all()
+
+
 def test_single_precision_is_computed_in_double_precision():
     Z, y, Pi, _ = features(200, 20, 4, dtype=torch.float32)
     for target in (y, Pi):

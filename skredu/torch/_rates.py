@@ -273,7 +273,8 @@ def _traces(G: Tensor) -> Tensor:
 def _half_log_det(W: Tensor) -> Tensor:
     """Return half the log-determinants of I + W W^T for a stack of rows (..., m, d)."""
     if (W.detach() ** 2).sum((-2, -1)).max() > MAX_TRACE:
-        return 0.5 * (torch.linalg.svdvals(W) ** 2).log1p().sum(-1)
+        values = torch.linalg.svdvals(W)  # whose squares may overflow
+        return torch.hypot(torch.ones_like(values), values).log().sum(-1)
     return 0.5 * _LogDet.apply(W @ W.mT if W.shape[-2] <= W.shape[-1] else W.mT @ W)
 
 
@@ -313,8 +314,8 @@ def _soft_rate(Z: Tensor, y: Tensor, epsilon: float, weights: Tensor | None) -> 
     gradient is infinite at zero.
     """
     y = y if weights is None else weights[:, None] * y
-    totals = y.sum(0)
-    scales = Z.shape[1] / epsilon**2 * (y / totals.clamp(min=_tiny(Z))).T
+    totals, Z = y.sum(0), Z / epsilon
+    scales = Z.shape[1] * (y / totals.clamp(min=_tiny(Z))).T
     G = Z.T @ (scales[:, :, None] * Z)
     if _traces(G.detach()).max() > MAX_TRACE:
         # The added share is below the rounding errors, and the gradient of the square
