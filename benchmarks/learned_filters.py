@@ -20,8 +20,9 @@ from skredu import ConvolutionalLifting, InvariantReduNetClassifier
 from skredu.torch import LearnedLifting
 
 TRAIN, POOL = 500, 1000
-OPTIONS = {"n_filters": 16, "kernel_size": 5, "signal_shape": (8, 8)}
-STEPS = (10, 20, 40)
+OPTIONS = {"n_filters": 16, "signal_shape": (8, 8)}
+KERNELS = (3, 5)
+STEPS = (10, 40)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -38,15 +39,11 @@ def _digits(report: Report, args: argparse.Namespace) -> None:
     X, y = load_digits(return_X_y=True)
     order = np.random.default_rng(0).permutation(len(y))
     test = order[POOL:]
-    liftings = {"clustered": ConvolutionalLifting(**OPTIONS)} | {
-        f"learned, {steps} steps": LearnedLifting(**OPTIONS, max_iter=steps)
-        for steps in STEPS
-    }
-    scores: dict[str, list[tuple[float, float, float]]] = {}
+    scores: dict[tuple[int, str], list[tuple[float, float, float]]] = {}
     for seed in range(args.runs):
         pool = np.random.default_rng(seed).permutation(order[:POOL])
         train = pool[:TRAIN]
-        for name, lifting in liftings.items():
+        for key, lifting in liftings().items():
             lifting.set_params(random_state=seed)
             start = time.process_time()
             Z = lifting.fit(X[train], y[train]).transform(X[train])
@@ -54,22 +51,23 @@ def _digits(report: Report, args: argparse.Namespace) -> None:
             net = InvariantReduNetClassifier(n_layers=0).fit(Z, y[train])
             found = net.score(lifting.transform(X[test]), y[test])
             loss = getattr(lifting, "loss_curve_", [np.nan])[-1]
-            scores.setdefault(name, []).append((found, loss, seconds))
+            scores.setdefault(key, []).append((found, loss, seconds))
     report.say(
         f"Accuracy on {len(test)} digits that are not used otherwise, with {TRAIN} "
         f"training samples: mean, smallest and largest of {args.runs} seeds. The gain "
-        "is the mean difference to clustered filters and its standard error. *Loss* is "
-        "that of left-out training samples, in nats. Seconds are processor time."
+        "is the mean difference to clustered filters of the same size, and its "
+        "standard error. *Loss* is that of left-out training samples, in nats. Seconds "
+        "are processor time."
     )
-    base = np.array(scores["clustered"])[:, 0]
     rows = []
-    for name, values in scores.items():
+    for (size, name), values in scores.items():
+        base = np.array(scores[size, "clustered"])[:, 0]
         found, loss, seconds = np.array(values).T
         gain = found - base
         error = gain.std(ddof=1) / len(gain) ** 0.5 if len(gain) > 1 else np.nan
         rows.append(
             [
-                name,
+                f"{size} x {size}, {name}",
                 f"{found.mean():.4f}",
                 f"{found.min():.4f}",
                 f"{found.max():.4f}",
@@ -80,6 +78,18 @@ def _digits(report: Report, args: argparse.Namespace) -> None:
         )
     header = ["filters", "accuracy", "smallest", "largest", "gain", "loss", "seconds"]
     report.table(header, rows)
+
+
+def liftings() -> dict[tuple[int, str], ConvolutionalLifting]:
+    """Return the liftings by the size of their filters and by their kind."""
+    found: dict[tuple[int, str], ConvolutionalLifting] = {}
+    for size in KERNELS:
+        options = {**OPTIONS, "kernel_size": size}
+        found[size, "clustered"] = ConvolutionalLifting(**options)
+        for steps in STEPS:
+            learned = LearnedLifting(**options, max_iter=steps)
+            found[size, f"learned, {steps} steps"] = learned
+    return found
 
 
 if __name__ == "__main__":

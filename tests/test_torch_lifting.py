@@ -159,7 +159,7 @@ def test_the_benchmark_compares_filters(module, tmp_path, monkeypatch):
     monkeypatch.setattr(script, "OPTIONS", {**script.OPTIONS, "n_filters": 3})
     script.main(["--runs", "1", "--output", str(tmp_path / "out.md")])
     text = (tmp_path / "out.md").read_text(encoding="utf-8")
-    assert "| learned, 1 steps" in text
+    assert "| 3 x 3, learned, 1 steps" in text
 
 
 @pytest.mark.parametrize(
