@@ -29,9 +29,9 @@ from skredu._segmentation_metrics import (
     covering,
     rand_index,
 )
+from skredu.clustering._costs import Cluster
 from skredu.clustering._merging import merges
 from skredu.clustering._rows import Samples
-from skredu.coding._scatter import Scatter
 from skredu.image import CompressionSegmenter
 from skredu.image._regions import borders, connected_regions
 from skredu.image._windows import window_codes, window_features
@@ -126,9 +126,10 @@ def windows_and_labels(image: Any, settings: Sequence[float]) -> Segmentations:
     found = []
     for epsilon in settings:
         X = features * (d**0.5 / epsilon)
-        rows = Samples(np.zeros((0, d)), np.zeros(0), np.zeros(d), d, False)
-        scatters = [Scatter.from_rows(X[inside == i]) for i in range(k)]
-        above, steps = np.arange(2 * k), merges(rows, scatters, edges=edges)
+        rows = Samples(X, np.ones(len(X)), np.zeros(d), d, False)
+        clusters = [Cluster.of(rows, np.flatnonzero(inside == i)) for i in range(k)]
+        above = np.arange(2 * k)
+        steps = merges(rows.take([]), clusters, edges=edges)
         for node, (a, b, bits) in enumerate(steps, k):
             if bits >= 0.0:
                 break
