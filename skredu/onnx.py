@@ -1,8 +1,9 @@
 """Conversion of fitted estimators to ONNX (``pip install "skredu[onnx]"``).
 
-After `register`, ``skl2onnx.to_onnx`` converts `MICLClassifier` with a linear kernel,
-`NearestSubspaceClassifier`, `MCR2Transformer`, `ReduNetTransformer` and
-`ReduNetClassifier`, also in a pipeline or an ensemble of scikit-learn.
+After ``register()``, ``skl2onnx.to_onnx`` converts `~skredu.MICLClassifier` with a
+linear kernel, `~skredu.NearestSubspaceClassifier`, `~skredu.MCR2Transformer`,
+`~skredu.ReduNetTransformer` and `~skredu.ReduNetClassifier`, also in a pipeline or an
+ensemble of scikit-learn.
 """
 
 from __future__ import annotations
@@ -50,10 +51,10 @@ def register() -> None:
 
     Call it once before ``skl2onnx.to_onnx``. Labels are those of ``predict``, and
     probabilities differ by rounding errors of the type of the input: convert with
-    double-precision samples if single precision is not enough. `MICLClassifier` is
-    converted with ``kernel="linear"`` only. The second output of
-    `NearestSubspaceClassifier`, which has no probabilities, is `decision_function` with
-    one column per class.
+    double-precision samples if single precision is not enough.
+    `~skredu.MICLClassifier` is converted with ``kernel="linear"`` only. The second
+    output of `~skredu.NearestSubspaceClassifier`, which has no probabilities, is
+    ``decision_function`` with one column per class.
 
     Examples
     --------

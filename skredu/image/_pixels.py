@@ -133,7 +133,7 @@ def superpixels_of(image: Any, picture: Any, superpixels: Any) -> Any:
             raise ValueError(
                 f"must have the shape {shape} of the image, found {labels.shape}."
             )
-        if labels.dtype.kind not in "bui":
+        if labels.dtype.kind not in {"b", "i", "u"}:
             raise ValueError(f"must be integers, found the type {labels.dtype}.")
     return connected_regions(labels)
 
