@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
 from numbers import Integral
 from typing import Any
 
@@ -41,6 +43,7 @@ __all__ = [
     "callback_management_context",
     "check_same_namespace",
     "check_sample_weight",
+    "computing_with_torch",
     "count",
     "fix_connected_components",
     "float_dtypes",
@@ -64,6 +67,27 @@ class Interval(_Interval):
 
 
 NUMPY = (np.ndarray, np.generic)
+# The namespace of arrays other than NumPy's inside `computing_with_torch`.
+_TENSORS: ContextVar[Any] = ContextVar("tensors", default=None)
+
+
+@contextmanager
+def computing_with_torch() -> Iterator[None]:
+    """Let `namespace` return that of PyTorch for tensors.
+
+    ``array_api_dispatch`` of scikit-learn would need SciPy's support for tensors, which
+    an environment variable enables before the import. No function of SciPy may be
+    called in this context.
+    """
+    try:
+        from sklearn.externals.array_api_compat import torch
+    except ImportError:  # scikit-learn < 1.7
+        from array_api_compat import torch  # type: ignore[no-redef]
+    token = _TENSORS.set(torch)
+    try:
+        yield
+    finally:
+        _TENSORS.reset(token)
 
 
 def namespace(*arrays: Any) -> Any:
@@ -73,6 +97,9 @@ def namespace(*arrays: Any) -> Any:
             break
     else:  # the check of scikit-learn takes longer than small products
         return np
+    tensors = _TENSORS.get()
+    if tensors is not None:
+        return tensors
     xp, dispatched = _array_api.get_namespace(*arrays)
     if xp.__name__.endswith("array_api_compat.numpy"):
         dispatched = False

@@ -1,9 +1,13 @@
 """Fitted networks as modules of PyTorch."""
 
 import io
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
+import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
@@ -22,7 +26,7 @@ from skredu import (
 
 torch = pytest.importorskip("torch")
 
-from skredu.torch import as_module, from_module  # noqa: E402
+from skredu.torch import LearnedLifting, as_module, from_module  # noqa: E402
 
 X, Y = load_digits(return_X_y=True)
 X, Y, NEW, TRUE = X[:200], Y[:200], X[200:320], Y[200:320]
@@ -160,3 +164,58 @@ def test_other_estimators_are_refused():
         as_module(model)
     with pytest.raises(TypeError, match="from_module needs a module"):
         from_module(torch.nn.Linear(2, 2))
+
+
+def test_samples_of_another_shape_are_named():
+    module = as_module(make_pipeline(StandardScaler(), ReduNetClassifier(0)).fit(X, Y))
+    for bad, found in [
+        (torch.tensor(NEW[:, :5]), r"\(120, 5\)"),
+        (torch.tensor(NEW[0]), r"\(64,\)"),
+        (NEW, "ndarray"),
+    ]:
+        with pytest.raises(ValueError, match=rf"Bad X: .*, 64\), found {found}"):
+            module(bad)
+
+
+def test_networks_that_were_fitted_to_tensors_are_refused():
+    with sklearn.config_context(array_api_dispatch=True):
+        model = ReduNetClassifier(0).fit(torch.tensor(X), torch.tensor(Y))
+    with pytest.raises(TypeError, match=r"fitted to NumPy arrays, found .* Tensor"):
+        as_module(model)
+
+
+def test_the_learned_threshold_is_written_back():
+    first = LearnedLifting(3, 3, max_iter=1, **GRID, random_state=0)
+    module = as_module(make_pipeline(first, InvariantReduNetClassifier(0)).fit(X, Y))
+    with torch.no_grad():
+        module.before[0].bank.threshold.fill_(0.25)
+    tuned = from_module(module)
+    assert tuned[0].threshold_ == 0.25
+    expected = module(torch.tensor(NEW)).exp().detach().numpy()
+    assert_allclose(tuned.predict_proba(NEW), expected, atol=1e-8)
+
+
+def test_no_support_of_scipy_for_tensors_is_needed():
+    code = f"""
+import os, sys
+sys.path[:] = {[p for p in sys.path if p]!r}
+import torch
+from sklearn.datasets import load_iris
+from skredu import InvariantReduNetClassifier, ReduNetClassifier
+from skredu.torch import as_module
+X, y = load_iris(return_X_y=True)
+for kind in (ReduNetClassifier, InvariantReduNetClassifier):
+    model = kind(1, n_iter_no_change=None).fit(X, y)
+    found = as_module(model)(torch.tensor(X)).exp().detach().numpy()
+    print(abs(found - model.predict_proba(X)).max() < 1e-8)
+print(os.environ.get("SCIPY_ARRAY_API"))
+"""
+    environment = {k: v for k, v in os.environ.items() if k != "SCIPY_ARRAY_API"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
+    )
+    assert done.stdout.split() == ["True", "True", "None"]

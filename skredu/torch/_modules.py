@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn import config_context
 from sklearn.base import is_classifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
@@ -23,7 +22,8 @@ from skredu import (
     ReduNetClassifier,
     ReduNetTransformer,
 )
-from skredu.torch._learned_lifting import Bank
+from skredu._compat import computing_with_torch
+from skredu.torch._learned_lifting import Bank, LearnedLifting
 
 NETWORKS = (
     InvariantReduNetClassifier,
@@ -49,7 +49,8 @@ def as_module(estimator: Any) -> nn.Module:
     estimator : estimator
         A fitted `~skredu.ReduNetClassifier`, `~skredu.ReduNetTransformer`,
         `~skredu.InvariantReduNetClassifier` or `~skredu.InvariantReduNetTransformer`,
-        or a fitted pipeline that ends with one. The steps before it may be a
+        or a fitted pipeline that ends with one. It was fitted to NumPy arrays or data
+        frames, not to tensors. The steps before it may be a
         `~sklearn.preprocessing.StandardScaler` and a `~skredu.ConvolutionalLifting`
         without ``pool_size``.
 
@@ -63,7 +64,8 @@ def as_module(estimator: Any) -> nn.Module:
     Raises
     ------
     TypeError
-        If the estimator, or a step of the pipeline, is none of these.
+        If the estimator, or a step of the pipeline, is none of these, or if it was
+        fitted to other arrays than NumPy's.
 
     See Also
     --------
@@ -106,6 +108,11 @@ def as_module(estimator: Any) -> nn.Module:
             f"ends with one, found {network!r}."
         )
     check_is_fitted(network)
+    if not isinstance(network.class_count_, np.ndarray):
+        raise TypeError(
+            "as_module needs an estimator that was fitted to NumPy arrays, found one "
+            f"that was fitted to arrays of type {type(network.class_count_).__name__}."
+        )
     return NetworkModule(estimator, [_part(step) for step in before], network)
 
 
@@ -142,6 +149,7 @@ class NetworkModule(nn.Module):
         self._estimator = copy.deepcopy(estimator)
         self.before = nn.Sequential(*parts)
         self._network = copy.copy(network)
+        self._n_features = int(_steps(estimator)[0].n_features_in_)
         self._layout = {
             name: self._register(getattr(network, name), name.strip("_"))
             for name in STATE
@@ -160,11 +168,22 @@ class NetworkModule(nn.Module):
         -------
         result : Tensor of shape (n_samples, n_classes) or (n_samples, n_features_out)
             Log-probabilities of the classes in the order of ``classes_``, or features.
+
+        Raises
+        ------
+        ValueError
+            If ``X`` is no tensor, or has another shape.
         """
+        if not isinstance(X, Tensor) or X.ndim != 2 or X.shape[1] != self._n_features:
+            found = tuple(X.shape) if isinstance(X, Tensor) else type(X).__name__
+            raise ValueError(
+                "Bad X: must be a tensor of shape (n_samples, "
+                f"{self._n_features}), found {found}."
+            )
         network, X = copy.copy(self._network), self.before(X.double())
         for name, layout in self._layout.items():
             setattr(network, name, self._restored(layout))
-        with config_context(array_api_dispatch=True), warnings.catch_warnings():
+        with computing_with_torch(), warnings.catch_warnings():
             # Numbers that only decide how to compute are taken from tensors.
             warnings.filterwarnings("ignore", "Converting a tensor with requires_grad")
             if is_classifier(network):
@@ -257,13 +276,15 @@ class _Lifting(nn.Module):
         threshold = float(self.bank.threshold.detach().clamp(min=0.0))
         lifting.filters_ = self.bank.filters.detach().cpu().numpy().astype(dtype)
         lifting._nonlinearity = {**lifting._nonlinearity, "threshold": threshold}
+        if isinstance(lifting, LearnedLifting):
+            lifting.threshold_ = threshold
 
 
 def _part(step: Any) -> nn.Module:
     """Return the module of a step before a network."""
     if isinstance(step, StandardScaler):
         return _Scaler(step)
-    if isinstance(step, ConvolutionalLifting) and step.pool_size is None:
+    if isinstance(step, ConvolutionalLifting) and step._pool_by is None:
         return _Lifting(step)
     raise TypeError(
         "as_module takes StandardScaler and ConvolutionalLifting without pool_size "
