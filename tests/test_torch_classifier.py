@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.datasets import load_digits
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
@@ -137,6 +137,41 @@ def test_warm_start_continues():
 def test_networks_with_other_output_are_refused(network, found):
     with pytest.raises(ValueError, match=f"Bad network: must map .* found {found}"):
         MCR2Classifier(network, random_state=0).fit(X, Y)
+
+
+def test_networks_of_another_input_size_are_refused():
+    with pytest.raises(ValueError, match=r"Bad network: must map .* 64\) .* raised"):
+        MCR2Classifier(torch.nn.Linear(5, 2), random_state=0).fit(X, Y)
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99"])
+def test_devices_that_cannot_be_used_are_named(device):
+    with pytest.raises(ValueError, match=f"Bad device: must be .* found '{device}'"):
+        MCR2Classifier(device=device, **FAST).fit(X, Y)
+
+
+def test_a_failed_warm_start_leaves_the_network_as_it_was():
+    model = MCR2Classifier(warm_start=True, **FAST).fit(X, Y)
+    before = model.transform(NEW)
+    model.set_params(head=Fails())
+    with pytest.raises(RuntimeError, match="this head always fails"):
+        model.fit(X, Y)
+    assert_array_equal(model.transform(NEW), before)
+
+
+class Fails(ClassifierMixin, BaseEstimator):
+    def fit(self, X, y):
+        raise RuntimeError("this head always fails")
+
+
+def test_numbers_of_any_magnitude():
+    models = [MCR2Classifier(**FAST).fit(Z, Y) for Z in (X, X * 2.0**900, X / 2.0**900)]
+    for model, factor in zip(models, (1.0, 2.0**900, 2.0**-900), strict=True):
+        assert_array_equal(model.transform(NEW * factor), models[0].transform(NEW))
+    with pytest.raises(ValueError, match="inputs of the network overflow in float32"):
+        models[0].predict(NEW * 1e200)
+    with pytest.raises(ValueError, match="inputs of the network overflow in float32"):
+        MCR2Classifier(**FAST).fit(X * 1e307, Y)
 
 
 def test_the_benchmark_draws_labels_anew(module, tmp_path, monkeypatch):
