@@ -463,6 +463,7 @@ def test_given_superpixels_need_no_scikit_image():
         ([[1.0], [1.0, 2.0]], "Bad image: "),
         (np.full((4, 4), 2.0), "Bad image: .* from 2 to 2.*convert2lab=False"),
         (np.full((4, 4), -1), "Bad image: .* convert2lab=False"),
+        (np.full((4, 4), 255), "Bad image: integers of type int64 .* uint8"),
         (np.full((4, 4, 2), 1e200), "Bad image: .* at most 1e"),
         (np.zeros((3, 40, 50)), "Bad channel_axis: .* 50 channels .* channel_axis=0"),
     ],

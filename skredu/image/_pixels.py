@@ -86,6 +86,12 @@ def pixel_values(image: Any, convert2lab: bool | None) -> tuple[Any, Any]:
             f"{channels} channels, because only grey and RGB images have colours."
         )
     if image.dtype.kind in "ui":
+        if image.dtype.itemsize > 2 and image.min() >= 0:
+            raise ValueError(
+                f"Bad image: integers of type {image.dtype} do not tell which number "
+                "is white. Convert them to uint8 (white is 255), uint16 (65535) or "
+                "numbers from 0 to 1, or use convert2lab=False for other values."
+            )
         image = image / np.iinfo(image.dtype).max
     image = image.astype(np.float64)
     low, high = float(image.min()), float(image.max())

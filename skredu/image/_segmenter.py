@@ -184,8 +184,8 @@ class CompressionSegmenter(CallbackSupportMixin, SkreduEstimator):
         Parameters
         ----------
         image : array-like of shape (height, width) or (height, width, n_channels)
-            The image, or a volume with one more dimension. Colours are integers, or
-            numbers from 0 to 1.
+            The image, or a volume with one more dimension. Colours are integers of 8 or
+            16 bits, or numbers from 0 to 1.
         y : None
             Not used, present here for API consistency by convention.
 
@@ -315,8 +315,8 @@ def compression_segmenter(image: Any, *, epsilon: float = 32.0, **options: Any) 
     Parameters
     ----------
     image : array-like of shape (height, width) or (height, width, n_channels)
-        The image, or a volume with one more dimension. Colours are integers, or
-        numbers from 0 to 1.
+        The image, or a volume with one more dimension. Colours are integers of 8 or 16
+        bits, or numbers from 0 to 1.
     epsilon : float, default=32.0
         Distortion of a window; its square is in the formula. Greater values lead to
         fewer segments.
