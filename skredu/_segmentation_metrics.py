@@ -203,11 +203,11 @@ def boundary_f_score(
     A pixel belongs to a boundary if the pixel below it, to its right, or below and to
     its right is in another segment; boundaries are thinned. Pixels of both
     segmentations are matched one to one within a maximal distance, such that as many as
-    possible are matched. The score is the
-    harmonic mean of the precision, which is the share of matched pixels among those
-    found, and the recall, which is the share of matched pixels among true ones. With
-    several true segmentations, a pixel that was found counts as matched if it is in any
-    of them, and the recall is that of all their pixels together.
+    possible are matched. The score is the harmonic mean of the precision, which is the
+    share of matched pixels among those found, and the recall, which is the share of
+    matched pixels among true ones. With several true segmentations, a pixel that was
+    found counts as matched if it is matched with a pixel of any of them, and the recall
+    is that of all their pixels together.
 
     Parameters
     ----------

@@ -75,7 +75,7 @@ class LearnedLifting(ConvolutionalLifting):
     With F filters, k classes and n samples on T points, a step takes about
     :math:`k T (F^3 + F^2 n)` complex operations and :math:`3 k F T n / 2` complex
     numbers of memory. With 16 filters, 500 images of 8 x 8 points in 10 classes take
-    about half a second per step on one core.
+    about a quarter of a second per step on one core.
 
     Samples of a class without a second sample are not used. The distortion, the
     temperature and the label code are learned together with the filters and then
