@@ -103,21 +103,20 @@ def fit(
     if y is not None and classes is None:
         (found,) = dask.compute([dask.delayed(np.unique)(part) for part in given["y"]])
         classes = np.unique(np.concatenate(found))
-    shared, summary = (
-        dask.delayed(clone(estimator), traverse=False),
-        dask.delayed(_part),
-    )
+    shared = dask.delayed(clone(estimator), traverse=False)
+    summary, merged = dask.delayed(_part), dask.delayed(_merged)
     models = [
         summary(shared, part, classes, **{name: own[i] for name, own in given.items()})
         for i, part in enumerate(rows)
     ]
-    merged = dask.delayed(_merged)
     while len(models) > 1:
         groups = range(0, len(models), BRANCHES)
         models = [merged(models[i : i + BRANCHES]) for i in groups]
     (model,) = dask.compute(models[0])
     if model is None:
-        raise ValueError("X contains no sample: at least one is needed to fit.")
+        raise ValueError(
+            "X contains no sample of positive weight: at least one is needed to fit."
+        )
     return model
 
 
@@ -253,8 +252,9 @@ def _blocks_like(X: Any, column: Any, name: str, n_blocks: int) -> list[Any]:
 def _part(
     estimator: Any, X: Any, classes: Any, y: Any = None, sample_weight: Any = None
 ) -> Any:
-    """Return the model of a block of samples; None if it is empty."""
-    if len(X) == 0:
+    """Return the model of a block; None if no sample has a positive weight."""
+    weights = () if sample_weight is None else np.asarray(sample_weight)
+    if len(weights) == len(X) and not np.any(weights):
         return None
     options: dict[str, Any] = {} if y is None else {"classes": classes}
     arguments = [X] if y is None else [X, y]

@@ -97,8 +97,21 @@ def test_empty_blocks_are_left_out():
     whole = ADDING["outliers"].fit(X)
     assert_allclose(model.score_samples(X + 1), whole.score_samples(X + 1))
     assert skredu_dask.predict(model, rows).compute().shape == (120,)
-    with pytest.raises(ValueError, match="X contains no sample"):
+    with pytest.raises(ValueError, match="X contains no sample of positive weight"):
         skredu_dask.fit(ADDING["outliers"], nothing)
+
+
+@every
+def test_blocks_without_weight_are_left_out(name):
+    weights = np.where(np.arange(120) < 60, 0.0, 1.0)
+    w = da.from_array(weights, 50)
+    model = skredu_dask.fit(ADDING[name], ROWS, *labels(name, LABELS), sample_weight=w)
+    whole = ADDING[name].fit(X[60:], *labels(name, NAMED[60:]))
+    assert_allclose(score(model, X + 1.0), score(whole, X + 1.0), rtol=1e-9, atol=1e-9)
+    with pytest.raises(ValueError, match="X contains no sample of positive weight"):
+        skredu_dask.fit(
+            ADDING[name], ROWS, *labels(name, LABELS), sample_weight=0.0 * w
+        )
 
 
 def test_transform_and_all_fitted_models_are_lazy():
