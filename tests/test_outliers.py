@@ -264,6 +264,13 @@ def test_long_stream_equals_fit(monkeypatch):
     assert not hasattr(stream, "training_scores_")
 
 
+@pytest.mark.parametrize("c", [1e-140, 1e-153, 1e-158, 1e-300])
+def test_stream_that_begins_with_zeros_goes_on_with_tiny_samples(c):
+    model = clone(GAUSSIAN).partial_fit(np.zeros((5, 4))).partial_fit(c * X)
+    assert model.epsilon_ > 0.0
+    assert np.isfinite(model.decision_function(c * NEW)).all()
+
+
 def test_models_of_parts_add_up_in_any_order():
     parts = [clone(GAUSSIAN).partial_fit(X[i::3]) for i in range(3)]
     whole = clone(GAUSSIAN).fit(X)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -24,13 +23,17 @@ from skredu.coding._missing import (
     extra_nats,
     without_gaps,
 )
-from skredu.coding._rows import Rows, check_reach, in_unit, unit_of
+from skredu.coding._rows import (
+    Rows,
+    check_reach,
+    epsilon_in_unit,
+    in_floats,
+    in_unit,
+    unit_of,
+)
 from skredu.coding._scatter import Scatter, group_of_scatter
 from skredu.coding._symmetry import SymmetricGroup, permutations_of, symmetric
 
-# In the unit of the samples; for larger distortions, all lengths are rounding errors.
-LARGEST_EPSILON = 1e150
-SMALLEST_GIVEN = 1e-153
 # Attributes of a fitted classifier that predictions need.
 NEEDED = ("_model", "_epsilon", "_log_priors", "_unit", "temperature_")
 # Kernels of which averages over images are kernels, too.
@@ -109,15 +112,8 @@ def given_epsilon(estimator: Any) -> float | None:
     """Return the distortion in the unit of the samples, None to choose it."""
     if isinstance(estimator.epsilon, str):
         return None
-    epsilon = float(estimator.epsilon)
-    if estimator.kernel in LINEAR:
-        epsilon /= estimator._unit
-    if epsilon < SMALLEST_GIVEN:
-        raise ValueError(
-            f"epsilon={float(estimator.epsilon)} is too small compared with the "
-            "samples: its square vanishes."
-        )
-    return min(epsilon, LARGEST_EPSILON)
+    unit = estimator._unit if estimator.kernel in LINEAR else 1.0
+    return epsilon_in_unit(float(estimator.epsilon), unit)
 
 
 def fit_linear(
@@ -183,7 +179,7 @@ def fit_rows(
         gamma = fitted["_model"]["products"]["parameters"]["gamma"]
         for _ in range(unit_power(kernel)):
             gamma /= unit
-        fitted["gamma_"] = _in_range(gamma)
+        fitted["gamma_"] = in_floats(gamma)
     return choice, fitted
 
 
@@ -223,7 +219,7 @@ def _fitted(
     epsilon, xp = estimator.epsilon, namespace(like)
     if isinstance(epsilon, str):  # in the units of the samples, as a float
         linear = estimator.kernel in LINEAR
-        epsilon = _in_range(choice.epsilon * (estimator._unit if linear else 1.0))
+        epsilon = in_floats(choice.epsilon * (estimator._unit if linear else 1.0))
     place = {"dtype": xp.float64, "device": like.device}
     log_priors = xp.asarray(choice.log_priors, **place)
     path = xp.asarray([choice.epsilon], **place)
@@ -239,11 +235,6 @@ def _fitted(
     }
 
 
-def _in_range(value: float) -> float:
-    """Return the nearest positive finite number."""
-    return min(max(value, math.ulp(0.0)), sys.float_info.max)
-
-
 def scores_of(fitted: dict[str, Any], X: Any) -> Any:
     """Return minus the extra bits of samples in every class, (n, k).
 
@@ -254,7 +245,10 @@ def scores_of(fitted: dict[str, Any], X: Any) -> Any:
 
 
 def bits_of(fitted: dict[str, Any], X: Any) -> Any:
-    """Return the part (n, d, k) of the scores of a linear kernel of every feature."""
+    """Return the bits (n, d, k) that each feature adds to the scores of each class.
+
+    The kernel is linear.
+    """
     classes, Z = _restored(fitted, X)
     xp, (_, d, n), parts = namespace(Z), Z.shape, []
     for block in blocks_of_rows(n, 4 * d * len(classes.groups)):

@@ -192,8 +192,7 @@ def choose(
     if epsilon is None:
         if spread is None:
             spread = rows.spread(classes.groups[0].mean is None)
-        unit = spread * classes.groups[0].blocks.dim ** 0.5
-        path = np.maximum(unit * np.logspace(-3.0, 0.5, N_EPSILONS), LEAST_EPSILON)
+        path = candidates(spread, classes.groups[0].blocks.dim)
     estimated = priors is None or (isinstance(priors, str) and priors == "auto")
     judged = evenly(rows.sizes) if judged is None else judged
     scores, y, weights = _left_out(
@@ -208,6 +207,15 @@ def choose(
         found = LeftOut(judged[0], weights, logs)
     log_priors = log_softmax(log_priors + shift)
     return Choice(float(path[best]), log_priors, shift, loss, temperature, found)
+
+
+def candidates(spread: float, dim: float) -> Floats:
+    """Return the distortions to choose from, for samples of a dimension and a spread.
+
+    The spread is the root mean square distance of the samples from their mean.
+    """
+    path = spread * dim**0.5 * np.logspace(-3.0, 0.5, N_EPSILONS)
+    return np.maximum(path, LEAST_EPSILON)
 
 
 def evenly(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -26,6 +27,9 @@ FEW_COLUMNS = 24
 # The largest number to this power is the largest ratio of two lengths whose squares
 # stay in range.
 REACH = 0.49
+# Range of distortions in the unit of the samples: the squares of smaller ones vanish,
+# and for larger ones, all lengths are rounding errors.
+SMALLEST_EPSILON, LARGEST_EPSILON = 1e-153, 1e150
 # Beyond this total weight, more copies change bits by less than a millionth, but coding
 # lengths become imprecise for a single sample.
 MOST_COPIES = 1e9
@@ -296,6 +300,21 @@ def in_unit(X: Any, unit: float) -> Any:
             f"training samples of about {unit:.3g}: scale the samples."
         )
     return X / unit
+
+
+def epsilon_in_unit(epsilon: float, unit: float) -> float:
+    """Return a given distortion in a unit of length; large ones become the largest."""
+    if epsilon / unit < SMALLEST_EPSILON:
+        raise ValueError(
+            f"epsilon={epsilon} is too small compared with the samples: its square "
+            "vanishes."
+        )
+    return min(epsilon / unit, LARGEST_EPSILON)
+
+
+def in_floats(value: float) -> float:
+    """Return the nearest positive finite number."""
+    return min(max(value, math.ulp(0.0)), sys.float_info.max)
 
 
 def check_reach(X: Any, unit: float, length: float) -> None:

@@ -1,4 +1,4 @@
-"""Outliers: samples that take many bits with the others."""
+"""Outliers: samples that take many bits given the others."""
 
 from skredu.outliers._detector import CompressionOutlierDetector
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -17,15 +16,20 @@ from skredu._base import all_or_nothing
 from skredu._checks import check_rows, check_weights
 from skredu._compat import Interval, StrOptions
 from skredu._stream import StreamEstimator, Summary, hashes
-from skredu.coding._choose import N_EPSILONS, evenly
+from skredu.coding._choose import candidates, evenly
 from skredu.coding._classes import Classes
-from skredu.coding._rows import Rows, check_reach, in_unit, unit_of, weights_to_fit
+from skredu.coding._rows import (
+    Rows,
+    check_reach,
+    epsilon_in_unit,
+    in_floats,
+    in_unit,
+    unit_of,
+    weights_to_fit,
+)
 from skredu.coding._scatter import Scatter
 from skredu.outliers._nearest import Nearest
 from skredu.outliers._threshold import bits_of_outliers
-
-# In the unit of the samples.
-LARGEST_EPSILON, SMALLEST_EPSILON = 1e150, 1e-153
 
 
 class CompressionOutlierDetector(OutlierMixin, StreamEstimator):
@@ -35,17 +39,17 @@ class CompressionOutlierDetector(OutlierMixin, StreamEstimator):
     differences from the most similar ones or as one more sample of a Gaussian. Samples
     of the training data are scored without themselves and their copies, so outliers do
     not hide. The threshold needs no setting: numbers of bits are coded themselves, and
-    a sample is an outlier where its number takes more bits with those of the others
-    than on its own.
+    a sample is an outlier if its number takes more bits with those of the others than
+    on its own.
 
     Parameters
     ----------
     epsilon : float or "auto", default="auto"
-        Distortion, a length in the units of the samples. ``"auto"`` is the root mean
-        square distance of the samples from their mean if there are neighbours. With
-        ``n_neighbors=None``, it takes the best of 20 values relative to that distance:
-        the one with which left-out samples, at most 5 000, take the fewest bits if all
-        are coded to the same final precision.
+        Distortion, a length in the units of the samples. With neighbours, ``"auto"`` is
+        the root mean square distance of the samples from their mean. With
+        ``n_neighbors=None``, it is the best of 20 values relative to that distance: the
+        one with which left-out samples, at most 5 000, take the fewest bits if all are
+        coded to the same final precision.
     n_neighbors : int or None, default=15
         Number of nearest samples, in weight, from which a sample is described. None
         describes all samples by one Gaussian; only then, samples may come in parts.
@@ -105,8 +109,8 @@ class CompressionOutlierDetector(OutlierMixin, StreamEstimator):
     A sample that equals a training sample is judged without this sample and all of its
     copies. So ``fit(X).predict(X)`` is the same as ``fit_predict(X)``, and comparable
     with the prediction of new samples. To recognise training samples, `fit` stores a
-    hash and the score of each distinct one, 16 bytes. After `partial_fit` and `merge`,
-    they are not recognised, so they are judged as new ones.
+    hash and the score of each distinct one, 16 bytes per sample. After `partial_fit`
+    and `merge`, they are not recognised, so they are judged as new ones.
 
     With one Gaussian and ``r = min(n, d)``, ``fit`` takes :math:`O(n d r)` operations,
     the score of a sample :math:`O(d r)`, and the model contains :math:`d r` numbers. To
@@ -147,7 +151,6 @@ class CompressionOutlierDetector(OutlierMixin, StreamEstimator):
     }
     _following = ("_model", "_epsilon", "epsilon_", "offset_")
     _forgotten = ("_known", "training_scores_")
-    _constant = ("n_neighbors",)
     _chooses = True
     # All samples are of one class.
     classes_: Any = np.zeros(1, dtype=np.intp)
@@ -238,7 +241,8 @@ class CompressionOutlierDetector(OutlierMixin, StreamEstimator):
         Raises
         ------
         ValueError
-            If a parameter or an array is invalid, or if ``n_neighbors`` has changed.
+            If a parameter or an array is invalid, or if ``epsilon`` has changed from or
+            to ``"auto"``.
         """
         y = np.zeros(np.shape(X)[:1], dtype=np.intp)
         self._add(X, y, self.classes_, sample_weight)
@@ -319,13 +323,7 @@ class CompressionOutlierDetector(OutlierMixin, StreamEstimator):
         """Return the distortion in the unit of the samples, None to choose it."""
         if isinstance(self.epsilon, str):
             return None
-        epsilon = float(self.epsilon) / self._unit
-        if epsilon < SMALLEST_EPSILON:
-            raise ValueError(
-                f"epsilon={float(self.epsilon)} is too small compared with the "
-                "samples: its square vanishes."
-            )
-        return min(epsilon, LARGEST_EPSILON)
+        return epsilon_in_unit(float(self.epsilon), self._unit)
 
     def _fit_nearest(self, rows: Rows) -> Any:
         """Fit neighbours to distinct samples; return their scores, left out."""
@@ -371,8 +369,7 @@ class CompressionOutlierDetector(OutlierMixin, StreamEstimator):
         epsilon = self._given_epsilon()
         path = np.asarray([epsilon])
         if epsilon is None:
-            unit = rows.spread(False) * rows.X.shape[1] ** 0.5
-            path = unit * np.logspace(-3.0, 0.5, N_EPSILONS)
+            path = candidates(rows.spread(False), rows.X.shape[1])
         bits = _left_out(classes, rows, chosen, path)
         # as if all directions in which samples differ had the same final precision
         rank = np.count_nonzero(classes.groups[0].eigenvalues > 0.0)
@@ -387,7 +384,7 @@ class CompressionOutlierDetector(OutlierMixin, StreamEstimator):
         """Return the fitted attributes, for the bits of left-out samples."""
         given = self.epsilon
         if isinstance(given, str):
-            given = min(max(epsilon * self._unit, math.ulp(0.0)), sys.float_info.max)
+            given = in_floats(epsilon * self._unit)
         threshold = bits_of_outliers(bits, weights, self.contamination)
         return {
             "_model": model,

@@ -63,8 +63,8 @@ def _quantile(bits: Floats, weights: Floats, share: float) -> float:
     n_out = int(np.searchsorted(above, share * above[-1] * (1.0 + 1e-9), side="right"))
     if n_out == 0:
         return float(bits[-1])
-    first = len(bits) - n_out  # at most half are outliers
-    return 0.5 * float(bits[max(first - 1, 0)]) + 0.5 * float(bits[first])
+    first = len(bits) - n_out  # at least 1, since at most half are outliers
+    return 0.5 * float(bits[first - 1]) + 0.5 * float(bits[first])
 
 
 def _first_alone(numbers: Floats, weights: Floats) -> float:
