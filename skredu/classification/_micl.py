@@ -69,8 +69,8 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
 
         - ``"auto"``: a mix of four candidates, weighted by leave-one-out, which
           predicts best but takes longest; see the notes. It is ``"linear"`` in
-          `partial_fit`, for arrays of other libraries than NumPy, and with a given
-          ``epsilon``, which is a length between samples.
+          `partial_fit`, for arrays of other libraries than NumPy, with ``n_neighbors``,
+          and with a given ``epsilon``, which is a length between samples.
         - ``"precomputed"``: ``X`` contains inner products. The squared norm of a sample
           is that of the training samples if these all have the same norm, and otherwise
           the smallest value that is possible.
@@ -93,7 +93,7 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
     n_neighbors : int, default=None
         If not None, use the local variant: each class is replaced by its
         ``n_neighbors`` samples (in weight) that are nearest to the sample to predict.
-        Only with ``kernel="linear"``.
+        Only with ``kernel="linear"`` or ``"auto"``.
     symmetry : {"flip", "rot90", "dihedral"} or array-like of shape (m, d), default=None
         Permutations of features that change no class: a sample and all its images have
         the same probabilities, exactly. With the linear kernel, the model is that of
@@ -238,10 +238,7 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "epsilon": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
-        "kernel": [
-            StrOptions(KERNELS),
-            callable,
-        ],
+        "kernel": [StrOptions(KERNELS), callable],
         "gamma": [Interval(Real, 0, None, closed="neither"), None],
         "degree": [Interval(Real, 0, None, closed="left")],
         "coef0": [Interval(Real, None, None, closed="neither")],
@@ -320,7 +317,7 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
         X : array-like of shape (n_samples, n_features)
             The training data. If the kernel is precomputed, their inner products, of
             shape (n_samples, n_samples). With ``kernel="linear"`` and without
-            ``n_neighbors``, NaN marks missing values.
+            ``n_neighbors`` and ``symmetry``, NaN marks missing values.
         y : array-like of shape (n_samples,)
             Class labels.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -397,7 +394,8 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
         ValueError
             If a parameter or an array is invalid, if ``classes`` is missing in the
             first call, or if ``class_weight="balanced"``, which needs all samples at
-            once. With ``calibrate``, ``epsilon`` and ``priors`` must not change.
+            once. ``assume_centered``, ``calibrate``, and whether ``epsilon`` is chosen,
+            must not change; after `fit` with ``calibrate``, ``epsilon`` and ``priors``.
         """
         first, mixed = "_stream" not in vars(self), "_mix" in vars(self)
         self._add(X, y, classes, sample_weight)

@@ -42,7 +42,7 @@ def nats_by_feature(
         Nats of each feature, in double precision; negative where a feature makes the
         sample more likely, given the others.
     base : array of shape (b,)
-        The remaining nats. Both sum to ``group.extra(Z, epsilon)``.
+        The remaining nats. All together, they sum to ``group.extra(Z, epsilon)``.
     """
     xp, n, d = namespace(Z), group.n, group.blocks.dim
     c = float(group.blocks.scale(n + 1.0, epsilon)[0])

@@ -17,7 +17,7 @@ class BitsDisplay(Display):
     """Bits by which features speak for a class, from ``explain`` of a classifier.
 
     A single sample is drawn as bars, one per feature and one for the base; many samples
-    as a heat map with one line per sample. The features are those with the largest mean
+    as a heat map with one row per sample. The features are those with the largest mean
     size, which comes first.
 
     Parameters
