@@ -165,7 +165,8 @@ def test_gaps_of_new_samples_are_refused():
         ({"symmetry": "dihedral", "signal_shape": (2, 3)}, "needs a square signal_sh"),
         ({"symmetry": "flip", "signal_shape": 4}, "the 6 features of X are not a mult"),
         ({"symmetry": "turn"}, "symmetry"),
-        ({"signal_shape": 3}, "signal_shape=3 is only used with symmetry"),
+        ({"signal_shape": 3}, "signal_shape=3 is only used with a symmetry among"),
+        ({"symmetry": [range(6)], "signal_shape": 6}, "only used with .* permutations"),
         (
             {"symmetry": [[0, 1, 2]]},
             r"array of integers of shape \(n_permutations, 6\)",

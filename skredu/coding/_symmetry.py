@@ -56,11 +56,13 @@ def permutations_of(
     ValueError
         If the permutations are no group, or if the grid does not suit them.
     """
+    if signal_shape is not None and not isinstance(symmetry, str):
+        found = "None" if symmetry is None else "permutations"
+        raise ValueError(
+            f"signal_shape={signal_shape!r} is only used with a symmetry "
+            f"among {NAMES}, found {found}."
+        )
     if symmetry is None:
-        if signal_shape is not None:
-            raise ValueError(
-                f"signal_shape={signal_shape!r} is only used with symmetry, found None."
-            )
         return None
     if not isinstance(symmetry, str):
         return _checked_group(np.asarray(symmetry), n_features)
