@@ -57,7 +57,7 @@ class Summary:
 
     @classmethod
     def of(cls, rows: Rows, scatters: list[Scatter], *, keep: bool) -> Summary:
-        """Summarise samples, whose scatters are known."""
+        """Summarise samples whose scatters are known."""
         scatters = [replace(scatter, shares=None) for scatter in scatters]
         kept = None
         if keep:

@@ -58,7 +58,8 @@ def fit(
     sample_weight : dask array or series of shape (n_samples,), default=None
         Weights of the samples, in blocks like ``y``.
     classes : array-like of shape (n_classes,), default=None
-        All class labels. If None, they are found in a pass over ``y``.
+        All class labels. If None, they are found in a pass over ``y``, in which labels
+        of samples of weight zero count, too.
 
     Returns
     -------

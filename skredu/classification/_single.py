@@ -252,8 +252,8 @@ def bits_of(fitted: dict[str, Any], X: Any) -> Any:
     classes, Z = _restored(fitted, X)
     xp, (_, d, n), parts = namespace(Z), Z.shape, []
     for block in blocks_of_rows(n, 4 * d * len(classes.groups)):
-        some, epsilon = Z[:, :, block], fitted["_epsilon"]
-        nats = [nats_by_feature(group, some, epsilon)[0] for group in classes.groups]
+        part, epsilon = Z[:, :, block], fitted["_epsilon"]
+        nats = [nats_by_feature(group, part, epsilon)[0] for group in classes.groups]
         parts.append(xp.stack(nats, axis=2) / -math.log(2.0))
     return xp.concat(parts)
 
@@ -275,15 +275,13 @@ def scores_with_gaps(fitted: dict[str, Any], scatters: list[Scatter], X: Any) ->
     Samples without gaps have exactly the scores that they have alone.
     """
     missing = to_numpy(namespace(X).isnan(X)).any(axis=1)
-    whole, rest = (
-        namespace(X).asarray(np.flatnonzero(part), device=X.device)
-        for part in (~missing, missing)
-    )
     xp, unit, epsilon = namespace(X), fitted["_unit"], fitted["_epsilon"]
+    places = np.flatnonzero(~missing), np.flatnonzero(missing)
+    whole, rest = (xp.asarray(index, device=X.device) for index in places)
     check_reach(without_gaps(X), unit, min(epsilon, 1.0))
-    log_priors, some = fitted["_log_priors"], in_unit(xp.take(X, rest, axis=0), unit)
+    log_priors, Z = fitted["_log_priors"], in_unit(xp.take(X, rest, axis=0), unit)
     epsilons = xp.full_like(log_priors[:1], epsilon)
-    nats = extra_nats(scatters, some, epsilons, epsilon)[:, :, 0]
+    nats = extra_nats(scatters, Z, epsilons, epsilon)[:, :, 0]
     parts = [scores_of(fitted, xp.take(X, whole, axis=0))] if whole.shape[0] else []
     scores = xp.concat([*parts, (log_priors - nats) / math.log(2.0)])
     back = np.argsort(np.argsort(missing, kind="stable"))
