@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
@@ -171,10 +172,24 @@ def test_samples_of_another_shape_are_named():
     for bad, found in [
         (torch.tensor(NEW[:, :5]), r"\(120, 5\)"),
         (torch.tensor(NEW[0]), r"\(64,\)"),
+        (torch.tensor(NEW[:0]), r"\(0, 64\)"),
         (NEW, "ndarray"),
     ]:
-        with pytest.raises(ValueError, match=rf"Bad X: .*, 64\), found {found}"):
+        with pytest.raises(ValueError, match=rf"Bad X: .*, 64\) .* found {found}"):
             module(bad)
+
+
+@pytest.mark.parametrize("name", ["plain", "few samples", "signals", "lifted"])
+def test_networks_of_single_precision(name):
+    n = 40 if name == "few samples" else len(X)
+    model = clone(CLASSIFIERS[name]).fit(X[:n].astype(np.float32), Y[:n])
+    module = as_module(model)
+    expected = model.predict_proba(NEW)
+    found = module(torch.tensor(NEW)).exp().detach().numpy()
+    assert_allclose(found, expected, atol=1e-4)
+    back = from_module(module)
+    rows = NEW.astype(np.float32)
+    assert_array_equal(back.predict_proba(rows), model.predict_proba(rows))
 
 
 def test_networks_that_were_fitted_to_tensors_are_refused():

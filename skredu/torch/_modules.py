@@ -150,6 +150,7 @@ class NetworkModule(nn.Module):
         self.before = nn.Sequential(*parts)
         self._network = copy.copy(network)
         self._n_features = int(_steps(estimator)[0].n_features_in_)
+        self._dtypes: dict[str, Any] = {}  # of the arrays of the estimator
         self._layout = {
             name: self._register(getattr(network, name), name.strip("_"))
             for name in STATE
@@ -174,11 +175,12 @@ class NetworkModule(nn.Module):
         ValueError
             If ``X`` is no tensor, or has another shape.
         """
-        if not isinstance(X, Tensor) or X.ndim != 2 or X.shape[1] != self._n_features:
+        d = self._n_features
+        if not isinstance(X, Tensor) or X.shape[1:] != (d,) or not len(X):
             found = tuple(X.shape) if isinstance(X, Tensor) else type(X).__name__
             raise ValueError(
-                "Bad X: must be a tensor of shape (n_samples, "
-                f"{self._n_features}), found {found}."
+                f"Bad X: must be a tensor of shape (n_samples, {d}) with at least one "
+                f"sample, found {found}."
             )
         network, X = copy.copy(self._network), self.before(X.double())
         for name, layout in self._layout.items():
@@ -208,6 +210,11 @@ class NetworkModule(nn.Module):
         """Register arrays as parameters or buffers; names take their places."""
         if isinstance(value, np.ndarray) and value.dtype.kind in "fciu":
             tensor, key = torch.tensor(value), name.replace(".", "_")
+            self._dtypes[key] = value.dtype
+            if value.dtype.kind == "f":
+                tensor = tensor.double()
+            elif value.dtype.kind == "c":
+                tensor = tensor.to(torch.complex128)
             if value.dtype.kind in "fc" and not name.endswith(FIXED):
                 self.register_parameter(key, nn.Parameter(tensor))
             else:
@@ -226,7 +233,9 @@ class NetworkModule(nn.Module):
             tensor = getattr(self, layout)
             if layout.endswith("eigenvalues"):  # a step may have made some negative
                 tensor = tensor.clamp(min=0.0)
-            return tensor.detach().cpu().numpy().copy() if arrays else tensor
+            if arrays:
+                return tensor.detach().cpu().numpy().astype(self._dtypes[layout])
+            return tensor
         if isinstance(layout, dict):
             return {k: self._restored(v, arrays=arrays) for k, v in layout.items()}
         if isinstance(layout, list | tuple):

@@ -226,10 +226,12 @@ def set_rate_reduction(
             f"{_found(sets)}."
         )
     m, b, d = sets.shape
-    if mask is not None and mask.shape != (m, b):
-        raise ValueError(
-            f"Bad mask: must have shape {(m, b)}, found {tuple(mask.shape)}."
-        )
+    if mask is not None:
+        mask = torch.as_tensor(mask, device=sets.device)
+        if mask.shape != (m, b):
+            raise ValueError(
+                f"Bad mask: must have shape {(m, b)}, found {tuple(mask.shape)}."
+            )
     y = torch.arange(m, device=sets.device).repeat_interleave(b)
     weights = None if mask is None else mask.reshape(-1)
     return rate_reduction(sets.reshape(-1, d), y, epsilon=epsilon, weights=weights)
