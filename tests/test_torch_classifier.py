@@ -117,6 +117,38 @@ def test_early_stopping_keeps_the_best_network():
     assert_allclose(shorter.transform(NEW), model.transform(NEW), atol=1e-6)
 
 
+class Watcher:
+    """Count tasks that begin and end."""
+
+    def __init__(self):
+        self.open, self.ended = 0, []
+
+    def setup(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context):
+        self.open += 1
+
+    def on_fit_task_end(self, estimator, context):
+        self.open -= 1
+        self.ended.append(context.task_name)
+
+    def teardown(self, estimator, context):
+        pass
+
+
+def test_early_stopping_ends_all_tasks():
+    pytest.importorskip("sklearn.callback", reason="scikit-learn 1.9 or newer")
+    options = {**FAST, "max_iter": 60, "learning_rate": 0.05}
+    model = MCR2Classifier(early_stopping=True, n_iter_no_change=3, **options)
+    watcher = Watcher()
+    model.set_callbacks(watcher).fit(X, Y)
+    assert model.n_iter_ < 60
+    assert watcher.open == 0
+    assert watcher.ended.count("steps") == 60
+    assert watcher.ended[-2:] == ["epochs", "fit"]
+
+
 def test_warm_start_continues():
     model = MCR2Classifier(warm_start=True, **FAST).fit(X, Y)
     first = model.loss_curve_
@@ -142,6 +174,19 @@ def test_networks_with_other_output_are_refused(network, found):
 def test_networks_of_another_input_size_are_refused():
     with pytest.raises(ValueError, match=r"Bad network: must map .* 64\) .* raised"):
         MCR2Classifier(torch.nn.Linear(5, 2), random_state=0).fit(X, Y)
+
+
+@pytest.mark.parametrize("shape", [(0, 8), (-8, -8), (8.0, 8.0), (8, "a"), (8,)])
+def test_shapes_of_images_are_checked(shape):
+    with pytest.raises(ValueError, match="Bad signal_shape: must be"):
+        MCR2Classifier(signal_shape=shape, **FAST).fit(X, Y)
+
+
+@pytest.mark.parametrize("loss", ["mcr2", "cross_entropy"])
+def test_training_that_diverges_is_named(loss):
+    model = MCR2Classifier(loss=loss, learning_rate=1e30, **FAST)
+    with pytest.raises(ValueError, match="Bad learning_rate: training diverges"):
+        model.fit(np.tile(X, (2, 1)), np.tile(Y, 2))
 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:99"])

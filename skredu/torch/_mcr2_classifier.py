@@ -27,6 +27,7 @@ from skredu._base import SkreduEstimator, all_or_nothing
 from skredu._checks import check_finite, check_rows, check_training
 from skredu._compat import CallbackSupportMixin, Interval, StrOptions
 from skredu._progress import Progress, watched
+from skredu._signals import shape_of
 from skredu.coding._linalg import root_mean_square
 from skredu.torch._loss import MCR2Loss
 
@@ -320,7 +321,7 @@ class MCR2Classifier(
                 nn.ReLU(),
                 nn.Linear(hidden, self.n_components),
             )
-        shape = tuple(self.signal_shape)
+        shape = shape_of(self.signal_shape, "signal_shape")
         if len(shape) != 2 or n_features % (shape[0] * shape[1]):
             raise ValueError(
                 f"Bad signal_shape: must be the height and width of images in rows of "
@@ -380,7 +381,7 @@ class MCR2Classifier(
             values = []
             for batch in _batches(train, self.batch_size, random):
                 optimizer.zero_grad()
-                value = loss(network(inputs[batch]), labels[batch])
+                value = loss(_checked_features(network(inputs[batch])), labels[batch])
                 value.backward()
                 optimizer.step()
                 values.append(value.item())
@@ -388,7 +389,8 @@ class MCR2Classifier(
             if not len(left_out):
                 continue
             with torch.no_grad():
-                value = loss(network.eval()(inputs[left_out]), labels[left_out])
+                Z = _checked_features(network.eval()(inputs[left_out]))
+                value = loss(Z, labels[left_out])
             network.train()
             self.validation_curve_.append(value.item())
             age = len(self.validation_curve_) - 1 - np.argmin(self.validation_curve_)
@@ -435,6 +437,16 @@ def _batches(rows: Any, size: int, random: np.random.Generator) -> Iterator[Tens
     order = torch.as_tensor(random.permutation(rows))
     n_batches = max(1, len(order) // size)
     yield from order[: n_batches * size].split(size)
+
+
+def _checked_features(Z: Tensor) -> Tensor:
+    """Return features of a network in training if they are finite."""
+    if not torch.isfinite(Z).all():
+        raise ValueError(
+            "Bad learning_rate: training diverges, because features of the network are "
+            "not finite any more. Use a smaller learning_rate."
+        )
+    return Z
 
 
 def _checked_device(device: str) -> str:
