@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import StandardScaler, scale
 
 from skredu import InvariantReduNetClassifier, ReduNetClassifier, ReduNetTransformer
 from skredu.datasets import make_gaussians_on_sphere
@@ -197,6 +197,15 @@ def test_steps_that_are_too_long_to_be_undone_are_reported():
     net = ReduNetTransformer(3, **PUBLISHED).fit(X[:200], y[:200])
     with pytest.warns(UserWarning, match="A smaller eta helps"):
         net.inverse_transform(net.transform(X[500:520]))
+
+
+def test_steps_that_overshoot_at_first_are_shortened():
+    X, y = load_wine(return_X_y=True)
+    X, settings = scale(X), {"membership": "relu", "eta": 0.9, "fit_intercept": False}
+    net = ReduNetTransformer(1, **settings).fit(X, y)
+    Z = np.random.default_rng(0).normal(size=(200, 13))
+    Z /= np.linalg.norm(Z, axis=1, keepdims=True)
+    assert_allclose(net.transform(net.inverse_transform(Z)), Z, atol=1e-12)
 
 
 def test_samples_with_a_velocity_have_no_way_back():

@@ -116,7 +116,7 @@ def _undone(layer: Layer, step: float, after: Any) -> tuple[Any, float]:
     change = moved = layer.change(after)
     errors, share = math.inf, xp.ones_like(norms(after))
     target = last_target = gap = last_gap = xp.zeros_like(after)
-    for i in range(MAX_ITERATIONS):
+    for _ in range(MAX_ITERATIONS):
         found = norms(stepped(trial, moved, step) - after)
         better = found < errors
         Z, change = xp.where(better, trial, Z), xp.where(better, moved, change)
@@ -134,13 +134,13 @@ def _undone(layer: Layer, step: float, after: Any) -> tuple[Any, float]:
         r = xp.astype(along + xp.sqrt(rest), dtype, copy=False)
         target = stepped(r * after, -move, 1.0)
         gap = target - Z
-        aim = target
-        if i > 0:
-            turn = gap - last_gap
-            size = norms(turn) ** 2
-            ratio = xp.sum(real_dots(gap, turn), axis=0)
-            ratio = ratio / xp.where(size > 0, size, xp.ones_like(size))
-            aim = target - xp.astype(ratio, dtype) * (target - last_target)
+        # before the first success, there is nothing to extrapolate from
+        known = norms(last_gap) > 0.0
+        turn = xp.where(known, gap - last_gap, xp.zeros_like(gap))
+        size = norms(turn) ** 2
+        ratio = xp.sum(real_dots(gap, turn), axis=0)
+        ratio = ratio / xp.where(size > 0, size, xp.ones_like(size))
+        aim = target - xp.astype(ratio, dtype) * (target - last_target)
         trial = stepped(Z, xp.astype(share, dtype, copy=False) * (aim - Z), 1.0)
         moved = layer.change(trial)
     return Z, float(xp.max(errors))
