@@ -125,6 +125,18 @@ def test_orders_of_samples_and_features_change_no_model(calibrate):
     assert_allclose(other.decision_function(X[:, columns]), model.decision_function(X))
 
 
+def test_gaps_of_absent_samples_change_nothing():
+    X, y = problem()
+    weights, absent = np.ones(len(X)), X.copy()
+    absent[::7, 2], weights[::7] = NAN, 0.0
+    model = MICLClassifier().fit(absent, y, sample_weight=weights)
+    present = weights > 0.0
+    other = MICLClassifier().fit(X[present], y[present])
+    assert model.epsilon_ == other.epsilon_
+    found, expected = model.predict_proba(X), other.predict_proba(X)
+    assert_allclose(found, expected, rtol=1e-10)
+
+
 def test_units_and_offsets_change_no_prediction():
     X, y = problem()
     X = with_gaps(X)

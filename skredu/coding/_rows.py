@@ -158,6 +158,11 @@ class Rows:
         """Number of samples of each class."""
         return [part.stop - part.start for part in self.slices]
 
+    @property
+    def have_gaps(self) -> bool:
+        """Whether a feature is missing, in samples of positive weight."""
+        return has_gaps(self.source) and has_gaps(self.X)
+
     def weights_at(self, part: Any) -> Any:
         """Return weights of sorted samples in double precision, None if all are one."""
         if self.weights is None:
