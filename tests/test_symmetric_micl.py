@@ -167,6 +167,8 @@ def test_gaps_of_new_samples_are_refused():
         ({"symmetry": "turn"}, "symmetry"),
         ({"signal_shape": 3}, "signal_shape=3 is only used with a symmetry among"),
         ({"symmetry": [range(6)], "signal_shape": 6}, "only used with .* permutations"),
+        ({"symmetry": "flip", "signal_shape": ()}, "Bad signal_shape"),
+        ({"symmetry": [[0, 1], [1]]}, "Bad symmetry"),
         (
             {"symmetry": [[0, 1, 2]]},
             r"array of integers of shape \(n_permutations, 6\)",

@@ -1,8 +1,9 @@
 r"""Finite groups of permutations of features that change no class.
 
 A class is coded together with all images of its samples, each of which counts
-:math:`1/|G|`. Its mean and its scatter are averages over the group ``G``, so images are
-never computed: with the mean :math:`\mu` and the scatter ``S`` of the ``n`` samples,
+:math:`1/|G|`. Its mean and its scatter are averages over the group ``G``, for which no
+image of a sample is needed: with the mean :math:`\mu` and the scatter ``S`` of the
+``n`` samples,
 
 .. math:: \bar\mu = \frac{1}{|G|} \sum_g g\mu, \quad
     \bar S = \frac{1}{|G|} \sum_g \bigl[g S g^T
@@ -27,6 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skredu._checks import naming
 from skredu._compat import at_least, namespace
 from skredu._signals import channels_of, shape_of
 from skredu.coding._group import Group, as_path
@@ -65,8 +67,11 @@ def permutations_of(
     if symmetry is None:
         return None
     if not isinstance(symmetry, str):
-        return _checked_group(np.asarray(symmetry), n_features)
-    shape = shape_of(signal_shape or n_features, "signal_shape")
+        with naming("symmetry"):
+            group = np.asarray(symmetry)
+        return _checked_group(group, n_features)
+    grid = n_features if signal_shape is None else signal_shape
+    shape = shape_of(grid, "signal_shape")
     n_channels = channels_of(shape, n_features, "signal_shape")
     places = np.arange(n_features).reshape(n_channels, *shape)
     if symmetry != "flip" and (len(shape) != 2 or shape[0] != shape[1]):
