@@ -23,6 +23,7 @@ try:
     from skl2onnx.common.shape_calculator import (
         calculate_linear_classifier_output_shapes,
     )
+    from skl2onnx.common.utils_classifier import get_label_classes
 except ImportError as error:
     raise ImportError(
         'skredu.onnx needs skl2onnx: install it with pip install "skredu[onnx]".'
@@ -74,8 +75,11 @@ def register() -> None:
     >>> bool((labels == model.predict(X)).all())
     True
     """
-    choices = {"zipmap": [True, False, "columns"], "nocl": [True, False]}
-    choices["output_class_labels"] = [False, True]
+    choices: dict[str, list[Any]] = {
+        "zipmap": [True, False, "columns"],
+        "nocl": [True, False],
+        "output_class_labels": [False, True],
+    }
     for kind, convert in CLASSIFIERS.items():
         update_registered_converter(
             kind,
@@ -184,7 +188,8 @@ class Graph:
 
 def _output_classes(graph: Graph, scores: Any, second: Any) -> None:
     """Output the labels of the highest scores, and probabilities or the like."""
-    classes = graph.operator.raw_operator.classes_
+    # indices instead of labels with the option "nocl"
+    classes = get_label_classes(graph.scope, graph.operator.raw_operator)
     if classes.dtype.kind in "biu":
         classes = classes.astype(np.int64)
     elif classes.dtype.kind not in "UO":

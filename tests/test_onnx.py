@@ -101,3 +101,19 @@ def test_other_kernels_are_refused(model):
         results(model.fit(X, y), X)
     with pytest.raises(NotImplementedError, match="integers or strings"):
         results(MICLClassifier().fit(X, y.astype(float)), X)
+
+
+def test_indices_replace_labels_on_request():
+    """With ``nocl``, skl2onnx declares integers as the type of the labels."""
+    import skl2onnx
+
+    import skredu.onnx
+
+    X, y = problem(40, 4, 2)
+    model = MICLClassifier().fit(X, np.array(["a", "b"])[y])
+    skredu.onnx.register()
+    options = {"zipmap": False, "nocl": True}
+    file = skl2onnx.to_onnx(model, X[:1], options=options).SerializeToString()
+    session = runtime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    labels = session.run(None, {"X": X})[0]
+    assert_array_equal(model.classes_[labels], model.predict(X))
