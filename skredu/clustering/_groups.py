@@ -51,15 +51,7 @@ class FittedGroups:
         ValueError
             If ``X`` is inconsistent with the training data.
         """
-        X = self._checked(X)
-        labels = np.empty(len(X), dtype=np.intp)
-        for block, rows, groups in self._blocks(X):
-            costs = [group.change(rows.X, rows.weights, 1.0) for group in groups]
-            if self._codes["outliers"]:
-                costs.append(rows.alone)
-            best = np.argmin(np.stack(costs, axis=1), axis=1)
-            labels[block] = np.where(best < self.n_clusters_, best, -1)
-        return labels
+        return self._labels_of(self._checked(X))
 
     def score_samples(self, X: Any) -> Any:
         """Return minus the extra bits that each sample costs in its best group.
@@ -117,8 +109,8 @@ class FittedGroups:
         ValueError
             If ``X`` is inconsistent with the training data.
         """
-        labels = self.predict(X)
         X = self._checked(X)
+        labels = self._labels_of(X)
         projected, unit = X.copy(), self._unit
         for j, code in enumerate(self._codes["groups"][: self.n_clusters_]):
             mean = (code["mean"] + self._codes["origin"]) * unit
@@ -215,9 +207,9 @@ class FittedGroups:
         check_is_fitted(self)
         parts = self._codes["parts"]
         if X is not None:
-            labels = self.predict(X)
-            rows = self._samples(self._checked(X))
-            parts = parts_of(rows, labels, rows.weights)
+            X = self._checked(X)
+            rows = self._samples(X)
+            parts = parts_of(rows, self._labels_of(X), rows.weights)
         shares = parts["size"] / np.sum(parts["size"])
         means, variances = parts["means"], parts["variances"] + 1.0
         mean = shares @ means
@@ -247,6 +239,17 @@ class FittedGroups:
         X = X.astype(np.float64, copy=False)
         check_reach(X, 1.0, self.epsilon_)
         return X
+
+    def _labels_of(self, X: Any) -> Any:
+        """Return the groups of validated samples, -1 for outliers."""
+        labels = np.empty(len(X), dtype=np.intp)
+        for block, rows, groups in self._blocks(X):
+            costs = [group.change(rows.X, rows.weights, 1.0) for group in groups]
+            if self._codes["outliers"]:
+                costs.append(rows.alone)
+            best = np.argmin(np.stack(costs, axis=1), axis=1)
+            labels[block] = np.where(best < self.n_clusters_, best, -1)
+        return labels
 
     def _samples(self, X: Any) -> Samples:
         """Return new samples in the units of the codes."""

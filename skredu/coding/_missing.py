@@ -55,10 +55,11 @@ ROUNDS = 2
 # Expectation-maximisation stops after a step that gains fewer nats per observation.
 TOLERANCE = 1e-3
 MAX_STEPS = 20
-# Parts of the samples that are predicted from all others to choose a distortion.
+# Number of parts of the samples, each of which is predicted from the others to choose a
+# distortion.
 N_FOLDS = 5
-# Largest number of operations for the eigenvectors of these samples, but some are
-# predicted in any case.
+# Largest number of operations for the eigenvectors of predicted samples, and a number
+# of samples that are predicted in any case.
 MOST_FACTORING, LEAST_JUDGED = 3e10, 100
 
 
@@ -168,8 +169,9 @@ class ClassesWithGaps(Classes):
         """Return the extra nats of training samples in every class, without themselves.
 
         Every fifth sample is coded by all others: completed samples resemble those from
-        which they were completed, so leaving out one sample is not enough. A class of
-        one sample, which others do not code, codes them as it is.
+        which they were completed, so leaving out one sample is not enough. A class that
+        is empty without a fold consists of one sample. This sample costs infinitely
+        many bits there, and all other samples of the fold are coded by the whole class.
         """
         xp, centred = namespace(epsilons), self.groups[0].mean is None
         nats = np.empty((len(chosen), len(self.groups), epsilons.shape[0]))
@@ -190,9 +192,10 @@ class ClassesWithGaps(Classes):
 
 
 def _folds(rows: Rows) -> Any:
-    """Return the part of each sample, which the orders of samples do not change.
+    """Return the number of the part to which each sample belongs.
 
-    Neither does the order of features, unless samples consist of the same values.
+    It does not depend on the order of the samples. It does not depend on the order of
+    the features, either, unless two samples contain the same values in another order.
     """
     X = to_numpy(rows.X)
     folds = np.empty(len(X), dtype=np.intp)
@@ -206,25 +209,22 @@ def observed_spread(rows: Rows, assume_centered: bool) -> float:
 
     Each feature contributes its variance over the samples in which it is observed.
     """
+    options = _numbers(rows)
+    spread = float(observed_moments(*options, assume_centered)[1].sum())
+    norm = float(observed_moments(*options, assume_centered=True)[1].sum())
+    return root_spread(spread, norm, float(namespace(rows.X).finfo(rows.X.dtype).eps))
+
+
+def _numbers(rows: Rows) -> tuple[Floats, Floats]:
+    """Return sorted samples (n, d) and weights (n,) as NumPy arrays."""
     X = to_numpy(rows.X).astype(np.float64)
-    there, weights = ~np.isnan(X), np.ones((len(X), 1))
-    if rows.weights is not None:
-        weights = to_numpy(rows.weights_at(...))[:, None]
-    X, shares = np.where(there, X, 0.0), weights * there
-    shares /= np.maximum(shares.sum(axis=0), np.finfo(float).tiny)
-    mean = (shares * X).sum(axis=0)
-    spread = float((shares * (X - mean) ** 2).sum())
-    norm = float((shares * X * X).sum())
-    eps = float(np.finfo(to_numpy(rows.X[:0]).dtype).eps)
-    return root_spread(norm if assume_centered else spread, norm, eps)
+    weights = rows.weights_at(...)
+    return X, np.ones(len(X)) if weights is None else to_numpy(weights)
 
 
 def expected_scatters(rows: Rows, assume_centered: bool) -> list[Scatter]:
     """Return the expected scatters of classes of samples with gaps."""
-    X, like = to_numpy(rows.X).astype(np.float64), rows.source
-    weights = np.ones(len(X))
-    if rows.weights is not None:
-        weights = to_numpy(rows.weights_at(...))
+    (X, weights), like = _numbers(rows), rows.source
     common = observed_moments(X, weights, assume_centered)
     noise = NOISE * float(common[1].sum()) or 1.0
     options = noise, assume_centered, common
