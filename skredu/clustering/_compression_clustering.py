@@ -144,8 +144,8 @@ class CompressionClustering(
 
     **With "auto"**, weights count relative to their median over the distinct samples,
     also in the reported numbers of bits, because copies of all samples are no evidence
-    of precision. With a graph, neighbours with equal values are, if every sample has
-    one and less than a quarter of the links join different values. For every
+    of precision. With a graph, equal neighbours are such evidence if every sample has
+    one, and if less than a quarter of the links join different values. For every
     distortion, the search starts from Ward's groups (1, 2, 3, ... of them) and from
     small cells. In the description of a partition, each group is Gaussian, and its
     covariance is integrated out with an inverse Wishart prior with the scale

@@ -13,7 +13,7 @@ from skredu.coding._linalg import LEAST_CONSTANT, on_sphere, split, spread_colum
 from skredu.coding._scatter import group_of
 
 # With at least this number of features, they are sorted by their energy, so that the
-# first of them distinguish most samples; see `skredu.redunet._scores`.
+# first of them distinguish most samples; see `Layer._sharp_costs`.
 LEAST_ORDERED = 128
 
 
