@@ -59,7 +59,8 @@ def data(tmp_path_factory):
                 RNG.permutation(4).reshape(2, 2), np.ones((20, 20), np.uint8)
             )
             photos |= {f"seg/{name}": np.stack([truth, truth // 2])}
-            photos |= {f"img/{name}": np.repeat(60 * truth[..., None], 3, axis=2)}
+            image = np.repeat(60 * truth[..., None], 3, axis=2).astype(np.uint8)
+            photos |= {f"img/{name}": image}
         np.savez(path / f"bsds500_{part}.npz", **photos)
     return path
 
