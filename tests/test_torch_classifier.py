@@ -149,6 +149,13 @@ def test_early_stopping_ends_all_tasks():
     assert watcher.ended[-2:] == ["epochs", "fit"]
 
 
+def test_a_sample_of_each_small_class_is_left_out():
+    model = MCR2Classifier(early_stopping=True, validation_fraction=0.01, **FAST)
+    assert len(model.fit(X[:40], Y[:40]).validation_curve_) == model.n_iter_
+    alone = np.arange(12)  # all classes have a single sample
+    assert model.fit(X[:12], alone).validation_curve_ == []
+
+
 def test_warm_start_continues():
     model = MCR2Classifier(warm_start=True, **FAST).fit(X, Y)
     first = model.loss_curve_

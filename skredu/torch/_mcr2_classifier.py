@@ -91,7 +91,7 @@ class MCR2Classifier(
         each epoch, and keep the network with the best one.
     validation_fraction : float, default=0.1
         Share of each class that is left out for early stopping, rounded down to whole
-        samples.
+        samples, but at least one sample of each class that has several.
     n_iter_no_change : int, default=10
         Number of epochs without a better loss after which the training stops, if
         ``early_stopping`` is true.
@@ -417,6 +417,7 @@ class MCR2Classifier(
         for label in range(len(self.classes_)):
             own = np.flatnonzero(y == label)
             n_out = int(self.validation_fraction * len(own))
+            n_out = max(n_out, min(1, len(own) - 1))
             out[own[len(own) - n_out :]] = True
         return order[~out], order[out]
 
