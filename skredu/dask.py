@@ -58,8 +58,7 @@ def fit(
     sample_weight : dask array or series of shape (n_samples,), default=None
         Weights of the samples, in blocks like ``y``.
     classes : array-like of shape (n_classes,), default=None
-        All class labels. If None, they are found in a pass over ``y``, in which labels
-        of samples of weight zero count, too.
+        All class labels. If None, they are found in a pass over ``y`` and the weights.
 
     Returns
     -------
@@ -102,7 +101,10 @@ def fit(
         if column is not None
     }
     if y is not None and classes is None:
-        (found,) = dask.compute([dask.delayed(np.unique)(part) for part in given["y"]])
+        parts = zip(
+            given["y"], given.get("sample_weight", len(rows) * [None]), strict=True
+        )
+        (found,) = dask.compute([dask.delayed(_classes)(*part) for part in parts])
         classes = np.unique(np.concatenate(found))
     shared = dask.delayed(clone(estimator), traverse=False)
     summary, merged = dask.delayed(_part), dask.delayed(_merged)
@@ -254,14 +256,28 @@ def _part(
     estimator: Any, X: Any, classes: Any, y: Any = None, sample_weight: Any = None
 ) -> Any:
     """Return the model of a block; None if no sample has a positive weight."""
-    weights = () if sample_weight is None else np.asarray(sample_weight)
-    if len(weights) == len(X) and not np.any(weights):
-        return None
+    if sample_weight is None:
+        if not len(X):
+            return None
+    elif len(sample_weight) == len(X):
+        kept = np.asarray(sample_weight) != 0.0
+        if not np.any(kept):
+            return None
+        X, sample_weight = X[kept], sample_weight[kept]
+        y = None if y is None else y[kept]
     options: dict[str, Any] = {} if y is None else {"classes": classes}
     arguments = [X] if y is None else [X, y]
     return clone(estimator).partial_fit(
         *arguments, sample_weight=sample_weight, **options
     )
+
+
+def _classes(y: Any, sample_weight: Any) -> Any:
+    """Return the labels of the samples of a block that have a weight."""
+    labels = np.asarray(y)
+    if sample_weight is None or len(sample_weight) != len(labels):
+        return np.unique(labels)
+    return np.unique(labels[np.asarray(sample_weight) != 0.0])
 
 
 def _merged(models: list[Any]) -> Any:
