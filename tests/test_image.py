@@ -321,6 +321,10 @@ def test_path_consists_of_fits():
     assert path["n_segments"][0] > path["n_segments"][1]
     path = model.segmentation_path()
     assert_allclose(path["epsilon"][[0, 4, 8]], [8.0, 32.0, 128.0])
+    changes = {"epsilon": 9.0, "boundary_weight": 0.0, "window_sizes": (1,)}
+    later = model.set_params(n_components=1, **changes).segmentation_path()
+    for name, values in path.items():
+        assert_array_equal(later[name], values)
 
 
 def test_greater_weights_and_distortions_leave_fewer_segments():

@@ -202,12 +202,15 @@ class CompressionSegmenter(CallbackSupportMixin, SkreduEstimator):
             If ``superpixels`` is a name and scikit-image is not installed.
         """
         self._validate_params()
-        epsilon, _ = distortion(self.epsilon), self._checked_sizes()
+        epsilon, sizes = distortion(self.epsilon), self._checked_sizes()
         image = checked_image(image, self.channel_axis)
         self._values, picture = pixel_values(image, self.convert2lab)
         self.superpixels_ = superpixels_of(image, picture, self.superpixels)
         with watched(self, len(self.window_sizes), X=image) as progress:
-            coder = self._coder()
+            # Later changes of parameters have no effect.
+            weight, n_components = float(self.boundary_weight), int(self.n_components)
+            self._coding = epsilon, (sizes, n_components, weight)
+            coder = Coder(self._values, self.superpixels_, *self._coding[1])
             found = coder.merge(epsilon, lambda: progress.done("windows"))
             self.children_, self.merge_costs_, self._n_saving = found
         k = self.n_segments
@@ -269,13 +272,15 @@ class CompressionSegmenter(CallbackSupportMixin, SkreduEstimator):
             If a distortion is not positive and finite.
         """
         check_is_fitted(self)
+        fitted_epsilon, parameters = self._coding
         if epsilons is None:
-            epsilons = self.epsilon * PATH
+            epsilons = fitted_epsilon * PATH
         with naming("epsilons"):
             values = [distortion(e) for e in np.ravel(np.asarray(epsilons)).tolist()]
             if not values:
                 raise ValueError("must be at least one distortion, found none.")
-        coder, labels, bits = self._coder(), [], []
+        coder = Coder(self._values, self.superpixels_, *parameters)
+        labels, bits = [], []
         for epsilon in values:
             children, _, n_saving = coder.merge(epsilon)
             labels.append(cut(self.superpixels_, children, n_saving))
@@ -286,11 +291,6 @@ class CompressionSegmenter(CallbackSupportMixin, SkreduEstimator):
             "coding_length": np.array(bits),
             "labels": np.array(labels),
         }
-
-    def _coder(self) -> Coder:
-        sizes, weight = self._checked_sizes(), float(self.boundary_weight)
-        values, n_components = self._values, self.n_components
-        return Coder(values, self.superpixels_, sizes, n_components, weight)
 
     def _cut(self, n_merges: int) -> Any:
         return cut(self.superpixels_, self.children_, n_merges)
