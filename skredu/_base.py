@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils.validation import check_is_fitted
 
-from skredu._checks import check_number, check_rows
+from skredu._checks import check_features, check_number, check_rows
 from skredu._compat import check_same_namespace
 
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -58,6 +58,7 @@ class SkreduEstimator(BaseEstimator):
 
     # Name of a fitted array, which is in the namespace of the training samples.
     _reference: ClassVar[str]
+    _n_features_out: Any
     _doc_link_module = "skredu"
     # The pages are named after the package, so {estimator_module} is not used.
     _doc_link_template = (
@@ -77,6 +78,14 @@ class SkreduEstimator(BaseEstimator):
         X = check_rows(self, X, reset=False)
         check_same_namespace(X, self, attribute=self._reference, method=method)
         return X
+
+    def _check_features(self, Z: Any) -> Any:
+        """Return valid features for `inverse_transform`, on the estimator's device."""
+        check_is_fitted(self)
+        Z = check_features(self, Z, self._n_features_out)
+        method = "inverse_transform"
+        check_same_namespace(Z, self, attribute=self._reference, method=method)
+        return Z
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state with the version and the layout of the fitted attributes."""

@@ -93,13 +93,7 @@ def fit(
             "CompressionOutlierDetector(n_neighbors=None). To load all samples, pass "
             "X.compute() to its method fit."
         )
-    rows = _blocks(X, "X")
-    columns = {"y": y, "sample_weight": sample_weight}
-    given = {
-        name: _blocks_like(X, column, name, len(rows))
-        for name, column in columns.items()
-        if column is not None
-    }
+    rows, given = _blocks_of_all(X, y, sample_weight)
     if y is not None and classes is None:
         parts = zip(
             given["y"], given.get("sample_weight", len(rows) * [None]), strict=True
@@ -270,6 +264,19 @@ def _part(
     return clone(estimator).partial_fit(
         *arguments, sample_weight=sample_weight, **options
     )
+
+
+def _blocks_of_all(
+    X: Any, y: Any, sample_weight: Any
+) -> tuple[list[Any], dict[str, list[Any]]]:
+    """Return the blocks of samples, and those of labels and weights if given."""
+    rows = _blocks(X, "X")
+    columns = {"y": y, "sample_weight": sample_weight}
+    return rows, {
+        name: _blocks_like(X, column, name, len(rows))
+        for name, column in columns.items()
+        if column is not None
+    }
 
 
 def _classes(y: Any, sample_weight: Any) -> Any:

@@ -17,7 +17,7 @@ from skredu._progress import UNWATCHED, Progress
 from skredu.coding._classes import Classes
 from skredu.coding._group import vector_blocks
 from skredu.coding._linalg import above
-from skredu.coding._rows import Rows
+from skredu.coding._rows import Rows, n_candidates, neighbours
 
 Floats = NDArray[np.float64]
 
@@ -50,9 +50,7 @@ class LocalGroup:
         self.X, self.weights, self.search = X, weights, search
         self.n_neighbors, self.mean = n_neighbors, shift
         self.n, self.blocks = float(weights.sum()), vector_blocks(X.shape[1], X)
-        # samples whose weight is at least n_neighbors, and one to leave out
-        sums = np.cumsum(np.sort(weights))
-        self.enough = min(int(np.searchsorted(sums, n_neighbors)) + 2, len(sums))
+        self.most = n_candidates(weights, n_neighbors)
 
     def to_state(self) -> dict[str, Any]:
         """Return everything that predictions need as arrays, numbers and containers."""
@@ -61,7 +59,7 @@ class LocalGroup:
 
     def width(self, n_epsilons: int) -> int:
         """Return how many numbers one sample takes: its neighbours, four times."""
-        return 4 * (self.enough + 1) * self.X.shape[1]
+        return 4 * (self.most + 1) * self.X.shape[1]
 
     def length(self, epsilons: Any) -> Any:
         """Return the length of all samples of the class in nats, of shape (e,)."""
@@ -73,12 +71,9 @@ class LocalGroup:
         ``own`` are their positions in the class if they are left out.
         """
         X = Z[0].T if self.mean is None else Z[0].T - self.mean
-        near = self.search.kneighbors(X, n_neighbors=self.enough, return_distance=False)
-        weights = self.weights[near]
-        if own is not None:
-            weights = np.where(near == own[:, None], 0.0, weights)
-        before = np.cumsum(weights, axis=1) - weights
-        weights = np.clip(self.n_neighbors - before, 0.0, weights)
+        near, weights = neighbours(
+            self.search, X, self.weights, self.n_neighbors, self.most, own
+        )
         rows = self.X[near].astype(np.float64)
         less = _nats(rows, weights, epsilons, self.mean)
         rows = np.concatenate([rows, X[:, None, :]], axis=1)

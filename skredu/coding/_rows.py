@@ -438,3 +438,41 @@ def even_choice(n: int, most: int) -> Any:
 def project_on(X: Any, mean: Any, basis: Any) -> Any:
     """Project rows on the affine subspace with an orthonormal ``basis`` (d, r)."""
     return mean + (X - mean) @ basis @ basis.T
+
+
+def n_candidates(weights: Any, n_neighbors: int) -> int:
+    """Return a number of samples that weigh ``n_neighbors``, and one to leave out."""
+    sums = np.cumsum(np.sort(weights))
+    return min(int(np.searchsorted(sums, n_neighbors)) + 2, len(sums))
+
+
+def neighbours(
+    search: Any, X: Any, weights: Any, n_neighbors: int, most: int, own: Any = None
+) -> tuple[Any, Any]:
+    """Find nearest training samples that weigh ``n_neighbors`` together.
+
+    Parameters
+    ----------
+    search : NearestNeighbors
+        Index of the training samples.
+    X : array of shape (b, d)
+        The samples whose neighbours are wanted.
+    weights : array of shape (n,)
+        Weights of the training samples.
+    n_neighbors : int
+    most : int
+        Number of candidates; see `n_candidates`.
+    own : array of shape (b,), default=None
+        Positions of ``X`` among the training samples, if they are left out.
+
+    Returns
+    -------
+    near, shares : arrays of shape (b, m)
+        Positions of the neighbours, and how much of the weight of each counts.
+    """
+    near = search.kneighbors(X, most, return_distance=False)
+    shares = weights[near]
+    if own is not None:
+        shares = np.where(near == own[:, None], 0.0, shares)
+    before = np.cumsum(shares, axis=1) - shares
+    return near, np.clip(n_neighbors - before, 0.0, shares)

@@ -9,8 +9,8 @@ from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skredu._base import SkreduEstimator, all_or_nothing
-from skredu._checks import check_features, check_rows
-from skredu._compat import ARRAY_API_SUPPORT, check_same_namespace
+from skredu._checks import check_rows
+from skredu._compat import ARRAY_API_SUPPORT
 from skredu._progress import Progress, watched
 from skredu._signals import (
     NAME,
@@ -113,12 +113,3 @@ class BaseLifting(SignalsOutMixin, TransformerMixin, SkreduEstimator):
     def _grid_for(self, X: Any, n_features: int) -> Shape:
         """Return the shape of the grid of training samples."""
         return grid_of(X, getattr(self, NAME), n_features)
-
-    def _check_features(self, Z: Any) -> Any:
-        """Return valid features for `inverse_transform`."""
-        check_is_fitted(self)
-        Z = check_features(self, Z, self._n_features_out)
-        check_same_namespace(
-            Z, self, attribute=self._reference, method="inverse_transform"
-        )
-        return Z

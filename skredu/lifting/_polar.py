@@ -178,7 +178,8 @@ class PolarTransformer(BaseLifting):
         >>> bool(error.max() < 0.01)
         True
         """
-        Z, (height, width) = self._check_features(X), self.image_shape_
+        Z = self._check_features(X)
+        height, width = self.image_shape_
         n_radii, n_angles = int(self.radii_.shape[0]), self.signal_shape_[0]
         y = (height - 1) / 2 - np.arange(height)[:, None]
         x = np.arange(width) - (width - 1) / 2

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from sklearn.neighbors import NearestNeighbors
 
 from skredu.coding._linalg import blocks_of_rows
+from skredu.coding._rows import n_candidates, neighbours
 
 Floats = NDArray[np.float64]
 
@@ -61,17 +62,12 @@ class Nearest:
         ``own`` are their positions in the training data if they are left out.
         """
         X, d = X - self.origin, X.shape[1]
-        # samples whose weight is at least n_neighbors, and one to leave out
-        sums = np.cumsum(np.sort(self.weights))
-        enough = min(int(np.searchsorted(sums, self.n_neighbors)) + 2, len(sums))
-        found = np.empty(len(X))
-        for block in blocks_of_rows(len(X), 4 * enough * d):
-            near = self.search.kneighbors(X[block], enough, return_distance=False)
-            weights = self.weights[near]
-            if own is not None:
-                weights = np.where(near == own[block, None], 0.0, weights)
-            before = np.cumsum(weights, axis=1) - weights
-            weights = np.clip(self.n_neighbors - before, 0.0, weights)
+        most, found = n_candidates(self.weights, self.n_neighbors), np.empty(len(X))
+        for block in blocks_of_rows(len(X), 4 * most * d):
+            left_out = None if own is None else own[block]
+            near, weights = neighbours(
+                self.search, X[block], self.weights, self.n_neighbors, most, left_out
+            )
             apart = (X[block, None, :] - self.X[near]) * (d**0.5 / epsilon)
             lengths = np.log1p(apart * apart).sum(axis=2) / (2.0 * math.log(2.0))
             total = weights.sum(axis=1)  # zero if there is no other sample

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import Any
 
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted
 
 from skredu._base import warn
-from skredu._checks import check_features
-from skredu._compat import at_least, check_same_namespace, namespace
+from skredu._compat import at_least, namespace
 from skredu.coding._linalg import (
     blocks_of_rows,
     norms,
@@ -39,7 +37,7 @@ class InverseMixin:
     """Mixin for networks whose layers can be undone."""
 
     # Of the network: see `BaseNet`.
-    _reference: ClassVar[str]
+    _check_features: Any
     n_features_in_: int
     _marked: Any
     _restored_layers: Any
@@ -80,11 +78,7 @@ class InverseMixin:
             If ``X`` has another number of features than `transform` returns, or, with
             an intercept, contains features that no sample has.
         """
-        check_is_fitted(self)
-        Z = check_features(self, X, self._restored_space().n_features_out)
-        check_same_namespace(
-            Z, self, attribute=self._reference, method="inverse_transform"
-        )
+        Z = self._check_features(X)
         space, layers, worst = self._restored_space(), self._restored_layers(), 0.0
         xp, shape = namespace(Z), (Z.shape[0], self.n_features_in_)
         samples = xp.empty(shape, dtype=Z.dtype, device=Z.device)
