@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import functools
+import math
 import sys
 import warnings
 from collections.abc import Callable
+from numbers import Real
 from typing import Any, ClassVar, TypeVar, cast
 
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils.validation import check_is_fitted
 
-from skredu._checks import check_features, check_number, check_rows
+from skredu._checks import as_float, check_namespace, check_rows, rows_and_weights
 from skredu._compat import check_same_namespace
 
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -69,8 +71,12 @@ class SkreduEstimator(BaseEstimator):
         """Validate all parameters; numbers must be in the range of floats."""
         super()._validate_params()
         for name, value in self.get_params(deep=False).items():
-            if "boolean" not in self._parameter_constraints.get(name, ["boolean"]):
-                check_number(value, f"{name} of {type(self).__name__}")
+            boolean = "boolean" in self._parameter_constraints.get(name, ["boolean"])
+            if not boolean and isinstance(value, Real) and math.isnan(as_float(value)):
+                raise ValueError(
+                    f"{name} of {type(self).__name__} must be a number in the range of "
+                    f"floats, and not a bool, found {value}."
+                )
 
     def _check_rows(self, X: Any, method: str) -> Any:
         """Return valid samples for a method of a fitted estimator, on its device."""
@@ -82,7 +88,13 @@ class SkreduEstimator(BaseEstimator):
     def _check_features(self, Z: Any) -> Any:
         """Return valid features for `inverse_transform`, on the estimator's device."""
         check_is_fitted(self)
-        Z = check_features(self, Z, self._n_features_out)
+        Z, _ = rows_and_weights(Z, None)
+        check_namespace(self, Z)
+        if Z.shape[1] != self._n_features_out:
+            raise ValueError(
+                f"X must have the {self._n_features_out} features that transform "
+                f"returns, found {Z.shape[1]}."
+            )
         method = "inverse_transform"
         check_same_namespace(Z, self, attribute=self._reference, method=method)
         return Z

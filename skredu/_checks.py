@@ -16,7 +16,6 @@ from sklearn.utils.validation import validate_data
 from skredu._compat import (
     ARRAY_API_SUPPORT,
     check_sample_weight,
-    float_dtypes,
     move_to,
     namespace,
     to_numpy,
@@ -24,6 +23,8 @@ from skredu._compat import (
 
 # Tolerance of the row sums of memberships (for single precision and printed tables).
 MEMBERSHIP_TOLERANCE = 1e-4
+# Types that are integers to Python, but no numbers to users.
+NO_NUMBERS: tuple[Any, ...] = (bool, np.timedelta64)
 # Prefixes of the names of types that NumPy would convert to numbers.
 TIMES = ("date", "time", "duration", "period")
 
@@ -45,7 +46,7 @@ def check_rows(estimator: Any, X: Any, *y: Any, reset: bool = True) -> Any:
             "as a whole: use the functions of skredu.dask or pass X.compute()."
         )
     check_numbers(X, "X")
-    gaps = get_tags(estimator).input_tags.allow_nan
+    gaps, xp = get_tags(estimator).input_tags.allow_nan, namespace(X)
     try:
         with np.errstate(all="ignore"):  # conversions, and sums of non-finite values
             rows = validate_data(
@@ -53,17 +54,17 @@ def check_rows(estimator: Any, X: Any, *y: Any, reset: bool = True) -> Any:
                 X,
                 *y,
                 reset=reset,
-                dtype=float_dtypes(X),
+                dtype=[xp.float64, xp.float32],
                 ensure_all_finite="allow-nan" if gaps else True,
             )
     except OverflowError as error:
         which = "X or y" if y else "X"
         raise ValueError(f"{which}: an integer is too large for a float.") from error
-    _check_namespace(estimator, rows[0] if y else rows)
+    check_namespace(estimator, rows[0] if y else rows)
     return rows
 
 
-def _check_namespace(estimator: Any, X: Any) -> None:
+def check_namespace(estimator: Any, X: Any) -> None:
     """Raise an error if an estimator for NumPy arrays only gets another array."""
     found = namespace(X).__name__
     only_numpy = ARRAY_API_SUPPORT and not get_tags(estimator).array_api_support
@@ -72,18 +73,6 @@ def _check_namespace(estimator: Any, X: Any) -> None:
             f"X is an array of {found}, but {estimator!r} takes NumPy arrays only: "
             "convert X, or use array_api_dispatch=False."
         )
-
-
-def check_features(estimator: Any, Z: Any, n_features: int) -> Any:
-    """Validate features for `inverse_transform` of a fitted estimator."""
-    Z, _ = rows_and_weights(Z, None)
-    _check_namespace(estimator, Z)
-    if Z.shape[1] != n_features:
-        raise ValueError(
-            f"X must have the {n_features} features that transform returns, found "
-            f"{Z.shape[1]}."
-        )
-    return Z
 
 
 def check_training(
@@ -107,6 +96,14 @@ def has_gaps(X: Any) -> bool:
     with np.errstate(all="ignore"):  # a sum is faster and needs no memory
         suspect = xp.isnan(xp.sum(X))
     return bool(suspect) and bool(xp.any(xp.isnan(X)))
+
+
+def without_gaps(X: Any) -> Any:
+    """Return samples with zeros where features are missing."""
+    if not has_gaps(X):
+        return X
+    xp = namespace(X)
+    return xp.where(xp.isnan(X), xp.zeros_like(X), X)
 
 
 def check_range(
@@ -142,7 +139,7 @@ def check_finite(Z: Any, what: str) -> Any:
 
 def is_integer(value: Any) -> bool:
     """Return whether a value is an integer; bools and times are not."""
-    return isinstance(value, numbers.Integral) and not _only_looks_real(value)
+    return isinstance(value, numbers.Integral) and not isinstance(value, NO_NUMBERS)
 
 
 def check_integer(
@@ -156,28 +153,13 @@ def check_integer(
     return int(value)
 
 
-def _only_looks_real(value: Any) -> bool:
-    """Return whether a value is a bool or a time, which are integers to Python."""
-    return isinstance(value, bool | np.timedelta64)
-
-
 def as_float(value: Any) -> float:
     """Return a number as a float, or NaN if a float cannot hold the value."""
     found = math.nan
-    if isinstance(value, numbers.Real) and not _only_looks_real(value):
+    if isinstance(value, numbers.Real) and not isinstance(value, NO_NUMBERS):
         with suppress(OverflowError):
             found = float(value)
     return math.nan if found == 0.0 and value != 0 else found
-
-
-def check_number(value: Any, name: str) -> None:
-    """Raise an error for bools and for numbers out of the range of floats."""
-    if isinstance(value, bool):
-        raise ValueError(f"{name} must be a number, not a bool, found {value}.")
-    if isinstance(value, numbers.Real) and math.isnan(as_float(value)):
-        raise ValueError(
-            f"{name} must be in the range of floats, found {_shown(value)}."
-        )
 
 
 def check_numbers(values: Any, name: str, *, times: bool = False) -> None:
@@ -202,10 +184,11 @@ def rows_and_weights(X: Any, weights: Any, name: str = "X") -> tuple[Any, Any]:
     with naming(name):
         check_numbers(X, name)
         with np.errstate(all="ignore"):
-            X = check_array(X, dtype=float_dtypes(X), input_name=name)
+            xp = namespace(X)
+            X = check_array(X, dtype=[xp.float64, xp.float32], input_name=name)
     with naming("weights"), np.errstate(over="ignore"):
         weights = check_weights(weights, X, "weights")
-        if weights is not None and math.isinf(float(namespace(X).sum(weights))):
+        if weights is not None and math.isinf(float(xp.sum(weights))):
             raise ValueError("their sum is too large for a float.")
     return X, weights
 
@@ -244,14 +227,9 @@ def distortion(epsilon: Any) -> float:
     value = as_float(epsilon)
     if not 0.0 < value < math.inf:
         raise ValueError(
-            f"Bad epsilon: must be a positive finite number, found {_shown(epsilon)}."
+            f"Bad epsilon: must be a positive finite number, found {epsilon!r}."
         )
     return value
-
-
-def _shown(value: Any) -> str:
-    """Return the representation of a number, without the type if it is NumPy's."""
-    return repr(value.item() if isinstance(value, np.generic) else value)
 
 
 def memberships(y: Any, X: Any) -> Any:

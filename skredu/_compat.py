@@ -46,7 +46,6 @@ __all__ = [
     "computing_with_torch",
     "count",
     "fix_connected_components",
-    "float_dtypes",
     "move_to",
     "namespace",
     "to_numpy",
@@ -116,12 +115,6 @@ def count(truths: Any) -> int:
     """Count true entries (``count_nonzero`` is new in the array API)."""
     xp = namespace(truths)
     return int(xp.sum(xp.astype(truths, xp.int64)))
-
-
-def float_dtypes(X: Any) -> list[Any]:
-    """Return the floating types to keep; all others are converted to the first one."""
-    xp = namespace(X)
-    return [xp.float64, xp.float32]
 
 
 def move_to(reference: Any, *arrays: Any) -> tuple[Any, ...]:

@@ -16,7 +16,6 @@ from sklearn.neighbors import NearestNeighbors
 from skredu._progress import UNWATCHED, Progress
 from skredu.coding._classes import Classes
 from skredu.coding._group import vector_blocks
-from skredu.coding._linalg import above
 from skredu.coding._rows import Rows, n_candidates, neighbours
 
 Floats = NDArray[np.float64]
@@ -139,7 +138,9 @@ def _nats(
     turned = rows.transpose(0, 2, 1)
     small = rows @ turned if rows.shape[1] < d else turned @ rows
     eps = float(np.finfo(np.float64).eps)
-    eigenvalues = above(np.linalg.eigvalsh(small), small.shape[1] * eps)
+    eigenvalues = np.linalg.eigvalsh(small)
+    null = eigenvalues <= small.shape[1] * eps * np.maximum(eigenvalues[:, -1:], 0.0)
+    eigenvalues[null] = 0.0  # rounding errors
     scale = d / safe[:, None] / epsilons**2
     volumes = np.log1p(scale[:, :, None] * eigenvalues[:, None, :]).sum(axis=2)
     nats = (counts[:, None] + d) / 2.0 * volumes

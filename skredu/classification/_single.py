@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from skredu._checks import has_gaps, without_gaps
 from skredu._compat import namespace, to_numpy
 from skredu._progress import UNWATCHED, Progress
 from skredu.classification._kernel import KernelClasses, products_of, unit_power
@@ -20,7 +21,6 @@ from skredu.coding._missing import (
     ClassesWithGaps,
     expected_scatters,
     extra_nats,
-    without_gaps,
 )
 from skredu.coding._rows import (
     Rows,
@@ -102,7 +102,7 @@ def unit_for(estimator: Any, X: Any) -> float:
 
 def scatters_of(estimator: Any, rows: Rows) -> list[Scatter]:
     """Return the scatters of the classes of scaled samples, expected ones for gaps."""
-    if rows.have_gaps:
+    if has_gaps(rows.X):
         return expected_scatters(rows, estimator.assume_centered)
     return rows.scatters(estimator.assume_centered, given_epsilon(estimator))
 
@@ -133,7 +133,7 @@ def fit_linear(
     classes = Classes.of_scatters(scatters, None if left_out else epsilon)
     if left_out and images is not None:
         classes.groups = [SymmetricGroup.of(g, images) for g in classes.groups]
-    if rows is not None and rows.have_gaps:
+    if rows is not None and has_gaps(rows.X):
         gaps = ClassesWithGaps(rows, scatters, classes.groups)
         classes, how = gaps, {"judged": gaps.judged, **how}
     choice = _choose(estimator, classes, rows, progress, **how)

@@ -68,11 +68,6 @@ def power_of_two(size: float) -> float:
     return math.ldexp(1.0, math.frexp(size)[1] - 1)
 
 
-def lapack_of(name: str, A: Any) -> Any:
-    """Return the LAPACK function for the type of a NumPy array."""
-    return getattr(lapack, LETTERS[A.dtype.char] + name)
-
-
 def factor_of(M: Any) -> Any:
     """Return the lower Cholesky factor of ``I + M``; ``M`` is overwritten.
 
@@ -86,7 +81,8 @@ def factor_of(M: Any) -> Any:
             M + xp.eye(M.shape[0], dtype=M.dtype, device=M.device)
         )
     M.reshape(-1)[:: len(M) + 1] += 1.0
-    U, failed = lapack_of("potrf", M)(M.T, lower=0, overwrite_a=1)
+    potrf = getattr(lapack, LETTERS[M.dtype.char] + "potrf")
+    U, failed = potrf(M.T, lower=0, overwrite_a=1)
     if failed:
         raise np.linalg.LinAlgError("The matrix is not positive definite.")
     return U.T
@@ -102,7 +98,8 @@ def inverse_of(L: Any) -> Any:
     """Return the inverse of ``L L^H`` in the type of ``L``, which is overwritten."""
     xp = namespace(L)
     if xp is np:  # a third of the operations
-        upper = lapack_of("potri", L)(L.T, lower=0, overwrite_c=1)[0]
+        potri = getattr(lapack, LETTERS[L.dtype.char] + "potri")
+        upper = potri(L.T, lower=0, overwrite_c=1)[0]
         inverse = upper.conj()
         inverse += upper.T  # the lower triangle contained zeros
         inverse.T.reshape(-1)[:: len(L) + 1] *= 0.5
@@ -295,14 +292,6 @@ def coordinates(V: Any, Z: Any) -> Any:
     return xp.conj(xp.matrix_transpose(V) @ xp.conj(Z))
 
 
-def product(A: Any, Z: Any) -> Any:
-    """Return ``A Z`` for stacked matrices; samples of one block stay rows in memory."""
-    xp = namespace(Z)
-    if Z.shape[0] > 1:
-        return A @ Z
-    return xp.matrix_transpose(xp.matrix_transpose(Z) @ xp.matrix_transpose(A))
-
-
 def squares(Z: Any) -> Any:
     """Return squared absolute values."""
     xp = namespace(Z)
@@ -350,28 +339,20 @@ def take(Z: Any, index: Any) -> Any:
     return Z[:, :, index] if xp is np else xp.take(Z, index, axis=2)
 
 
-def above(eigenvalues: Any, share: float) -> Any:
-    """Set eigenvalues (F, m) of at most a share of the largest one, the last, to zero.
-
-    These are rounding errors of null directions.
-    """
-    real = eigenvalues > share * at_least(eigenvalues[:, -1:], 0.0)
-    return namespace(eigenvalues).where(real, eigenvalues, 0.0 * eigenvalues)
-
-
 def directions(S: Any, longest: int, share: float = 0.0) -> tuple[Any, Any, Any]:
     """Return eigenvalues (F, m), eigenvectors, and these over the singular values.
 
     Eigenvalues below ``longest`` rounding units (the larger number of coordinates and
-    of samples) or below a share of the largest one are set to zero.
+    of samples) or below a share of the largest one, the last, are set to zero: they are
+    rounding errors of null directions.
     """
     xp = namespace(S)
     eigenvalues, V = xp.linalg.eigh(S)
     share = max(share, longest * float(xp.finfo(xp.float64).eps))
-    eigenvalues = above(eigenvalues, share)
-    real = eigenvalues > 0.0
+    real = eigenvalues > share * eigenvalues[:, -1:]
     sigma = xp.sqrt(xp.where(real, eigenvalues, xp.ones_like(eigenvalues)))
-    return eigenvalues, V, V * (xp.astype(real, xp.float64) / sigma)[:, None, :]
+    real = xp.astype(real, xp.float64)
+    return real * eigenvalues, V, V * (real / sigma)[:, None, :]
 
 
 def one_block(S: Any) -> bool:
@@ -394,7 +375,8 @@ def whitenings(L: Any) -> Any:
     """Return upper-triangular ``W`` with ``W W^H = (L L^H)^{-1}``; L is overwritten."""
     xp = namespace(L)
     if xp is np and one_block(L):
-        return np.asfortranarray(lapack_of("trtri", L)(L[0].T, lower=0)[0])[None]
+        trtri = getattr(lapack, LETTERS[L.dtype.char] + "trtri")
+        return np.asfortranarray(trtri(L[0].T, lower=0)[0])[None]
     return adjoint(xp.linalg.inv(L))
 
 

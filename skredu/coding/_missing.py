@@ -37,7 +37,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skredu._checks import has_gaps
 from skredu._compat import namespace, to_numpy
 from skredu.coding._choose import evenly
 from skredu.coding._classes import Classes
@@ -61,14 +60,6 @@ N_FOLDS = 5
 # Largest number of operations for the eigenvectors of predicted samples, and a number
 # of samples that are predicted in any case.
 MOST_FACTORING, LEAST_JUDGED = 3e10, 100
-
-
-def without_gaps(X: Any) -> Any:
-    """Return samples with zeros where features are missing."""
-    if not has_gaps(X):
-        return X
-    xp = namespace(X)
-    return xp.where(xp.isnan(X), xp.zeros_like(X), X)
 
 
 def patterns(missing: Any) -> Iterator[tuple[Any, Any]]:

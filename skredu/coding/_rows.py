@@ -158,11 +158,6 @@ class Rows:
         """Number of samples of each class."""
         return [part.stop - part.start for part in self.slices]
 
-    @property
-    def have_gaps(self) -> bool:
-        """Whether a feature is missing, in samples of positive weight."""
-        return has_gaps(self.source) and has_gaps(self.X)
-
     def weights_at(self, part: Any) -> Any:
         """Return weights of sorted samples in double precision, None if all are one."""
         if self.weights is None:
@@ -433,11 +428,6 @@ def _in_range(weights: Any, y: Any) -> Any:
 def even_choice(n: int, most: int) -> Any:
     """Return at most so many evenly spaced positions out of ``n``."""
     return np.linspace(0, n - 1, min(n, most)).astype(np.intp)
-
-
-def project_on(X: Any, mean: Any, basis: Any) -> Any:
-    """Project rows on the affine subspace with an orthonormal ``basis`` (d, r)."""
-    return mean + (X - mean) @ basis @ basis.T
 
 
 def n_candidates(weights: Any, n_neighbors: int) -> int:

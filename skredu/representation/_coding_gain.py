@@ -12,10 +12,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from skredu._base import SkreduEstimator, all_or_nothing, warn
 from skredu._checks import (
-    check_features,
     check_finite,
     check_range,
-    check_rows,
     check_training,
 )
 from skredu._compat import Interval
@@ -118,6 +116,7 @@ class CodingGainSelector(SelectorMixin, SkreduEstimator):
 
     __module__ = "skredu"
 
+    _reference = "weights_"
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "max_features": [Interval(Integral, 1, None, closed="left"), None],
         "weighted": ["boolean"],
@@ -194,8 +193,7 @@ class CodingGainSelector(SelectorMixin, SkreduEstimator):
             If ``X`` is inconsistent with the training data, or so large that its
             product with the weights overflows.
         """
-        check_is_fitted(self)
-        X = check_rows(self, X, reset=False)
+        X = self._check_rows(X, "transform")
         with np.errstate(over="ignore", under="ignore"):
             Z = X[:, self.support_] * self._factors(X.dtype)
         return check_finite(Z, "weighted features")
@@ -218,8 +216,7 @@ class CodingGainSelector(SelectorMixin, SkreduEstimator):
         ValueError
             If ``X`` does not have as many features as were selected.
         """
-        check_is_fitted(self)
-        X = check_features(self, X, int(np.sum(self.support_)))
+        X = self._check_features(X)
         full = super().inverse_transform(X)
         with np.errstate(over="ignore", under="ignore"):
             full[:, self.support_] /= self._factors(full.dtype)
@@ -228,6 +225,10 @@ class CodingGainSelector(SelectorMixin, SkreduEstimator):
     def _factors(self, dtype: Any) -> Any:
         """Return the weights of the selected features."""
         return self.weights_[self.support_].astype(dtype)
+
+    @property
+    def _n_features_out(self) -> int:
+        return int(np.sum(self.support_))
 
     def _get_support_mask(self) -> Any:
         check_is_fitted(self)

@@ -14,10 +14,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from skredu._base import SkreduEstimator, all_or_nothing, warn
 from skredu._checks import (
-    check_features,
     check_finite,
     check_range,
-    check_rows,
     check_training,
 )
 from skredu._compat import CallbackSupportMixin, Interval, StrOptions
@@ -190,6 +188,7 @@ class MCR2Transformer(
 
     __module__ = "skredu"
 
+    _reference = "components_"
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "n_components": [Interval(Integral, 1, None, closed="left"), None],
         "epsilon": [MODERATE],
@@ -292,8 +291,7 @@ class MCR2Transformer(
         ValueError
             If ``X`` is inconsistent with the training data.
         """
-        check_is_fitted(self)
-        X = check_rows(self, X, reset=False)
+        X = self._check_rows(X, "transform")
         Z = np.empty((len(X), self._n_features_out), dtype=X.dtype)
         for block in gen_batches(len(X), max(1, BLOCK // (4 * Z.shape[1]))):
             Z[block] = through(self.layers_, self._activation, X[block])
@@ -337,8 +335,7 @@ class MCR2Transformer(
         >>> np.allclose(model.transform(model.inverse_transform(Z)), Z)
         True
         """
-        check_is_fitted(self)
-        Z, W = check_features(self, X, self._n_features_out), self.components_
+        Z, W = self._check_features(X), self.components_
         precision = max(W.shape) * float(np.finfo(W.dtype).eps)
         with np.errstate(over="ignore", invalid="ignore"):
             inverse = np.linalg.pinv(W.astype(np.float64), rcond=precision)
