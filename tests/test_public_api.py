@@ -323,51 +323,38 @@ def run(code):
 
 
 @pytest.mark.slow
-def test_import_adds_little_to_that_of_scikit_learn():
+def test_import_adds_little_to_that_of_scikit_learn_and_loads_names_on_first_use():
     # In time of the processor, beside that of what skredu uses: both are slower on a
     # busy machine. All estimators at once, so each of them too.
     code = """
 import time
 start = time.process_time()
 import sklearn.neighbors, sklearn.metrics.pairwise, sklearn.utils.multiclass
-import sklearn.datasets, sklearn.cluster
+import sklearn.datasets, sklearn.cluster, numpy as np
 import scipy.linalg, scipy.special, scipy.optimize, scipy.fft, scipy.cluster.hierarchy
 others = time.process_time()
+before, state = set(sys.modules), np.random.get_state()[1].tolist()
 import skredu
 package = time.process_time()
+import skredu.plotting, skredu.image
+loaded = set(sys.modules) - before
+names = "CompressionClustering" in dir(skredu), "skredu.clustering" in sys.modules
+skredu.CompressionClustering
+print(*names, "skredu.clustering" in sys.modules, "skredu.redunet" in sys.modules)
 from skredu import *
 print((package - others) / (others - start))
 print((time.process_time() - others) / (others - start))
+print(state == np.random.get_state()[1].tolist(), *loaded)
 """
-    package, everything = map(float, run(code))
-    assert package < 0.01
-    assert everything < 0.25
-
-
-@pytest.mark.slow
-def test_names_are_loaded_on_first_use_and_import_changes_nothing_else():
-    code = """
-import sklearn.neighbors, sklearn.datasets, numpy as np
-before, state = set(sys.modules), np.random.get_state()[1].tolist()
-import skredu.plotting
-print(*(set(sys.modules) - before))
-print("CompressionClustering" in dir(skredu), "skredu.clustering" in sys.modules)
-skredu.CompressionClustering
-print("skredu.clustering" in sys.modules, "skredu.redunet" in sys.modules)
-print(state == np.random.get_state()[1].tolist())
-"""
-    *loaded, listed, early, late, other, same = run(code)
-    assert [listed, early, late, other, same] == [
-        "True",
-        "False",
-        "True",
-        "False",
-        "True",
-    ]
+    listed, early, late, other, package, everything, same, *loaded = run(code)
+    assert (listed, early, late, other) == ("True", "False", "True", "False")
+    assert same == "True"
+    assert float(package) < 0.01
+    assert float(everything) < 0.25
     loaded = {name.split(".")[0] for name in loaded}
     assert "skredu" in loaded
     # no plotting and no data frames, but for those that scikit-learn loads
     assert not loaded & {"matplotlib", "pandas", "polars", "torch", "hypothesis"}
-    assert "dask" not in loaded
+    assert not loaded & {"dask", "skimage"}
     with pytest.raises(AttributeError, match="no attribute 'Micl'"):
         _ = skredu.Micl
