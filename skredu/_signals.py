@@ -119,12 +119,13 @@ class Signals(np.ndarray):
         return signals
 
     def __getitem__(self, key: Any) -> Any:
-        part = super().__getitem__(key)
-        first, *columns = key if isinstance(key, tuple) and key else (key,)
-        rows = self.ndim == 2 and (np.ndim(part) == 2 or np.ndim(first) == 0)
-        if rows and all(map(_is_all, columns)):
+        part, keys = super().__getitem__(key), key if isinstance(key, tuple) else (key,)
+        columns = keys[1:] if self.ndim == 2 else keys
+        is_rows = np.ndim(part) == 2 or self.ndim == 1 or is_integer(*keys[:1])
+        if is_rows and all(map(_is_all, columns)):
             return _marked_like(part, [self])
-        return _marked_like(part, [])
+        lost = is_rows and np.ndim(part) > 0 and part.shape[-1] > 1
+        return Signals(part) if lost else _marked_like(part, [])
 
     def __setitem__(self, key: Any, value: Any) -> None:
         super().__setitem__(key, value)
@@ -152,43 +153,51 @@ class Signals(np.ndarray):
     ) -> Any:
         if return_scalar:
             return np.asarray(array)[()]
-        by_entry = context is not None and context[0].signature is None
-        sources = [x for x in context[1] if isinstance(x, Signals)] if by_entry else []
-        return _marked_like(array, sources)
+        if context is None:  # a mean or the like
+            return _marked_like(array, [])
+        ufunc, arguments, _ = context
+        sources = [x for x in arguments if isinstance(x, Signals)]
+        by_entry = ufunc.signature is None  # otherwise, a matrix product
+        return _marked_like(array, sources if by_entry else [], sources[0].shape)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         result = super().__array_function__(func, types, args, kwargs)
-        sources: Any = args[0] if func in ROWWISE and args else []
-        if isinstance(sources, np.ndarray):
-            sources = [sources]
+        first = args[0] if args else []
+        sources: Any = [first] if isinstance(first, np.ndarray) else first
+        if func not in ROWWISE:
+            sources = []
         if isinstance(result, list):
             return [_marked_like(part, sources) for part in result]
-        return _marked_like(result, sources)
+        return _marked_like(result, sources, getattr(first, "shape", None))
 
     def __reduce__(self) -> Any:
         return Signals, (np.asarray(self), self.signal_shape)
 
 
 def _is_all(index: Any) -> bool:
-    """Return whether an index selects all columns in order."""
-    return index is Ellipsis or (isinstance(index, slice) and index == slice(None))
+    """Return whether an index selects all columns in order, or adds an axis."""
+    all_columns = isinstance(index, slice) and index == slice(None)
+    return index is Ellipsis or index is None or all_columns
 
 
-def _marked_like(result: Any, sources: Sequence[Any]) -> Any:
+def _marked_like(result: Any, sources: Sequence[Any], shape: Any = None) -> Any:
     """Mark a result with the grid of its sources, if all are on the same one.
 
     Otherwise the result is marked as signals whose grid is unknown. A single row or
     column, for instance of means, becomes an ordinary array, so that signals minus
-    their means remain signals.
+    their means remain signals; but not if the array from which it was computed had the
+    same ``shape``, because its columns may have moved.
     """
     if not isinstance(result, np.ndarray):
         return result
     marks = {(getattr(x, NAME, None), np.shape(x)[-1:]) for x in sources}
-    shape, width = marks.pop() if len(marks) == 1 else (None, ())
-    if shape is not None and width == result.shape[-1:]:
-        return Signals(result, shape)
+    grid, width = marks.pop() if len(marks) == 1 else (None, ())
+    if grid is not None and width == result.shape[-1:]:
+        return Signals(result, grid)
+    lost = result.shape == shape or any(isinstance(x, Signals) for x in sources)
     is_table = result.ndim == 2 and 1 not in result.shape
-    return Signals(result) if is_table else np.asarray(result)
+    several = result.ndim in (1, 2) and result.shape[-1] > 1
+    return Signals(result) if is_table or (lost and several) else np.asarray(result)
 
 
 class SignalsOutMixin(ClassNamePrefixFeaturesOutMixin):

@@ -244,6 +244,25 @@ def test_rows_whose_columns_moved_demand_the_grid(change):
 
 
 @pytest.mark.parametrize(
+    "change",
+    [
+        lambda Z: Z[:1][:, ::-1],
+        lambda Z: Z[:1, ::-1][:] + 1.0,
+        lambda Z: Z[0][ORDER][None],
+        lambda Z: np.vstack([row[::-1] for row in Z]),
+        lambda Z: np.flip(Z[:1], axis=1),
+        lambda Z: Z[:1] @ MIX,
+    ],
+)
+def test_a_single_row_whose_columns_moved_demands_the_grid(change):
+    Z = lifting().fit_transform(X)
+    with pytest.raises(ValueError, match=LOST):
+        ConvolutionalLifting(2, 3, random_state=0).fit(change(Z))
+    again = ConvolutionalLifting(2, 3, random_state=0).fit(Z[0][None])
+    assert again.signal_shape_ == GRID
+
+
+@pytest.mark.parametrize(
     "write",
     [
         lambda Z: Z.__setitem__(..., Z[:, ORDER]),

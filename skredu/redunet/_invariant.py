@@ -19,8 +19,8 @@ from skredu._signals import (
 from skredu.coding._linalg import softmax
 from skredu.coding._rows import Rows
 from skredu.redunet._classifier import BaseNetClassifier
+from skredu.redunet._grid import Grid, invariant_features, n_invariant_features
 from skredu.redunet._net import BaseNet, decision_scores
-from skredu.redunet._signals import Grid, invariant_features, n_invariant_features
 from skredu.redunet._stream import StreamingNet
 
 

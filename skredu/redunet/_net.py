@@ -1,7 +1,7 @@
 """Networks that are constructed layer by layer, each by one gradient step.
 
 This module does not depend on what a sample is. A space converts samples to features
-and back; see `skredu.redunet._vectors` and `skredu.redunet._signals`.
+and back; see `skredu.redunet._vectors` and `skredu.redunet._grid`.
 """
 
 from __future__ import annotations

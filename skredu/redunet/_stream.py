@@ -17,9 +17,9 @@ from skredu.coding._choose import Choice
 from skredu.coding._linalg import adjoint, scatters, weighted, widen
 from skredu.coding._rows import Rows
 from skredu.coding._scatter import Scatter, group_of_scatter
+from skredu.redunet._grid import Grid
 from skredu.redunet._layer import Layer
 from skredu.redunet._net import FITTED, RATES, fit_decision
-from skredu.redunet._signals import Grid
 
 
 class StreamingNet(StreamEstimator):
