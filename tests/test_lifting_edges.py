@@ -33,10 +33,8 @@ def test_rows_of_any_size_are_lifted_alike(filters, activation, dtype):
         for power in (most, 8 - most, most // 2, -most // 2):
             found = model.fit_transform(np.ldexp(rows, power))
             assert found.dtype == dtype
-            scaled = np.ldexp(np.asarray(found, float), -power)
-            assert_allclose(
-                scaled, expected, atol=1e-5 if dtype == "float32" else 1e-12
-            )
+            scaled, atol = np.ldexp(np.asarray(found, float), -power), 1e-12
+            assert_allclose(scaled, expected, atol=1e-5 if dtype == "float32" else atol)
 
 
 def test_rows_of_many_sizes_do_not_disturb_each_other():
@@ -134,14 +132,9 @@ def test_few_patches_have_random_filters_by_default(n_features):
     assert_allclose(np.linalg.norm(found.filters_, axis=2), 1)
     assert np.all(np.isfinite(found.transform(rows)))
 
-
-def test_patches_that_cancel_each_other_have_a_direction():
-    rows = np.array([[1.0, -1.0, 1.0, -1.0]])
+    rows = np.array([[1.0, -1.0, 1.0, -1.0]])  # patches that cancel each other
     model = ConvolutionalLifting(1, 2, filters="kmeans", random_state=0).fit(rows)
     assert_allclose(np.abs(model.filters_), 0.5**0.5)
-
-
-# -- memory, and parameters that are set later ----------------------------------------
 
 
 def test_circles_take_the_memory_of_their_operator_and_of_blocks():

@@ -1,6 +1,7 @@
 """MICLClassifier against the definition, row by row, and what must not change it."""
 
 import math
+from functools import partial
 
 import numpy as np
 import oracle_micl as oracle
@@ -58,10 +59,6 @@ KERNELS = {
 }
 
 
-def kernel_of(name):
-    return lambda A, B: pairwise_kernels(A, B, **KERNELS[name][1])
-
-
 # -- the definition -------------------------------------------------------------------
 
 CASES = [({}, shape) for shape in [(40, 5), (14, 20), (18, 5), (40, 1)]]
@@ -75,9 +72,10 @@ def defined(settings, *arguments, **options):
     """Return the scores of the definition, with a kernel or neighbours."""
     if "n_neighbors" in settings:
         return oracle.local_scores(*arguments, settings["n_neighbors"], **options)
-    for name, (given, _) in KERNELS.items():
+    for given, by in KERNELS.values():
         if settings is given:
-            return oracle.kernel_scores(kernel_of(name), *arguments, **options)
+            kernel = partial(pairwise_kernels, **by)
+            return oracle.kernel_scores(kernel, *arguments, **options)
     return oracle.scores(*arguments, **options)
 
 
@@ -99,27 +97,20 @@ def test_decision_is_the_definition(settings, shape, assume_centered):
 
 
 @pytest.mark.parametrize("assume_centered", [False, True])
-@pytest.mark.parametrize("kernel", ["rbf", "cosine"])
-def test_precomputed_products_of_equal_norms_equal_the_kernel(kernel, assume_centered):
-    X, y, weights, new = problem(weighting="copies")
-    options = {"epsilon": 0.5, "assume_centered": assume_centered}
-    direct = MICLClassifier(**options, **KERNELS[kernel][0]).fit(X, y, weights)
-    given = MICLClassifier(**options, kernel="precomputed")
-    given.fit(kernel_of(kernel)(X, X), y, weights)
-    found = given.decision_function(kernel_of(kernel)(new, X))
-    assert_allclose(found, direct.decision_function(new), rtol=1e-9, atol=1e-9)
-
-
-@pytest.mark.parametrize("assume_centered", [False, True])
-@pytest.mark.parametrize("epsilon", [0.3, "auto"])
-def test_precomputed_linear_products_equal_the_linear_kernel(epsilon, assume_centered):
+@pytest.mark.parametrize(
+    ("kernel", "epsilon"),
+    [("linear", 0.3), ("linear", "auto"), ("rbf", 0.5), ("cosine", 0.5)],
+)
+def test_precomputed_products_equal_the_kernel(kernel, epsilon, assume_centered):
     X, y, weights, new = problem(weighting="copies")
     options = {"epsilon": epsilon, "assume_centered": assume_centered}
-    linear = MICLClassifier(**options).fit(X, y, weights)
-    given = MICLClassifier(**options, kernel="precomputed").fit(X @ X.T, y, weights)
-    assert given.epsilon_ == pytest.approx(linear.epsilon_, rel=1e-9)
-    found = given.decision_function(new @ X.T)
-    assert_allclose(found, linear.decision_function(new), rtol=1e-8, atol=1e-8)
+    named, by = KERNELS.get(kernel, ({}, {"metric": "linear"}))
+    direct = MICLClassifier(**options, **named).fit(X, y, weights)
+    given = MICLClassifier(**options, kernel="precomputed")
+    given.fit(pairwise_kernels(X, X, **by), y, weights)
+    assert given.epsilon_ == pytest.approx(direct.epsilon_, rel=1e-9)
+    found = given.decision_function(pairwise_kernels(new, X, **by))
+    assert_allclose(found, direct.decision_function(new), rtol=1e-8, atol=1e-8)
 
 
 def test_precomputed_row_has_the_smallest_norm_its_products_allow():
@@ -132,9 +123,6 @@ def test_precomputed_row_has_the_smallest_norm_its_products_allow():
     scores = model.decision_function(new @ X.T)
     bits = oracle.decision(expected, model.temperature_)
     assert_allclose(scores, bits, rtol=1e-8, atol=1e-8)
-
-
-# -- leave-one-out --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kernel", ["linear", "rbf"])
@@ -170,30 +158,27 @@ def test_partial_fit_in_chunks_equals_fit(d, chunk, assume_centered):
             assert_allclose(getattr(parts, name), getattr(whole, name), rtol=1e-10)
 
 
-def test_partial_fit_after_another_kernel_starts_again():
+def test_partial_fit_after_fit_and_fit_after_partial_fit_start_again():
     X, y, _, new = problem()
+    expected = MICLClassifier().fit(X, y).decision_function(new)
     model = MICLClassifier(kernel="rbf").fit(X, y).set_params(kernel="linear")
     model.partial_fit(X, y, classes=[0, 1, 2])
     assert not hasattr(model, "gamma_")
-    whole = MICLClassifier().fit(X, y)
-    assert_allclose(model.decision_function(new), whole.decision_function(new))
+    assert_allclose(model.decision_function(new), expected)
+    model = MICLClassifier().partial_fit(2 * X, y, classes=[0, 1, 2, 9])
+    assert_array_equal(model.fit(X, y).decision_function(new), expected)
+    assert_array_equal(model.classes_, [0, 1, 2])
 
 
-def test_partial_fit_refuses_rows_out_of_reach_of_the_first():
-    X, y, _, _ = problem()
+def test_rows_out_of_reach_of_the_training_rows_are_refused():
+    X, y, _, new = problem()
     model = MICLClassifier(0.5).partial_fit(X, y, classes=[0, 1, 2])
     with pytest.raises(ValueError, match="too large compared with the training"):
         model.partial_fit(1e160 * X, y)
-
-
-def test_fit_forgets_what_partial_fit_has_seen():
-    X, y, _, new = problem()
-    model = MICLClassifier().partial_fit(2 * X, y, classes=[0, 1, 2, 9])
-    fresh = MICLClassifier().fit(X, y)
-    assert_array_equal(
-        model.fit(X, y).decision_function(new), fresh.decision_function(new)
-    )
-    assert_array_equal(model.classes_, [0, 1, 2])
+    model = MICLClassifier().fit(1e-200 * X, y)
+    assert np.isfinite(model.decision_function(1e-195 * new)).all()
+    with pytest.raises(ValueError, match="too large compared with the training"):
+        model.predict(1e-40 * new)
 
 
 # -- digits ---------------------------------------------------------------------------
@@ -259,7 +244,7 @@ def test_improbable_classes_keep_a_probability_that_has_a_logarithm():
     assert_array_equal(proba.argsort(axis=1), logs.argsort(axis=1))
 
 
-def test_given_priors_are_the_label_code():
+def test_given_priors_are_the_label_code_and_may_be_zero():
     X, y, weights, new = problem(weighting="copies")
     priors = [0.2, 0.5, 0.3]
     model = MICLClassifier(0.7, priors=priors, calibrate=False).fit(X, y, weights)
@@ -267,10 +252,6 @@ def test_given_priors_are_the_label_code():
     bits = oracle.decision(expected, model.temperature_)
     assert_allclose(model.decision_function(new), bits, rtol=1e-9, atol=1e-9)
     assert_allclose(model.priors_, priors)
-
-
-def test_class_without_prior_is_not_predicted():
-    X, y, _, new = problem()
     for epsilon in (0.7, "auto"):
         model = MICLClassifier(epsilon, priors=[0.0, 0.5, 0.5]).fit(X, y)
         assert 0 not in model.predict(new)
@@ -328,10 +309,24 @@ def test_kernel_coefficient_has_a_scale_of_its_own():
     assert not hasattr(MICLClassifier().fit(X, y), "gamma_")
 
 
-def test_neighbours_need_the_linear_kernel():
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"kernel": "rbf", "n_neighbors": 3},
+            "n_neighbors=3 needs kernel='linear'.*rb",
+        ),
+        ({"kernel": "precomputed"}, r"square.*\(40, 5\)"),
+        *(
+            ({"epsilon": 1e-160, "kernel": kernel}, "epsilon=1e-160 is too small")
+            for kernel in ("rbf", "poly", "cosine")
+        ),
+    ],
+)
+def test_settings_that_a_kernel_cannot_have_are_named(settings, message):
     X, y, _, _ = problem()
-    with pytest.raises(ValueError, match=r"n_neighbors=3 needs kernel='linear'.*'rbf'"):
-        MICLClassifier(kernel="rbf", n_neighbors=3).fit(X, y)
+    with pytest.raises(ValueError, match=message):
+        MICLClassifier(**settings).fit(X, y)
 
 
 def test_kernel_that_is_not_one_warns_and_still_decides():
@@ -340,12 +335,6 @@ def test_kernel_that_is_not_one_warns_and_still_decides():
     with pytest.warns(UserWarning, match="not positive semi-definite.*-[0-9]"):
         model = MICLClassifier(kernel="precomputed").fit(K, y)
     assert np.isfinite(model.decision_function(K)).all()
-
-
-def test_precomputed_products_must_be_square():
-    X, y, _, _ = problem()
-    with pytest.raises(ValueError, match=r"square.*\(40, 5\)"):
-        MICLClassifier(kernel="precomputed").fit(X, y)
 
 
 # -- many rows ------------------------------------------------------------------------
@@ -392,13 +381,6 @@ def test_few_rows_with_many_features_do_not_collapse_to_one_class(d, seed):
     assert np.isfinite(model.predict_log_proba(new)).all()
 
 
-@pytest.mark.parametrize("kernel", ["rbf", "poly", "cosine"])
-def test_epsilon_whose_square_vanishes_is_refused(kernel):
-    X, y, _, _ = problem()
-    with pytest.raises(ValueError, match="epsilon=1e-160 is too small"):
-        MICLClassifier(1e-160, kernel=kernel).fit(X, y)
-
-
 @pytest.mark.parametrize("settings", [{}, {"n_neighbors": 4}], ids=str)
 @pytest.mark.parametrize("assume_centered", [False, True])
 def test_distortions_are_relative_to_the_spread(assume_centered, settings):
@@ -411,14 +393,6 @@ def test_distortions_are_relative_to_the_spread(assume_centered, settings):
     path = spread * math.sqrt(X.shape[1]) * np.logspace(-3.0, 0.5, 20)
     found = model.fit(X, y, weights).epsilon_
     assert np.abs(np.log(found / path)).min() < 1e-9
-
-
-def test_new_rows_out_of_reach_of_tiny_training_rows_are_refused():
-    X, y, _, new = problem()
-    model = MICLClassifier().fit(1e-200 * X, y)
-    assert np.isfinite(model.decision_function(1e-195 * new)).all()
-    with pytest.raises(ValueError, match="too large compared with the training"):
-        model.predict(1e-40 * new)
 
 
 # -- on both sides of thresholds ------------------------------------------------------

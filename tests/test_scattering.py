@@ -176,17 +176,14 @@ def test_channels_are_transformed_on_their_own():
     assert_allclose(together, np.concatenate(alone, axis=1), atol=1e-15)
 
 
-def test_a_constant_has_no_waves():
-    for dtype in (np.float64, np.float32):
-        X = np.full((2, 1, 8, 8), 3.0, dtype=dtype)
-        options = {"signal_shape": (8, 8), "n_scales": 2}
-        Z = coefficients(X, **options)
-        assert_allclose(Z[:, 0], 3.0, rtol=1e-6)
-        assert_allclose(Z[:, 1:], 0.0, atol=1e-6)
-        # rounding errors stay small beside the offsets
-        model = ScatteringTransformer(**options).fit(flat(X))
-        Z = model.transform(flat(X)).reshape(2, -1, 4, 4)
-        assert_allclose(Z[:, 1:], 0.0, atol=0.1)
+def test_a_constant_has_no_waves(dtype):
+    X, options = np.full((2, 64), 3.0, dtype=dtype), {"signal_shape": (8, 8)}
+    Z = coefficients(X, n_scales=2, **options)
+    assert_allclose(Z[:, 0], 3.0, rtol=1e-6)
+    assert_allclose(Z[:, 1:], 0.0, atol=1e-6)
+    # rounding errors stay small beside the offsets
+    Z = ScatteringTransformer(2, **options).fit_transform(X).reshape(Z.shape)
+    assert_allclose(Z[:, 1:], 0.0, atol=0.1)
 
 
 # -- theorems -------------------------------------------------------------------------
@@ -323,8 +320,9 @@ def test_pipeline_passes_its_options_on():
     assert (model[1].n_layers, model[1].class_weight) == (2, "balanced")
     with pytest.raises(TypeError, match="n_angels"):
         make_invariant_pipeline((8, 8), n_angels=4)
-    with pytest.raises(ValueError, match="Bad signal_shape"):
-        make_invariant_pipeline((8, 0))
+    for shape in (0, 2.5, None, "8", (8, 2.5), (), (8, 0)):
+        with pytest.raises(ValueError, match="Bad signal_shape"):
+            make_invariant_pipeline(shape)
 
 
 def test_predictions_are_the_same_for_all_shifts_at_all_points():
@@ -373,9 +371,3 @@ def test_odd_parameters_are_refused_by_name(options, message):
 
     assert peak_of(refused) < 2**25
     assert set(vars(model)) == set(model.get_params())
-
-
-@pytest.mark.parametrize("shape", [0, 2.5, None, "8", (8, 2.5), ()])
-def test_pipeline_refuses_what_is_no_shape(shape):
-    with pytest.raises(ValueError, match="Bad signal_shape"):
-        make_invariant_pipeline(shape)
