@@ -2,7 +2,8 @@
 
 Run ``python -m benchmarks.label_noise --data FOLDER``; the folder contains mnist.npz.
 Without it, generated rows replace MNIST. ``--figure FILE`` draws the table. ``--parts
-quality`` measures how well wrong labels of tables in scikit-learn are found.
+quality`` measures how well wrong labels of tables in scikit-learn are found, and
+``--parts refits`` what further fits bring that weigh samples by their labels' quality.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import time
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import GridSearchCV, cross_val_predict
+from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_predict
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -29,6 +31,7 @@ from sklearn.svm import SVC
 
 from benchmarks import _data
 from benchmarks._harness import Benchmark, Report, progress, seconds_of
+from benchmarks.accuracy import measures, pipeline
 from skredu import (
     MCR2Transformer,
     MICLClassifier,
@@ -86,13 +89,17 @@ def main(arguments: list[str] | None = None) -> None:
     options = Benchmark(
         "label_noise",
         "Wrong labels",
-        {"labels": _measure, "quality": _find},
-        data="folder of mnist.npz",
+        {"labels": _measure, "quality": _find, "refits": _refit},
+        data="folder of mnist.npz and tabular/*.csv",
     )
     options.add_argument("--train", type=int, default=5000, help="training rows")
     options.add_argument("--test", type=int, default=10_000, help="test rows")
     options.add_argument("--components", type=int, default=50, help="of the pixels")
     options.add_argument("--seeds", type=int, default=2, help="draws of wrong labels")
+    options.add_argument("--rows", type=int, default=600, help="of tables, for refits")
+    options.add_argument(
+        "--kernels", nargs="+", default=["linear", "auto"], help="for refits"
+    )
     options.add_argument("--models", nargs="+", help="default: all")
     options.add_argument("--figure", type=Path, help="PNG of the table")
     options.run(arguments)
@@ -184,6 +191,67 @@ def mislabelled(y: Any, share: float, seed: int) -> tuple[Any, Any]:
     wrong[rng.permutation(len(y))[: round(share * len(y))]] = True
     others = (y + rng.integers(1, classes, len(y))) % classes
     return np.where(wrong, others, y), wrong
+
+
+def _refit(report: Report, args: argparse.Namespace) -> None:
+    """Measure what ``n_label_refits`` brings on tables with wrong labels."""
+    tables = list(refit_tables(args))
+    report.say(
+        f"{len(tables)} tables of at most {args.rows} samples, three folds. A share "
+        "of the training labels is replaced by other ones at random, or by the next "
+        "class. Cells contain the mean accuracy and log-loss for right labels."
+    )
+    lines = []
+    for kernel in args.kernels:
+        for n in (0, 1, 2):
+            model = MICLClassifier(kernel=kernel, n_label_refits=n)
+            found = np.array([refit_scores(*table, model) for table in tables])
+            cells = [f"{a:.3f}, {loss:.3f}" for a, loss in found.mean(axis=0)]
+            lines.append([f'kernel="{kernel}", n_label_refits={n}', *cells])
+            progress(f"{lines[-1]}")
+    report.table(["MICLClassifier", *WRONG], lines)
+
+
+# Share of wrong labels, and whether they are random or of the next class.
+WRONG = {
+    "all right": (0.0, False),
+    "10 % wrong": (0.1, False),
+    "20 % wrong": (0.2, False),
+    "20 % next class": (0.2, True),
+}
+
+
+def refit_tables(args: argparse.Namespace) -> Iterator[tuple[Any, Any]]:
+    """Yield data frames and integer labels: open tables, or those of scikit-learn."""
+    if not args.data:
+        for load in TABLES:
+            X, y = load(return_X_y=True, as_frame=True)
+            yield X[: args.rows], y.to_numpy()[: args.rows]
+        return
+    folder = Path(args.data) / "tabular"
+    for name in _data.tables(folder):
+        X, y = _data.table(folder, name, args.rows)
+        yield X, np.unique(y, return_inverse=True)[1]
+
+
+def refit_scores(X: Any, y: Any, model: BaseEstimator) -> list[tuple[float, float]]:
+    """Return accuracy and log-loss for each kind of wrong labels."""
+    found = []
+    for share, following in WRONG.values():
+        scores = []
+        folds = StratifiedKFold(3, shuffle=True, random_state=0)
+        for train, test in folds.split(X, y):
+            labels, wrong = mislabelled(y[train], share, 0)
+            if following:
+                labels = np.where(wrong, (y[train] + 1) % (y.max() + 1), y[train])
+            classifier = pipeline(X, model).fit(X.iloc[train], labels)
+            scores.append(measures(classifier, X.iloc[test], y[test]))
+        found.append(
+            tuple(
+                float(np.mean([s[m] for s in scores])) for m in ("accuracy", "log-loss")
+            )
+        )
+    return found
 
 
 def by_forest(X: Any, labels: Any) -> Any:

@@ -128,13 +128,13 @@ SCRIPTS = {
         ["| 2 x 8"],
     ),
     "label_noise": (
-        "--components|3|--seeds|1|--models|MICL",
+        "--components|3|--seeds|1|--models|MICL|--rows|90|--kernels|linear",
         {
             "SHARES": (0.0, 0.5),
             "PUBLISHED": {"a": (1, 1), "b": (1, 1)},
             "TABLES": (load_wine,),
         },
-        ["| MICL", "random forest, 5 folds"],
+        ["| MICL", "random forest, 5 folds", 'kernel="linear", n_label_refits=1'],
     ),
     "mcr2": (
         "--components|3",

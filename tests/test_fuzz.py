@@ -143,6 +143,7 @@ SHORT_OF = {
     "n_layers": st.one_of(st.integers(0, 2), st.sampled_from([True, 1.5, -1, "2"])),
     "max_iter": st.sampled_from([1, 3, 0, True]),
     "random_state": st.sampled_from([0, 1, -1, "a"]),
+    "n_label_refits": st.sampled_from([0, 1, 2, -1, 0.5, True]),
     "n_jobs": st.sampled_from([None, 1]),
     "priors": PRIORS,
 }

@@ -72,6 +72,9 @@ DAMPING = 1e-12
 # the remaining gain is about its square.
 TOLERANCE = 1e-4
 MAX_STEPS = 50
+# Smallest weight of a sample with an improbable label in a further fit: no class loses
+# all samples.
+LEAST_TRUST = 0.02
 
 
 class LeftOut(NamedTuple):
@@ -98,12 +101,30 @@ class LeftOut(NamedTuple):
         Samples that were not left out have NaN.
         """
         own = self.log_proba[np.arange(len(self.chosen)), rows.y[self.chosen]]
-        quality = np.full(rows.source.shape[0], np.nan)
-        quality[rows.index[self.chosen]] = np.where(np.isnan(own), 0.0, np.exp(own))
+        return self._given_order(rows, np.where(np.isnan(own), 0.0, np.exp(own)))
+
+    def trust(self, rows: Rows) -> Floats:
+        """Return weights of samples for a further fit, in their given order.
+
+        The weight is the probability of the label divided by the largest one of any
+        label, and at least LEAST_TRUST. Samples that the others cannot judge have 1.
+        """
+        own = self.log_proba[np.arange(len(self.chosen)), rows.y[self.chosen]]
+        ratio = np.ones(len(own))
+        known = np.isfinite(own)
+        ratio[known] = np.exp(own[known] - self.log_proba[known].max(axis=1))
+        return np.nan_to_num(
+            self._given_order(rows, np.maximum(ratio, LEAST_TRUST)), nan=1.0
+        )
+
+    def _given_order(self, rows: Rows, values: Floats) -> Floats:
+        """Return values of left-out samples in the order of all, NaN for others."""
+        ordered = np.full(rows.source.shape[0], np.nan)
+        ordered[rows.index[self.chosen]] = values
         if rows.copies:
             copies, originals = rows.copies
-            quality[copies] = quality[originals]
-        return quality
+            ordered[copies] = ordered[originals]
+        return ordered
 
 
 class Choice(NamedTuple):
