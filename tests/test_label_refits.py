@@ -71,3 +71,8 @@ def test_streams_refuse_refits():
     X, y = make_blobs(30, 3, random_state=0)
     with pytest.raises(ValueError, match="n_label_refits=1 needs all samples at once"):
         MICLClassifier(n_label_refits=1).partial_fit(X, y, classes=[0, 1, 2])
+    model = MICLClassifier().partial_fit(X, y, classes=[0, 1, 2])
+    before = model.predict_proba(X)
+    with pytest.raises(ValueError, match="n_label_refits"):
+        model.set_params(n_label_refits=1).partial_fit(X[:9] + 1.0, y[:9])
+    np.testing.assert_array_equal(model.predict_proba(X), before)

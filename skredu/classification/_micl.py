@@ -414,13 +414,13 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
             whether ``epsilon`` is chosen, must not change; after `fit` with
             ``calibrate``, ``epsilon`` and ``priors``.
         """
+        first, mixed = "_stream" not in vars(self), "_mix" in vars(self)
+        self._add(X, y, classes, sample_weight)
         if self.n_label_refits:
             raise ValueError(
                 f"n_label_refits={self.n_label_refits} needs all samples at once: "
                 "partial_fit needs n_label_refits=0."
             )
-        first, mixed = "_stream" not in vars(self), "_mix" in vars(self)
-        self._add(X, y, classes, sample_weight)
         if first:
             permutations_of(self.symmetry, self.signal_shape, self.n_features_in_)
             log_priors_of(self.priors, np.ones(len(self.classes_)), self.classes_)
