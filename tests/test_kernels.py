@@ -6,9 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_iris
 from sklearn.metrics.pairwise import laplacian_kernel, rbf_kernel
 
-from skredu import (
-    MICLClassifier,
-)
+from skredu import MICLClassifier
 from skredu.classification._kernel import kernel_group
 from skredu.coding._group import vector_blocks
 
@@ -66,10 +64,6 @@ def test_cosines_of_rows_of_any_size_with_zeros():
         assert_allclose(model.decision_function(c * X), expected, atol=1e-6)
 
 
-def test_laplacian_kernel_of_scikit_learn_is_accepted():
-    assert MICLClassifier(kernel=laplacian_kernel).fit(X, Y).score(X, Y) > 0.95
-
-
 @pytest.mark.parametrize("epsilon", ["auto", 0.3])
 def test_function_sees_each_pair_of_training_rows_once(epsilon):
     pairs = []
@@ -101,19 +95,13 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("kernel", BAD.values(), ids=BAD)
-def test_function_that_gives_no_real_numbers_is_named(kernel):
-    model = MICLClassifier(kernel=kernel)
-    with pytest.raises(
-        ValueError, match=r"kernel=.* must return a real number for two"
-    ):
-        model.fit(X, Y)
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_function_that_gives_no_finite_numbers_is_named(value):
-    with pytest.raises(ValueError, match=r"kernel=.* not finite"):
-        MICLClassifier(kernel=lambda x, y: value).fit(X, Y)
+def test_function_that_gives_no_real_or_finite_numbers_is_named():
+    for kernel in BAD.values():
+        with pytest.raises(ValueError, match=r"kernel=.* must return a real number"):
+            MICLClassifier(kernel=kernel).fit(X, Y)
+    for value in (np.nan, np.inf):
+        with pytest.raises(ValueError, match=r"kernel=.* not finite"):
+            MICLClassifier(kernel=lambda x, y, value=value: value).fit(X, Y)
 
 
 @pytest.mark.parametrize(
@@ -134,29 +122,23 @@ def test_parameter_that_a_kernel_does_not_use_is_refused(kernel, unused):
     rows = X @ X.T if kernel == "precomputed" else X
     with pytest.raises(ValueError, match=f"{name}=.* is only used by kernel="):
         MICLClassifier(kernel=kernel, **unused).fit(rows, Y)
-
-
-def test_defaults_and_no_parameters_are_not_refused():
+    # defaults and no parameters are not refused
     model = MICLClassifier(degree=3.0, coef0=1.0, kernel_params={})
     assert model.fit(X, Y).score(X, Y) > 0.95
 
 
 def test_products_out_of_range_are_named():
     X, y = np.random.default_rng(0).normal(size=(12, 3)), np.arange(12) % 2
-    for degree, gamma, epsilon in [
-        (1, 1e305, "auto"),
-        (3, 2e296, "auto"),
-        (1, 1e10, 1e-150),
-    ]:
+    for degree, gamma, epsilon in ((1, 1e305, "auto"), (3, 2e296, "auto"),
+                                   (1, 1e10, 1e-150)):  # fmt: skip
         model = MICLClassifier(epsilon, kernel="poly", gamma=gamma, degree=degree)
         with pytest.raises(ValueError, match=r"kernel='poly' returns .* are allowed"):
             model.fit(X, y)
-    model = MICLClassifier(1e-150, kernel="precomputed")
-    with pytest.raises(ValueError, match=r"kernel='precomputed' returns .* allowed"):
-        model.fit(1e10 * X @ X.T, y)
-    model.fit(1e-6 * X @ X.T, y)
-    with pytest.raises(ValueError, match=r"kernel='precomputed' returns .* allowed"):
-        model.predict(1e10 * X @ X.T)
+    model, K = MICLClassifier(1e-150, kernel="precomputed"), X @ X.T
+    for refused in (lambda: model.fit(1e10 * K, y), lambda: model.predict(1e10 * K)):
+        with pytest.raises(ValueError, match=r"kernel='precomputed' returns .* allow"):
+            refused()
+        model.fit(1e-6 * K, y)
     model = MICLClassifier(kernel="poly", gamma=1e290, degree=1).fit(X, y)
     assert np.isfinite(model.predict_proba(X)).all()
     with pytest.raises(ValueError, match=r"kernel='poly' returns .*sample_weight"):
