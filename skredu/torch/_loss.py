@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from skredu.torch._rates import class_coding_rate, coding_rate
+from skredu.torch._rates import both_rates
 
 
 class MCR2Loss(nn.Module):
@@ -119,8 +119,7 @@ class MCR2Loss(nn.Module):
         """
         if self.normalize:
             Z = torch.nn.functional.normalize(Z, dim=1)
-        options = {"epsilon": self.epsilon, "weights": weights}
-        return coding_rate(Z, **options), class_coding_rate(Z, y, **options)
+        return both_rates(Z, y, epsilon=self.epsilon, weights=weights)
 
     def extra_repr(self) -> str:
         """Return the parameters, which the representation of the module shows."""

@@ -177,8 +177,19 @@ def rate_reduction(
     Z, epsilon, weights, dtype = _checked(Z, epsilon, weights)
     y = _checked_labels(y, Z)
     with _double(Z):
-        reduction = _rate(Z, epsilon, weights) - _class_rate(Z, y, epsilon, weights)
-    return reduction.to(dtype)
+        rate, class_rate = _both_rates(Z, y, epsilon, weights)
+    return (rate - class_rate).to(dtype)
+
+
+def both_rates(
+    Z: Tensor, y: Tensor, *, epsilon: float, weights: Any = None
+) -> tuple[Tensor, Tensor]:
+    """Return `coding_rate` and `class_coding_rate`, which share their products."""
+    Z, epsilon, weights, dtype = _checked(Z, epsilon, weights)
+    y = _checked_labels(y, Z)
+    with _double(Z):
+        rate, class_rate = _both_rates(Z, y, epsilon, weights)
+    return rate.to(dtype), class_rate.to(dtype)
 
 
 def set_rate_reduction(
@@ -237,6 +248,23 @@ def set_rate_reduction(
     return rate_reduction(sets.reshape(-1, d), y, epsilon=epsilon, weights=weights)
 
 
+class _Gram(torch.autograd.Function):
+    """Products W^T W of a stack of matrices.
+
+    The two factors are the same, so that the gradient is one product instead of two.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, W: Tensor) -> Tensor:
+        ctx.save_for_backward(W)
+        return W.mT @ W
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (W,) = ctx.saved_tensors
+        return W @ (gradient + gradient.mT)
+
+
 class _LogDet(torch.autograd.Function):
     """Log-determinants of I + G for a stack of positive semidefinite matrices G.
 
@@ -247,8 +275,9 @@ class _LogDet(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, G: Tensor) -> Tensor:
-        eye = torch.eye(G.shape[-1], dtype=G.dtype, device=G.device)
-        L = torch.linalg.cholesky(G + eye)
+        M = G.clone()
+        M.diagonal(dim1=-2, dim2=-1).add_(1.0)
+        L = torch.linalg.cholesky(M)
         ctx.save_for_backward(G, L)
         values = 2.0 * L.diagonal(dim1=-2, dim2=-1).log().sum(-1)
         small = _traces(G) < 1.0
@@ -274,10 +303,15 @@ def _traces(G: Tensor) -> Tensor:
 
 def _half_log_det(W: Tensor) -> Tensor:
     """Return half the log-determinants of I + W W^T for a stack of rows (..., m, d)."""
-    if (W.detach() ** 2).sum((-2, -1)).max() > MAX_TRACE:
+    if not _moderate(W):
         values = torch.linalg.svdvals(W)  # whose squares may overflow
         return torch.hypot(torch.ones_like(values), values).log().sum(-1)
-    return 0.5 * _LogDet.apply(W @ W.mT if W.shape[-2] <= W.shape[-1] else W.mT @ W)
+    return 0.5 * _LogDet.apply(_Gram.apply(W.mT if W.shape[-2] < W.shape[-1] else W))
+
+
+def _moderate(W: Tensor) -> bool:
+    """Return whether the products of a stack of rows are precise enough."""
+    return bool((W.detach() ** 2).sum((-2, -1)).max() <= MAX_TRACE)
 
 
 def _rate(Z: Tensor, epsilon: float, weights: Tensor | None) -> Tensor:
@@ -292,6 +326,40 @@ def _class_rate(Z: Tensor, y: Tensor, epsilon: float, weights: Tensor | None) ->
     """Return the mean rate of classes by labels, or by memberships."""
     if y.ndim == 2:
         return _soft_rate(Z, y, epsilon, weights)
+    classes, shares = _scaled_classes(Z, y, epsilon, weights)
+    return shares @ _half_log_dets(classes)
+
+
+def _both_rates(
+    Z: Tensor, y: Tensor, epsilon: float, weights: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Return the coding rate, and the mean rate of classes.
+
+    If classes are not much smaller than the dimension, the products of all samples are
+    the sum of those of the classes.
+    """
+    if y.ndim == 2:
+        return _rate(Z, epsilon, weights), _soft_rate(Z, y, epsilon, weights)
+    classes, shares = _scaled_classes(Z, y, epsilon, weights)
+    if isinstance(classes, Tensor):
+        d, (k, m) = Z.shape[1], classes.shape[:2]
+        common = k * d * d * (m + d) <= k * m * m * (m + d) + d * d * (len(Z) + d)
+        if common and _moderate(classes):
+            G = _Gram.apply(classes)
+            every = (shares @ G.flatten(1)).reshape(1, d, d)
+            values = 0.5 * _LogDet.apply(torch.cat([every, G]))
+            return values[0], shares @ values[1:]
+    return _rate(Z, epsilon, weights), shares @ _half_log_dets(classes)
+
+
+def _scaled_classes(
+    Z: Tensor, y: Tensor, epsilon: float, weights: Tensor | None
+) -> tuple[Tensor | tuple[Tensor, ...], Tensor]:
+    """Return the scaled rows of each class, and the shares of the classes (k,).
+
+    Classes are a stack (k, m, d) that is padded with zeros, or a tuple if their sizes
+    are very unequal.
+    """
     if weights is None:
         weights = Z.new_ones(Z.shape[0])
     y, sizes = torch.unique(y, return_inverse=True, return_counts=True)[1:]
@@ -299,14 +367,20 @@ def _class_rate(Z: Tensor, y: Tensor, epsilon: float, weights: Tensor | None) ->
     scales = (Z.shape[1] * weights / totals.clamp(min=_tiny(Z))[y]).sqrt() / epsilon
     order = torch.argsort(y, stable=True)
     W, longest = (scales[:, None] * Z)[order], int(sizes.max())
-    if len(sizes) * longest <= MAX_PADDING * len(W):
-        starts = sizes.cumsum(0) - sizes
-        places = torch.arange(len(W), device=W.device) - starts[y[order]]
-        stack = W.new_zeros(len(sizes), longest, W.shape[1])
-        rates = _half_log_det(stack.index_put((y[order], places), W))
-    else:
-        rates = torch.stack([_half_log_det(part) for part in W.split(sizes.tolist())])
-    return (totals * rates).sum() / totals.sum()
+    shares = totals / totals.sum()
+    if len(sizes) * longest > MAX_PADDING * len(W):
+        return W.split(sizes.tolist()), shares
+    starts = sizes.cumsum(0) - sizes
+    gaps = longest * torch.arange(len(sizes), device=W.device) - starts
+    places = torch.arange(len(W), device=W.device) + gaps[y[order]]
+    stack = W.new_zeros(len(sizes) * longest, W.shape[1]).index_copy(0, places, W)
+    return stack.reshape(len(sizes), longest, -1), shares
+
+
+def _half_log_dets(classes: Tensor | tuple[Tensor, ...]) -> Tensor:
+    if isinstance(classes, Tensor):
+        return _half_log_det(classes)
+    return torch.stack([_half_log_det(rows) for rows in classes])
 
 
 def _soft_rate(Z: Tensor, y: Tensor, epsilon: float, weights: Tensor | None) -> Tensor:
@@ -402,7 +476,8 @@ def _checked_labels(y: Any, Z: Tensor) -> Tensor:
 
 
 def _check_finite(values: Tensor, name: str) -> None:
-    if not torch.isfinite(values).all():
+    # both are NaN if any value is
+    if not torch.isfinite(torch.stack(values.detach().aminmax())).all():
         raise ValueError(f"Bad {name}: contains NaN or infinity.")
 
 
