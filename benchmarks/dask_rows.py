@@ -7,12 +7,18 @@ from __future__ import annotations
 
 import argparse
 import time
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from benchmarks._harness import GIB, Benchmark, Report, peak_size
-from skredu import CompressionOutlierDetector, MICLClassifier
+from skredu import (
+    CompressionOutlierDetector,
+    MICLClassifier,
+    ReduNetClassifier,
+    ReduNetTransformer,
+)
 
 FEATURES = 50
 CLASSES = 4
@@ -44,8 +50,12 @@ def collection(n_samples: int, size: int, part: str) -> Any:
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure and print."""
-    options = Benchmark("dask_rows", "Dask", {"rows": _measure})
+    options = Benchmark("dask_rows", "Dask", PARTS)
     options.add_argument("--rows", type=int, default=10_000_000, help="samples")
+    options.add_argument(
+        "--rows-of-nets", type=int, default=1_000_000, help="samples of networks"
+    )
+    options.add_argument("--layers", type=int, default=3, help="layers of networks")
     options.add_argument("--size", type=int, default=100_000, help="samples per block")
     options.add_argument("--workers", type=int, default=2, help="threads of Dask")
     options.run(arguments)
@@ -90,6 +100,43 @@ def _measure(report: Report, args: argparse.Namespace) -> None:
     report.say(f"Accuracy: {made['MICL, predict']:.4f}.")
 
 
+def _networks(report: Report, args: argparse.Namespace) -> None:
+    import dask
+
+    import skredu.dask
+
+    report.say(
+        f"Networks with {args.layers} layers of {args.rows_of_nets} samples with "
+        f"{FEATURES} features, in blocks of {args.size}. Every layer is a pass over "
+        "the blocks, which are generated, and moved through all layers so far, each "
+        "time."
+    )
+    X = collection(args.rows_of_nets, args.size, "X")
+    y = collection(args.rows_of_nets, args.size, "y")
+    classes, lines, made = np.arange(CLASSES), [], {}
+    options = {"n_layers": args.layers, "step": "published", "membership": "residual"}
+    nets = {
+        "published steps by labels": ReduNetTransformer(
+            epsilon=0.5, construction="labels", **options
+        ),
+        "default": ReduNetTransformer(args.layers),
+        "default classifier": ReduNetClassifier(args.layers, n_iter_no_change=None),
+    }
+    with dask.config.set(scheduler="threads", num_workers=args.workers):
+        lines.append(_timed("generated", lambda: X.sum().compute(), made))
+        for name, net in nets.items():
+            work = partial(skredu.dask.fit, net, X, y, classes=classes)
+            lines.append(_timed(f"{name}, fit", work, made))
+        model = made["default classifier, fit"]
+
+        def accuracy() -> Any:
+            return (skredu.dask.predict(model, X) == y).mean().compute()
+
+        lines.append(_timed("default classifier, predict", accuracy, made))
+    report.table(["work", "seconds", "CPU seconds", "peak, GiB"], lines)
+    report.say(f"Accuracy: {made['default classifier, predict']:.4f}.")
+
+
 def _timed(name: str, work: Any, made: dict[str, Any]) -> list[str]:
     """Do some work; return a line of the table."""
     start, cpu = time.perf_counter(), time.process_time()
@@ -98,6 +145,9 @@ def _timed(name: str, work: Any, made: dict[str, Any]) -> list[str]:
     spent, peak = time.process_time() - cpu, peak_size()
     size = "unknown" if peak is None else f"{peak / GIB:.2f}"
     return [name, f"{seconds:.1f}", f"{spent:.1f}", size]
+
+
+PARTS = {"networks": _networks, "rows": _measure}
 
 
 if __name__ == "__main__":

@@ -157,7 +157,11 @@ SCRIPTS = {
         {"load_digits": lambda **_: few_digits()},
         ["| MICL, symm"],
     ),
-    "dask_rows": ("--rows|400|--size|150", {}, ["| MICL, predict", "Accuracy"]),
+    "dask_rows": (
+        "--rows|400|--rows-of-nets|400|--size|150|--layers|1",
+        {},
+        ["| MICL, predict", "| default, fit", "Accuracy"],
+    ),
     "outliers": (
         "--normal|60",
         {"BUNDLED": {"wine": (load_wine, [1])}, "SHARES": (0.1,)},

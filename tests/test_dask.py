@@ -9,16 +9,18 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from settings import problem
+from settings import limit, problem
 
 from skredu import (
     CompressionClustering,
     CompressionOutlierDetector,
     InvariantReduNetClassifier,
+    InvariantReduNetTransformer,
     MCR2Transformer,
     MICLClassifier,
     NearestSubspaceClassifier,
     ReduNetClassifier,
+    ReduNetTransformer,
 )
 
 dask = pytest.importorskip("dask")
@@ -39,6 +41,26 @@ ADDING = {
     "subspaces": NearestSubspaceClassifier(2),
     "net without layers": InvariantReduNetClassifier(0, signal_shape=2),
     "outliers": CompressionOutlierDetector(n_neighbors=None),
+}
+KEPT = {"n_iter_no_change": None}
+NETS = {
+    "default": ReduNetTransformer(2),
+    "labels": ReduNetTransformer(2, construction="labels"),
+    "estimated": ReduNetTransformer(2, 0.5, construction="estimated"),
+    "published": ReduNetTransformer(
+        2, 0.5, step="published", membership="residual", construction="labels"
+    ),
+    "positive parts": ReduNetTransformer(2, membership="relu", construction="labels"),
+    "velocity": ReduNetTransformer(3, step="nesterov", fit_intercept=False),
+    "small distortion": ReduNetTransformer(2, 1e-3, construction="labels"),
+    "classifier": ReduNetClassifier(2, **KEPT),
+    "classifier, labels": ReduNetClassifier(4, construction="labels"),
+    "no layers": ReduNetClassifier(0),
+    "signals": InvariantReduNetTransformer(2, signal_shape=3),
+    "signals, invariant": InvariantReduNetTransformer(
+        1, signal_shape=2, output="invariant"
+    ),
+    "signals, classifier": InvariantReduNetClassifier(2, signal_shape=3, **KEPT),
 }
 every = pytest.mark.parametrize("name", ADDING)
 
@@ -123,6 +145,103 @@ def test_classes_without_weight_are_no_classes():
     assert_allclose(model.predict_proba(X), whole.predict_proba(X), rtol=1e-7)
 
 
+def output(net, rows):
+    method = "decision_function" if hasattr(net, "predict") else "transform"
+    return getattr(net, method)(rows)
+
+
+def assert_same_net(found, expected, new, tolerance=1e-8):
+    assert found.n_iter_ == expected.n_iter_
+    assert_array_equal(found.classes_, expected.classes_)
+    for name in ("R", "Rc", "delta_R"):
+        assert_allclose(found.rates_[name], expected.rates_[name], rtol=tolerance)
+    assert_allclose(found.class_count_, expected.class_count_)
+    expected = output(expected, new)
+    assert_allclose(output(found, new), expected, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.filterwarnings("ignore:.* (keeps|has) no layer:UserWarning")
+@pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["none", "weights"])
+@pytest.mark.parametrize("name", NETS)
+def test_networks_equal_those_of_the_array(name, weights):
+    whole = NETS[name].fit(X, NAMED, sample_weight=weights)
+    w = None if weights is None else da.from_array(weights, 50)
+    net = skredu_dask.fit(NETS[name], ROWS, LABELS, w)
+    assert_same_net(net, whole, NEW.compute())
+    if name == "velocity":
+        again = skredu_dask.fit(NETS[name], ROWS, LABELS, w, keep_features=True)
+        assert_same_net(again, net, X, 1e-12)
+
+
+@pytest.mark.parametrize("shape", [(24, 40), (120, 8)], ids=str)
+@pytest.mark.parametrize(
+    ("size", "construction"),
+    [(1e-200, "left_out"), (1.0, "left_out"), (1e200, "labels")],
+)
+def test_networks_of_few_samples_zeros_and_any_scale(shape, size, construction):
+    rows, y = problem(*shape)
+    rows[:, 1], rows[0] = 0.0, 0.0
+    net = ReduNetTransformer(2, construction=construction)
+    X, Y = da.from_array(size * rows, (23, shape[1])), da.from_array(y, 23)
+    new = size * (rows + 0.1)
+    assert_same_net(skredu_dask.fit(net, X, Y), net.fit(size * rows, y), new)
+
+
+def test_layers_with_given_parameters_need_no_sample_of_all(monkeypatch):
+    """Operators add up from all samples, whatever samples are kept to choose by."""
+    limit(monkeypatch, MAX_ROWS=25)
+    net = NETS["published"]
+    found = skredu_dask.fit(net, ROWS, LABELS)
+    assert_same_net(found, net.fit(X, NAMED), NEW.compute())
+    for name in ("default", "classifier"):  # the kept samples do not depend on blocks
+        nets = [
+            skredu_dask.fit(NETS[name], ROWS.rechunk((size, 6)), LABELS)
+            for size in (17, 120)
+        ]
+        assert_same_net(*nets, NEW.compute(), 1e-7)
+
+
+def test_networks_keep_names_and_leave_out_empty_partitions():
+    frame, series = FRAME[FRAME["a"] > -1.0], SERIES[FRAME["a"] > -1.0]
+    kept = X[:, 0] > -1.0
+    net = skredu_dask.fit(NETS["default"], frame, series)
+    assert list(net.feature_names_in_) == list("abcdef")
+    with pytest.warns(UserWarning, match="does not have valid feature names"):
+        assert_same_net(net, NETS["default"].fit(X[kept], NAMED[kept]), X + 0.1)
+
+
+def test_copies_count_as_weights_in_networks():
+    twice, names = da.concatenate([ROWS, ROWS]), da.concatenate([LABELS, LABELS])
+    net = ReduNetClassifier(2, construction="labels", n_iter_no_change=None)
+    whole = net.fit(X, NAMED, sample_weight=np.full(120, 2.0))
+    assert_same_net(skredu_dask.fit(net, twice, names), whole, NEW.compute())
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"warm_start": True}, "warm_start=True compares all samples"),
+        ({"class_weight": "balanced"}, "needs the counts of all classes"),
+        ({"epsilon": -1.0}, "epsilon"),
+    ],
+)
+def test_settings_of_networks_that_need_all_samples_are_named(settings, said):
+    with pytest.raises(ValueError, match=said):
+        skredu_dask.fit(ReduNetClassifier(1, **settings), ROWS, LABELS)
+
+
+def test_labels_of_networks_are_checked():
+    net = ReduNetClassifier(1)
+    with pytest.raises(ValueError, match="y is None"):
+        skredu_dask.fit(net, ROWS)
+    with pytest.raises(ValueError, match=r"no sample has: \['d'\]"):
+        skredu_dask.fit(net, ROWS, LABELS, classes=list("abcd"))
+    with pytest.raises(ValueError, match="not in classes"):
+        skredu_dask.fit(net, ROWS, LABELS, classes=list("ab"))
+    with pytest.raises(ValueError, match="no sample of positive weight"):
+        skredu_dask.fit(net, ROWS, LABELS, 0.0 * da.from_array(WEIGHTS, 50))
+
+
 def test_transform_and_all_fitted_models_are_lazy():
     maps = MCR2Transformer(2, tol=0.5).fit(X, Y)
     Z = skredu_dask.transform(maps, NEW)
@@ -190,8 +309,7 @@ def test_model_is_the_same_if_a_worker_is_killed():
         CompressionClustering(),
         CompressionOutlierDetector(),
         MICLClassifier(kernel="rbf"),
-        InvariantReduNetClassifier(1),
-        ReduNetClassifier(),
+        MCR2Transformer(),
     ],
 )
 def test_estimators_that_need_all_samples_say_so(estimator):
@@ -206,6 +324,14 @@ def test_other_methods_do_not_load_collections(estimator):
     for rows in (ROWS, FRAME):
         with pytest.raises(TypeError, match=r"skredu.dask or pass X.compute\(\)"):
             estimator.fit(rows, Y)
+
+
+def test_arrays_of_one_axis_are_refused():
+    model = ADDING["outliers"].fit(X)
+    with pytest.raises(ValueError, match="two axes, found an array of 1"):
+        skredu_dask.predict(model, ROWS[:, 0])
+    with pytest.raises(ValueError, match="two axes, found an array of 1"):
+        skredu_dask.fit(model, ROWS[:, 0])
 
 
 def test_blocks_that_do_not_fit_together_are_named():

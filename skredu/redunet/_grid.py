@@ -19,7 +19,14 @@ import numpy as np
 from skredu._compat import namespace
 from skredu._signals import fourier
 from skredu.coding._group import Blocks
-from skredu.coding._linalg import blocks_of_rows, on_sphere, squares
+from skredu.coding._linalg import (
+    blocks_of_rows,
+    on_sphere,
+    scatters,
+    squares,
+    weighted,
+)
+from skredu.coding._scatter import Scatter
 
 
 class Grid:
@@ -80,6 +87,17 @@ class Grid:
         for block in blocks[1:]:
             Z[:, :, block], _ = self.to_features(rows.take(block))
         return Z
+
+    def scatters(
+        self, Z: Any, rows: Any, epsilon: float = math.inf, *, centred: bool = False
+    ) -> list[Scatter]:
+        """Return the scatters of all shifts of the signals of each class."""
+        found = []
+        for part, n in zip(rows.slices, rows.counts, strict=True):
+            S = scatters(weighted(Z[:, :, part], rows.weights_at(part)))
+            zeros = S[0, :, 0] * 0.0
+            found.append(Scatter(n, zeros, None, S, assume_centered=True))
+        return found
 
     @property
     def blocks(self) -> Blocks:

@@ -65,7 +65,7 @@ class BaseInvariantReduNet(SignalsOutMixin, BaseNet):
 
     _invariant: bool
 
-    def _spaces(self, rows: Rows) -> list[Grid]:
+    def _spaces(self, rows: Rows, size: float | None = None) -> list[Grid]:
         return [Grid(self.signal_shape_, self.n_channels_)]
 
     @property
@@ -83,9 +83,11 @@ class BaseInvariantReduNet(SignalsOutMixin, BaseNet):
     def _gives_signals(self) -> bool:
         return not self._invariant
 
-    def _training_rows(self, X: Any, y: Any, sample_weight: Any) -> Rows:
+    def _training_rows(
+        self, X: Any, y: Any, sample_weight: Any, classes: Any = None
+    ) -> Rows:
         refuse_stacks(X)
-        rows = super()._training_rows(X, y, sample_weight)
+        rows = super()._training_rows(X, y, sample_weight, classes)
         if self._continues:
             check_grid(X, self.signal_shape_)
         else:

@@ -267,12 +267,12 @@ class Layer:
         return change
 
     def _change_left_out(self, Z: Any, rows: Any) -> Any:
-        """Move every sample by the operators of the others, and fit the label code.
+        """Move every sample by the operators of the others.
 
         A sample that is left out of its own class, and of all samples, moves as a new
-        sample would.
+        sample would. The label code is fitted to the samples unless it is known.
         """
-        xp, dtype, self.label_code = namespace(Z), real_dtype(Z), None
+        xp, dtype = namespace(Z), real_dtype(Z)
         blocks, costs = self._blocks(Z, slice(0, Z.shape[2])), []
         for at in blocks:
             known = shared(self.classes, Z[:, :, at], self.rule.power, self.bases)
@@ -290,7 +290,7 @@ class Layer:
                     change[:, :, at] = self.space.positive(own)
                 else:
                     change[:, :, at], costs[at, j] = own, cost
-        if self.rule.fits_label_code:
+        if self.rule.fits_label_code and self.label_code is None:
             weights = rows.weights_at(slice(None))
             self.label_code = label_code(self._scores(costs), rows.slices, weights)
         Pi = self._memberships(costs)

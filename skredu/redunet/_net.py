@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import replace
 from numbers import Integral, Real
@@ -31,7 +31,7 @@ from skredu._progress import watched
 from skredu.coding._choose import choose
 from skredu.coding._classes import Classes
 from skredu.coding._linalg import MODERATE, blocks_of_rows, real_dtype
-from skredu.coding._rows import Rows, weights_to_fit
+from skredu.coding._rows import Rows, weights_to_add, weights_to_fit
 from skredu.coding._scatter import group_of
 from skredu.redunet._inverse import InverseMixin
 from skredu.redunet._layer import MEMBERSHIPS, Layer, ReduNetLayer, advanced, stepped
@@ -88,8 +88,11 @@ class BaseNet(
     _origin: dict[str, Any]
 
     @abstractmethod
-    def _spaces(self, rows: Rows) -> list[Any]:
-        """Return spaces for training samples; the best of several will be chosen."""
+    def _spaces(self, rows: Rows, size: float | None = None) -> list[Any]:
+        """Return spaces for training samples; the best of several will be chosen.
+
+        ``size`` is the root mean square norm of all samples if ``rows`` are some.
+        """
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -221,11 +224,19 @@ class BaseNet(
 
     # -- samples and features ---------------------------------------------------------
 
-    def _training_rows(self, X: Any, y: Any, sample_weight: Any) -> Rows:
-        """Return valid training samples, sorted by class."""
+    def _training_rows(
+        self, X: Any, y: Any, sample_weight: Any, classes: Any = None
+    ) -> Rows:
+        """Return valid training samples, sorted by class.
+
+        If they are only some of the samples, ``classes`` are those of all.
+        """
         reset = not self._continues
         X, y, weights = check_training(self, X, y, sample_weight, reset=reset)
         class_weight = getattr(self, "class_weight", None)
+        if classes is not None:
+            weights = weights_to_add(X, y, weights, class_weight, classes)
+            return Rows.of(X, y, weights, np.asarray(classes))
         weights = weights_to_fit(X, y, weights, class_weight)
         return Rows.of(X, y, weights).merged()
 
@@ -275,22 +286,31 @@ class BaseNet(
         The space is the best of several, and ``epsilon_`` is that of a decision on the
         sphere if it is not given.
         """
-        spaces, epsilon = self._spaces(rows), self.epsilon
+        spaces = self._spaces(rows)
         features = [space.fit(rows) for space in spaces]
-        best, self._decisions = 0, []
+        best = self._choose_space(
+            spaces, lambda i: fit_decision(features[i], rows, spaces[i], rows.classes)
+        )
+        self._begin_anew(rows, spaces[best], rows.counts, len(rows.index))
+        return features[best]
+
+    def _choose_space(
+        self, spaces: list[Any], decide: Callable[[int], dict[str, Any]]
+    ) -> int:
+        """Return the position of the best space, and choose the distortion.
+
+        ``decide`` returns the decision in the space with a given position.
+        """
+        epsilon, best, self._decisions = self.epsilon, 0, []
         if len(spaces) > 1 or isinstance(epsilon, str):
-            found = [
-                fit_decision(Z, rows, space, rows.classes)
-                for Z, space in zip(features, spaces, strict=True)
-            ]
+            found = [decide(i) for i in range(len(spaces))]
             best = int(np.argmin([decision["loss"] for decision in found]))
             epsilon = found[best]["epsilon"] if isinstance(epsilon, str) else epsilon
             if self._decides and not spaces[best].centred:
                 self._decisions = [found[best]]
         self.epsilon_ = float(epsilon)
         self.rates_ = {name: np.empty(0) for name in RATES}
-        self._begin_anew(rows, spaces[best], rows.counts, len(rows.index))
-        return features[best]
+        return best
 
     def _begin_anew(
         self, rows: Rows, space: Any, counts: list[float], n_rows: int
@@ -346,9 +366,7 @@ class BaseNet(
         Z, before = state
         F, C, n = Z.shape
         blocks, change = blocks_of_rows(n, F * C), None
-        R, _, delta = layer.rates
-        # a step that only moves the rounding errors of the rates does not decrease them
-        least = delta - abs(R) * float(namespace(Z).finfo(real_dtype(Z)).eps)
+        least = least_reduction(layer, Z)
         for length, momentum in self._tries(layer):
             if change is None:
                 change = layer.training_change(Z, rows, self.construction)
@@ -442,6 +460,15 @@ class BaseNet(
         self._origin = {"rows": found, "parameters": parameters}
 
 
+def least_reduction(layer: Layer, Z: Any) -> float:
+    """Return the rate reduction below which a step from features decreases it.
+
+    A step that only moves the rounding errors of the rates does not decrease them.
+    """
+    R, _, delta = layer.rates
+    return delta - abs(R) * float(namespace(Z).finfo(real_dtype(Z)).eps)
+
+
 def through(layers: list[tuple[Layer, float, float, str]], Z: Any) -> Iterator[Any]:
     """Yield features before the first layer and after each, as new samples move."""
     before = None
@@ -468,11 +495,11 @@ def fit_decision(
     samples than ``rows``, with the features ``Z``.
     """
     spread = 1.0  # on the sphere, about the origin
+    if rows is not None and space.centred:  # vectors; signals have no mean
+        index = np.arange(len(rows.index))
+        spread = replace(rows, source=Z[0, ...].T, index=index).spread(not centred)
     if groups is None:
         assert rows is not None
-        if space.centred:  # vectors; signals have no mean
-            index = np.arange(len(rows.index))
-            spread = replace(rows, source=Z[0, ...].T, index=index).spread(not centred)
         groups = [
             group_of(Z[:, :, p], rows.weights_at(p), space.blocks, centred=centred)
             for p in rows.slices

@@ -60,10 +60,12 @@ class BaseReduNet(BaseNet):
         check_is_fitted(self)
         return self._space["constant"] or 0.0
 
-    def _spaces(self, rows: Rows) -> list[Vectors]:
+    def _spaces(self, rows: Rows, size: float | None = None) -> list[Vectors]:
         """Return spaces with an intercept, without, or both to choose from."""
         scaling = float(self.intercept_scaling)
-        constant = scaling * root_mean_square(rows.X, rows.weights)
+        if size is None:
+            size = root_mean_square(rows.X, rows.weights)
+        constant = scaling * size
         if not 0.0 < constant < math.inf:
             raise ValueError(
                 f"intercept_scaling={scaling} times the root mean square norm of X "

@@ -14,7 +14,7 @@ from skredu._compat import check_same_namespace, namespace, to_numpy
 from skredu._signals import NAME, refuse_stacks
 from skredu._stream import StreamEstimator, Summary
 from skredu.coding._choose import Choice
-from skredu.coding._linalg import adjoint, scatters, weighted, widen
+from skredu.coding._linalg import adjoint, widen
 from skredu.coding._rows import Rows
 from skredu.coding._scatter import Scatter, group_of_scatter
 from skredu.redunet._grid import Grid
@@ -117,11 +117,8 @@ class StreamingNet(StreamEstimator):
 
     def _scatters(self, rows: Rows) -> list[Scatter]:
         """Return the scatters of all shifts of the signals of each class."""
-        Z, found = self._restored_space().fit(rows), []
-        for part, n in zip(rows.slices, rows.counts, strict=True):
-            S = scatters(weighted(Z[:, :, part], rows.weights_at(part)))
-            found.append(Scatter(n, S[0, :, 0] * 0.0, None, S, True))
-        return found
+        grid = self._restored_space()
+        return list(grid.scatters(grid.fit(rows), rows))
 
     def _follow(self, stream: dict[str, Any]) -> dict[str, Any]:
         grid, epsilon = self._restored_space(), stream["epsilon"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -9,8 +10,14 @@ import numpy as np
 from skredu._checks import check_finite
 from skredu._compat import namespace
 from skredu.coding._group import Blocks
-from skredu.coding._linalg import LEAST_CONSTANT, on_sphere, split, spread_columns
-from skredu.coding._scatter import group_of
+from skredu.coding._linalg import (
+    LEAST_CONSTANT,
+    on_sphere,
+    split,
+    spread_columns,
+    widen,
+)
+from skredu.coding._scatter import Scatter, group_of
 
 # With at least this number of features, they are sorted by their energy, so that the
 # first of them distinguish most samples; see `Layer._sharp_costs`.
@@ -91,6 +98,26 @@ class Vectors:
             rest = xp.zeros((n, 1), dtype=Z.dtype, device=Z.device)
             inside = xp.concat([inside, rest], axis=1)
         return inside.T[None, :, :]
+
+    def on(self, X: Any) -> Vectors:
+        """Return the space for samples of which only some are known.
+
+        All features are coordinates.
+        """
+        counts = namespace(X).ones(1, dtype=namespace(X).float64, device=X.device)
+        d = X.shape[1] + (self.constant is not None)
+        return Vectors(self.constant, d, counts, rotates=False)
+
+    def scatters(
+        self, Z: Any, rows: Any, epsilon: float, *, centred: bool
+    ) -> list[Scatter]:
+        """Return the scatters of the classes of features, about their means or not."""
+        options: dict[str, Any] = {"assume_centered": not centred, "epsilon": epsilon}
+        found = [
+            Scatter.from_rows(widen(Z[0, :, p].T), rows.weights_at(p), **options)
+            for p in rows.slices
+        ]
+        return [replace(scatter, shares=None) for scatter in found]
 
     @property
     def blocks(self) -> Blocks:

@@ -2,6 +2,8 @@
 
 Estimators with ``partial_fit`` and ``merge`` are fitted to each block of samples, and
 the models of the blocks are merged in a tree. The result is the model of all samples.
+Networks need a pass over the blocks for each layer, in which samples are moved and the
+scatters of the next layer are added up.
 """
 
 from __future__ import annotations
@@ -21,10 +23,17 @@ except ImportError as error:
         'skredu.dask needs Dask: install it with pip install "skredu[dask]".'
     ) from error
 
-__all__ = ["apply", "fit", "predict", "transform"]
+from skredu.dask._blocks import (
+    blocks_of,
+    check_two_axes,
+    reduced,
+    training_blocks,
+    with_weight,
+)
+from skredu.dask._nets import fit_net
+from skredu.redunet._net import BaseNet
 
-# Number of models that are merged at a time.
-BRANCHES = 8
+__all__ = ["apply", "fit", "predict", "transform"]
 
 
 def fit(
@@ -34,6 +43,7 @@ def fit(
     sample_weight: Any = None,
     *,
     classes: Any = None,
+    keep_features: bool = False,
 ) -> Any:
     """Fit an estimator to the samples of a Dask collection.
 
@@ -42,14 +52,19 @@ def fit(
     there are at most 5 000 samples. Otherwise, parameters are chosen by 5 000 of them,
     as in ``partial_fit``.
 
+    Networks with layers also move the samples block by block. With the memberships
+    ``"coding"`` and ``construction="left_out"``, a label code is fitted in each layer,
+    which is another parameter that is chosen by at most 5 000 samples. In this
+    construction, a sample leaves without its copies in other blocks, unlike in `fit`.
+
     Parameters
     ----------
     estimator : estimator
-        An estimator with ``partial_fit`` and ``merge``: `~skredu.MICLClassifier` with a
-        linear kernel, `~skredu.NearestSubspaceClassifier`,
-        `~skredu.InvariantReduNetClassifier` without layers, or
-        `~skredu.CompressionOutlierDetector` with ``n_neighbors=None``. It is not
-        changed.
+        `~skredu.MICLClassifier` with a linear kernel,
+        `~skredu.NearestSubspaceClassifier`, `~skredu.CompressionOutlierDetector` with
+        ``n_neighbors=None``, or a network: `~skredu.ReduNetClassifier`,
+        `~skredu.ReduNetTransformer`, `~skredu.InvariantReduNetClassifier`, or
+        `~skredu.InvariantReduNetTransformer`. It is not changed.
     X : dask array of shape (n_samples, n_features) or dask data frame
         The training data. Blocks may have an unknown number of samples.
     y : dask array or series of shape (n_samples,), default=None
@@ -59,6 +74,10 @@ def fit(
         Weights of the samples, in blocks like ``y``.
     classes : array-like of shape (n_classes,), default=None
         All class labels. If None, they are found in a pass over ``y`` and the weights.
+    keep_features : bool, default=False
+        Whether workers keep the features of all samples in memory between the layers of
+        a network. Otherwise, each pass computes them again from the samples, through
+        all layers so far, so that ``l`` layers take ``l * (l + 1) / 2`` motions.
 
     Returns
     -------
@@ -70,7 +89,8 @@ def fit(
     TypeError
         If the estimator needs all samples at once, or if ``X`` is not a collection.
     ValueError
-        If the blocks do not fit together, or if there is no sample.
+        If the blocks do not fit together, if there is no sample, or if a parameter
+        needs all samples at once (``warm_start=True``, ``class_weight="balanced"``).
 
     Examples
     --------
@@ -85,31 +105,26 @@ def fit(
     >>> labels.shape, bool((labels == y).mean().compute() > 0.98)
     ((1797,), True)
     """
-    if not (hasattr(estimator, "partial_fit") and hasattr(estimator, "merge")):
+    adds_up = hasattr(estimator, "partial_fit") and hasattr(estimator, "merge")
+    if not (adds_up or isinstance(estimator, BaseNet)):
         raise TypeError(
             f"{estimator!r} needs all samples at once, with its present parameters: "
             "skredu.dask fits MICLClassifier(kernel='linear'), "
-            "NearestSubspaceClassifier(), InvariantReduNetClassifier(0) and "
-            "CompressionOutlierDetector(n_neighbors=None). To load all samples, pass "
-            "X.compute() to its method fit."
+            "NearestSubspaceClassifier(), CompressionOutlierDetector(n_neighbors=None) "
+            "and networks. To load all samples, pass X.compute() to its method fit."
         )
-    rows, given = _blocks_of_all(X, y, sample_weight)
+    parts = training_blocks(X, y, sample_weight)
     if y is not None and classes is None:
-        parts = zip(
-            given["y"], given.get("sample_weight", len(rows) * [None]), strict=True
-        )
-        (found,) = dask.compute([dask.delayed(_classes)(*part) for part in parts])
+        (found,) = dask.compute([dask.delayed(_classes)(part) for part in parts])
         classes = np.unique(np.concatenate(found))
-    shared = dask.delayed(clone(estimator), traverse=False)
-    summary, merged = dask.delayed(_part), dask.delayed(_merged)
-    models = [
-        summary(shared, part, classes, **{name: own[i] for name, own in given.items()})
-        for i, part in enumerate(rows)
-    ]
-    while len(models) > 1:
-        groups = range(0, len(models), BRANCHES)
-        models = [merged(models[i : i + BRANCHES]) for i in groups]
-    (model,) = dask.compute(models[0])
+    if adds_up:
+        shared = dask.delayed(clone(estimator), traverse=False)
+        part_of = dask.delayed(_part)
+        model = reduced([part_of(shared, p, classes) for p in parts], _merged)
+    elif y is None:
+        raise ValueError(f"y is None, but {type(estimator).__name__} needs labels.")
+    else:
+        model = fit_net(clone(estimator), parts, classes, keep=keep_features)
     if model is None:
         raise ValueError(
             "X contains no sample of positive weight: at least one is needed to fit."
@@ -144,7 +159,8 @@ def apply(model: Any, X: Any, method: str = "predict") -> Any:
         If the model is not fitted, or if the number of features is wrong.
     """
     check_is_fitted(model)
-    blocks = _blocks(X, "X")
+    blocks = blocks_of(X, "X")
+    check_two_axes(X)
     names = getattr(X, "columns", None)
     like: Any = np.zeros((1, X.shape[1]), getattr(X, "dtype", np.float64))
     if names is not None:
@@ -214,51 +230,12 @@ def transform(model: Any, X: Any) -> Any:
     return apply(model, X, "transform")
 
 
-def _blocks(X: Any, name: str) -> list[Any]:
-    """Return the blocks of samples of a collection, in which all features are."""
-    if not dask.is_dask_collection(X) or not hasattr(X, "to_delayed"):
-        raise TypeError(
-            f"{name} must be a dask array or data frame, found {type(X).__name__}."
-        )
-    if isinstance(X, da.Array):
-        if X.ndim == 2:
-            X = X.rechunk({1: -1})
-        return list(X.to_delayed().ravel())
-    return list(X.to_delayed())
-
-
-def _blocks_like(X: Any, column: Any, name: str, n_blocks: int) -> list[Any]:
-    """Return the blocks of labels or weights, which are those of the samples."""
-    if isinstance(X, da.Array) and isinstance(column, da.Array):
-        known = not np.isnan(X.shape[0] + column.shape[0])
-        if known and X.shape[0] != column.shape[0]:
-            raise ValueError(
-                f"X has {X.shape[0]} samples, but {name} has {column.shape[0]}."
-            )
-        if known:
-            column = column.rechunk((X.chunks[0], *column.chunks[1:]))
-    blocks = _blocks(column, name)
-    if len(blocks) != n_blocks:
-        raise ValueError(
-            f"{name} must have the same blocks of samples as X, which has {n_blocks}, "
-            f"found {len(blocks)}: use repartition."
-        )
-    return blocks
-
-
-def _part(
-    estimator: Any, X: Any, classes: Any, y: Any = None, sample_weight: Any = None
-) -> Any:
+def _part(estimator: Any, part: dict[str, Any], classes: Any) -> Any:
     """Return the model of a block; None if no sample has a positive weight."""
-    if sample_weight is None:
-        if not len(X):
-            return None
-    elif len(sample_weight) == len(X):
-        kept = np.asarray(sample_weight) != 0.0
-        if not np.any(kept):
-            return None
-        X, sample_weight = X[kept], sample_weight[kept]
-        y = None if y is None else y[kept]
+    found = with_weight(**part)
+    if found is None:
+        return None
+    X, y, sample_weight = found
     options: dict[str, Any] = {} if y is None else {"classes": classes}
     arguments = [X] if y is None else [X, y]
     return clone(estimator).partial_fit(
@@ -266,31 +243,17 @@ def _part(
     )
 
 
-def _blocks_of_all(
-    X: Any, y: Any, sample_weight: Any
-) -> tuple[list[Any], dict[str, list[Any]]]:
-    """Return the blocks of samples, and those of labels and weights if given."""
-    rows = _blocks(X, "X")
-    columns = {"y": y, "sample_weight": sample_weight}
-    return rows, {
-        name: _blocks_like(X, column, name, len(rows))
-        for name, column in columns.items()
-        if column is not None
-    }
-
-
-def _classes(y: Any, sample_weight: Any) -> Any:
+def _classes(part: dict[str, Any]) -> Any:
     """Return the labels of the samples of a block that have a weight."""
-    labels = np.asarray(y)
-    if sample_weight is None or len(sample_weight) != len(labels):
+    labels, weights = np.asarray(part["y"]), part.get("sample_weight")
+    if weights is None or len(weights) != len(labels):
         return np.unique(labels)
-    return np.unique(labels[np.asarray(sample_weight) != 0.0])
+    return np.unique(labels[np.asarray(weights) != 0.0])
 
 
 def _merged(models: list[Any]) -> Any:
     """Return the model of several blocks."""
-    models = [model for model in models if model is not None]
-    return type(models[0]).from_parts(models) if models else None
+    return type(models[0]).from_parts(models)
 
 
 def _called(model: Any, method: str, X: Any, empty: Any) -> Any:
