@@ -181,7 +181,7 @@ SCRIPTS = {
     "segmentation": (
         "",
         {},
-        ["| CompressionSegmenter ", "one setting", "| quick shift ", "published: TBES"],
+        ["| CompressionSegmenter ", "one setting", "| quick shift, half size ", "published: TBES"],
     ),
     "shifts": (
         "--experiments|little|--models|net|5-NN|--rows|4|--net-rows|2|--copies|1",
@@ -230,7 +230,7 @@ def test_script_reports(name, module, monkeypatch, data, tmp_path):
         monkeypatch.setattr(script, "candidates", lambda: few)
     if name == "shifts":
         monkeypatch.setattr(script, "EXPERIMENTS", {"little": experiment(script)})
-    if name == "stream":
+    if name in ("stream", "segmentation"):
         monkeypatch.setattr(script, "peak_memory", peak_memory(module))
     if name in ("redunet", "label_noise"):
         little = small(module)
