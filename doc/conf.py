@@ -66,6 +66,10 @@ sphinx_gallery_conf = {
     "backreferences_dir": "generated/backreferences",
     "doc_module": ("skredu",),
     "reference_url": {"skredu": None},
+    "subsection_order": [
+        f"../examples/{name}"
+        for name in ("classify", "cluster", "tables", "images", "signals", "networks")
+    ],
     "within_subsection_order": "gallery_order.Order",
     "remove_config_comments": True,
     "capture_repr": ("_repr_html_",),  # tables, but not "Text(0.5, 0.99, ...)"

@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 def main() -> None:
     """Draw both panels together, and each one separately for narrow screens."""
     mpl.use("Agg")
-    example = HERE.parent / "examples" / "plot_classes_of_any_shape.py"
+    example = HERE.parent / "examples" / "classify" / "plot_classes_of_any_shape.py"
     draw = runpy.run_path(str(example))
     for number, name in enumerate(("regions", "epsilon"), start=1):
         plt.figure(number).savefig(HERE / "images" / f"landing_{name}.png", dpi=120)

@@ -181,7 +181,12 @@ SCRIPTS = {
     "segmentation": (
         "",
         {},
-        ["| CompressionSegmenter ", "one setting", "| quick shift, half size ", "published: TBES"],
+        [
+            "| CompressionSegmenter ",
+            "one setting",
+            "| quick shift, half size ",
+            "published: TBES",
+        ],
     ),
     "shifts": (
         "--experiments|little|--models|net|5-NN|--rows|4|--net-rows|2|--copies|1",

@@ -28,16 +28,18 @@ QUICKSTART = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.glob("plot_*")))
+@pytest.mark.parametrize(
+    "path", sorted(EXAMPLES.rglob("plot_*")), ids=lambda path: path.stem
+)
 def test_example_of_the_gallery_runs_without_a_warning(
-    name, tmp_path, monkeypatch, capsys
+    path, tmp_path, monkeypatch, capsys
 ):
     # In this process: a new one takes longer to import what is used than many examples.
     monkeypatch.chdir(tmp_path)
     state = np.random.get_state()  # noqa: NPY002
     with plt.rc_context():
         plt.switch_backend("Agg")
-        runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+        runpy.run_path(str(path), run_name="__main__")
     plt.close("all")
     np.random.set_state(state)  # noqa: NPY002
     printed = capsys.readouterr()

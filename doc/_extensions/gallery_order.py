@@ -1,10 +1,14 @@
-"""Order the examples from the simplest to the most specialised."""
+"""Order the examples of a section from the simplest to the most specialised."""
 
 from __future__ import annotations
 
 FIRST = [
-    "plot_phase_transition.py",
+    "plot_classes_of_any_shape.py",
     "plot_robust_subspaces.py",
+    "plot_phase_transition.py",
+    "plot_messy_table.py",
+    "plot_image_segmentation.py",
+    "plot_redunet_gaussians.py",
 ]
 
 

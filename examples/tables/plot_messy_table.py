@@ -1,6 +1,6 @@
 r"""
-A messy table, from missing values to a grid search
-===================================================
+A table with categories and gaps, in a pipeline
+===============================================
 
 Real tables have missing values, strings among the numbers, and columns in unrelated
 units. :class:`skredu.ReduNetClassifier` works in a pipeline after the preprocessing

@@ -1,6 +1,6 @@
 r"""
-Few digits, drawn by different hands
-====================================
+Scattering: digits from a few training images
+=============================================
 
 A classifier of pixels has to learn from examples that a stroke may be a little longer,
 thinner or further to the left. :class:`skredu.ScatteringTransformer` describes an image

@@ -1,6 +1,6 @@
 r"""
-Find outliers without a setting
-===============================
+Outlier detection without a setting
+===================================
 
 A sample takes few bits if similar samples are known, and an outlier takes many.
 :class:`skredu.CompressionOutlierDetector` also finds out how many bits are too many: it

@@ -1,6 +1,6 @@
 r"""
-Rotated digits
-==============
+Rotation invariance: digits at every angle
+==========================================
 
 If an image is sampled on circles around its centre, a rotation of the image becomes a
 shift along the circles. :class:`skredu.PolarTransformer` samples images in this way,

@@ -1,6 +1,6 @@
 r"""
-Which points move together?
-===========================
+Motion segmentation: which points move together?
+================================================
 
 A camera films two or three rigid bodies, and points on them are tracked through the
 frames. Under an affine camera, the path of a point, which is the vector of its

@@ -1,6 +1,6 @@
 """
-Segments of an image without supervision
-========================================
+Image segmentation without supervision
+======================================
 
 :class:`skredu.image.CompressionSegmenter` merges superpixels of an image as long as
 textures and boundaries take fewer bits. It was never shown any other image. The

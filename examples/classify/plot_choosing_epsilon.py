@@ -1,6 +1,6 @@
 r"""
-Choosing the distortion of a classifier
-=======================================
+Choosing the distortion epsilon of a classifier
+===============================================
 
 The distortion :math:`\epsilon` of :class:`skredu.MICLClassifier` is the size of the
 details that are not worth coding, a length in the units of the samples. If the samples

@@ -1,6 +1,6 @@
 r"""
-Time series by what happens in them
-===================================
+Time series classification by dilated kernels
+=============================================
 
 :class:`skredu.DilatedKernelTransformer` describes a time series by 10 000 numbers. Each
 of them says how often a certain shape occurs in the series, at whatever time. A linear

@@ -1,6 +1,6 @@
 r"""
-Time series that start at any time
-==================================
+Time series classification, whatever the start
+==============================================
 
 A recording of a periodic process may begin at any time. For methods that compare series
 point by point, a sine and the same sine a little later have nothing in common, and a

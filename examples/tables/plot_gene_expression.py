@@ -1,6 +1,6 @@
 r"""
-Dozens of samples with thousands of genes
-=========================================
+Gene expression: few samples, thousands of genes
+================================================
 
 This example clusters seventy samples with thousands of genes each. The groups of such
 data are not round: samples of one tissue share a profile and differ from each other

@@ -1,7 +1,6 @@
 """
-===================================
-Digits that were turned or mirrored
-===================================
+Symmetries: digits that were turned or mirrored
+===============================================
 
 Classes that do not change when images are turned or mirrored are learned from upright
 images alone: with ``symmetry``, a sample and all its images have the same bits. No

@@ -1,6 +1,6 @@
 r"""
-A network that turns classes into orthogonal points
-===================================================
+ReduNet on Gaussians: classes become orthogonal points
+======================================================
 
 A ReduNet has no weights to train. Each layer is one step of gradient ascent on the rate
 reduction :math:`\Delta R`, the cost of coding all samples together minus the cost of

@@ -1,6 +1,6 @@
 r"""
-Coding rates count balls
-========================
+Rate reduction: coding rates count balls
+========================================
 
 How many balls of radius :math:`\epsilon` are needed to fill the space that a set of
 samples spans? About :math:`e^R`, where :math:`R` is the coding rate of all samples. For

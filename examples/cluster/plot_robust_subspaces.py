@@ -1,6 +1,6 @@
 r"""
-Subspaces with outliers
-=======================
+Subspace clustering with outliers
+=================================
 
 Most samples of this example lie on a few subspaces, with noise, and others lie
 anywhere. Distances between samples are not informative in this case: samples on the

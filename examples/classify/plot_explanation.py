@@ -1,6 +1,6 @@
 """
-Which features decide, in bits
-==============================
+Feature importance: which features decide, in bits
+==================================================
 
 A linear :class:`skredu.MICLClassifier` can say how many bits each feature contributes
 to a decision. The contributions add up to the decision exactly, so nothing is

@@ -1,6 +1,6 @@
 r"""
-Classes of any shape with one parameter to tune
-===============================================
+Decision regions: classes of any shape, one parameter
+=====================================================
 
 :class:`skredu.MICLClassifier` describes every class by its own directions, so it can
 separate two crossing lines and a round class between their arms. The one parameter to

@@ -1,6 +1,6 @@
 r"""
-The distortion determines the number of groups
-==============================================
+Number of clusters: the distortion determines it
+================================================
 
 The main parameter of :class:`skredu.CompressionClustering` is the distortion
 :math:`\epsilon`, the size of the details that are not worth coding. If it is changed,

@@ -1,6 +1,6 @@
 r"""
-Wrong labels need a larger distortion
-=====================================
+Label noise: wrong labels need a larger distortion
+==================================================
 
 A wrong label assigns a sample to a class to which it does not belong.
 :class:`skredu.MICLClassifier` codes a class as a whole, up to the distortion

@@ -1,6 +1,6 @@
 r"""
-Clean the labels of a table
-===========================
+Label errors: find and clean wrong labels
+=========================================
 
 A label is suspicious if all other samples contradict it. :class:`skredu.MICLClassifier`
 leaves out each training sample in closed form to choose its parameters, so after a

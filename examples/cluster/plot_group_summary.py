@@ -1,6 +1,6 @@
 """
-What sets groups apart
-======================
+Describing clusters: what sets groups apart
+===========================================
 
 After a clustering, the next question is what the groups are.
 :meth:`skredu.CompressionClustering.summary` answers it in bits: how much shorter the

@@ -1,6 +1,6 @@
 r"""
-What depth adds: even a simple classifier suffices
-==================================================
+ReduNet on digits: what depth adds
+==================================
 
 A ReduNet moves samples, layer by layer, such that classes contract and become
 orthogonal. Does depth help to recognise small images of digits? It does not help a

@@ -1,6 +1,6 @@
 r"""
-Digits at any position in the image
-===================================
+Shift invariance: digits anywhere in the image
+==============================================
 
 A digit that is moved is still the same digit. A classifier of pixels does not know
 this: if it is trained on centred digits, it fails on moved ones, and if it is trained
