@@ -7,7 +7,6 @@ the classes, and some of the samples.
 from __future__ import annotations
 
 import math
-from abc import abstractmethod
 from collections.abc import Iterable
 from copy import copy, deepcopy
 from dataclasses import dataclass, replace
@@ -170,6 +169,13 @@ class StreamEstimator(SkreduEstimator):
 
     classes_: Any
     class_weight: Any
+    # Of subclasses: whether samples may come in parts, with the present parameters; a
+    # method that returns the scatters of the classes of ``Rows``; and one that returns
+    # the attributes that depend on all samples of a stream.
+    _adds_up: Any
+    _scatters: Any
+    _follow: Any
+    __sklearn_is_fitted__: Any
     # Attributes that depend on all samples, and others of `fit` only.
     _following: ClassVar[tuple[str, ...]]
     _forgotten: ClassVar[tuple[str, ...]] = ()
@@ -179,19 +185,6 @@ class StreamEstimator(SkreduEstimator):
     _chooses: Any = False
     # Parameters that must not change between parts.
     _constant: ClassVar[tuple[str, ...]] = ()
-
-    @property
-    @abstractmethod
-    def _adds_up(self) -> bool:
-        """Whether samples may come in parts, with the present parameters."""
-
-    @abstractmethod
-    def _scatters(self, rows: Rows) -> list[Scatter]:
-        """Return the scatters of the classes of samples of a stream."""
-
-    @abstractmethod
-    def _follow(self, stream: dict[str, Any]) -> dict[str, Any]:
-        """Compute the attributes that depend on all samples of a stream."""
 
     @available_if(lambda self: self._adds_up)
     @all_or_nothing
@@ -221,7 +214,15 @@ class StreamEstimator(SkreduEstimator):
         check_is_fitted(self)
         check_is_fitted(other)
         self._check_alike(other)
-        mine, theirs = (self._stream_to_merge(model) for model in (self, other))
+        for model in (self, other):
+            stream = vars(model).get("_stream")
+            if stream is None or (stream["choice"] is not None and model._chooses):
+                raise ValueError(
+                    f"This {type(model).__name__} was fitted by fit, which does not "
+                    "keep what models of all samples need: use partial_fit for models "
+                    "that will be merged."
+                )
+        mine, theirs = self._stream_so_far(), other._stream_so_far()
         unit = max(self._unit, other._unit)  # squares of larger numbers may overflow
         summary = self._merged(mine).scaled(self._unit / unit)
         summary = summary.merge(other._merged(theirs).scaled(other._unit / unit))
@@ -285,21 +286,6 @@ class StreamEstimator(SkreduEstimator):
                     f"and {theirs!r}."
                 )
 
-    @staticmethod
-    def _stream_to_merge(model: Any) -> dict[str, Any]:
-        """Return the stream of a model, with its present parameters.
-
-        It must have all that these parameters need.
-        """
-        stream: dict[str, Any] | None = vars(model).get("_stream")
-        if stream is None or (stream["choice"] is not None and model._chooses):
-            raise ValueError(
-                f"This {type(model).__name__} was fitted by fit, which does not keep "
-                "what models of all samples need: use partial_fit for models that will "
-                "be merged."
-            )
-        return model._stream_so_far()
-
     def _count(self, summary: Summary) -> None:
         """Set the fitted attributes that depend on numbers of samples only."""
 
@@ -317,6 +303,12 @@ class StreamEstimator(SkreduEstimator):
     def _add(self, X: Any, y: Any, classes: Any, sample_weight: Any) -> None:
         """Add valid samples to the stream, which may be the first ones."""
         stream, first = self._stream_so_far(), "_stream" not in vars(self)
+        if first and self.__sklearn_is_fitted__():
+            raise ValueError(
+                f"partial_fit cannot add samples to this {type(self).__name__}: fit "
+                "was called with parameters that need all samples at once. Call fit "
+                "again, or use a new estimator."
+            )
         known = None if first else self.classes_
         part, known = self._checked_part(X, y, classes, sample_weight, known)
         if first:
@@ -334,18 +326,27 @@ class StreamEstimator(SkreduEstimator):
         """Return a copy of the stream with the present parameters, which are valid.
 
         If a choice of `fit` is kept, the parameters that it is for must not change.
+        Whether ``epsilon`` is chosen must never change.
         """
         stream = {"choice": None, **vars(self).get("_stream", {})}
-        now, then = self.get_params(deep=False), stream.get("parameters")
-        if then is None or any(now[name] is not value for name, value in then.items()):
-            self._validate_params()
-            if then is not None:
-                names = [*self._constant]
-                if stream["choice"] is not None and now["calibrate"]:
-                    names += ["epsilon", "priors"]
-                check_unchanged(then, now, names)
-            stream["parameters"] = deepcopy(now)
-        return stream
+        now, then = self.get_params(deep=False), stream.get("parameters", {})
+        if then and all(now[name] is value for name, value in then.items()):
+            return stream
+        self._validate_params()
+        names = list(self._constant) if then else []
+        if then and stream["choice"] is not None and now["calibrate"]:
+            names += ["epsilon", "priors"]
+        pairs = {name: (now[name], then[name]) for name in names}
+        if then and "epsilon" in now:
+            auto = now["epsilon"] == "auto", then["epsilon"] == "auto"
+            pairs = {"epsilon == 'auto'": auto, **pairs}
+        for name, (found, before) in pairs.items():
+            if not np.array_equal(found, before):
+                raise ValueError(
+                    f"{name} is {found} and was {before} before: it must not change "
+                    "between calls of partial_fit. Call fit to start again."
+                )
+        return {**stream, "parameters": deepcopy(now)}
 
     def _checked_part(
         self, X: Any, y: Any, classes: Any, sample_weight: Any, known: Any
@@ -354,19 +355,25 @@ class StreamEstimator(SkreduEstimator):
 
         ``known`` are the classes of the first call; None if this is the first call.
         """
-        classes = classes_of_stream(classes, known)
+        if classes is None and known is None:
+            raise ValueError("classes must be given in the first partial_fit call.")
+        given = known if classes is None else np.unique(classes)
+        if known is not None and not np.array_equal(given, known):
+            raise ValueError(
+                f"classes={classes!r} differ from those of the first call, {known!r}."
+            )
         X, y, weights = check_training(self, X, y, sample_weight, reset=known is None)
         if has_gaps(X):
             raise ValueError(
                 "X contains NaN: partial_fit adds samples without missing values only. "
                 "Use fit, or replace missing values first (sklearn.impute)."
             )
-        weights = weights_to_add(X, y, weights, self.class_weight, classes)
-        xp, codes = namespace(X), codes_of(y, classes)
+        weights = weights_to_add(X, y, weights, self.class_weight, given)
+        xp, codes = namespace(X), codes_of(y, given)
         if weights is None:
             weights = xp.ones(X.shape[0], dtype=xp.float64, device=X.device)
         X = xp.asarray(X, copy=True)
-        return {"X": X, "codes": codes, "weights": widen(weights)}, classes
+        return {"X": X, "codes": codes, "weights": widen(weights)}, given
 
     def _extend(self, stream: dict[str, Any], part: dict[str, Any]) -> None:
         """Store a stream with one more part."""
@@ -410,36 +417,3 @@ class StreamEstimator(SkreduEstimator):
         """Return the names of all attributes, including those not yet computed."""
         late = self._following if "_stream" in vars(self) else ()
         return {*super().__dir__(), *late}
-
-
-def classes_of_stream(classes: Any, known: Any) -> Any:
-    """Return the labels of a stream, given ones or those of its first call."""
-    if classes is None:
-        if known is None:
-            raise ValueError("classes must be given in the first partial_fit call.")
-        return known
-    found = np.unique(classes)
-    if known is not None and not np.array_equal(found, known):
-        raise ValueError(
-            f"classes={classes!r} differ from those of the first call, {known!r}."
-        )
-    return found
-
-
-def check_unchanged(
-    then: dict[str, Any], now: dict[str, Any], names: list[str]
-) -> None:
-    """Raise an error for parameters that changed between calls of `partial_fit`.
-
-    Whether ``epsilon`` is chosen must not change, either.
-    """
-    pairs = {name: (now[name], then[name]) for name in names}
-    if "epsilon" in now:
-        auto = now["epsilon"] == "auto", then["epsilon"] == "auto"
-        pairs = {"epsilon == 'auto'": auto, **pairs}
-    for name, (found, before) in pairs.items():
-        if not np.array_equal(found, before):
-            raise ValueError(
-                f"{name} is {found} and was {before} before: it must not change "
-                "between calls of partial_fit. Call fit to start again."
-            )

@@ -352,8 +352,10 @@ def select(
         if loss < best_loss:
             best, best_loss, start = e, loss, theta
     likelihood = Likelihood(scores[:, present, best], y, weights, CAUTION)
-    theta, _ = likelihood.maximum(start, fit_labels=fit_labels)
-    if fit_labels and likelihood.gain(theta) < LEAST_GAIN:
+    theta, P = likelihood.maximum(start, fit_labels=fit_labels)
+    own, w = P[y, np.arange(len(y))], likelihood.weights
+    ratios = np.log(np.maximum(own, 1e-300) / np.bincount(y, w)[y])
+    if fit_labels and len(y) * (w @ ratios) < LEAST_GAIN:
         # nothing was learned: little but the frequencies of the classes is kept
         likelihood.least, likelihood.caution = FACTOR_OF_NOISE, 1e3
         theta = np.r_[FACTOR_OF_NOISE, theta[1:]]
@@ -394,14 +396,6 @@ class Likelihood:
         self.penalty = LABEL_PENALTY / count * max(1.0, k * k / count)
         self.caution, self.least = caution / count, LEAST_FACTOR
 
-    def gain(self, theta: Floats) -> float:
-        """Return the nats of all samples that are saved compared with frequencies."""
-        _, P = self.loss(theta)
-        frequencies = np.bincount(self.y, self.weights, minlength=len(P))
-        own = P[self.y, np.arange(len(self.y))]
-        ratios = np.log(np.maximum(own, 1e-300) / frequencies[self.y])
-        return len(self.y) * float(self.weights @ ratios)
-
     def loss(self, theta: Floats) -> tuple[float, Floats]:
         """Return the penalised negative log-likelihood and the probabilities (k, n)."""
         t, b = theta[0], theta[1:]
@@ -419,31 +413,6 @@ class Likelihood:
         loss += self.penalty * (b @ b) + FACTOR_PENALTY * t * t + self.caution * t
         return float(loss), P
 
-    def derivatives(
-        self, theta: Floats, P: Floats, *, fit_labels: bool
-    ) -> tuple[Floats, Floats]:
-        """Return gradient (k + 1,) and Hessian (k + 1, k + 1) at probabilities ``P``.
-
-        If the label code is not fitted, all entries but the first ones are zero.
-        """
-        k, S, w, b = len(P), self.scores, self.weights, theta[1:]
-        PS = P * S
-        means = PS.sum(axis=0)
-        own = S[self.y, np.arange(len(self.y))]
-        gradient, hessian = np.zeros(k + 1), np.zeros((k + 1, k + 1))
-        gradient[0] = w @ (means - own) + 2.0 * FACTOR_PENALTY * theta[0] + self.caution
-        hessian[0, 0] = np.einsum("kn,kn,n->", PS, S, w) - w @ (means * means)
-        hessian[0, 0] += 2.0 * FACTOR_PENALTY
-        if not fit_labels:
-            return gradient, hessian
-        shares = w * P
-        gradient[1:] = shares.sum(axis=1) - np.bincount(self.y, w, minlength=k)
-        gradient[1:] += 2.0 * self.penalty * b
-        hessian[0, 1:] = hessian[1:, 0] = PS @ w - shares @ means
-        hessian[1:, 1:] = np.diag(shares.sum(axis=1)) - shares @ P.T
-        hessian[1:, 1:] += 2.0 * self.penalty * np.eye(k)
-        return gradient, hessian
-
     def maximum(
         self, theta: Floats | None, *, fit_labels: bool
     ) -> tuple[Floats, Floats]:
@@ -451,11 +420,23 @@ class Likelihood:
 
         If ``fit_labels`` is False, ``b`` stays zero.
         """
-        k = len(self.scores)
+        k, S, w = len(self.scores), self.scores, self.weights
         theta = np.r_[1.0, np.zeros(k)] if theta is None else theta
+        own, shares = S[self.y, np.arange(len(self.y))], np.bincount(self.y, w, k)
         loss, P = self.loss(theta)
         for _ in range(MAX_STEPS):
-            gradient, hessian = self.derivatives(theta, P, fit_labels=fit_labels)
+            gradient, hessian = np.zeros(k + 1), np.zeros((k + 1, k + 1))
+            PS, wP = P * S, w * P
+            means = PS.sum(axis=0)
+            gradient[0] = w @ (means - own) + 2.0 * FACTOR_PENALTY * theta[0]
+            gradient[0] += self.caution
+            hessian[0, 0] = np.einsum("kn,kn,n->", PS, S, w) - w @ (means * means)
+            hessian[0, 0] += 2.0 * FACTOR_PENALTY
+            if fit_labels:
+                sums = wP.sum(axis=1)
+                gradient[1:] = sums - shares + 2.0 * self.penalty * theta[1:]
+                hessian[0, 1:] = hessian[1:, 0] = PS @ w - wP @ means
+                hessian[1:, 1:] = np.diag(sums + 2.0 * self.penalty) - wP @ P.T
             bound = theta[0] <= self.least and gradient[0] >= 0.0
             free = np.arange(int(bound), k + 1 if fit_labels else 1)
             step = np.zeros(k + 1)

@@ -69,8 +69,7 @@ class DenseGroup(Coded):
         Weight of the samples.
     blocks : Blocks
     epsilon : float
-        The distortion. Methods have the same arguments as those of `Group`, but raise
-        an error for another distortion.
+        The only distortion. Methods have the same arguments as those of `Group`.
     scatter : array of shape (F, a, a) or None
         The scatter in double precision; None if the matrices are known.
     dtype : data type, default=None
@@ -112,7 +111,6 @@ class DenseGroup(Coded):
     @_once
     def matrix(self, epsilon: float) -> Any:
         """Return the soft projection ``P`` as matrices (F, C, C)."""
-        self._check(epsilon)
         inverse = self._inverse(0.0)
         xp = namespace(inverse)
         eye = xp.eye(inverse.shape[-1], dtype=inverse.dtype, device=inverse.device)
@@ -155,7 +153,6 @@ class DenseGroup(Coded):
         """
         if self.mean is not None or change != 1.0 or hasattr(epsilons, "shape"):
             return super().extra(Z, epsilons, change, known)
-        self._check(epsilons)
         c = self.blocks.scale(self.n + 1.0, self.epsilon)[:, None]
         forms = self._forms(Z, c[..., None], 1, known)[:, 0, :]
         factors = self.blocks.total(namespace(forms).log1p(c * forms))
@@ -226,24 +223,14 @@ class DenseGroup(Coded):
             state["projection"] = self.matrix(self.epsilon)
         return state
 
-    def _check(self, epsilon: float) -> None:
-        if epsilon != self.epsilon:
-            raise ValueError(
-                f"This group has matrices for epsilon={self.epsilon}, found {epsilon}."
-            )
-
-    def _scaled(self, change: float) -> Any:
-        """Return the scatter times ``c`` at a changed weight."""
-        c = self.blocks.scale(self.n + change, self.epsilon)
-        return c[..., None, None] * self.scatter
-
     @_once
     def _factor(self, change: float) -> tuple[Any, Any]:
         """Return Cholesky factors of ``I + c S``, and log-determinants (F,).
 
         The factors have the precision in which they are inverted.
         """
-        L, log_dets = factors(self._scaled(change))
+        c = self.blocks.scale(self.n + change, self.epsilon)
+        L, log_dets = factors(c[:, None, None] * self.scatter)
         if one_block(L) and self.condition <= MAX_SINGLE_INVERSE:
             L = namespace(L).astype(L, self.dtype, copy=False)
         return L, log_dets
@@ -251,13 +238,16 @@ class DenseGroup(Coded):
     @_once
     def _inverse(self, change: float) -> Any:
         """Return the inverse of ``I + c S``, (F, C, C)."""
-        return inverses(self._scaled(change), self._factor(change)[0])
+        c = self.blocks.scale(self.n + change, self.epsilon)
+        return inverses(c[:, None, None] * self.scatter, self._factor(change)[0])
 
     def _scales(self, epsilons: Any, change: float) -> tuple[Any, Any]:
-        self._check(float(epsilons[0]))
+        if float(epsilons[0]) != self.epsilon:
+            raise ValueError(
+                f"This group has matrices for epsilon={self.epsilon}, found {epsilons}."
+            )
         c = self.blocks.scale(self.n + change, self.epsilon)[:, None, None]
-        log_det = self.log_det(change)
-        return c, namespace(epsilons).full_like(epsilons, log_det)[:, None]
+        return c, namespace(epsilons).full_like(epsilons, self.log_det(change))[:, None]
 
     def _forms(self, Z: Any, c: Any, power: int = 1, known: Any = None) -> Any:
         if known is not None:

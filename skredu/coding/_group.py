@@ -76,10 +76,8 @@ class Blocks:
         The remaining axes are those of ``n`` and ``epsilon``, broadcast.
         """
         c = self.dim / n / (epsilon * epsilon)
-        per_block = self.n_points / self.counts
-        if not hasattr(c, "ndim"):
-            return per_block * c
-        return per_block[(..., *(None,) * c.ndim)] * c
+        axes = (None,) * getattr(c, "ndim", 0)
+        return (self.n_points / self.counts)[(..., *axes)] * c
 
     def total(self, values: Any) -> Any:
         """Sum values of shape (F, ...) over all blocks, in double precision."""
@@ -216,7 +214,7 @@ class Coded(ABC):
         return lengths + d / 2.0 * xp.log1p(square / (epsilons * epsilons)[:, None])
 
     def _log_factors(
-        self, Z: Any, c: Any, change: Any, own: Any = None, known: Any = None
+        self, Z: Any, c: Any, change: Any, own: Any, known: Any = None
     ) -> Any:
         """Return logarithms (F, e, b) of the factors by which determinants change."""
         xp, unknown = namespace(c), self.leverages is None and self.whitening is None
@@ -235,7 +233,7 @@ class Coded(ABC):
             left = self.n / (self.n + change) * left
         logs = xp.log(at_least(left, float(xp.finfo(xp.float64).smallest_normal)))
         if xp.any(change > 0.0):
-            logs = xp.where(change > 0.0, self._log_factors(Z, c, change), logs)
+            logs = xp.where(change > 0.0, self._log_factors(Z, c, change, None), logs)
         return logs
 
     @cached_property
