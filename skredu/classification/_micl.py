@@ -28,8 +28,8 @@ from skredu.classification._single import (
     KERNELS,
     LINEAR,
     NEEDED,
-    bits_of,
     check_used,
+    explained,
     fit_single,
     followed,
     scatters_of,
@@ -38,7 +38,6 @@ from skredu.classification._single import (
     unit_for,
 )
 from skredu.coding._choose import log_priors_of
-from skredu.coding._explain import explanation
 from skredu.coding._rows import Rows, weights_to_fit
 from skredu.coding._scatter import Scatter
 from skredu.coding._symmetry import NAMES, permutations_of
@@ -482,10 +481,7 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
             )
         if has_gaps(X):
             raise ValueError("X contains NaN: explain needs all features of a sample.")
-        bits = bits_of({name: getattr(self, name) for name in NEEDED}, X)
-        scores = self._scores(X)
-        shown = self._decided(scores)
-        return Bunch(**explanation(bits, scores, shown, self.temperature_))
+        return Bunch(**explained(self, X))
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "classes_")

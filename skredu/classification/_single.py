@@ -16,7 +16,7 @@ from skredu.classification._local import LocalClasses
 from skredu.coding._choose import Choice, LeftOut, choose
 from skredu.coding._classes import Classes
 from skredu.coding._explain import nats_by_feature
-from skredu.coding._linalg import blocks_of_rows
+from skredu.coding._linalg import blocks_of_rows, softmax
 from skredu.coding._missing import (
     ClassesWithGaps,
     expected_scatters,
@@ -78,12 +78,9 @@ def fit_single(
     estimator: Any, rows: Rows, progress: Progress, **how: Any
 ) -> LeftOut | None:
     """Fit an estimator to sorted samples; see `fit_rows` and `_choose` for ``how``."""
-    unit = 1.0
-    if not callable(estimator.kernel) and estimator.kernel != "precomputed":
-        unit = unit_for(estimator, rows.X)
-    estimator.classes_, estimator._unit = rows.classes, unit
-    rows = rows.scaled(unit)
-    if estimator.kernel not in LINEAR or estimator.n_neighbors is not None:
+    estimator.classes_, estimator._unit = rows.classes, unit_for(estimator, rows.X)
+    rows = rows.scaled(estimator._unit)
+    if not estimator._adds_up:
         choice, fitted = fit_rows(estimator, rows, progress, **how)
     else:
         scatters = scatters_of(estimator, rows)
@@ -96,6 +93,8 @@ def fit_single(
 
 def unit_for(estimator: Any, X: Any) -> float:
     """Return a unit of length for samples, also for a distortion between them."""
+    if callable(estimator.kernel) or estimator.kernel == "precomputed":
+        return 1.0
     given = estimator.kernel in LINEAR and not isinstance(estimator.epsilon, str)
     return unit_of(without_gaps(X), float(estimator.epsilon) if given else None)
 
@@ -243,18 +242,26 @@ def scores_of(fitted: dict[str, Any], X: Any) -> Any:
     return classes.scores(Z, fitted["_epsilon"], fitted["_log_priors"])
 
 
-def bits_of(fitted: dict[str, Any], X: Any) -> Any:
-    """Return the bits (n, d, k) that each feature adds to the scores of each class.
-
-    The kernel is linear.
-    """
-    classes, Z = _restored(fitted, X)
+def explained(estimator: Any, X: Any) -> dict[str, Any]:
+    """Return what the scores of samples consist of; see `MICLClassifier.explain`."""
+    fitted = {name: getattr(estimator, name) for name in NEEDED}
+    (classes, Z), epsilon = _restored(fitted, X), fitted["_epsilon"]
     xp, (_, d, n), parts = namespace(Z), Z.shape, []
     for block in blocks_of_rows(n, 4 * d * len(classes.groups)):
-        part, epsilon = Z[:, :, block], fitted["_epsilon"]
+        part = Z[:, :, block]
         nats = [nats_by_feature(group, part, epsilon)[0] for group in classes.groups]
         parts.append(xp.stack(nats, axis=2) / -math.log(2.0))
-    return xp.concat(parts)
+    bits, scores = xp.concat(parts), scores_of(fitted, X)
+    shown = estimator._decided(scores)
+    if shown.ndim == 1:
+        bits = bits[:, :, 1] - bits[:, :, 0]
+        sizes = xp.abs(bits)
+    else:  # relative to all classes together
+        shares = softmax(scores * (math.log(2.0) / fitted["temperature_"]))
+        bits = bits - xp.sum(shares[:, None, :] * bits, axis=2, keepdims=True)
+        sizes = xp.mean(xp.abs(bits), axis=2)
+    base = shown - xp.sum(bits, axis=1)
+    return {"bits": bits, "base": base, "importances": xp.mean(sizes, axis=0)}
 
 
 def _restored(fitted: dict[str, Any], X: Any) -> tuple[Classes, Any]:

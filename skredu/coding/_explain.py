@@ -13,13 +13,12 @@ weight, is the same for all samples.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from skredu._compat import namespace
 from skredu.coding._dense import DenseGroup
 from skredu.coding._group import Group
-from skredu.coding._linalg import adjoint_product, coordinates, softmax, widen
+from skredu.coding._linalg import adjoint_product, coordinates, widen
 
 
 def nats_by_feature(
@@ -87,31 +86,3 @@ def _solved(group: Any, rows: Any, c: float) -> Any:
     places = xp.argsort(xp.concat([varying, group.constant]))
     rest = xp.take(rows, group.constant, axis=1)
     return xp.take(xp.concat([found, rest], axis=1), places, axis=1)
-
-
-def explanation(
-    bits: Any, scores: Any, shown: Any, temperature: float
-) -> dict[str, Any]:
-    """Return what scores consist of, relative to all classes together.
-
-    Parameters
-    ----------
-    bits : array of shape (n, d, k)
-        Bits by which each feature speaks for each class.
-    scores : array of shape (n, k)
-        Scores in bits, of which they are a part.
-    shown : array of shape (n, k) or (n,)
-        The same scores as a decision function returns them.
-    temperature : float
-        Number by which bits are divided before they become probabilities.
-    """
-    xp = namespace(bits)
-    if shown.ndim == 1:
-        bits = bits[:, :, 1] - bits[:, :, 0]
-        sizes = xp.abs(bits)
-    else:
-        shares = softmax(scores * (math.log(2.0) / temperature))[:, None, :]
-        bits = bits - xp.sum(shares * bits, axis=2, keepdims=True)
-        sizes = xp.mean(xp.abs(bits), axis=2)
-    base = shown - xp.sum(bits, axis=1)
-    return {"bits": bits, "base": base, "importances": xp.mean(sizes, axis=0)}
