@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skredu._base import SkreduEstimator, all_or_nothing
+from skredu._base import SkreduEstimator, all_or_nothing, warn
 from skredu._checks import check_training, has_gaps
 from skredu._compat import namespace, to_numpy
 from skredu.coding._choose import MAX_ROWS
@@ -304,10 +304,10 @@ class StreamEstimator(SkreduEstimator):
         """Add valid samples to the stream, which may be the first ones."""
         stream, first = self._stream_so_far(), "_stream" not in vars(self)
         if first and self.__sklearn_is_fitted__():
-            raise ValueError(
-                f"partial_fit cannot add samples to this {type(self).__name__}: fit "
-                "was called with parameters that need all samples at once. Call fit "
-                "again, or use a new estimator."
+            warn(
+                f"{type(self).__name__}.partial_fit starts anew, without the samples "
+                "of the last fit, because the parameters of that fit need all samples "
+                "at once."
             )
         known = None if first else self.classes_
         part, known = self._checked_part(X, y, classes, sample_weight, known)

@@ -162,7 +162,8 @@ def test_partial_fit_after_fit_and_fit_after_partial_fit_start_again():
     X, y, _, new = problem()
     expected = MICLClassifier().fit(X, y).decision_function(new)
     model = MICLClassifier(kernel="rbf").fit(X, y).set_params(kernel="linear")
-    model.partial_fit(X, y, classes=[0, 1, 2])
+    with pytest.warns(UserWarning, match="starts anew, without the samples"):
+        model.partial_fit(X, y, classes=[0, 1, 2])
     assert not hasattr(model, "gamma_")
     assert_allclose(model.decision_function(new), expected)
     model = MICLClassifier().partial_fit(2 * X, y, classes=[0, 1, 2, 9])

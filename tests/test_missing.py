@@ -102,6 +102,16 @@ def test_expected_scatters_of_samples_without_gaps_are_theirs():
     assert_allclose(whole[1].dense(), own.T @ own, rtol=1e-12, atol=1e-12)
 
 
+def test_a_class_without_gaps_keeps_its_digits_beside_one_with_gaps():
+    rng = np.random.default_rng(0)
+    own = rng.normal(size=(60, 6)) * 10.0 ** -np.arange(0, 12, 2)
+    X, y = np.vstack([own, rng.normal(size=(60, 6)) + 3.0]), np.repeat([0, 1], 60)
+    model = MICLClassifier(1e-9, calibrate=False)
+    expected = model.fit(X, y).class_coding_length_[0]
+    X[100, 2] = np.nan
+    assert_allclose(model.fit(X, y).class_coding_length_[0], expected, rtol=1e-13)
+
+
 def test_weights_are_copies():
     X, y = problem(45)
     X, weights = with_gaps(X), np.random.default_rng(0).integers(1, 4, 45)

@@ -21,7 +21,7 @@ from skredu._compat import (
 )
 from skredu._stream import StreamEstimator
 from skredu.coding._group import Group, vector_blocks
-from skredu.coding._linalg import largest, spread_columns
+from skredu.coding._linalg import blocks_of_rows, largest, spread_columns
 from skredu.coding._rows import Rows, unit_of
 from skredu.coding._scatter import Scatter, group_of_scatter
 
@@ -236,6 +236,7 @@ class NearestSubspaceClassifier(ScoringClassifier, StreamEstimator):
         """Return the residual norms of samples with a minus sign, of shape (n, k)."""
         xp = namespace(X)
         dtype = xp.result_type(X.dtype, self.means_.dtype)
+        place = {"dtype": dtype, "device": X.device}
         most = float(xp.finfo(dtype).max) / 4.0 / X.shape[1] ** 0.5
         zeros = xp.zeros_like(self.means_)
         centres = xp.where(xp.isnan(self.means_), zeros, self.means_)
@@ -245,16 +246,16 @@ class NearestSubspaceClassifier(ScoringClassifier, StreamEstimator):
                 f"{largest(centres):.3g}: distances are finite for entries of at "
                 f"most {most:.3g}. Scale the samples."
             )
-        residuals = []
-        for j, components in enumerate(self.components_):
-            mean = self.means_[j, :]
-            if xp.any(xp.isnan(mean)):  # the class has no samples
-                residuals.append(xp.full_like(X[:, 0], xp.inf))
-                continue
-            rest = X - mean
-            unit = unit_of(rest)
-            rest = rest / unit
-            # subtracting the projection, not its square, is precise for small residuals
-            rest = rest - (rest @ components.T) @ components
-            residuals.append(xp.linalg.vector_norm(rest, axis=1) * unit)
-        return -xp.stack(residuals, axis=1)
+        residuals = xp.full((X.shape[0], len(self.classes_)), xp.inf, **place)
+        for block in blocks_of_rows(X.shape[0], 5 * X.shape[1]):
+            for j, components in enumerate(self.components_):
+                if xp.any(xp.isnan(self.means_[j, :])):  # the class has no samples
+                    continue
+                rest = X[block, :] - self.means_[j, :]
+                unit = unit_of(rest)
+                rest = rest / unit
+                # subtracting the projection, not its square, is precise for small
+                # residuals
+                rest = rest - (rest @ components.T) @ components
+                residuals[block, j] = xp.linalg.vector_norm(rest, axis=1) * unit
+        return -residuals

@@ -101,9 +101,10 @@ def unit_for(estimator: Any, X: Any) -> float:
 
 def scatters_of(estimator: Any, rows: Rows) -> list[Scatter]:
     """Return the scatters of the classes of scaled samples, expected ones for gaps."""
+    epsilon = given_epsilon(estimator)
     if has_gaps(rows.X):
-        return expected_scatters(rows, estimator.assume_centered)
-    return rows.scatters(estimator.assume_centered, given_epsilon(estimator))
+        return expected_scatters(rows, estimator.assume_centered, epsilon)
+    return rows.scatters(estimator.assume_centered, epsilon)
 
 
 def given_epsilon(estimator: Any) -> float | None:

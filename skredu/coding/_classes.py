@@ -55,14 +55,18 @@ class Classes:
         log_priors : array of shape (k,)
             Natural logarithms of the probabilities of the labels.
         """
-        xp, parts = namespace(log_priors), []
-        epsilons = xp.full_like(log_priors[:1], epsilon)
-        width = max(group.width(1) for group in self.groups)
+        epsilons = namespace(log_priors).full_like(log_priors[:1], epsilon)
+        return (log_priors - self.extra(Z, epsilons)[:, :, 0]) / math.log(2.0)
+
+    def extra(self, Z: Any, epsilons: Any) -> Any:
+        """Return the extra nats (n, k, e) of samples in every class, without labels."""
+        parts = []
+        width = max(group.width(epsilons.shape[0]) for group in self.groups)
         for block in blocks_of_rows(Z.shape[2], width):
             part = self.features(Z[:, :, block])
-            nats = [group.extra(part, epsilons)[:, 0] for group in self.groups]
-            parts.append((log_priors - xp.stack(nats, axis=1)) / math.log(2.0))
-        return xp.concat(parts)
+            nats = [group.extra(part, epsilons) for group in self.groups]
+            parts.append(namespace(epsilons).stack(nats, axis=1))
+        return parts[0] if len(parts) == 1 else namespace(epsilons).concat(parts)
 
     def features(self, Z: Any) -> Any:
         """Return the features that the groups need."""

@@ -122,9 +122,7 @@ def extra_nats(
         some = [restricted(scatter, observed) for scatter in scatters]
         rows, columns = (xp.asarray(i, device=X.device) for i in (at, observed))
         Z = xp.take(xp.take(X, rows, axis=0), columns, axis=1).T[None, ...]
-        groups = Classes.of_scatters(some, given).groups
-        nats = [group.extra(Z, epsilons * share) for group in groups]
-        parts.append(xp.stack(nats, axis=1))
+        parts.append(Classes.of_scatters(some, given).extra(Z, epsilons * share))
     back = xp.asarray(np.argsort(np.concatenate(places)), device=X.device)
     return xp.take(xp.concat(parts), back, axis=0)
 
@@ -166,13 +164,14 @@ class ClassesWithGaps(Classes):
         """
         xp, centred = namespace(epsilons), self.groups[0].mean is None
         nats = np.empty((len(chosen), len(self.groups), epsilons.shape[0]))
-        folds = _folds(rows)
+        folds, finest = _folds(rows), min(s.epsilon for s in self.scatters)
         for fold in range(N_FOLDS):
             inside = folds == fold
             at = np.flatnonzero(inside[chosen])
             if not len(at):
                 continue
-            scatters = expected_scatters(rows.part(np.flatnonzero(~inside)), centred)
+            others = rows.part(np.flatnonzero(~inside))
+            scatters = expected_scatters(others, centred, finest)
             empty = [j for j, scatter in enumerate(scatters) if scatter.count == 0.0]
             for j in empty:
                 scatters[j] = self.scatters[j]
@@ -213,8 +212,13 @@ def _numbers(rows: Rows) -> tuple[Floats, Floats]:
     return X, np.ones(len(X)) if weights is None else to_numpy(weights)
 
 
-def expected_scatters(rows: Rows, assume_centered: bool) -> list[Scatter]:
-    """Return the expected scatters of classes of samples with gaps."""
+def expected_scatters(
+    rows: Rows, assume_centered: bool, epsilon: float | None = None
+) -> list[Scatter]:
+    """Return the expected scatters of classes of samples with gaps.
+
+    ``epsilon`` is the only distortion that will be used, if it is given.
+    """
     (X, weights), like = _numbers(rows), rows.source
     common = observed_moments(X, weights, assume_centered)
     noise = NOISE * float(common[1].sum()) or 1.0
@@ -236,9 +240,9 @@ def expected_scatters(rows: Rows, assume_centered: bool) -> list[Scatter]:
             scatter = Scatter(model.n, mean, None, S, assume_centered)
         else:
             w = None if rows.weights is None else rows.weights[part]
-            scatter = Scatter.from_rows(
-                rows.take(part), w, assume_centered=assume_centered
-            )
+            how: dict[str, Any] = {"assume_centered": assume_centered}
+            how["epsilon"] = math.inf if epsilon is None else epsilon
+            scatter = Scatter.from_rows(rows.take(part), w, **how)
         found.append(scatter)
     return found
 

@@ -175,13 +175,12 @@ class Rows:
         self, assume_centered: bool, epsilon: float | None = None
     ) -> list[Scatter]:
         """Return the scatter of each class; see `Scatter` for a given distortion."""
-        finest = math.inf if epsilon is None else epsilon
         return [
             Scatter.from_rows(
                 self.take(part),
                 None if self.weights is None else self.weights[part],
                 assume_centered=assume_centered,
-                epsilon=finest,
+                epsilon=epsilon or math.inf,
             )
             for part in self.slices
         ]
