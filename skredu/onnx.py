@@ -359,21 +359,18 @@ def _change(graph: Graph, layer: Any, Z: Any, size: int) -> Any:
     epsilon = layer.epsilon
     total = graph.times(graph.product(Z, layer.whole.matrix(epsilon)[0]), [[-1.0]])
     parts = [graph.product(Z, group.matrix(epsilon)[0]) for group in layer.classes]
-    if layer.rule.power == 0:
+    if layer.power == 0:
         for part in parts:
             total = graph.plus(total, graph.apply("Relu", part))
         return total
-    k, code = len(parts), layer.label_code or [0.0] * len(parts)
-    counts, n = np.asarray(layer.counts), layer.whole.n
-    if layer.rule.power == 1:
-        logs = np.log(counts / n) + code
+    k = len(parts)
+    if layer.power == 1:
+        logs = layer.scores(np.zeros((1, k)))
         logits = _logits(graph, layer.classes, epsilon, logs, Z, size)
     else:
-        factor = layer.temperature * layer.whole.blocks.dim / epsilon**2
-        slopes = layer.rule.scores(np.ones((1, k)), counts, n, factor)
         norms = [graph.norms(graph.minus(Z, part), size) for part in parts]
+        slopes = layer.scores(np.ones((1, k)))
         logits = graph.times(_joined(graph, norms), slopes)
-        logits = graph.plus(logits, np.reshape(code, (1, -1)))
     Pi = _softmax(graph, logits)
     for j, part in enumerate(parts):
         member = graph.product(Pi, np.eye(k)[:, j : j + 1])

@@ -7,9 +7,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skredu.rates import coding_rate
-from skredu.redunet._classifier import BaseNetClassifier
 from skredu.redunet._grid import Grid
-from skredu.redunet._net import BaseNet
+from skredu.redunet._net import BaseNet, BaseNetClassifier
 
 
 class QuarterTurns(Grid):

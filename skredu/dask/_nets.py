@@ -333,7 +333,7 @@ class _Fit:
         S, n = _stack(scatter.matrix), scatter.count
         diagonals = np.real(np.linalg.diagonal(S))
         traces = np.sum(blocks.scale(n, epsilon)[:, None] * diagonals, axis=1)
-        exact = MEMBERSHIPS[self.net.membership].power == 2
+        exact = MEMBERSHIPS[self.net.membership] == 2
         if traces.max() > (MAX_GRAM if exact else MAX_DENSE_CONDITION):
             return self._factored(scatter, blocks)
         condition = float(traces.max())

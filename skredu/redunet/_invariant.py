@@ -18,9 +18,8 @@ from skredu._signals import (
 )
 from skredu.coding._linalg import softmax
 from skredu.coding._rows import Rows
-from skredu.redunet._classifier import BaseNetClassifier
 from skredu.redunet._grid import Grid, invariant_features, n_invariant_features
-from skredu.redunet._net import BaseNet, decision_scores
+from skredu.redunet._net import BaseNet, BaseNetClassifier, decision_scores
 from skredu.redunet._stream import StreamingNet
 
 

@@ -12,7 +12,7 @@ n); see `skredu.coding._group`.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -38,6 +38,12 @@ from skredu.coding._linalg import (
 )
 from skredu.coding._scatter import group_of
 
+# Membership rules, and the power of the operator in the forms from which they compute
+# the costs of samples; see `skredu.coding._dense.DenseGroup`. The rule "coding" is that
+# of `skredu.MICLClassifier` with ``assume_centered=True`` and ``priors=None``. The rule
+# "relu" computes no memberships: a feature is a member of every class in which its
+# projection is positive.
+MEMBERSHIPS = {"coding": 1, "residual": 2, "weighted_residual": 2, "relu": 0}
 # Memberships of classes that are this number of nats worse than the best one are below
 # the rounding errors: exp(-40) = 4e-18.
 FAR = 40.0
@@ -87,7 +93,7 @@ class Layer:
         )
         self.epsilon, self.label_code = epsilon, label_code
         self.membership, self.temperature = membership, temperature
-        self.rule, self.space = MEMBERSHIPS[membership], space
+        self.power, self.space = MEMBERSHIPS[membership], space
 
     @classmethod
     def build(
@@ -109,7 +115,7 @@ class Layer:
             "epsilon": epsilon,
             "n_coded": Z.shape[2],
             "left_out": left_out,
-            "exact": MEMBERSHIPS[membership].power == 2,
+            "exact": MEMBERSHIPS[membership] == 2,
         }
         blocks = space.blocks
         classes = [
@@ -125,7 +131,7 @@ class Layer:
     def to_state(self) -> dict[str, Any]:
         """Return the state as arrays, numbers and containers."""
         names = ("epsilon", "membership", "temperature", "label_code")
-        scores, squares = self.rule.power == 1, self.rule.power == 2
+        scores, squares = self.power == 1, self.power == 2
         return {
             "whole": self.whole.to_state(scores=False),
             "classes": [
@@ -163,29 +169,39 @@ class Layer:
 
     def _memberships(self, costs: Any) -> Any:
         """Return memberships (b, k) from costs, which are extra nats or residuals."""
-        if self.rule.power == 0:  # of the positive part in every class
+        if self.power == 0:
             return namespace(costs).ones_like(costs)
-        return softmax(self._scores(costs))
+        return softmax(self.scores(costs))
 
-    def _scores(self, costs: Any) -> Any:
-        """Return logarithms of memberships (b, k), which need not be normalised."""
-        factor = self.temperature * self.whole.blocks.dim / self.epsilon**2
-        scores = self.rule.scores(costs, self.counts, self.whole.n, factor)
+    def scores(self, costs: Any) -> Any:
+        r"""Return logarithms of memberships (b, k), up to a constant, from costs.
+
+        They are :math:`\log\gamma_j` minus extra nats, or :math:`-\lambda \|C_jz\|` or
+        :math:`-\lambda\gamma_j \|C_jz\|`, where :math:`C_j z` is the residual times
+        :math:`\alpha_j`.
+        """
+        xp, n = namespace(costs), self.whole.n
+        if self.power == 1:
+            scores = xp.log(self.counts / n) - costs
+        else:
+            factor = self.temperature * self.whole.blocks.dim / self.epsilon**2
+            favoured = self.membership == "residual"  # large classes
+            scores = -factor / (self.counts if favoured else n) * costs
         if self.label_code is None:
             return scores
         place = {"dtype": scores.dtype, "device": scores.device}
-        return scores + namespace(scores).asarray(self.label_code, **place)
+        return scores + xp.asarray(self.label_code, **place)
 
     def _cost(self, group: Any, Z: Any, known: Any = None) -> Any:
         """Return extra nats, or norms of residuals, (b,) of samples in one group."""
-        if self.rule.power == 1:
+        if self.power == 1:
             return group.extra(Z, self.epsilon, known=known)
         return group.residual(Z, self.epsilon, known)
 
     def _costs(self, Z: Any, known: list[Any]) -> Any:
         """Return the costs (b, k) of samples in all classes; see `_cost`."""
         xp = namespace(Z)
-        if self.rule.power == 0:
+        if self.power == 0:
             shape, dtype = (Z.shape[2], len(self.classes)), real_dtype(Z)
             return xp.zeros(shape, dtype=dtype, device=Z.device)
         pairs = zip(self.classes, known, strict=True)
@@ -198,7 +214,7 @@ class Layer:
         costs. The cost in the class with the highest membership is completed first,
         then those in all classes that may have a higher membership than that.
         """
-        xp, C, power = namespace(Z), Z.shape[1], self.rule.power
+        xp, C, power = namespace(Z), Z.shape[1], self.power
         bounded = [
             j
             for j, group in enumerate(self.classes)
@@ -214,14 +230,14 @@ class Layer:
             else:
                 bounds.append(self._cost(group, Z, known[j]))
         costs = np.stack(bounds, axis=1)
-        best = self._scores(costs).argmax(axis=1)
+        best = self.scores(costs).argmax(axis=1)
         missing = best[:, None] == np.arange(len(self.classes))
         for _ in range(2):
             for j in bounded:
                 index = np.flatnonzero(missing[:, j])
                 if len(index):
                     costs[index, j] = self._cost(self.classes[j], Z[:, :, index])
-            scores = self._scores(costs)
+            scores = self.scores(costs)
             highest = scores[np.arange(len(best)), best]
             missing = (scores >= highest[:, None] - FAR) & ~missing
         return costs
@@ -230,17 +246,13 @@ class Layer:
 
     def change(self, Z: Any) -> Any:
         """Return the change of samples for a step size of ``1 / alpha``."""
-        blocks = self._blocks(Z, slice(0, Z.shape[2]))
-        change = namespace(Z).empty_like(Z) if len(blocks) > 1 else None
-        for at in blocks:
+        change = namespace(Z).empty_like(Z)
+        for at in self._blocks(Z, slice(0, Z.shape[2])):
             rows = Z[:, :, at]
-            known = shared(self.classes, rows, self.rule.power, self.bases)
+            known = shared(self.classes, rows, self.power, self.bases)
             Pi = self._memberships(self._sharp_costs(rows, known))
             start = -self.whole.project(rows, self.epsilon)
-            moved = self._add_projections(start, rows, Pi, known)
-            if change is None:
-                return moved
-            change[:, :, at] = moved
+            change[:, :, at] = self._add_projections(start, rows, Pi, known)
         return change
 
     def training_change(self, Z: Any, rows: Any, construction: str) -> Any:
@@ -275,7 +287,7 @@ class Layer:
         xp, dtype = namespace(Z), real_dtype(Z)
         blocks, costs = self._blocks(Z, slice(0, Z.shape[2])), []
         for at in blocks:
-            known = shared(self.classes, Z[:, :, at], self.rule.power, self.bases)
+            known = shared(self.classes, Z[:, :, at], self.power, self.bases)
             costs.append(self._costs(Z[:, :, at], known))
         costs = xp.concat(costs)
         change = xp.empty_like(Z)  # at first, projections on own classes
@@ -284,15 +296,15 @@ class Layer:
                 here = slice(at.start - part.start, at.stop - part.start)
                 weights = rows.weights_at(at)
                 cost, own = group.left_out(Z[:, :, at], self.epsilon, weights, here)
-                if self.rule.power == 2:
+                if self.power == 2:
                     cost = norms(Z[:, :, at] - own)
-                if self.rule.power == 0:
+                if self.power == 0:
                     change[:, :, at] = self.space.positive(own)
                 else:
                     change[:, :, at], costs[at, j] = own, cost
-        if self.rule.fits_label_code and self.label_code is None:
+        if self.power == 1 and self.label_code is None:
             weights = rows.weights_at(slice(None))
-            self.label_code = label_code(self._scores(costs), rows.slices, weights)
+            self.label_code = label_code(self.scores(costs), rows.slices, weights)
         Pi = self._memberships(costs)
         for j, part in enumerate(rows.slices):
             change[:, :, part] *= xp.astype(Pi[part, j], dtype, copy=False)
@@ -322,7 +334,7 @@ class Layer:
             if known[j] is not None and isinstance(group, Group):
                 along = take(known[j][0], index)
             part = group.project(take(Z, index), self.epsilon, along)
-            if self.rule.power == 0:
+            if self.power == 0:
                 part = self.space.positive(part)
             if not xp.all(shares == 1.0):
                 part = shares * part
@@ -411,11 +423,14 @@ def stepped(Z: Any, change: Any, step: float) -> Any:
 
     For a very large step, only the change remains.
     """
-    xp = namespace(Z)
-    moved = Z + step * change if step <= 1.0 else (1.0 / step) * Z + change
+    xp, short = namespace(Z), step <= 1.0
+    moved = step * change if short else (1.0 / step) * Z
+    moved += Z if short else change
     size = norms(moved)
     scale = 1.0 / xp.where(size > 0, size, xp.ones_like(size))
-    return moved * xp.astype(scale, real_dtype(Z), copy=False)
+    scale = xp.astype(scale, real_dtype(Z), copy=False)
+    # tensors may need their values for gradients
+    return np.multiply(moved, scale, out=moved) if xp is np else moved * scale
 
 
 def advanced(
@@ -434,64 +449,3 @@ def advanced(
     if rule == "momentum":
         return stepped(Z, change + (momentum / step) * (Z - before), step), Z
     return stepped(Z, change, step), None
-
-
-class Coding:
-    """Minus the extra nats of the sample in the class, including labels.
-
-    This is the rule of `skredu.MICLClassifier` with ``assume_centered=True`` and
-    ``priors=None``.
-    """
-
-    # Of the operators in the forms from which costs are computed; see
-    # `skredu.coding._dense.DenseGroup`. With 0, there are no forms, costs and scores.
-    power: ClassVar[int] = 1
-    # Whether a label code is fitted to the scores of left-out samples.
-    fits_label_code: ClassVar[bool] = True
-
-    @staticmethod
-    def scores(nats: Any, counts: Any, total: float, factor: float) -> Any:
-        """Return the scores from extra nats, which do not include labels."""
-        return namespace(nats).log(counts / total) - nats
-
-
-class Residual:
-    r"""The published rule: :math:`-\lambda \|C_j z\|`, which favours large classes."""
-
-    power: ClassVar[int] = 2
-    fits_label_code: ClassVar[bool] = False
-
-    @staticmethod
-    def scores(norms: Any, counts: Any, total: float, factor: float) -> Any:
-        r"""Return the scores from the norms of :math:`(I + \alpha_j S_j)^{-1} z`."""
-        return -factor / counts * norms
-
-
-class WeightedResidual(Residual):
-    r"""The rule :math:`-\lambda \gamma_j \|C_j z\|`, without a bias to size."""
-
-    @staticmethod
-    def scores(norms: Any, counts: Any, total: float, factor: float) -> Any:
-        r"""Return the scores from the norms of :math:`(I + \alpha_j S_j)^{-1} z`."""
-        return -factor / total * norms
-
-
-class Relu:
-    r"""The published nonlinearity :math:`z - \sum_j \mathrm{ReLU}(P_j z)`.
-
-    It takes the place of :math:`z - \sum_j \pi_j P_j z`: the membership of a feature in
-    a class is one where the projection on the class is positive, and zero elsewhere.
-    """
-
-    power: ClassVar[int] = 0
-    fits_label_code: ClassVar[bool] = False
-
-
-# Parameters of `scores`: the extra nats or norms of samples in all classes, (b, k); the
-# weights of the classes, (k,); the weight of all samples; and lambda d / epsilon^2.
-MEMBERSHIPS: dict[str, Any] = {
-    "coding": Coding,
-    "residual": Residual,
-    "weighted_residual": WeightedResidual,
-    "relu": Relu,
-}

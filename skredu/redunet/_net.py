@@ -6,8 +6,8 @@ and back; see `skredu.redunet._vectors` and `skredu.redunet._grid`.
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
-from collections import deque
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import replace
@@ -15,11 +15,10 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils.validation import check_is_fitted
 
-from skredu._base import SkreduEstimator, all_or_nothing, warn
+from skredu._base import all_or_nothing, warn
 from skredu._checks import check_training
+from skredu._classifiers import CodingClassifier, take_labels
 from skredu._compat import (
     ARRAY_API_SUPPORT,
     CallbackSupportMixin,
@@ -30,12 +29,15 @@ from skredu._compat import (
 from skredu._progress import watched
 from skredu.coding._choose import choose
 from skredu.coding._classes import Classes
-from skredu.coding._linalg import MODERATE, blocks_of_rows, real_dtype
+from skredu.coding._linalg import MODERATE, blocks_of_rows, real_dtype, softmax
 from skredu.coding._rows import Rows, weights_to_add, weights_to_fit
 from skredu.coding._scatter import group_of
-from skredu.redunet._inverse import InverseMixin
-from skredu.redunet._layer import MEMBERSHIPS, Layer, ReduNetLayer, advanced, stepped
+from skredu.redunet._layer import MEMBERSHIPS, Layer, advanced, stepped
+from skredu.redunet._transform import TransformingNet
 
+# Least reduction of the leave-one-out loss (error rate plus Brier score) by a layer
+# that is kept.
+IMPROVEMENT = 1e-3
 RATES = ("R", "Rc", "delta_R")
 # A step size is halved at most this number of times.
 HALVINGS = 10
@@ -45,13 +47,7 @@ FITTED = ("_layers", "_features", "_origin")
 ACCELERATED = ("momentum", "nesterov")
 
 
-class BaseNet(
-    InverseMixin,
-    CallbackSupportMixin,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    SkreduEstimator,
-):
+class BaseNet(CallbackSupportMixin, TransformingNet):
     """Base class of networks; subclasses define the spaces of the samples."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -67,23 +63,12 @@ class BaseNet(
         "warm_start": ["boolean"],
     }
     _reference = "class_count_"
-    # The kind of space, restored from its plain state.
-    _kind: ClassVar[type[Any]]
     # Whether there is a decision after every layer.
     _decides: Any = False
 
     n_layers: int
     epsilon: float | str
-    eta: float
-    step: str
-    momentum: float
-    membership: str
-    inverse_temperature: float
-    construction: str
-    tol: float
-    warm_start: bool
     _features: tuple[Any, Any]
-    _layers: list[dict[str, Any]]
     _decisions: list[dict[str, Any]]
     _origin: dict[str, Any]
 
@@ -154,73 +139,10 @@ class BaseNet(
             self._finish()
         return self
 
-    def transform(self, X: Any) -> Any:
-        """Compute the features of samples after the last layer.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The input samples.
-
-        Returns
-        -------
-        Z : ndarray of shape (n_samples, n_features_out)
-            The features.
-
-        Raises
-        ------
-        ValueError
-            If ``X`` is inconsistent with the training data.
-        """
-        X = self._check_rows(X, "transform")
-        shape = (X.shape[0], self._n_features_out)
-        features = namespace(X).empty(shape, dtype=X.dtype, device=X.device)
-        for block, Z, outside in self._moved(X):
-            features[block, :] = self._shown(Z, outside)
-        return self._marked(features)
-
-    def staged_transform(self, X: Any) -> Iterator[Any]:
-        """Compute the features of samples before the first layer and after each.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The input samples.
-
-        Yields
-        ------
-        Z : ndarray of shape (n_samples, n_features_out)
-            The features, ``n_iter_ + 1`` times.
-
-        Raises
-        ------
-        ValueError
-            If ``X`` is inconsistent with the training data.
-        """
-        for stage, (Z, outside) in enumerate(self._staged(X, "staged_transform")):
-            yield self._marked(self._shown(Z, outside, stage))
-
-    @property
-    def layers_(self) -> list[ReduNetLayer]:
-        """The layers with their operators, one object per layer."""
-        check_is_fitted(self)
-        space = self._restored_space()
-        return [
-            ReduNetLayer(layer, step, momentum, space)
-            for layer, step, momentum, _ in self._restored_layers()
-        ]
-
     @property
     def n_iter_(self) -> int:
         """Number of layers."""
         return len(self._layers)
-
-    @property
-    def _n_features_out(self) -> int:
-        return int(self._restored_space().n_features_out)
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "_layers")
 
     # -- samples and features ---------------------------------------------------------
 
@@ -239,44 +161,6 @@ class BaseNet(
             return Rows.of(X, y, weights, np.asarray(classes))
         weights = weights_to_fit(X, y, weights, class_weight)
         return Rows.of(X, y, weights).merged()
-
-    def _moved(self, X: Any) -> Iterator[tuple[slice, Any, Any]]:
-        """Iterate over blocks of samples: which, their features, and what is outside.
-
-        The features are those after the last layer.
-        """
-        space, layers = self._restored_space(), self._restored_layers()
-        for block in blocks_of_rows(X.shape[0], space.width):
-            first, outside = space.to_features(X[block, :])
-            [Z] = deque(through(layers, first), maxlen=1)  # after the last layer
-            yield block, Z, outside
-
-    def _staged(self, X: Any, method: str) -> Iterator[tuple[Any, Any]]:
-        """Yield features before the first layer and after each, and what is outside."""
-        X = self._check_rows(X, method)
-        first, outside = self._restored_space().to_features(X)
-        for Z in through(self._restored_layers(), first):
-            yield Z, outside
-
-    def _shown(self, Z: Any, outside: Any, stage: int = -1) -> Any:
-        """Return features (n, n_features_out) after a layer, the last by default."""
-        return self._restored_space().from_features(Z, outside)
-
-    def _marked(self, Z: Any) -> Any:
-        """Return features in the form in which `transform` returns them."""
-        return Z
-
-    def _restored_space(self) -> Any:
-        return self._kind(**self._space)
-
-    def _restored_layers(self) -> list[tuple[Layer, float, float, str]]:
-        """Return the layers with their step sizes, momenta and step rules."""
-        space, found = self._restored_space(), []
-        for state in self._layers:  # those of version 0.1 have no momentum
-            layer = Layer.from_state(state["layer"], space)
-            momentum, rule = state.get("momentum", 0.0), state.get("rule", "relative")
-            found.append((layer, state["step"], momentum, rule))
-        return found
 
     # -- building layers --------------------------------------------------------------
 
@@ -326,7 +210,7 @@ class BaseNet(
         return Layer.build(
             Z,
             rows,
-            self._restored_space(),
+            self._kind(**self._space),
             self.epsilon_,
             self.membership,
             float(self.inverse_temperature),
@@ -399,7 +283,7 @@ class BaseNet(
         if self.warm_start:
             self._features = state
         if self._decides and len(self._decisions) == self.n_iter_:
-            space = self._restored_space()
+            space = layer.space
             new = fit_decision(Z, rows, space, rows.classes, centred=space.centred)
             self._decisions = [*self._decisions, new]
         return bool(self.n_iter_) and rates[2] - gains[0] < self.tol > 0.0
@@ -469,15 +353,6 @@ def least_reduction(layer: Layer, Z: Any) -> float:
     return delta - abs(R) * float(namespace(Z).finfo(real_dtype(Z)).eps)
 
 
-def through(layers: list[tuple[Layer, float, float, str]], Z: Any) -> Iterator[Any]:
-    """Yield features before the first layer and after each, as new samples move."""
-    before = None
-    yield Z
-    for layer, step, momentum, rule in layers:
-        Z, before = advanced(Z, layer.change(Z), before, step, momentum, rule)
-        yield Z
-
-
 def fit_decision(
     Z: Any,
     rows: Rows | None,
@@ -516,3 +391,111 @@ def decision_scores(decision: dict[str, Any], Z: Any) -> Any:
     """Return minus the extra bits of features in every class, with labels, (n, k)."""
     classes = Classes.of_state(decision)
     return classes.scores(Z, decision["epsilon"], decision["log_priors"])
+
+
+class BaseNetClassifier(CodingClassifier, BaseNet):
+    """Base class of networks with a decision after every layer."""
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), None],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+    }
+    n_iter_no_change: int | None
+    class_weight: Any
+    _best: int
+    _decides = True
+
+    def staged_predict(self, X: Any) -> Iterator[Any]:
+        """Predict classes from the features before the first layer and after each.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The input samples.
+
+        Yields
+        ------
+        y : ndarray of shape (n_samples,)
+            The predicted class labels, ``n_iter_ + 1`` times.
+
+        Raises
+        ------
+        ValueError
+            If ``X`` is inconsistent with the training data.
+        """
+        for scores, _ in self._staged_scores(X, "staged_predict"):
+            yield take_labels(self.classes_, namespace(scores).argmax(scores, axis=1))
+
+    def staged_predict_proba(self, X: Any) -> Iterator[Any]:
+        """Compute probabilities before the first layer and after each.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The input samples.
+
+        Yields
+        ------
+        proba : ndarray of shape (n_samples, n_classes)
+            The class probabilities, ``n_iter_ + 1`` times.
+
+        Raises
+        ------
+        ValueError
+            If ``X`` is inconsistent with the training data.
+        """
+        for scores, temperature in self._staged_scores(X, "staged_predict_proba"):
+            yield softmax(scores * (math.log(2.0) / temperature))
+
+    def _staged_scores(self, X: Any, method: str) -> Iterator[tuple[Any, float]]:
+        stages = self._staged(X, method)
+        for decision, (Z, _) in zip(self._decisions, stages, strict=True):
+            yield decision_scores(decision, Z), decision["temperature"]
+
+    def _scores(self, X: Any) -> Any:
+        """Return minus the extra bits of samples in every class, (n, k)."""
+        moved = self._moved(X)
+        parts = [decision_scores(self._decisions[-1], Z) for _, Z, _ in moved]
+        return namespace(X).concat(parts)
+
+    def _record(self, layer: Layer, state: tuple[Any, Any], rows: Rows) -> bool:
+        """Record a layer, and stop if the last ones did not reduce the loss."""
+        best = getattr(self, "_features", None)
+        enough = super()._record(layer, state, rows)
+        losses = [decision["loss"] for decision in self._decisions]
+        self.temperature_ = self._decisions[-1]["temperature"]
+        last, patience = self.n_iter_, self.n_iter_no_change
+        always = last == 0 or patience is None
+        if always or losses[last] < losses[self._best] - IMPROVEMENT:
+            self._best = last
+        elif self.warm_start and best is not None:
+            self._features = best
+        return enough or (patience is not None and last - self._best >= patience)
+
+    def _finish(self) -> None:
+        """Drop the last layers if they did not reduce the loss.
+
+        Warn if parameters of layers were set, but no layer is kept.
+        """
+        if self.n_iter_no_change is None:
+            super()._finish()
+        elif self._best == 0 < self.n_layers:
+            defaults = type(self)().get_params()
+            values = {name: getattr(self, name) for name in ("epsilon", "eta")}
+            given = [f"{n}={v!r}" for n, v in values.items() if v != defaults[n]]
+            reason = "no layer reduced the leave-one-out loss by at least 0.001"
+            advice = "Use n_iter_no_change=None to keep all layers"
+            if not self._layers:
+                reason = "no step increases the rate reduction"
+                advice = "Try another epsilon"
+            effect = "has no effect" if len(given) == 1 else "have no effect"
+            if given:
+                warn(
+                    f"{type(self).__name__} keeps no layer (n_iter_=0), because "
+                    f"{reason}: {' and '.join(given)} {effect} on predictions. "
+                    f"{advice}, or set n_layers=0 to omit layers."
+                )
+        self._layers = self._layers[: self._best]
+        self._decisions = self._decisions[: self._best + 1]
+        self.rates_ = {n: v[: self._best + 1] for n, v in self.rates_.items()}
+        self.temperature_ = self._decisions[-1]["temperature"]

@@ -10,8 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from skredu._compat import StrOptions
 from skredu.coding._linalg import MODERATE, root_mean_square
 from skredu.coding._rows import Rows
-from skredu.redunet._classifier import BaseNetClassifier
-from skredu.redunet._net import BaseNet
+from skredu.redunet._net import BaseNet, BaseNetClassifier
 from skredu.redunet._vectors import Vectors
 
 

@@ -1,13 +1,17 @@
-"""The way back through a network: samples that have given features."""
+"""The way of samples through a fitted network, and back."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections import deque
+from collections.abc import Iterator
+from typing import Any, ClassVar
 
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
 
-from skredu._base import warn
+from skredu._base import SkreduEstimator, warn
 from skredu._compat import at_least, namespace
 from skredu.coding._linalg import (
     blocks_of_rows,
@@ -16,7 +20,7 @@ from skredu.coding._linalg import (
     real_dots,
     real_dtype,
 )
-from skredu.redunet._layer import Layer, stepped
+from skredu.redunet._layer import Layer, ReduNetLayer, advanced, stepped
 
 # Largest number of iterations for one layer, and smallest share of a step.
 MAX_ITERATIONS, LEAST_SHARE = 200, 1e-8
@@ -33,15 +37,62 @@ def _inverts(net: Any) -> bool:
     )
 
 
-class InverseMixin:
-    """Mixin for networks whose layers can be undone."""
+class TransformingNet(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, SkreduEstimator
+):
+    """Base class of networks, with the methods that need no training samples."""
 
-    # Of the network: see `BaseNet`.
-    _check_features: Any
+    # The kind of space, which is restored from its plain state.
+    _kind: ClassVar[type[Any]]
     n_features_in_: int
-    _marked: Any
-    _restored_layers: Any
-    _restored_space: Any
+    _layers: list[dict[str, Any]]
+    _space: dict[str, Any]
+
+    def transform(self, X: Any) -> Any:
+        """Compute the features of samples after the last layer.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The input samples.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_features_out)
+            The features.
+
+        Raises
+        ------
+        ValueError
+            If ``X`` is inconsistent with the training data.
+        """
+        X = self._check_rows(X, "transform")
+        shape = (X.shape[0], self._n_features_out)
+        features = namespace(X).empty(shape, dtype=X.dtype, device=X.device)
+        for block, Z, outside in self._moved(X):
+            features[block, :] = self._shown(Z, outside)
+        return self._marked(features)
+
+    def staged_transform(self, X: Any) -> Iterator[Any]:
+        """Compute the features of samples before the first layer and after each.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The input samples.
+
+        Yields
+        ------
+        Z : ndarray of shape (n_samples, n_features_out)
+            The features, ``n_iter_ + 1`` times.
+
+        Raises
+        ------
+        ValueError
+            If ``X`` is inconsistent with the training data.
+        """
+        for stage, (Z, outside) in enumerate(self._staged(X, "staged_transform")):
+            yield self._marked(self._shown(Z, outside, stage))
 
     @available_if(_inverts)
     def inverse_transform(self, X: Any) -> Any:
@@ -95,6 +146,70 @@ class InverseMixin:
                 "features, or steps are too long. A smaller eta helps."
             )
         return self._marked(samples)
+
+    @property
+    def layers_(self) -> list[ReduNetLayer]:
+        """The layers with their operators, one object per layer."""
+        check_is_fitted(self)
+        space = self._restored_space()
+        return [
+            ReduNetLayer(layer, step, momentum, space)
+            for layer, step, momentum, _ in self._restored_layers()
+        ]
+
+    @property
+    def _n_features_out(self) -> int:
+        return int(self._restored_space().n_features_out)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_layers")
+
+    def _moved(self, X: Any) -> Iterator[tuple[slice, Any, Any]]:
+        """Iterate over blocks of samples: which, their features, and what is outside.
+
+        The features are those after the last layer.
+        """
+        space, layers = self._restored_space(), self._restored_layers()
+        for block in blocks_of_rows(X.shape[0], space.width):
+            first, outside = space.to_features(X[block, :])
+            [Z] = deque(through(layers, first), maxlen=1)  # after the last layer
+            yield block, Z, outside
+
+    def _staged(self, X: Any, method: str) -> Iterator[tuple[Any, Any]]:
+        """Yield features before the first layer and after each, and what is outside."""
+        X = self._check_rows(X, method)
+        first, outside = self._restored_space().to_features(X)
+        for Z in through(self._restored_layers(), first):
+            yield Z, outside
+
+    def _shown(self, Z: Any, outside: Any, stage: int = -1) -> Any:
+        """Return features (n, n_features_out) after a layer, the last by default."""
+        return self._restored_space().from_features(Z, outside)
+
+    def _marked(self, Z: Any) -> Any:
+        """Return features in the form in which `transform` returns them."""
+        return Z
+
+    def _restored_space(self) -> Any:
+        return self._kind(**self._space)
+
+    def _restored_layers(self) -> list[tuple[Layer, float, float, str]]:
+        """Return the layers with their step sizes, momenta and step rules."""
+        space, found = self._restored_space(), []
+        for state in self._layers:  # those of version 0.1 have no momentum
+            layer = Layer.from_state(state["layer"], space)
+            momentum, rule = state.get("momentum", 0.0), state.get("rule", "relative")
+            found.append((layer, state["step"], momentum, rule))
+        return found
+
+
+def through(layers: list[tuple[Layer, float, float, str]], Z: Any) -> Iterator[Any]:
+    """Yield features before the first layer and after each, as new samples move."""
+    before = None
+    yield Z
+    for layer, step, momentum, rule in layers:
+        Z, before = advanced(Z, layer.change(Z), before, step, momentum, rule)
+        yield Z
 
 
 def _undone(layer: Layer, step: float, after: Any) -> tuple[Any, float]:
