@@ -43,6 +43,8 @@ RATES = ("R", "Rc", "delta_R")
 HALVINGS = 10
 # Attributes without which a network is not fitted, or does not continue.
 FITTED = ("_layers", "_features", "_origin")
+# Attributes that change with each layer.
+GROWN = ("_layers", "_decisions", "rates_")
 # Rules with a velocity, which is carried from layer to layer.
 ACCELERATED = ("momentum", "nesterov")
 
@@ -127,7 +129,9 @@ class BaseNet(CallbackSupportMixin, TransformingNet):
                 self._record(layer, state, rows)
             for _ in range(missing):
                 enough = True
-                with progress.task("layer", fitted=self._fitted):
+                with progress.task(
+                    "layer", fitted=lambda: {n: vars(self)[n] for n in GROWN}
+                ):
                     step = self._step(state, layer, rows)
                     if step is not None:
                         new = {"layer": layer.to_state(), **step[0]}
@@ -271,8 +275,8 @@ class BaseNet(CallbackSupportMixin, TransformingNet):
     def _record(self, layer: Layer, state: tuple[Any, Any], rows: Rows) -> bool:
         """Record the rates and the decision of features; return whether to stop.
 
-        ``state`` contains the features after the last layer and what a next step needs
-        for their velocity. ``layer`` is computed from these features.
+        ``layer`` is computed from the features in ``state``, which also contains what
+        the next step needs for their velocity.
         """
         Z, _ = state
         gains, rates = self.rates_["delta_R"][-1:], layer.rates
@@ -297,11 +301,6 @@ class BaseNet(CallbackSupportMixin, TransformingNet):
                 f"epsilon={self.epsilon_:.3g}. "
                 "Try another epsilon, or set n_layers=0 to omit layers."
             )
-
-    def _fitted(self) -> dict[str, Any]:
-        """Return the attributes that change with each layer, for callbacks."""
-        grown = ("_layers", "_decisions", "rates_")
-        return {name: vars(self)[name] for name in grown}
 
     # -- continuing from the layers of the previous call ------------------------------
 
