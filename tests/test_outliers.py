@@ -13,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skredu import CompressionOutlierDetector
+from skredu.coding._symmetry import permutations_of
 from skredu.outliers._threshold import bits_of_outliers
 from skredu.rates import coding_length
 
@@ -327,6 +328,145 @@ def test_wrong_parameters_are_named():
         ({"n_neighbors": 0}, "n_neighbors"),
         ({"epsilon": -1.0}, "epsilon"),
         ({"epsilon": 1e-200}, "epsilon=1e-200 is too small"),
+        ({"symmetry": "flip"}, "symmetry needs n_neighbors=None"),
+        ({"signal_shape": (2, 2)}, "signal_shape"),
     ):
         with pytest.raises(ValueError, match=message):
             CompressionOutlierDetector(**options).fit(X)
+
+
+# -- missing features, and symmetries -------------------------------------------------
+
+GAPS = np.where(np.random.default_rng(1).random(X.shape) < 0.3, np.nan, X)
+
+
+def usual_bits(rows, epsilon):
+    """Return the bits of a sample whose squared length is the mean of a normal one."""
+    n, d = rows.shape
+    covariance = np.atleast_2d(np.cov(rows.T, bias=True))
+    metric = (
+        d
+        / ((n + 1) * epsilon**2)
+        * np.linalg.inv(np.eye(d) + d * n / ((n + 1) * epsilon**2) * covariance)
+    )
+    scatter, scale = n * covariance, d / ((n + 1) * epsilon**2)
+    log_det = np.linalg.slogdet(np.eye(d) + scale * scatter)[1]
+    log_det += np.log1p(n / (n + 1) * np.trace(metric @ covariance))
+    return (n + 1 + d) / 2 * log_det / np.log(2) - length(rows, epsilon)
+
+
+@pytest.mark.parametrize("epsilon", [0.1, 2.0])
+def test_samples_with_gaps_are_coded_by_the_gaussian_of_what_they_have(epsilon):
+    model = CompressionOutlierDetector(epsilon, n_neighbors=None).fit(X)
+    new = np.where(np.random.default_rng(2).random(NEW.shape) < 0.5, np.nan, NEW)
+    new[0], new[1] = np.nan, NEW[1]
+    whole = usual_bits(X, epsilon)
+    expected = [whole, bits_with_all(new[1], X, epsilon)]
+    for x in new[2:]:
+        seen = ~np.isnan(x)
+        finer = epsilon * np.sqrt(seen.mean())
+        found = bits_with_all(x[seen], X[:, seen], finer)
+        expected.append(found * whole / usual_bits(X[:, seen], finer))
+    assert_allclose(model.score_samples(new), -np.array(expected), rtol=1e-9)
+
+
+def test_samples_with_gaps_are_described_by_neighbours_on_what_they_have():
+    model = CompressionOutlierDetector(0.5, n_neighbors=3).fit(X)
+    new, far = NEW.copy(), NEW.copy()
+    new[:, 0], far[:, 0] = np.nan, 1e3
+    scores = model.score_samples(new)
+    per_feature = [
+        [
+            np.log2(1 + 4 * (X[j] - X[i]) ** 2 / 0.25) / 2
+            for j in np.argsort(np.abs(X - X[i]).sum(axis=1))[1:4]
+        ]
+        for i in range(60)
+    ]
+    usual = np.mean(per_feature, axis=(0, 1))
+    K = np.cov(X.T, bias=True)
+    K += 1e-3 * np.trace(K) * np.eye(4)
+    filled = new.copy()
+    away = new[:, 1:] - X.mean(axis=0)[1:]
+    filled[:, 0] = X[:, 0].mean() + away @ np.linalg.solve(K[1:, 1:], K[1:, 0])
+    for x, score in zip(filled, scores, strict=True):
+        near = X[np.argsort(np.abs(X - x).sum(axis=1))[:3]]
+        own = np.mean(np.log2(1 + 4 * (near - x) ** 2 / 0.25) / 2, axis=0)[1:].sum()
+        assert_allclose(-score, own * usual.sum() / usual[1:].sum(), rtol=1e-8)
+    assert (model.score_samples(far) < scores).all()
+
+
+@each
+def test_training_samples_may_have_gaps(n_neighbors):
+    rows = np.vstack([GAPS, 8.0 + GAPS[:2], [[np.nan] * 4]])
+    model = CompressionOutlierDetector(n_neighbors=n_neighbors).fit(rows)
+    scores = model.training_scores_
+    assert (scores[60:62] < np.quantile(scores, 0.1)).all()
+    assert_array_equal(model.score_samples(rows), model.training_scores_)
+    assert model.predict([[np.nan] * 4]) == [1]
+    assert model.predict([[99.0, np.nan, np.nan, 99.0]]) == [-1]
+    # order, weights and units
+    order = RNG.permutation(len(rows))
+    other = clone(model).fit(rows[order])
+    assert_allclose(other.training_scores_, model.training_scores_[order], rtol=1e-9)
+    copies = clone(model).fit(np.vstack([rows, rows[:9]])).score_samples(NEW)
+    weights = np.r_[np.full(9, 2.0), np.ones(len(rows) - 9)]
+    weighted = clone(model).fit(rows, sample_weight=weights).score_samples(NEW)
+    assert_allclose(copies, weighted, rtol=1e-9)
+    tiny = clone(model).fit(1e-160 * rows)
+    assert_allclose(tiny.training_scores_, model.training_scores_, rtol=1e-6)
+
+
+@each
+def test_extreme_gaps_give_finite_scores(n_neighbors):
+    for rows in (np.full((3, 2), np.nan), [[1.0, np.nan]], GAPS[:3], GAPS[:4]):
+        model = CompressionOutlierDetector(n_neighbors=n_neighbors).fit(rows)
+        assert np.isfinite(model.training_scores_).all()
+        new = np.ones((1, model.n_features_in_))
+        assert np.isfinite(model.decision_function(new)).all()
+
+
+def test_after_samples_with_gaps_parts_without_gaps_can_be_added():
+    model = clone(GAUSSIAN).fit(GAPS)
+    model.partial_fit(X)
+    both = clone(GAUSSIAN).fit(np.vstack([GAPS, X]))
+    assert_same(model, both, rtol=1e-8)
+    with pytest.raises(ValueError, match="X contains NaN: partial_fit"):
+        model.partial_fit(GAPS)
+
+
+SYMMETRIES = {
+    "flip": ("flip", (2, 2)),
+    "dihedral": ("dihedral", (2, 2)),
+    "shifts": ([np.roll(np.arange(4), i) for i in range(4)], None),
+}
+
+
+@pytest.mark.parametrize("name", SYMMETRIES)
+def test_symmetric_outliers_are_those_of_all_images(name):
+    symmetry, shape = SYMMETRIES[name]
+    group = permutations_of(symmetry, shape, 4)
+    options = {"epsilon": 0.7, "n_neighbors": None, "contamination": 0.2}
+    model = CompressionOutlierDetector(symmetry=symmetry, signal_shape=shape, **options)
+    model.fit(X, sample_weight=WEIGHTS)
+    every = np.vstack([X[:, g] for g in group])
+    share = np.tile(WEIGHTS, len(group)) / len(group)
+    expected = CompressionOutlierDetector(**options).fit(every, sample_weight=share)
+    assert_allclose(model.score_samples(NEW), expected.score_samples(NEW), rtol=1e-9)
+    for g in group:  # also training samples, which are left out with all images
+        for rows in (NEW, X):
+            found = model.score_samples(rows[:, g])
+            assert_array_equal(found, model.score_samples(rows))
+    for i in (0, 17):
+        keep = np.arange(60) != i
+        rest = CompressionOutlierDetector(**options).fit(
+            np.vstack([X[keep][:, g] for g in group]),
+            sample_weight=np.tile(WEIGHTS[keep], len(group)) / len(group),
+        )
+        found = rest.score_samples(X[i : i + 1])
+        assert_allclose(model.training_scores_[i], found, rtol=1e-8)
+    stream = clone(model)
+    for part in (slice(0, 25), slice(25, 60)):
+        stream.partial_fit(X[part][:, group[-1]], sample_weight=WEIGHTS[part])
+    assert_same(stream, model)
+    with pytest.raises(ValueError, match=r"symmetry .* must not change"):
+        stream.set_params(symmetry=None, signal_shape=None).partial_fit(X)

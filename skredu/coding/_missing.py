@@ -127,6 +127,25 @@ def extra_nats(
     return xp.take(xp.concat(parts), back, axis=0)
 
 
+def completed(X: Floats, mean: Floats, covariance: Floats) -> Floats:
+    """Return samples whose missing features have their conditional means.
+
+    Parameters
+    ----------
+    X : array of shape (n, d)
+        Samples, with NaN where a feature is missing.
+    mean : array of shape (d,)
+    covariance : array of shape (d, d)
+        Positive definite covariance of the features.
+    """
+    Z, features = X - mean, np.arange(X.shape[1])
+    for at, observed in patterns(np.isnan(X)):
+        m = np.setdiff1d(features, observed)
+        own, other = (covariance[np.ix_(observed, part)] for part in (observed, m))
+        Z[np.ix_(at, m)] = Z[np.ix_(at, observed)] @ np.linalg.solve(own, other)
+    return Z + mean
+
+
 class ClassesWithGaps(Classes):
     """Classes of training samples with gaps, each coded on its observed features.
 
@@ -154,6 +173,10 @@ class ClassesWithGaps(Classes):
         most = int(MOST_FACTORING / (k * EIGENVECTORS * d**3))
         return evenly(self.sizes, max(most, LEAST_JUDGED))
 
+    def code(self, scatters: list[Scatter], X: Any, epsilons: Any) -> Any:
+        """Return the extra nats (n, k, e) of samples with gaps in groups."""
+        return extra_nats(scatters, X, epsilons)
+
     def left_out(self, rows: Rows, chosen: Any, epsilons: Any) -> Any:
         """Return the extra nats of training samples in every class, without themselves.
 
@@ -175,7 +198,7 @@ class ClassesWithGaps(Classes):
             empty = [j for j, scatter in enumerate(scatters) if scatter.count == 0.0]
             for j in empty:
                 scatters[j] = self.scatters[j]
-            nats[at] = to_numpy(extra_nats(scatters, rows.take(chosen[at]), epsilons))
+            nats[at] = to_numpy(self.code(scatters, rows.take(chosen[at]), epsilons))
             for j in empty:
                 nats[at[rows.y[chosen[at]] == j], j] = np.inf
         return xp.asarray(nats, device=epsilons.device)
@@ -224,7 +247,7 @@ def expected_scatters(
     noise = NOISE * float(common[1].sum()) or 1.0
     options = noise, assume_centered, common
     models = [GaussianWithGaps(X[p], weights[p], *options) for p in rows.slices]
-    n, d = float(weights.sum()), X.shape[1]
+    n, d = float(weights.sum()) or 1.0, X.shape[1]
     K: Floats = np.sum([model.n * model.K for model in models], axis=0) / n
     for _ in range(ROUNDS):
         for model in models:

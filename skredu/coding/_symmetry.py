@@ -117,6 +117,20 @@ def images(X: Any, group: Permutations) -> list[Any]:
     return [xp.take(X, xp.asarray(g, device=X.device), axis=1) for g in group]
 
 
+def first_images(X: Any, group: Permutations) -> Any:
+    """Return the image of each sample that comes first, feature by feature.
+
+    It is the same for all images of a sample.
+    """
+    first = X
+    for g in group[1:]:
+        image = X[:, g]
+        at = (image != first).argmax(axis=1)[:, None]
+        lower = np.take_along_axis(image, at, 1) < np.take_along_axis(first, at, 1)
+        first = np.where(lower, image, first)
+    return first
+
+
 def symmetric(scatter: Scatter, group: Permutations) -> Scatter:
     """Return the scatter of all images of samples, each with a share of the weight."""
     xp, n, share = namespace(scatter.mean), scatter.count, 1.0 / len(group)
@@ -227,6 +241,6 @@ class SymmetricGroup(Group):
         least = math.log(float(xp.finfo(xp.float64).eps))
         logs = at_least(xp.where(sign > 0.0, logs, least + 0.0 * logs), least)
         lengths = (n + d) / 2.0 * (xp.sum(xp.log(scaled), axis=1) + logs)
-        if self.mean is None:
+        if self.mean is None or not self.codes_mean:
             return lengths
         return lengths + d / 2.0 * xp.log1p(mean_square / (epsilon * epsilon))

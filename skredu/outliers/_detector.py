@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -13,11 +13,12 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skredu._base import all_or_nothing
-from skredu._checks import check_rows, check_weights
+from skredu._checks import check_rows, check_weights, has_gaps, without_gaps
 from skredu._compat import Interval, StrOptions
 from skredu._stream import StreamEstimator, Summary, hashes
 from skredu.coding._choose import candidates, evenly
 from skredu.coding._classes import Classes
+from skredu.coding._missing import expected_scatters
 from skredu.coding._rows import (
     Rows,
     check_reach,
@@ -28,6 +29,20 @@ from skredu.coding._rows import (
     weights_to_fit,
 )
 from skredu.coding._scatter import Scatter
+from skredu.coding._symmetry import (
+    NAMES,
+    SymmetricGroup,
+    first_images,
+    permutations_of,
+    symmetric,
+)
+from skredu.outliers._gaps import (
+    OneClassWithGaps,
+    about_mean,
+    bits_left_out,
+    nats_of_whole,
+    spread,
+)
 from skredu.outliers._nearest import Nearest
 from skredu.outliers._threshold import bits_of_outliers
 
@@ -57,6 +72,12 @@ class CompressionOutlierDetector(OutlierMixin, StreamEstimator):
         Share of outliers in the training data, above 0 and at most 0.5, which
         determines the threshold. With ``"auto"``, the bits of the training samples
         determine it; see Notes.
+    symmetry : {"flip", "rot90", "dihedral"} or array-like of shape (m, d), default=None
+        Permutations of features after which a sample has the same score. The Gaussian
+        is that of all images of the training samples, each of which counts ``1 / m``.
+        Only with ``n_neighbors=None``; see `MICLClassifier`.
+    signal_shape : int, tuple of int or None, default=None
+        Grid of the features for a ``symmetry`` that is named.
     n_jobs : int, default=None
         Number of jobs for the search of neighbours.
 
@@ -112,6 +133,10 @@ class CompressionOutlierDetector(OutlierMixin, StreamEstimator):
     hash and the score of each distinct one, 16 bytes per sample. After `partial_fit`
     and `merge`, they are not recognised, so they are judged as new ones.
 
+    NaN in ``X`` marks missing features, unless there is a ``symmetry``. A sample is
+    described on the features that it has, and its bits are multiplied by the ratio of
+    those that usual samples take on all features and on these; see the user guide.
+
     With one Gaussian and ``r = min(n, d)``, ``fit`` takes :math:`O(n d r)` operations,
     the score of a sample :math:`O(d r)`, and the model contains :math:`d r` numbers. To
     choose ``epsilon`` and the threshold, `fit` and `partial_fit` use the same at most
@@ -147,9 +172,12 @@ class CompressionOutlierDetector(OutlierMixin, StreamEstimator):
             Interval(Real, 0, 0.5, closed="right"),
             StrOptions({"auto"}),
         ],
+        "symmetry": [StrOptions(set(NAMES)), "array-like", None],
+        "signal_shape": [Interval(Integral, 1, None, closed="left"), tuple, list, None],
         "n_jobs": [Integral, None],
     }
-    _following = ("_model", "_epsilon", "epsilon_", "offset_")
+    _following = ("_model", "_images", "_epsilon", "epsilon_", "offset_")
+    _constant = ("symmetry", "signal_shape")
     _forgotten = ("_known", "training_scores_")
     _chooses = True
     # All samples are of one class.
@@ -162,12 +190,21 @@ class CompressionOutlierDetector(OutlierMixin, StreamEstimator):
         *,
         n_neighbors: int | None = 15,
         contamination: float | str = "auto",
+        symmetry: Any = None,
+        signal_shape: int | Sequence[int] | None = None,
         n_jobs: int | None = None,
     ) -> None:
         self.epsilon = epsilon
         self.n_neighbors = n_neighbors
         self.contamination = contamination
+        self.symmetry = symmetry
+        self.signal_shape = signal_shape
         self.n_jobs = n_jobs
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self.symmetry is None
+        return tags
 
     @all_or_nothing
     def fit(
@@ -178,7 +215,7 @@ class CompressionOutlierDetector(OutlierMixin, StreamEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The training data.
+            The training data. NaN marks missing values, unless there is a ``symmetry``.
         y : None
             Not used, present here for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -198,6 +235,7 @@ class CompressionOutlierDetector(OutlierMixin, StreamEstimator):
         """
         self._validate_params()
         X = check_rows(self, X)
+        X = _distinguished(X, self._permutations(X.shape[1]))
         y = np.zeros(len(X), dtype=np.intp)
         weights = weights_to_fit(X, y, check_weights(sample_weight, X))
         rows = Rows.of(X, y, weights, self.classes_).merged()
@@ -317,7 +355,8 @@ class CompressionOutlierDetector(OutlierMixin, StreamEstimator):
         return self.n_neighbors is None
 
     def _unit_for(self, X: Any) -> float:
-        return unit_of(X, None if self.epsilon == "auto" else float(self.epsilon))
+        given = None if isinstance(self.epsilon, str) else float(self.epsilon)
+        return unit_of(without_gaps(X), given)
 
     def _given_epsilon(self) -> float | None:
         """Return the distortion in the unit of the samples, None to choose it."""
@@ -329,20 +368,35 @@ class CompressionOutlierDetector(OutlierMixin, StreamEstimator):
         """Fit neighbours to distinct samples; return their scores, left out."""
         # sorted, so that ties between neighbours do not depend on the order of samples
         order = np.lexsort(rows.X.T[::-1])
-        X, weights = rows.X[order], np.ones(len(order))
-        if rows.weights is not None:
-            weights = rows.weights_at(order)
+        rows = rows.part(order)
+        epsilon = self._given_epsilon() or spread(rows)
         assert self.n_neighbors is not None
-        nearest = Nearest.fit(X, weights, self.n_neighbors, self.n_jobs)
-        epsilon = self._given_epsilon() or rows.spread(False)
-        bits = nearest.bits(X, epsilon, np.arange(len(X)))
-        self.__dict__.update(self._found(vars(nearest), epsilon, bits, weights))
-        scores = np.empty(len(X))
+        nearest, bits = Nearest.fit(rows, epsilon, self.n_neighbors, self.n_jobs)
+        self.__dict__.update(
+            self._found(vars(nearest), None, epsilon, bits, nearest.weights)
+        )
+        scores = np.empty(len(order))
         scores[order] = -bits
         return scores
 
     def _scatters(self, rows: Rows) -> list[Scatter]:
-        return rows.scaled(self._unit).scatters(False, self._given_epsilon())
+        rows = rows.scaled(self._unit)
+        if has_gaps(rows.X):
+            return expected_scatters(rows, assume_centered=False)
+        return rows.scatters(False, self._given_epsilon())
+
+    def _checked_part(self, *part: Any) -> tuple[dict[str, Any], Any]:
+        """Return valid samples of `partial_fit`."""
+        found, classes = super()._checked_part(*part)
+        images = self._permutations(found["X"].shape[1])
+        return {**found, "X": _distinguished(found["X"], images)}, classes
+
+    def _permutations(self, n_features: int) -> Any:
+        """Return the permutations of features that change no score, or None."""
+        if self.symmetry is not None and self.n_neighbors is not None:
+            found = self.n_neighbors
+            raise ValueError(f"symmetry needs n_neighbors=None, found {found}.")
+        return permutations_of(self.symmetry, self.signal_shape, n_features)
 
     def _follow(self, stream: dict[str, Any]) -> dict[str, Any]:
         """Describe all samples with the parameters at the time of the last call."""
@@ -352,42 +406,54 @@ class CompressionOutlierDetector(OutlierMixin, StreamEstimator):
 
     def _fit_gaussian(self, summary: Summary, rows: Rows) -> Any:
         """Fit one Gaussian; return the scores of distinct samples, left out."""
-        classes, found = self._gaussian(summary)
+        classes, found, bits = self._gaussian(summary)
         self.__dict__.update(found)
-        chosen, path = np.arange(len(rows.y)), np.asarray([self._epsilon])
-        return -_left_out(classes, rows, chosen, path)[:, 0]
+        if len(bits) < len(rows.y):
+            chosen, path = np.arange(len(rows.y)), np.asarray([self._epsilon])
+            bits = bits_left_out(classes, rows, chosen, path)[:, 0]
+        return -bits
 
-    def _gaussian(self, summary: Summary) -> tuple[Classes, dict[str, Any]]:
-        """Choose the distortion and the threshold; return the group and attributes."""
+    def _gaussian(self, summary: Summary) -> tuple[Classes, dict[str, Any], Any]:
+        """Choose the distortion and the threshold.
+
+        Return the group, the fitted attributes, and bits of samples left out for them.
+        """
         assert summary.kept is not None
         rows = Rows.of_parts([summary.kept], self.classes_).merged()
-        scatters = self._scatters(rows) if summary.complete else summary.scatters
-        rows, classes = rows.scaled(self._unit), Classes.of_scatters(scatters)
-        classes.groups = [replace(g, codes_mean=False) for g in classes.groups]
+        (scatter,) = self._scatters(rows) if summary.complete else summary.scatters
+        rows, images = rows.scaled(self._unit), self._permutations(rows.X.shape[1])
+        if images is not None:
+            scatter = symmetric(scatter, images)
+        group = about_mean(scatter)
+        classes = Classes([group])
+        if images is not None:
+            classes = Classes([SymmetricGroup.of(group, images)])
+        elif has_gaps(rows.X):
+            classes = OneClassWithGaps(rows, [scatter], [group])
         chosen, copies = evenly(rows.sizes)
         weights = copies if rows.weights is None else copies * rows.weights_at(chosen)
         epsilon = self._given_epsilon()
         path = np.asarray([epsilon])
         if epsilon is None:
-            path = candidates(rows.spread(False), rows.X.shape[1])
-        bits = _left_out(classes, rows, chosen, path)
+            path = candidates(spread(rows), rows.X.shape[1])
+        bits = bits_left_out(classes, rows, chosen, path)
         # as if all directions in which samples differ had the same final precision
-        rank = np.count_nonzero(classes.groups[0].eigenvalues > 0.0)
-        total = weights @ (bits + rank * np.log2(path))
-        best = int(np.argmin(total))
-        state, epsilon = classes.to_state(), float(path[best])
-        return classes, self._found(state, epsilon, bits[:, best], weights)
+        rank = np.count_nonzero(group.eigenvalues > 0.0)
+        best = int(np.argmin(weights @ (bits + rank * np.log2(path))))
+        bits, options = bits[:, best], (classes.to_state(), images, float(path[best]))
+        return classes, self._found(*options, bits, weights), bits
 
     def _found(
-        self, model: dict[str, Any], epsilon: float, bits: Any, weights: Any
+        self, model: dict[str, Any], images: Any, epsilon: float, bits: Any, w: Any
     ) -> dict[str, Any]:
-        """Return the fitted attributes, for the bits of left-out samples."""
+        """Return the fitted attributes, for bits and weights of left-out samples."""
         given = self.epsilon
         if isinstance(given, str):
             given = in_floats(epsilon * self._unit)
-        threshold = bits_of_outliers(bits, weights, self.contamination)
+        threshold = bits_of_outliers(bits, w, self.contamination)
         return {
             "_model": model,
+            "_images": images,
             "_epsilon": epsilon,
             "epsilon_": float(given),
             "offset_": -threshold,
@@ -396,7 +462,7 @@ class CompressionOutlierDetector(OutlierMixin, StreamEstimator):
     def _checked(self, X: Any) -> Any:
         """Return valid samples for a method of the fitted estimator."""
         check_is_fitted(self)
-        return check_rows(self, X, reset=False)
+        return _distinguished(check_rows(self, X, reset=False), self._images)
 
     def _scores(self, X: Any) -> Any:
         """Return minus the bits of samples; training samples are left out."""
@@ -413,22 +479,22 @@ class CompressionOutlierDetector(OutlierMixin, StreamEstimator):
     def _scores_of_new(self, X: Any) -> Any:
         """Return minus the bits of samples given all training samples."""
         model, epsilon = self._model, self._epsilon
-        check_reach(X, self._unit, min(epsilon, 1.0))
+        check_reach(without_gaps(X), self._unit, min(epsilon, 1.0))
         Z = in_unit(X, self._unit)
-        if "groups" in model:
-            Z = Z.T[None, ...]
-            return Classes.of_state(model).scores(Z, epsilon, np.zeros(1))[:, 0]
-        return -Nearest(**model).bits(Z, epsilon)
+        if "groups" not in model:
+            return -Nearest(**model).bits(Z, epsilon)
+        gaps, scores = np.isnan(Z).any(axis=1), np.empty(len(Z))
+        if gaps.any():
+            (scatter,), path = self._merged(self._stream).scatters, np.array([epsilon])
+            scores[gaps] = nats_of_whole(scatter, Z[gaps], path)[:, 0] / -math.log(2.0)
+        if not gaps.all():
+            whole, classes = Z[~gaps].T[None, ...], Classes.of_state(model)
+            scores[~gaps] = classes.scores(whole, epsilon, np.zeros(1))[:, 0]
+        return scores
 
 
-def _left_out(classes: Classes, rows: Rows, chosen: Any, path: Any) -> Any:
-    """Return the bits (m, e) that samples add to the others, without their copies.
-
-    If there are no others, a sample is coded together with itself.
-    """
-    nats = classes.left_out(rows, chosen, path)[:, 0, :]
-    alone = np.flatnonzero(np.isinf(nats[:, 0]))
-    if len(alone):
-        Z = rows.X[chosen[alone]].T[None, ...]
-        nats[alone] = classes.groups[0].extra(Z, path)
-    return nats / math.log(2.0)
+def _distinguished(X: Any, images: Any) -> Any:
+    """Return samples of which all images, and equal gaps, have the same bytes."""
+    if images is not None:
+        return first_images(X, images)
+    return np.where(np.isnan(X), np.nan, X) if has_gaps(X) else X

@@ -4,6 +4,9 @@ Feature by feature, the difference of two samples takes
 :math:`\frac12 \log_2(1 + d\,\delta^2/\epsilon^2)` bits, which is the coding length of a
 single number about zero with the distortion :math:`\epsilon/\sqrt d`. The logarithm
 keeps a single feature from outweighing all others.
+
+Similar samples of one with gaps are those that are similar to it after both have been
+completed by conditional means, but only the features that it has are described.
 """
 
 from __future__ import annotations
@@ -16,7 +19,10 @@ from numpy.typing import NDArray
 from sklearn.neighbors import NearestNeighbors
 
 from skredu.coding._linalg import blocks_of_rows
-from skredu.coding._rows import n_candidates, neighbours
+from skredu.coding._missing import NOISE, completed, expected_scatters
+from skredu.coding._rows import Rows, n_candidates, neighbours
+from skredu.coding._scatter import Scatter
+from skredu.outliers._gaps import ratio
 
 Floats = NDArray[np.float64]
 
@@ -27,7 +33,8 @@ class Nearest:
     Parameters
     ----------
     X : array of shape (n, d)
-        Distinct training samples minus ``origin``, in double precision.
+        Distinct training samples minus ``origin``, in double precision and without
+        gaps.
     weights : array of shape (n,)
     n_neighbors : int
         Weight of the samples that describe a sample.
@@ -35,6 +42,11 @@ class Nearest:
         Finds the samples with the smallest sums of absolute differences.
     origin : array of shape (d,)
         Vector that is subtracted from samples, so that differences are precise.
+    usual : array of shape (d,)
+        Mean bits of each feature in the training samples that have it.
+    normal : tuple of arrays of shapes (d,) and (d, d), or None
+        Mean and covariance of the training samples, by which samples are completed.
+        None if they have no gaps.
     """
 
     def __init__(
@@ -44,33 +56,82 @@ class Nearest:
         n_neighbors: int,
         search: NearestNeighbors,
         origin: Any,
+        usual: Any,
+        normal: tuple[Floats, Floats] | None = None,
     ) -> None:
         self.X, self.weights, self.n_neighbors = X, weights, n_neighbors
         self.search, self.origin = search, origin
+        self.usual, self.normal = usual, normal
 
     @classmethod
-    def fit(cls, X: Any, weights: Any, n_neighbors: int, n_jobs: int | None) -> Nearest:
-        """Index distinct samples."""
-        origin = X.mean(axis=0, dtype=np.float64)
+    def fit(
+        cls, rows: Rows, epsilon: float, n_neighbors: int, n_jobs: int | None
+    ) -> tuple[Nearest, Floats]:
+        """Index distinct samples; return their bits, left out."""
+        X, weights, normal = rows.X, np.ones(len(rows.y)), None
+        if rows.weights is not None:
+            weights = rows.weights_at(...)
+        there, d = ~np.isnan(X), X.shape[1]
+        origin = np.where(there, X, 0.0).sum(axis=0, dtype=np.float64)
+        origin /= np.maximum(there.sum(axis=0), 1)
         X = X - origin
+        if not there.all():
+            (scatter,) = expected_scatters(rows, assume_centered=False)
+            normal = _moments(scatter)
+            normal = normal[0] - origin, normal[1]
+            X = completed(X, *normal)
         search = NearestNeighbors(metric="manhattan", n_jobs=n_jobs).fit(X)
-        return cls(X, weights, n_neighbors, search, origin)
+        found = cls(X, weights, n_neighbors, search, origin, np.zeros(d), normal)
+        lengths = found._lengths(X, epsilon, np.arange(len(X)))
+        shares = weights[:, None] * there
+        total = np.maximum(shares.sum(axis=0), np.finfo(float).tiny)
+        found.usual = (shares * lengths).sum(axis=0) / total
+        return found, found._total(lengths, there)
 
-    def bits(self, X: Any, epsilon: float, own: Any = None) -> Floats:
-        """Return the mean number of bits of samples (b,) given their nearest ones.
+    def bits(self, X: Any, epsilon: float) -> Floats:
+        """Return the mean number of bits of new samples (b,) given their nearest ones.
+
+        Samples with gaps take as many as if they had all features.
+        """
+        X = X - self.origin
+        there = ~np.isnan(X)
+        if not there.all():
+            normal = self.normal
+            if normal is None:
+                normal = _moments(Scatter.from_rows(self.X, self.weights))
+            X = completed(X, *normal)
+        return self._total(self._lengths(X, epsilon), there)
+
+    def _lengths(self, X: Floats, epsilon: float, own: Any = None) -> Floats:
+        """Return the mean bits (b, d) of features of samples without gaps.
 
         ``own`` are their positions in the training data if they are left out.
         """
-        X, d = X - self.origin, X.shape[1]
-        most, found = n_candidates(self.weights, self.n_neighbors), np.empty(len(X))
+        d, found = X.shape[1], np.empty_like(X)
+        most = n_candidates(self.weights, self.n_neighbors)
         for block in blocks_of_rows(len(X), 4 * most * d):
             left_out = None if own is None else own[block]
             near, weights = neighbours(
                 self.search, X[block], self.weights, self.n_neighbors, most, left_out
             )
             apart = (X[block, None, :] - self.X[near]) * (d**0.5 / epsilon)
-            lengths = np.log1p(apart * apart).sum(axis=2) / (2.0 * math.log(2.0))
+            lengths = np.log1p(apart * apart) / (2.0 * math.log(2.0))
             total = weights.sum(axis=1)  # zero if there is no other sample
-            total = np.where(total > 0.0, total, 1.0)
-            found[block] = (weights * lengths).sum(axis=1) / total
+            weights = weights / np.where(total > 0.0, total, 1.0)[:, None]
+            found[block] = (weights[:, None, :] @ lengths)[:, 0, :]
         return found
+
+    def _total(self, lengths: Floats, there: Any) -> Floats:
+        """Return the bits of samples from those of the features that they have."""
+        bits: Floats = np.where(there, lengths, 0.0).sum(axis=1)
+        gaps = ~there.all(axis=1)
+        usual, own = float(self.usual.sum()), there[gaps] @ self.usual
+        bits[gaps] = np.where(own > 0.0, bits[gaps] * ratio(usual, own), usual)
+        return bits
+
+
+def _moments(scatter: Scatter) -> tuple[Floats, Floats]:
+    """Return mean and covariance, with noise that makes it positive definite."""
+    noise = NOISE * scatter.trace / scatter.count or 1.0
+    covariance = scatter.dense() / scatter.count
+    return scatter.mean, covariance + noise * np.eye(len(covariance))
