@@ -4,6 +4,7 @@ A small sample in every run of the tests, the same each time. By hand, longer:
 ``pytest -n0 tests/test_fuzz.py --hypothesis-profile=long``.
 """
 
+import inspect
 import warnings
 from numbers import Integral
 
@@ -137,6 +138,10 @@ BESIDE = {
     "pooling": [("max", "share"), ["share"], (), "least"],
     "n_kernels": [200],
     "random_state": [0, 1],
+    "boundary_weight": [3.0],
+    "window_sizes": [(5, 3, 1), [3], (1,), (2,), ()],
+    "superpixels": [np.array([[0, 1, 1], [2, 2, 3]]), "squares"],
+    "channel_axis": [-1],
 }
 # Few layers and no long search, whatever is drawn.
 SHORT_OF = {
@@ -258,19 +263,7 @@ def test_outliers(problem, parameters):
         assert finite(model.score_samples(new))
 
 
-IMAGES = {
-    "epsilon": numbers(0.1, 8.0, 32.0),
-    "n_segments": numbers(None, 1, 2),
-    "boundary_weight": numbers(0.0, 3.0),
-    "window_sizes": choices((5, 3, 1), [3], (1,), (2,), ()),
-    "n_components": numbers(1, 8),
-    "superpixels": choices("slic", np.array([[0, 1, 1], [2, 2, 3]]), "squares"),
-    "channel_axis": numbers(None, -1, 0, 2),
-    "convert2lab": choices(None, True, False),
-}
-
-
-@given(rows(), some(IMAGES))
+@given(rows(), some(parameters_of(CompressionSegmenter)))
 def test_segmentation(image, parameters):
     segmenter = CompressionSegmenter(**parameters)
     names = ("image", *segmenter.get_params())
@@ -368,50 +361,32 @@ COUNT = st.one_of(
     st.integers(1, 4), st.integers(-1, 9), st.sampled_from([True, 2.5, "3", None, [3]])
 )
 COUNTS = st.one_of(COUNT, st.lists(COUNT, max_size=4))
-ANY_STATE = st.one_of(st.sampled_from([0, 0, 0, -1, "a", 1.5, 10**20]))
-MAKERS = {
-    "make_subspaces": {
-        "n_samples": COUNTS,
-        "n_features": COUNT,
-        "dimensions": COUNTS,
-        "noise": numbers(0.0, 0.1),
-        "n_outliers": COUNT,
-        "offset": numbers(0.0, 1.0),
-        "scale": numbers(1.0, 2.0),
-        "distribution": choices("uniform", "gaussian"),
-        "shuffle": choices(True, False),
-        "return_subspaces": choices(True, False),
-    },
-    "make_gaussians_on_sphere": {
-        "n_samples": COUNTS,
-        "n_classes": COUNT,
-        "n_features": COUNT,
-        "noise": numbers(0.0, 0.1),
-        "shuffle": choices(True, False),
-    },
-    "make_shifted_signals": {
-        "n_samples": COUNTS,
-        "n_timesteps": COUNT,
-        "n_classes": COUNT,
-        "noise": numbers(0.0, 0.1),
-        "max_shift": COUNT,
-        "shuffle": choices(True, False),
-        "return_shifts": choices(True, False),
-    },
+# By the type of the default; None stands for a number that is derived from others.
+OF_DEFAULTS = {
+    int: COUNTS,
+    tuple: COUNTS,
+    type(None): COUNTS,
+    float: numbers(0.0, 0.1, 2.0),
+    str: choices("uniform", "gaussian"),
+    bool: choices(True, False),
 }
+STATES = st.sampled_from([0, 0, 0, -1, "a", 1.5, 10**20])
 
 
 @st.composite
 def made(draw):
-    """Name of a generator, and what it takes."""
-    name = draw(st.sampled_from(sorted(MAKERS)))
-    return name, {**draw(some(MAKERS[name])), "random_state": draw(ANY_STATE)}
+    """Draw a generator of data, and what it takes."""
+    make = getattr(datasets, draw(st.sampled_from(sorted(datasets.__all__))))
+    found = {n: p.default for n, p in inspect.signature(make).parameters.items()}
+    del found["random_state"]
+    options = draw(some({n: OF_DEFAULTS[type(value)] for n, value in found.items()}))
+    return make, found, {**options, "random_state": draw(STATES)}
 
 
 @given(made())
 def test_datasets(case):
-    name, options = case
-    result = attempt(getattr(datasets, name), names=tuple(MAKERS[name]), **options)
+    make, names, options = case
+    result = attempt(make, names=tuple(names), **options)
     if result is not None:
         X, y = result[:2]
         assert finite(X)

@@ -57,14 +57,7 @@ PARAMETERS = {
     "label_order": st.sampled_from(["position", "size", "else"]),
     "n_jobs": st.sampled_from([None, 1]),
 }
-NAMES = (
-    "X",
-    "sample_weight",
-    "Sample weight",
-    "connectivity",
-    "n_clusters",
-    *PARAMETERS,
-)
+NAMES = ("X", "sample_weight", "Sample weight", "connectivity", *PARAMETERS)
 SAID = (
     "parts that are not connected",
     "of the samples are outliers",
@@ -146,12 +139,8 @@ def assert_answers(model, X):
 
 def assert_connected(graph, labels, w):
     """Assert that rows of a group that have a weight are connected in the group."""
-    kept = (
-        np.ones(len(labels), bool)
-        if w is None
-        else np.broadcast_to(w, len(labels)).astype(float)
-    )
-    kept = (kept > 0) & (labels >= 0)
+    weights = np.broadcast_to(1.0 if w is None else w, len(labels)).astype(float)
+    kept = (weights > 0) & (labels >= 0)
     links = np.asarray(graph.toarray() if sp.issparse(graph) else graph) > 0
     for label in np.unique(labels[kept]):
         group = kept & (labels == label)

@@ -46,6 +46,15 @@ def features(X):
     return X.T[None]
 
 
+def eigen_group(X, w, centred, by_scatter):
+    """Return a group of eigenvectors, from rows or from their scatter."""
+    blocks = vector_blocks(X.shape[1], X)
+    if not by_scatter:
+        return group_of(features(X), w, blocks, centred=centred)
+    scatter = Scatter.from_rows(X, w, assume_centered=not centred)
+    return group_of_scatter(scatter, blocks)
+
+
 @pytest.mark.parametrize("kind", WEIGHTS)
 @pytest.mark.parametrize(("n", "d"), SHAPES)
 @pytest.mark.parametrize("centred", [True, False])
@@ -54,12 +63,7 @@ def test_lengths_and_extra_bits_are_those_of_the_definition(
     n, d, kind, centred, by_scatter
 ):
     X, w, new = data(n, d, kind)
-    blocks, full = vector_blocks(d, X), np.ones(n) if w is None else w
-    if by_scatter:
-        scatter = Scatter.from_rows(X, w, assume_centered=not centred)
-        group = group_of_scatter(scatter, blocks)
-    else:
-        group = group_of(features(X), w, blocks, centred=centred)
+    full, group = np.ones(n) if w is None else w, eigen_group(X, w, centred, by_scatter)
     options = {"assume_centered": not centred}
     found = group.length(PATH)
     expected = [coding_length(X, full, e, **options) * NAT for e in PATH]
@@ -74,30 +78,15 @@ def test_lengths_and_extra_bits_are_those_of_the_definition(
         for x, t in zip(new, copies, strict=True)
     ]
     assert_allclose(found, np.array(expected) * NAT, rtol=1e-9, atol=1e-9)
-
-
-@pytest.mark.parametrize("kind", WEIGHTS)
-@pytest.mark.parametrize(("n", "d"), SHAPES)
-@pytest.mark.parametrize("centred", [True, False])
-@pytest.mark.parametrize("by_scatter", [True, False])
-def test_rows_without_themselves(n, d, kind, centred, by_scatter):
-    X, w, _ = data(n, d, kind)
-    blocks, full = vector_blocks(d, X), np.ones(n) if w is None else w
-    if by_scatter:
-        scatter = Scatter.from_rows(X, w, assume_centered=not centred)
-        group = group_of_scatter(scatter, blocks)
-    else:
-        group = group_of(features(X), w, blocks, centred=centred)
+    # rows without themselves
     found = group.without(features(X), PATH, w)
     for i in range(n):
         rest = np.delete(full, i)
         if rest.sum() == 0.0:
             assert np.isinf(found[i]).all()
             continue
-        expected = [
-            extra_bits(np.delete(X, i, 0), rest, X[i], e, assume_centered=not centred)
-            for e in PATH
-        ]
+        less = np.delete(X, i, 0), rest, X[i]
+        expected = [extra_bits(*less, e, **options) for e in PATH]
         assert_allclose(found[i], np.array(expected) * NAT, rtol=1e-8, atol=1e-8)
     some = np.array([n - 1, 0])
     assert_allclose(
@@ -323,10 +312,7 @@ def test_few_rows_in_single_precision_keep_the_bits_of_rows_in_their_span(epsilo
 
 def test_steep_groups_are_factored():
     X, _, _ = data(30, 5, "none")
-    assert isinstance(
-        group_of(features(X), None, vector_blocks(5, X), epsilon=1.0), DenseGroup
-    )
-    steep = group_of(features(X), None, vector_blocks(5, X), epsilon=1e-6)
-    assert isinstance(steep, Group)
-    exact = group_of(features(X), None, vector_blocks(5, X), epsilon=0.01, exact=True)
-    assert isinstance(exact, Group)
+    rows = features(X), None, vector_blocks(5, X)
+    assert isinstance(group_of(*rows, epsilon=1.0), DenseGroup)
+    assert isinstance(group_of(*rows, epsilon=1e-6), Group)
+    assert isinstance(group_of(*rows, epsilon=0.01, exact=True), Group)
