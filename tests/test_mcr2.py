@@ -93,13 +93,11 @@ def test_a_map_of_rows_of_any_spread_is_where_it_was_given(shape, fit_intercept)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         again.fit(X, y, sample_weight=weights)
-    mapped = X @ model.components_.T
     if not fit_intercept:
         assert_allclose(again.rates_["delta_R"][0], model.rate_reduction_, rtol=1e-7)
         assert_allclose(model.intercept_, 0.0)
-    Z = (mapped + model.intercept_) / np.linalg.norm(
-        mapped + model.intercept_, axis=1, keepdims=True
-    )
+    mapped = X @ model.components_.T + model.intercept_
+    Z = mapped / np.linalg.norm(mapped, axis=1, keepdims=True)
     assert_allclose(model.transform(X), Z, atol=1e-9)
 
 
@@ -214,9 +212,6 @@ def test_components_beyond_the_rank_are_zero(wine):
     assert_allclose(Z[:, 3:], 0.0)
 
 
-# -- going on, stopping, watching -----------------------------------------------------
-
-
 def test_warm_start_goes_on_from_the_maps_of_the_call_before(wine):
     X, y = wine
     model = MCR2Transformer(4, warm_start=True, n_layers=2).fit(X, y)
@@ -228,9 +223,7 @@ def test_warm_start_goes_on_from_the_maps_of_the_call_before(wine):
     first = MCR2Transformer(4, warm_start=True).fit(X, y)
     cold = first.n_iter_
     assert first.fit(X[::2] * 1.01, y[::2]).n_iter_ < cold < n_iter
-    with pytest.raises(
-        ValueError, match=r"n_components=3 must be 4 as in the previous call"
-    ):
+    with pytest.raises(ValueError, match="n_components=3 must be 4 as in the previous"):
         first.set_params(n_components=3).fit(X, y)
 
 
@@ -269,8 +262,7 @@ def test_bad_parameters_are_named_and_change_nothing(parameters, message, wine):
     fresh = MCR2Transformer(**parameters)
     with pytest.raises(ValueError, match=message):
         fresh.fit(*wine)
-    for name in ("components_", "intercept_", "rate_reduction_"):
-        assert not hasattr(fresh, name)
+    assert set(vars(fresh)) == set(fresh.get_params())
     with pytest.raises(ValueError, match="not fitted"):
         fresh.transform(wine[0])
 

@@ -103,15 +103,12 @@ def test_the_empty_scatter_is_neutral():
         assert empty.merge(scatter) is scatter
 
 
-def test_equal_rows_have_exactly_no_scatter():
+def test_equal_rows_and_a_constant_column_have_exactly_no_scatter():
     X = np.tile([0.1, 1e8 / 3, -1e-9], (7, 1))
     scatter = Scatter.from_rows(X, np.linspace(0.1, 1, 7), epsilon=FINE[1])
     assert scatter.trace == 0.0
     assert_array_equal(scatter.mean, X[0])
     assert scatter.merge(Scatter.from_rows(X)).trace == 0.0
-
-
-def test_a_constant_column_has_exactly_no_scatter():
     X = rows(50, 4)
     X[:, 2] = 0.1
     S = Scatter.from_rows(X).dense()
@@ -119,39 +116,36 @@ def test_a_constant_column_has_exactly_no_scatter():
     assert not S[:, 2].any()
 
 
-def test_an_absent_row_may_be_far_away():
+def test_an_absent_row_may_be_far_away_and_a_lone_outlier_costs_no_digits():
     X, weights = rows(6, 3), np.ones(6)
     X[2], weights[2] = 1e150, 0.0
     kept = np.delete(X, 2, axis=0)
     for copies in (1.0, 3.0):
         scatter = Scatter.from_rows(X, copies * weights)
         assert_exact(scatter, kept, np.full(5, copies))
-
-
-def test_a_lone_outlier_costs_no_digits():
     X, weights = rows(30, 2), np.ones(30)
     X[0], weights[0] = 1e9, 1e-18
     assert_exact(Scatter.from_rows(X, weights), X, weights)
 
 
-@pytest.mark.parametrize("scale", [1e-150, 1e-8, 1e8, 1e150])
-def test_scatter_at_extreme_scales(scale):
-    X = rows(9, 3)
-    scatter = merged([(X[:5] * scale,), (X[5:] * scale,)])
-    expected = Scatter.from_rows(X)
-    assert_allclose(scatter.mean / scale, expected.mean, rtol=1e-12)
-    assert_allclose(scatter.dense() / scale / scale, expected.dense(), rtol=1e-11)
-
-
-@pytest.mark.parametrize("count", [1e-150, 1e150, 1e300])
-def test_extreme_counts(count):
-    X = rows(9, 3)
-    weights = np.full(9, count)
-    scatter = merged([(X[:5], weights[:5]), (X[5:], weights[5:])])
+@pytest.mark.parametrize(
+    ("scale", "count"),
+    [
+        *((10.0**p, 1.0) for p in (-150, -8, 8, 150)),
+        (1, 1e-150),
+        (1, 1e150),
+        (1, 1e300),
+    ],
+)
+def test_extreme_scales_and_counts(scale, count):
+    X, weights = rows(9, 3), np.full(9, count)
+    parts = slice(5), slice(5, 9)
+    scatter = merged([(X[part] * scale, weights[part]) for part in parts])
     expected = Scatter.from_rows(X)
     assert_allclose(scatter.count / count, 9.0)
-    assert_allclose(scatter.mean, expected.mean, rtol=1e-12)
-    assert_allclose(scatter.dense() / count, expected.dense(), rtol=1e-11)
+    assert_allclose(scatter.mean / scale, expected.mean, rtol=1e-12)
+    found = scatter.dense() / scale / scale / count
+    assert_allclose(found, expected.dense(), rtol=1e-11)
 
 
 def test_root_of_rows_is_the_centred_weighted_rows_in_their_order():
@@ -236,15 +230,12 @@ def built(X, weights, assume_centered, asarray):
     return Scatter.from_rows(*parts[0], **options), merged(parts, **options)
 
 
-def test_arguments_are_not_changed():
+def test_arguments_and_a_scatter_are_not_changed():
     X, weights = rows(8, 3), weights_of(8)
     before = X.copy(), weights.copy()
     scatter = merged([(X, weights), (X, weights)])
     assert scatter.count > 0.0
     assert_array_equal(X, before[0])
     assert_array_equal(weights, before[1])
-
-
-def test_a_scatter_does_not_change():
     with pytest.raises(AttributeError):
-        Scatter.from_rows(rows(3, 2)).count = 4.0
+        scatter.count = 4.0
