@@ -109,6 +109,30 @@ def test_samples_are_left_out_with_their_images(case, assume_centered, weighted)
         assert_allclose(found[i] / np.log(2), expected, rtol=1e-7, atol=1e-9)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("n", [3, 12])  # fewer and more images than features
+@pytest.mark.parametrize("epsilon", [1e-3, 0.3, 30.0])
+def test_projections_are_those_of_the_other_samples_and_their_images(
+    case, n, weighted, epsilon
+):
+    _, group, d = case
+    X = problem(d, n)[0]
+    weights = np.tile([0.5, 1.0, 2.0], 4)[:n] if weighted else np.ones(n)
+    scatter = Scatter.from_rows(X, weights, assume_centered=True)
+    scatter = symmetric(scatter, group)
+    coded = SymmetricGroup.of(Classes.of_scatters([scatter]).groups[0], group)
+    nats, moved = coded.left_out(X.T[None], epsilon, weights if weighted else None)
+    given = weights if weighted else None
+    assert_allclose(nats, coded.without(X.T[None], epsilon, given), rtol=1e-9)
+    for i, x in enumerate(X):
+        rest = np.delete(np.arange(n), i)
+        w = np.tile(weights[rest], len(group)) / len(group)
+        S = (all_images(X[rest], group).T * w) @ all_images(X[rest], group)
+        c = d / weights[rest].sum() / epsilon**2
+        expected = x - np.linalg.solve(np.eye(d) + c * S, x)
+        assert_allclose(moved[0, :, i], expected, rtol=1e-6, atol=1e-6)
+
+
 def test_an_only_sample_cannot_be_left_out():
     X, y = problem(4, 21)
     y[0] = 7

@@ -131,6 +131,13 @@ def first_images(X: Any, group: Permutations) -> Any:
     return first
 
 
+def quotients(group: Permutations) -> Permutations:
+    """Return the positions (g, g) of the permutations that lead from one to another."""
+    places = {row.tobytes(): i for i, row in enumerate(group)}
+    inverse = np.argsort(group, axis=1)
+    return np.asarray([[places[b[a].tobytes()] for b in group] for a in inverse])
+
+
 def symmetric(scatter: Scatter, group: Permutations) -> Scatter:
     """Return the scatter of all images of samples, each with a share of the weight."""
     xp, n, share = namespace(scatter.mean), scatter.count, 1.0 / len(group)
@@ -175,7 +182,7 @@ class SymmetricGroup(Group):
     def width(self, n_epsilons: int) -> int:
         """Return how many numbers one sample takes while it is coded."""
         n_images = len(self.permutations)
-        return super().width(n_epsilons) * n_images + 3 * n_images**2
+        return (super().width(n_epsilons) + 4 * n_epsilons * n_images) * n_images
 
     def without(
         self, Z: Any, epsilons: Any, weights: Any = None, part: Any = slice(None)
@@ -196,13 +203,37 @@ class SymmetricGroup(Group):
         if self.mean is not None:
             leaves = leaves + share * share / rest
             copy = (copy + share / rest) * xp.sqrt(rest / (rest + 1.0))
-        joins, nats = leaves - copy @ xp.matrix_transpose(copy), []
-        for i in range(path.shape[0]):
-            before = self._length_without(path[i], along, left, leaves, means[0])
-            after = self._length_without(path[i], along, left + 1.0, joins, means[1])
-            nats.append(xp.where(alone, xp.inf + 0.0 * after, after - before))
-        found = xp.stack(nats, axis=1)
-        return found[:, 0] if path is not epsilons else found
+        joins = leaves - copy @ xp.matrix_transpose(copy)
+        before = self._lengths_without(path, along, left, leaves, means[0])
+        after = self._lengths_without(path, along, left + 1.0, joins, means[1])
+        nats = xp.where(alone[:, None], xp.inf + 0.0 * after, after - before)
+        return nats[:, 0] if path is not epsilons else nats
+
+    def left_out(
+        self, Z: Any, epsilon: float, weights: Any = None, part: Any = slice(None)
+    ) -> tuple[Any, Any]:
+        r"""Return extra nats (b,) and projections (1, C, b) of left-out samples.
+
+        See `Group.left_out`. With ``M = I + cS``, the images ``U`` of a sample and the
+        first unit vector ``e``, the sample minus its projection is
+        :math:`M^{-1}U (I - c w U^T M^{-1} U / |G|)^{-1} e`.
+        """
+        xp, (w, alone) = namespace(self.eigenvalues), self._leaving(weights)
+        nats = self.without(Z, epsilon, weights)
+        nats = xp.where(alone, self.as_first(Z, epsilon), nats)
+        X = widen(Z[0, ...]).T
+        along, basis = self._coordinates(X), widen(self.basis[0, ...])
+        c = self.blocks.scale(xp.where(alone, xp.ones_like(w), self.n - w), epsilon)
+        shares = 1.0 / (1.0 + c[0, :, None] * self.eigenvalues)
+        D, Q = xp.linalg.eigh(self._products(along, shares[:, None, :])[:, 0, ...])
+        least = float(xp.finfo(xp.float64).eps)
+        D = at_least(1.0 - (c[0, :] * w / len(self.permutations))[:, None] * D, least)
+        weights = xp.sum(Q * (Q[:, :1, :] / D[:, None, :]), axis=2)
+        rest = (shares * xp.sum(along * weights[:, None, :], axis=2)) @ basis.T
+        if basis.shape[1] < basis.shape[0]:  # a component outside of the eigenvectors
+            rest = rest + X - along[:, :, 0] @ basis.T
+        moved = xp.where(alone[:, None], xp.zeros_like(X), X - rest)
+        return nats, xp.astype(moved.T[None, ...], Z.dtype, copy=False)
 
     def _coordinates(self, X: Any) -> Any:
         """Return coordinates (b, r, g) of the images of samples minus the mean."""
@@ -223,24 +254,38 @@ class SymmetricGroup(Group):
         new = (left * old + X) / (left + 1.0)
         return xp.sum(old * old, axis=1), xp.sum(new * new, axis=1)
 
-    def _length_without(
-        self, epsilon: Any, along: Any, n: Any, change: Any, mean_square: Any
+    def _products(self, along: Any, shares: Any) -> Any:
+        """Return products (b, e, g, g) of images with an inverse, by its eigenvalues.
+
+        They are those of the sample with the images under all quotients of two
+        permutations. ``shares`` (b, e, r) are the eigenvalues.
+        """
+        xp = namespace(along)
+        found = shares @ (along[:, :, :1] * along)
+        index = xp.asarray(quotients(self.permutations), device=along.device)
+        table = xp.take(found, xp.reshape(index, (-1,)), axis=2)
+        return xp.reshape(table, (*found.shape, found.shape[2]))
+
+    def _lengths_without(
+        self, epsilons: Any, along: Any, n: Any, change: Any, mean_square: Any
     ) -> Any:
-        """Return lengths (b,) of groups of weight ``n`` with changed scatters.
+        """Return lengths (b, e) of groups of weight ``n`` with changed scatters.
 
         ``change`` (b, g, g) are the coefficients of the products of images that the
         scatters lose.
         """
         xp, d = namespace(along), self.blocks.dim
-        c = self.blocks.scale(n, epsilon)[0, :]
-        scaled = 1.0 + c[:, None] * self.eigenvalues
-        half = along / xp.sqrt(scaled)[:, :, None]
-        H = xp.matrix_transpose(half) @ half
-        eye = xp.eye(H.shape[1], dtype=H.dtype, device=H.device)
-        sign, logs = xp.linalg.slogdet(eye - c[:, None, None] * change @ H)
+        c = self.blocks.scale(n[:, None], epsilons)[0, ...]
+        scaled = 1.0 + c[:, :, None] * self.eigenvalues
+        H = self._products(along, 1.0 / scaled)
+        eye = xp.eye(H.shape[-1], dtype=H.dtype, device=H.device)
+        lost = c[:, :, None, None] * change[:, None, ...]
+        sign, logs = xp.linalg.slogdet(eye - lost @ H)
         least = math.log(float(xp.finfo(xp.float64).eps))
         logs = at_least(xp.where(sign > 0.0, logs, least + 0.0 * logs), least)
-        lengths = (n + d) / 2.0 * (xp.sum(xp.log(scaled), axis=1) + logs)
+        volumes = xp.sum(xp.log(scaled), axis=2) + logs
+        lengths = (n[:, None] + d) / 2.0 * volumes
         if self.mean is None or not self.codes_mean:
             return lengths
-        return lengths + d / 2.0 * xp.log1p(mean_square / (epsilon * epsilon))
+        ratios = mean_square[:, None] / (epsilons * epsilons)
+        return lengths + d / 2.0 * xp.log1p(ratios)
