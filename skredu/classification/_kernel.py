@@ -11,7 +11,6 @@ import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -239,9 +238,12 @@ class Products:
             K = np.empty((len(X), len(Y)))
             for i, x in enumerate(X):
                 others = Y[i:] if Y is X else Y  # the kernel is symmetric
-                with_each = partial(_with_each, kernel)
-                found = self._values(with_each, x, others, (len(others),))
-                K[i, len(Y) - len(others) :] = found
+                K[i, len(Y) - len(others) :] = self._values(
+                    lambda x, Y, **known: [kernel(x, y, **known) for y in Y],
+                    x,
+                    others,
+                    (len(others),),
+                )
             if Y is X:
                 lower = np.tril_indices(len(K), -1)
                 K[lower] = K.T[lower]
@@ -286,11 +288,6 @@ class Products:
                 f"{values.dtype} instead of shape {shape}."
             )
         return values.astype(np.float64)
-
-
-def _with_each(kernel: Any, x: Any, Y: Any, **parameters: Any) -> Any:
-    """Return the values of a function for one sample and each of others."""
-    return np.array([kernel(x, y, **parameters) for y in Y])
 
 
 def gives_matrices(kernel: Any, parameters: dict[str, Any], X: Any) -> bool:
@@ -346,19 +343,16 @@ def products_of(
         gammas = [gammas[0] * gamma_factor]
     elif kernel in WIDER and gamma is None and estimator.epsilon == "auto":
         gammas.append(gammas[0] * WIDER[kernel])
+    parameters, origin = {}, np.zeros(X.shape[1])
     if kernel == "poly":
-        more = {"degree": estimator.degree, "coef0": estimator.coef0}
-        return [
-            Products(kernel, {"gamma": value, **more}, X, images=group)
-            for value in gammas
-        ]
-    # a kernel of distances does not change if all samples are shifted
-    origin = X.mean(axis=0, dtype=np.float64)
-    if group is not None:
-        origin = origin[group].mean(axis=0)
-    X = X - origin
+        parameters = {"degree": estimator.degree, "coef0": estimator.coef0}
+    else:  # a kernel of distances does not change if all samples are shifted
+        origin = X.mean(axis=0, dtype=np.float64)
+        origin = origin if group is None else origin[group].mean(axis=0)
+        X = X - origin
     return [
-        Products(kernel, {"gamma": gamma}, X, origin, images=group) for gamma in gammas
+        Products(kernel, {"gamma": value, **parameters}, X, origin, images=group)
+        for value in gammas
     ]
 
 
@@ -399,15 +393,7 @@ class KernelClasses(Classes):
         Root mean square distance of the training samples from their mean.
     """
 
-    def __init__(
-        self,
-        groups: list[KernelGroup],
-        products: Products,
-        Z: Any = None,
-        spread: float | None = None,
-    ) -> None:
-        super().__init__(groups, Z, spread)
-        self.products = products
+    products: Products
 
     @classmethod
     def fit(
@@ -442,7 +428,7 @@ class KernelClasses(Classes):
         norm = float(shares @ K.diagonal())
         spread = norm if assume_centered else norm - float(shares @ K @ shares)
         spread = root_spread(spread, norm, math.sqrt(EPS) / 4.0)
-        return cls(groups, products, as_features(K, K.diagonal()), spread)
+        return cls._of(groups, products, as_features(K, K.diagonal()), spread)
 
     def features(self, Z: Any) -> Any:
         """Return the products of samples with the training samples and themselves."""
@@ -460,4 +446,10 @@ class KernelClasses(Classes):
             KernelGroup(**{**group, "blocks": Blocks(**group["blocks"])})
             for group in state["groups"]
         ]
-        return cls(groups, Products(**state["products"]))
+        return cls._of(groups, Products(**state["products"]))
+
+    @classmethod
+    def _of(cls, groups: list[KernelGroup], products: Products, *known: Any) -> Any:
+        found = cls(groups, *known)
+        found.products = products
+        return found

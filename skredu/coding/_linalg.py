@@ -423,9 +423,7 @@ def log_softmax(scores: Any) -> Any:
 
 def softmax(scores: Any) -> Any:
     """Return shares (b, k) that sum to one, from their logarithms up to a constant."""
-    xp = namespace(scores)
-    shares = xp.exp(scores - xp.max(scores, axis=1, keepdims=True))
-    return shares / xp.sum(shares, axis=1, keepdims=True)
+    return namespace(scores).exp(log_softmax(scores))
 
 
 # Range of lengths and factors on the unit sphere, such that products of a few are

@@ -355,7 +355,22 @@ def weights_to_fit(X: Any, y: Any, weights: Any, class_weight: Any = None) -> An
     """
     if weights is None and class_weight is None:
         return None
-    w = _in_range(_products(y, weights, class_weight, np.unique(y)), y)
+    w = _products(y, weights, class_weight, np.unique(y))
+    most = float(w.max())
+    if most == 0.0:
+        raise ValueError(
+            "All weights are zero: class_weight times sample_weight must be positive "
+            "for at least one sample."
+        )
+    present, shares, unit = w > 0, w / most, most
+    sums, n = float(shares.sum()), int(present.sum())
+    if sums * most < max(len(np.unique(y[present])), n / 10.0):
+        warn(TOO_LITTLE)
+        unit = n / sums
+    elif sums * most > MOST_COPIES:
+        unit = MOST_COPIES / sums
+    # so that the weight of a single sample is not lost in the total
+    w = np.where(present, np.maximum(shares, LEAST_SHARE) * unit, 0.0)
     return namespace(X).asarray(w, dtype=X.dtype, device=X.device)
 
 
@@ -401,27 +416,6 @@ def _products(y: Any, weights: Any, class_weight: Any, known: Any) -> Any:
                 )
         factors = np.array([class_weight.get(c, 1.0) for c in classes], np.float64)
     return w * factors[codes]
-
-
-def _in_range(weights: Any, y: Any) -> Any:
-    """Scale weights so that the weight of a single sample is not lost in the total."""
-    largest = weights.max()
-    if largest == 0.0:
-        raise ValueError(
-            "All weights are zero: class_weight times sample_weight must be positive "
-            "for at least one sample."
-        )
-    present, shares = weights > 0, weights / largest
-    sums, n = float(shares.sum()), int(present.sum())
-    total = sums * float(largest)
-    if total < max(len(np.unique(y[present])), n / 10.0):
-        warn(TOO_LITTLE)
-        unit = n / sums
-    elif total > MOST_COPIES:
-        unit = MOST_COPIES / sums
-    else:
-        unit = float(largest)
-    return np.where(present, np.maximum(shares, LEAST_SHARE) * unit, 0.0)
 
 
 def even_choice(n: int, most: int) -> Any:
