@@ -417,3 +417,47 @@ class StreamEstimator(SkreduEstimator):
         """Return the names of all attributes, including those not yet computed."""
         late = self._following if "_stream" in vars(self) else ()
         return {*super().__dir__(), *late}
+
+
+class StreamClassifier(StreamEstimator):
+    """Base class of classifiers whose `partial_fit` only adds samples."""
+
+    @available_if(lambda self: self._adds_up)
+    @all_or_nothing
+    def partial_fit(
+        self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
+    ) -> Any:
+        """Add samples; the model is that of `fit` on all samples so far.
+
+        Attributes that depend on all samples are computed when a prediction or a user
+        first needs them. See the notes of the class for details, such as an automatic
+        ``epsilon``, which may differ from that of `fit`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The training data.
+        y : array-like of shape (n_samples,)
+            Class labels.
+        classes : array-like of shape (n_classes,), default=None
+            All class labels that occur in any call. Required in the first call.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Number of copies of each sample. Multiplied by ``class_weight``, if there is
+            one, it has to be 0 or between 1e-30 and 1e9, since weights are not rescaled
+            here.
+
+        Returns
+        -------
+        self : estimator
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or an array is invalid, if ``classes`` is missing in the
+            first call, if a parameter needs all samples at once, such as
+            ``class_weight="balanced"``, or if one has changed that must not change
+            between calls, such as ``assume_centered``.
+        """
+        self._add(X, y, classes, sample_weight)
+        return self

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.utils import Bunch
-from sklearn.utils.metaestimators import available_if
 
 from skredu._base import all_or_nothing, warn
 from skredu._checks import check_training, has_gaps
@@ -22,7 +21,7 @@ from skredu._compat import (
     to_numpy,
 )
 from skredu._progress import watched
-from skredu._stream import StreamEstimator
+from skredu._stream import StreamClassifier
 from skredu.classification._mix import fit_mix, mix_scores
 from skredu.classification._single import (
     KERNELS,
@@ -43,7 +42,7 @@ from skredu.coding._scatter import Scatter
 from skredu.coding._symmetry import NAMES, permutations_of
 
 
-class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
+class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamClassifier):
     r"""Classifier based on minimum incremental coding length.
 
     A sample is assigned to the class in which it costs the fewest extra bits,
@@ -215,7 +214,10 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
     probabilities. For two classes, it returns the number of bits that the second one
     saves.
 
-    `partial_fit` only adds samples. To choose ``epsilon`` and to calibrate, it keeps up
+    `partial_fit` only adds samples, for linear kernels without ``n_neighbors``. Neither
+    ``assume_centered`` and ``calibrate`` nor whether ``epsilon`` is chosen may change
+    between calls and, after `fit` with ``calibrate``, ``epsilon`` and ``priors``. To
+    choose ``epsilon`` and to calibrate, it keeps up
     to 5 000 different ones, a random sample of all so far that does not depend on their
     order. After `fit`, the choice of `fit` is kept. Parameters are chosen when a
     prediction or an attribute first needs them, with the parameters of the last call,
@@ -376,45 +378,9 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
                     self.label_quality_ = xp.asarray(quality, device=X.device)
         return self
 
-    @available_if(lambda self: self._adds_up)
-    @all_or_nothing
-    def partial_fit(
-        self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
-    ) -> MICLClassifier:
-        """Add samples; the model is that of `fit` on all samples so far.
-
-        For more than 5 000 samples, or after `fit`, an automatic ``epsilon`` may differ
-        from that of a single `fit`; see the notes of the class. Only available with
-        ``kernel="linear"`` and without ``n_neighbors``.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The training data.
-        y : array-like of shape (n_samples,)
-            Class labels.
-        classes : array-like of shape (n_classes,), default=None
-            All class labels that occur in any call. Required in the first call.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Number of copies of each sample. Multiplied by ``class_weight``, it has to
-            be 0 or between 1e-30 and 1e9, since weights are not rescaled here.
-
-        Returns
-        -------
-        self : MICLClassifier
-            The fitted estimator.
-
-        Raises
-        ------
-        ValueError
-            If a parameter or an array is invalid, if ``classes`` is missing in the
-            first call, or if ``class_weight="balanced"`` or ``n_label_refits > 0``,
-            which need all samples at once. ``assume_centered``, ``calibrate``, and
-            whether ``epsilon`` is chosen, must not change; after `fit` with
-            ``calibrate``, ``epsilon`` and ``priors``.
-        """
+    def _add(self, X: Any, y: Any, classes: Any, sample_weight: Any) -> None:
         first, mixed = "_stream" not in vars(self), "_mix" in vars(self)
-        self._add(X, y, classes, sample_weight)
+        super()._add(X, y, classes, sample_weight)
         if self.n_label_refits:
             raise ValueError(
                 f"n_label_refits={self.n_label_refits} needs all samples at once: "
@@ -428,7 +394,6 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamEstimator):
                 "partial_fit adds samples to the linear candidate of kernel='auto', "
                 "which replaces the mix: use kernel='linear', or fit all samples."
             )
-        return self
 
     def explain(self, X: Any) -> Bunch:
         """Divide the scores of samples between their features.

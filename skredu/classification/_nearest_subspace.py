@@ -19,14 +19,14 @@ from skredu._compat import (
     namespace,
     to_numpy,
 )
-from skredu._stream import StreamEstimator
+from skredu._stream import StreamClassifier
 from skredu.coding._group import Group, vector_blocks
 from skredu.coding._linalg import blocks_of_rows, largest, spread_columns
 from skredu.coding._rows import Rows, unit_of
 from skredu.coding._scatter import Scatter, group_of_scatter
 
 
-class NearestSubspaceClassifier(ScoringClassifier, StreamEstimator):
+class NearestSubspaceClassifier(ScoringClassifier, StreamClassifier):
     r"""Classifier based on the distances to one subspace per class.
 
     The leading singular vectors :math:`U_j` of the samples of each class span its
@@ -73,7 +73,8 @@ class NearestSubspaceClassifier(ScoringClassifier, StreamEstimator):
     a sample takes :math:`O(d \sum_j r_j)`. The model contains
     :math:`d \sum_j (r_j + 1)` numbers, and, for `partial_fit` and `merge`,
     :math:`d \sum_j \min(n_j, d)` numbers of scatters; no ``d x d`` array is formed if
-    :math:`n_j \le d`. Array API input is supported.
+    :math:`n_j \le d`. Array API input is supported. After `partial_fit`, subspaces are
+    computed when a prediction or an attribute first needs them.
 
     References
     ----------
@@ -152,39 +153,6 @@ class NearestSubspaceClassifier(ScoringClassifier, StreamEstimator):
         scatters = self._scatters(rows)
         self._begin_stream(scatters, len(rows.y), None)
         self.__dict__.update(self._subspaces(scatters))
-        return self
-
-    @all_or_nothing
-    def partial_fit(
-        self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
-    ) -> NearestSubspaceClassifier:
-        """Add samples; the model is that of `fit` on all samples so far.
-
-        Subspaces are computed when a prediction or an attribute first needs them.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The training data.
-        y : array-like of shape (n_samples,)
-            Class labels.
-        classes : array-like of shape (n_classes,), default=None
-            All class labels that occur in any call. Required in the first call.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Number of copies of each sample, 0 or between 1e-30 and 1e9.
-
-        Returns
-        -------
-        self : NearestSubspaceClassifier
-            The fitted estimator.
-
-        Raises
-        ------
-        ValueError
-            If a parameter or an array is invalid, if ``classes`` is missing in the
-            first call, or if ``assume_centered`` has changed.
-        """
-        self._add(X, y, classes, sample_weight)
         return self
 
     def __sklearn_is_fitted__(self) -> bool:
