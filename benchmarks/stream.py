@@ -28,7 +28,11 @@ from benchmarks._harness import (
     progress,
 )
 from benchmarks.shifts import ONCE, SIDE, SMOOTHED, TRANSLATIONS, moved_once
-from skredu import InvariantReduNetClassifier, MICLClassifier
+from skredu import (
+    CompressionOutlierDetector,
+    InvariantReduNetClassifier,
+    MICLClassifier,
+)
 
 GRID = (SIDE, SIDE)
 PREDICTED = 500  # rows that are lifted at a time to be predicted
@@ -41,6 +45,7 @@ def main(arguments: list[str] | None = None) -> None:
     options.add_argument("--test", type=int, default=10_000, help="rows to test")
     options.add_argument("--size", type=int, default=10_000, help="rows of a part")
     options.add_argument("--filters", type=int, default=48, help="k-means filters")
+    options.add_argument("--batches", type=int, default=10_000, help="tiny batches")
     options.add_argument("--parts-of-100", type=int, default=200, help="small parts")
     options.run(arguments)
 
@@ -196,6 +201,44 @@ def _seconds(model: Any, X: Any, y: Any) -> list[float]:
     return seconds
 
 
+def batches(report: Report, args: argparse.Namespace) -> None:
+    """Compare the cost of very many small batches with that of one fit."""
+    report.say(
+        f"### {args.batches} batches\n\nThe table contains CPU seconds of one `fit` to "
+        f"Gaussian samples with 20 features, and of {args.batches} calls of "
+        "`partial_fit` with these samples, including the choice of parameters by the "
+        "first prediction after them."
+    )
+    table = []
+    models = MICLClassifier(), CompressionOutlierDetector(n_neighbors=None)
+    for size in (1, 10, 100):
+        X, y = _gaussians(size * args.batches, 20, 3)
+        for model in models:
+            given = {"y": y} if isinstance(model, MICLClassifier) else {}
+            once = min(_timed(model, "fit", X, given, len(X)) for _ in range(3))
+            parts = _timed(model, "partial_fit", X, given, size)
+            cells = [str(size), f"`{model}`", f"{once:.2f}", f"{parts:.2f}"]
+            per_batch = f"{1e6 * parts / args.batches:.0f}"
+            table.append([*cells, f"{parts / once:.2f}", per_batch])
+            progress(" | ".join(table[-1]))
+    header = ["samples per batch", "model", "fit", "batches", "ratio"]
+    report.table([*header, "microseconds per batch"], table)
+
+
+def _timed(model: Any, method: str, X: Any, given: dict[str, Any], size: int) -> float:
+    """Return the CPU seconds in which a model learns samples, and predicts one."""
+    model, start = clone(model), time.process_time()
+    classes = {}
+    if given and method == "partial_fit":
+        classes = {"classes": np.unique(given["y"])}
+    for first in range(0, len(X), size):
+        part = slice(first, first + size)
+        own = {name: value[part] for name, value in given.items()}
+        getattr(model, method)(X[part], **own, **classes)
+    model.predict(X[:1])
+    return time.process_time() - start
+
+
 SMALL = [
     (20, 3, MICLClassifier()),
     (20, 10, MICLClassifier()),
@@ -203,7 +246,7 @@ SMALL = [
     (20, 10, MICLClassifier(1.0, calibrate=False)),
     (32, 3, InvariantReduNetClassifier(0, signal_shape=16)),
 ]
-PARTS = {"stream": stream, "memory": memory, "small": small}
+PARTS = {"stream": stream, "memory": memory, "small": small, "batches": batches}
 
 
 if __name__ == "__main__":

@@ -40,6 +40,8 @@ def naming(name: str) -> Iterator[None]:
 
 def check_rows(estimator: Any, X: Any, *y: Any, reset: bool = True) -> Any:
     """Validate rows, and labels if given, for an estimator."""
+    if not reset and _are_plain(estimator, X, *y):
+        return (X, *y) if y else X
     if type(X).__module__.partition(".")[0] == "dask":
         raise TypeError(
             f"X is a collection of Dask, which {type(estimator).__name__} would load "
@@ -62,6 +64,29 @@ def check_rows(estimator: Any, X: Any, *y: Any, reset: bool = True) -> Any:
         raise ValueError(f"{which}: an integer is too large for a float.") from error
     check_namespace(estimator, rows[0] if y else rows)
     return rows
+
+
+def _are_plain(estimator: Any, X: Any, *y: Any) -> bool:
+    """Return whether there is nothing to convert, to warn of or to refuse.
+
+    The checks of scikit-learn take longer than what is done with a few samples.
+    """
+    with np.errstate(all="ignore"):
+        return (
+            type(X) is np.ndarray
+            and X.dtype in (np.float64, np.float32)
+            and X.ndim == 2
+            and len(X) > 0
+            and X.shape[1] == getattr(estimator, "n_features_in_", None)
+            and not hasattr(estimator, "feature_names_in_")
+            and math.isfinite(X.sum())
+            and all(
+                type(labels) is np.ndarray
+                and labels.dtype.kind in "biuU"
+                and labels.shape == (len(X),)
+                for labels in y
+            )
+        )
 
 
 def check_namespace(estimator: Any, X: Any) -> None:

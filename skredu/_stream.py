@@ -329,10 +329,12 @@ class StreamEstimator(SkreduEstimator):
         Whether ``epsilon`` is chosen must never change.
         """
         stream = {"choice": None, **vars(self).get("_stream", {})}
-        now, then = self.get_params(deep=False), stream.get("parameters", {})
-        if then and all(now[name] is value for name, value in then.items()):
+        then = stream.get("parameters", {})
+        # `get_params` takes as long as all else that a call does with a sample
+        if then and all(getattr(self, n) is value for n, value in then.items()):
             return stream
         self._validate_params()
+        now = self.get_params(deep=False)
         names = list(self._constant) if then else []
         if then and stream["choice"] is not None and now["calibrate"]:
             names += ["epsilon", "priors"]
@@ -378,11 +380,14 @@ class StreamEstimator(SkreduEstimator):
     def _extend(self, stream: dict[str, Any], part: dict[str, Any]) -> None:
         """Store a stream with one more part."""
         waiting = (*stream.get("waiting", ()), part)
+        entries = math.prod(part["X"].shape)
+        if len(waiting) > 1:  # there may be thousands of them: no sum over all
+            entries += stream["entries"]
         stream = {"summary": None, **stream, "waiting": waiting, "found": None}
-        if sum(math.prod(part["X"].shape) for part in waiting) >= MOST_WAITING:
+        if entries >= MOST_WAITING:
             summary = self._merged(stream).to_state()
             stream = {**stream, "summary": summary, "waiting": ()}
-        self._stream = stream
+        self._stream = {**stream, "entries": entries}
 
     def _merged(self, stream: dict[str, Any]) -> Summary:
         """Return the summary of all samples of a stream."""

@@ -194,7 +194,7 @@ SCRIPTS = {
         ["published: other", "not MNIST"],
     ),
     "stream": (
-        "--train|120|--test|20|--size|60|--filters|2|--parts-of-100|2",
+        "--train|120|--test|20|--size|60|--filters|2|--parts-of-100|2|--batches|20",
         {},
         ["| "],
     ),

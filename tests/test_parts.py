@@ -204,6 +204,23 @@ def test_partial_fit_exists_where_rows_add_up():
         assert not hasattr(model, "partial_fit")
 
 
+@pytest.mark.parametrize("kind", [np.float64, np.float32])
+def test_plain_arrays_are_not_validated_twice(stream, kind, monkeypatch):
+    """Checks of scikit-learn would take most of the time of many small parts."""
+    rows, y = X.astype(kind), Y
+    stream.partial_fit(rows[:30], y[:30], classes=CLASSES)
+    expected = clone(stream).partial_fit(rows, y, classes=CLASSES)
+    with monkeypatch.context() as patch:
+        patch.delattr("skredu._checks.validate_data")
+        for i in range(30, 90, 7):
+            stream.partial_fit(rows[i : i + 7], y[i : i + 7])
+        found = stream.predict_proba(NEW.astype(kind))
+    assert_allclose(found, expected.predict_proba(NEW.astype(kind)), rtol=1e-4)
+    for wrong in (rows * np.inf, rows[:, 1:], rows[:0], rows[0], rows * (1 + 1j)):
+        with pytest.raises(ValueError, match=r"infinity|features|array|[Cc]omplex"):
+            stream.predict(wrong)
+
+
 def test_wrong_labels_of_a_part_are_named_and_change_nothing(stream):
     with pytest.raises(ValueError, match=r"classes must be .* first"):
         stream.partial_fit(X, Y)
