@@ -11,11 +11,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 
-from skredu import (
-    InvariantReduNetClassifier,
-    MICLClassifier,
-    NearestSubspaceClassifier,
-)
+from skredu import InvariantReduNetClassifier, MICLClassifier, NearestSubspaceClassifier
 
 CLASSES = [0, 1, 2]
 RNG = np.random.default_rng(0)
@@ -127,14 +123,10 @@ def test_much_larger_samples_can_be_added(epsilon):
 
 
 def test_merged_models_have_the_present_parameters():
-    first, rest = (
-        part.set_params(epsilon=3.0) for part in parts_of(MICLClassifier(0.7), [40])
-    )
+    parts = parts_of(MICLClassifier(0.7), [40])
+    first, rest = (part.set_params(epsilon=3.0) for part in parts)
     whole = MICLClassifier(3.0).partial_fit(X, Y, CLASSES)
     assert_same(answers(first.merge(rest)), answers(whole))
-
-
-def test_parts_must_be_fitted():
     with pytest.raises(NotFittedError):
         MICLClassifier.from_parts([MICLClassifier()])
 
@@ -147,10 +139,8 @@ def test_units_of_parts_need_not_be_close(size, other):
         MICLClassifier().partial_fit(unit * X, Y, CLASSES) for unit in (size, other)
     ]
     for order in (parts, parts[::-1]):
-        scores = MICLClassifier.from_parts(order).decision_function(
-            NEW * max(size, other)
-        )
-        assert np.isfinite(scores).all()
+        model = MICLClassifier.from_parts(order)
+        assert np.isfinite(model.decision_function(NEW * max(size, other))).all()
     if size < 1.0:
         stream = MICLClassifier().partial_fit(other * X, Y, CLASSES)
         assert np.isfinite(stream.partial_fit(size * X, Y).epsilon_)

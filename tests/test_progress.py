@@ -85,14 +85,11 @@ def test_a_request_to_stop_ends_the_choice_and_the_search_early(X):
     assert whole.coding_length_ <= model.coding_length_ <= model.greedy_coding_length_
 
 
-def test_many_merges_are_reported_in_a_hundred_parts():
+def test_many_merges_are_reported_in_a_hundred_parts_and_may_end_a_fit(X):
     rows = make_blobs(250, 2, random_state=0)[0]
     watcher = Watcher()
     CompressionClustering(0.4).set_callbacks(watcher).fit(rows)
     assert watcher.ended.count("steps") == 83  # of three merges each
-
-
-def test_a_request_to_stop_leaves_the_search_out(X):
     plain = CompressionClustering(0.4, refine=False).fit(X)
     model = CompressionClustering(0.4).set_callbacks(Watcher("steps")).fit(X)
     assert model.coding_length_ == model.greedy_coding_length_ == plain.coding_length_
@@ -189,10 +186,8 @@ def test_micl_reports_products_and_choices(X, settings, expected):
     model = MICLClassifier(**settings).set_callbacks(watcher).fit(X, y)
     found = [name for name in watcher.ended if name != "steps"]
     assert found == [*expected, "fit", "teardown"]
-    plain = MICLClassifier(**settings).fit(X, y)
-    np.testing.assert_array_equal(
-        model.decision_function(X), plain.decision_function(X)
-    )
+    plain = MICLClassifier(**settings).fit(X, y).decision_function(X)
+    np.testing.assert_array_equal(model.decision_function(X), plain)
 
 
 class Family:
