@@ -80,7 +80,7 @@ for axis, (name, rows) in zip(axes, tables.items(), strict=True):
     axis.set(xscale="log", title=name, ylim=0)
     axis.spines[["top", "right"]].set_visible(False)
 axes[2].axvline(SIGMA * 8, color="0.6", lw=0.8, zorder=0)
-axes[2].text(SIGMA * 9, 0.8, "noise", color="0.4")
+axes[2].text(SIGMA * 9, 0.02, "noise", color="0.4")
 axes[0].set_ylabel("error rate")
 axes[0].legend(["training samples", "left-out folds", "auto"], frameon=False)
 figure.supxlabel(r"distortion $\epsilon$, in the units of the samples", fontsize=10)

@@ -65,11 +65,14 @@ permuted = permutation_importance(
     model[-1], scaled, y_test, scoring="neg_log_loss", n_repeats=10, random_state=0
 ).importances_mean
 print(f"rank correlation: {spearmanr(bits, permuted)[0]:.2f}")
-figure, ax = plt.subplots(layout="constrained")
-ax.scatter(bits, permuted)
-for name, a, b in zip(X.columns, bits, permuted, strict=True):
-    ax.annotate(name, (a, b), fontsize=8)
-ax.set(xlabel="mean size of the bits", ylabel="increase of the log-loss if permuted")
+order = np.argsort(bits)
+figure, axes = plt.subplots(1, 2, figsize=(9, 4.2), layout="constrained", sharey=True)
+axes[0].barh(X.columns[order], bits[order], color="#0072B2")
+axes[1].barh(X.columns[order], permuted[order], color="#999999")
+axes[0].set_title("mean size of the bits")
+axes[1].set_title("increase of the log-loss if permuted")
+for axis in axes:
+    axis.spines[["top", "right"]].set_visible(False)
 
 # %%
 # Samples that no class expects

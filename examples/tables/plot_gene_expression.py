@@ -137,39 +137,53 @@ for name, score in scores.items():
 # ---------------------------
 # The height of a merge is the number of bits that all merges up to this one have saved
 # or added. Merges that save bits come first. The groups are found where these merges
-# end, at the dashed line. All later merges are expensive.
+# end, at the dashed line. All later merges are expensive. Below the tree, each column
+# is a sample, in the same order: the groups differ in their profiles and in the
+# components along which their samples vary.
 
 COLORS = np.array(["#0072B2", "#D55E00", "#009E73", "#CC79A7"])
 MARKERS = ["o", "^", "s", "D"]
 
 figure, axes = plt.subplots(
-    1, 2, figsize=(10, 4.2), layout="constrained", width_ratios=(2, 3)
+    2, 1, figsize=(9, 6), layout="constrained", sharex=True, height_ratios=(3, 2)
 )
-for group, (color, marker) in enumerate(zip(COLORS, MARKERS, strict=True)):
-    first, second = components[y == group, :2].T
-    label = f"{SIZES[group]} samples"
-    axes[0].scatter(first, second, s=22, color=color, marker=marker, label=label)
-axes[0].set(xlabel="first component", ylabel="second component")
-axes[0].set(xticks=[], yticks=[], title="True groups, along two components")
-axes[0].legend(frameon=False, fontsize=8)
-
 Z = model.linkage()
 saving = (model.merge_costs_ < 0).sum()
 tree = dendrogram(
-    Z, ax=axes[1], no_labels=True, color_threshold=0, above_threshold_color="#555555"
+    Z, ax=axes[0], no_labels=True, color_threshold=0, above_threshold_color="#555555"
 )
-leaves = y[tree["leaves"]]
+order = np.array(tree["leaves"])
 for group, (color, marker) in enumerate(zip(COLORS, MARKERS, strict=True)):
-    places = 5 + 10 * np.flatnonzero(leaves == group)  # where SciPy draws them
-    axes[1].scatter(
-        places, np.zeros(len(places)), s=16, color=color, marker=marker, clip_on=False
+    places = 5 + 10 * np.flatnonzero(y[order] == group)  # where SciPy draws them
+    label = f"true group of {SIZES[group]}"
+    axes[0].scatter(
+        places,
+        np.zeros(len(places)),
+        s=24,
+        c=color,
+        marker=marker,
+        label=label,
+        clip_on=False,
+        zorder=3,
     )
 stop = (Z[saving - 1, 2] + Z[saving, 2]) / 2
-axes[1].axhline(stop, color="#555555", ls="--", lw=1)
-axes[1].set(ylabel="bits saved, then added", title="Tree of greedy merging")
-for axis in axes:
-    axis.spines[["top", "right"]].set_visible(False)
-axes[1].spines["bottom"].set_visible(False)
+axes[0].axhline(stop, color="#555555", ls="--", lw=1)
+axes[0].set(ylabel="bits saved, then added")
+axes[0].legend(frameon=False, fontsize=9, ncols=4, loc="upper center")
+axes[0].set_ylim(0, 1.15 * Z[-1, 2])
+axes[0].spines[["top", "right", "bottom"]].set_visible(False)
+
+scaled = components / components.std(axis=0)
+axes[1].pcolormesh(
+    10 * np.arange(n + 1),
+    np.arange(12),
+    scaled[order].T,
+    cmap="PuOr",
+    vmin=-2.5,
+    vmax=2.5,
+)
+axes[1].invert_yaxis()
+axes[1].set(ylabel="component", xlabel="samples, in the order of the tree", xticks=[])
 figure.suptitle("Groups of different shapes, found by their coding length")
 
 # %%
