@@ -212,3 +212,43 @@ def test_other_models_name_the_array_and_a_remedy(model):
         clone(model).fit(X, y).predict(with_gaps(X))
     with pytest.raises(ValueError, match="infinity"):
         MICLClassifier().fit(np.where(np.isnan(with_gaps(X)), np.inf, X), y)
+
+
+@pytest.mark.parametrize("assume_centered", [False, True])
+@pytest.mark.parametrize("n", [9, 60])  # fewer and more samples than features
+def test_denoised_samples_are_projections_of_conditional_means(n, assume_centered):
+    X, y = problem(n)
+    new = with_gaps(problem(20, seed=2)[0], 0.4)
+    new[0], new[1] = NAN, X[0]
+    model = MICLClassifier(1.5, assume_centered=assume_centered).fit(X, y)
+    expected, dims = np.empty_like(new), set()
+    for i, (x, label) in enumerate(zip(new, model.predict(new), strict=True)):
+        own, seen = X[y == label], ~np.isnan(x)
+        mean = 0.0 * own[0] if assume_centered else own.mean(axis=0)
+        S = (own - mean).T @ (own - mean) / len(own)
+        K, z = S + 1.5**2 / 5 * np.eye(5), x - mean
+        z[~seen] = K[np.ix_(~seen, seen)] @ np.linalg.solve(
+            K[np.ix_(seen, seen)], z[seen]
+        )
+        values, V = np.linalg.eigh(S)
+        V = V[:, values > 1.5**2 / 5]
+        dims.add(V.shape[1])
+        expected[i] = mean + V @ V.T @ z
+    assert min(dims) < 5
+    assert_allclose(model.denoise(new), expected, atol=1e-8)
+    for unit in (1e-160, 1e160):
+        other = clone(model).set_params(epsilon=1.5 * unit).fit(unit * X, y)
+        assert_allclose(other.denoise(unit * new) / unit, expected, atol=1e-8)
+    single = clone(model).fit(X.astype(np.float32), y)
+    found = single.denoise(new.astype(np.float32))
+    assert found.dtype == np.float32
+    assert_allclose(found, expected, atol=1e-3)
+
+
+def test_denoised_images_are_images_of_denoised_samples():
+    X, y = problem(d=4)
+    model = MICLClassifier(1.0, symmetry="flip", signal_shape=(2, 2)).fit(X, y)
+    flip = [1, 0, 3, 2]
+    assert_allclose(model.denoise(X[:, flip]), model.denoise(X)[:, flip])
+    with pytest.raises(ValueError, match="denoise needs a linear kernel"):
+        MICLClassifier(kernel="rbf").fit(X, y).denoise(X)

@@ -7,7 +7,6 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.utils import Bunch
 
 from skredu._base import all_or_nothing, warn
 from skredu._checks import check_training, has_gaps
@@ -22,13 +21,13 @@ from skredu._compat import (
 )
 from skredu._progress import watched
 from skredu._stream import StreamClassifier
+from skredu.classification._fitted_classes import FittedClasses
 from skredu.classification._mix import fit_mix, mix_scores
 from skredu.classification._single import (
     KERNELS,
     LINEAR,
     NEEDED,
     check_used,
-    explained,
     fit_single,
     followed,
     scatters_of,
@@ -42,7 +41,9 @@ from skredu.coding._scatter import Scatter
 from skredu.coding._symmetry import NAMES, permutations_of
 
 
-class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamClassifier):
+class MICLClassifier(
+    CallbackSupportMixin, FittedClasses, CodingClassifier, StreamClassifier
+):
     r"""Classifier based on minimum incremental coding length.
 
     A sample is assigned to the class in which it costs the fewest extra bits,
@@ -394,59 +395,6 @@ class MICLClassifier(CallbackSupportMixin, CodingClassifier, StreamClassifier):
                 "partial_fit adds samples to the linear candidate of kernel='auto', "
                 "which replaces the mix: use kernel='linear', or fit all samples."
             )
-
-    def explain(self, X: Any) -> Bunch:
-        """Divide the scores of samples between their features.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The input samples.
-
-        Returns
-        -------
-        explanation : Bunch
-            - ``bits``: ndarray of shape (n_samples, n_features, n_classes), or
-              (n_samples, n_features) for two classes. The bits by which each feature
-              speaks for a class, relative to the mean over all classes, weighted by
-              their probabilities; for two classes, those by which it speaks for the
-              second one.
-            - ``base``: ndarray of shape (n_samples, n_classes) or (n_samples,). What no
-              feature contributes: the label code and the sizes of the classes. The sum
-              of the bits over all features plus the base equals `decision_function`.
-            - ``importances``: ndarray of shape (n_features,). Mean size of the bits of
-              each feature, over these samples and the classes.
-
-        Raises
-        ------
-        ValueError
-            If ``X`` is inconsistent with the training data, or if the kernel is not
-            linear, because others code features together.
-
-        See Also
-        --------
-        skredu.plotting.BitsDisplay : Shows an explanation.
-
-        Examples
-        --------
-        >>> from sklearn.datasets import load_iris
-        >>> from skredu import MICLClassifier
-        >>> X, y = load_iris(return_X_y=True)
-        >>> model = MICLClassifier().fit(X, y)
-        >>> found = model.explain(X)
-        >>> total = found.bits.sum(axis=1) + found.base
-        >>> bool(abs(total - model.decision_function(X)).max() < 1e-9)
-        True
-        """
-        X = self._check_rows(X, "explain")
-        if "_mix" in vars(self) or not self._adds_up:
-            raise ValueError(
-                "explain needs a linear kernel, which adds up over features, found "
-                f"kernel={self.kernel!r} and n_neighbors={self.n_neighbors}."
-            )
-        if has_gaps(X):
-            raise ValueError("X contains NaN: explain needs all features of a sample.")
-        return Bunch(**explained(self, X))
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "classes_")

@@ -16,7 +16,7 @@ from skredu.clustering._costs import Cluster
 from skredu.clustering._partition import parts_of
 from skredu.clustering._rows import Samples
 from skredu.coding._linalg import BLOCK
-from skredu.coding._rows import check_reach
+from skredu.coding._rows import check_reach, project_on
 
 
 class FittedGroups:
@@ -115,8 +115,7 @@ class FittedGroups:
         for j, code in enumerate(self._codes["groups"][: self.n_clusters_]):
             mean = (code["mean"] + self._codes["origin"]) * unit
             basis = code["basis"][:, code["eigenvalues"] > code["count"]]
-            rows = X[labels == j] - mean
-            projected[labels == j] = mean + rows @ basis @ basis.T
+            projected[labels == j] = project_on(X[labels == j], mean, basis)
         return projected
 
     def sample(self, n_samples: int = 1, random_state: Any = None) -> tuple[Any, Any]:

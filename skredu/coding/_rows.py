@@ -423,6 +423,11 @@ def even_choice(n: int, most: int) -> Any:
     return np.linspace(0, n - 1, min(n, most)).astype(np.intp)
 
 
+def project_on(X: Any, mean: Any, basis: Any) -> Any:
+    """Project rows on the affine subspace with an orthonormal ``basis`` (d, r)."""
+    return mean + (X - mean) @ basis @ basis.T
+
+
 def n_candidates(weights: Any, n_neighbors: int) -> int:
     """Return a number of samples that weigh ``n_neighbors``, and one to leave out."""
     sums = np.cumsum(np.sort(weights))
