@@ -39,7 +39,7 @@ def naming(name: str) -> Iterator[None]:
 
 
 def check_rows(estimator: Any, X: Any, *y: Any, reset: bool = True) -> Any:
-    """Validate rows, and labels if given, for an estimator."""
+    """Validate samples, and labels if given, for an estimator."""
     if not reset and _are_plain(estimator, X, *y):
         return (X, *y) if y else X
     if type(X).__module__.partition(".")[0] == "dask":
@@ -103,7 +103,7 @@ def check_namespace(estimator: Any, X: Any) -> None:
 def check_training(
     estimator: Any, X: Any, y: Any, sample_weight: Any, *, reset: bool = True
 ) -> tuple[Any, Any, Any]:
-    """Validate rows, labels, which become an ndarray, and weights if given."""
+    """Validate samples, labels, which become an ndarray, and weights if given."""
     X, y = check_rows(estimator, X, y, reset=reset)
     try:
         if reset or to_numpy(y).dtype.kind == "O":  # otherwise the classes are known
@@ -205,7 +205,7 @@ def check_numbers(values: Any, name: str, *, times: bool = False) -> None:
 
 
 def rows_and_weights(X: Any, weights: Any, name: str = "X") -> tuple[Any, Any]:
-    """Return finite rows of shape (n, d), and weights of shape (n,) or None."""
+    """Return finite samples of shape (n, d), and weights of shape (n,) or None."""
     with naming(name):
         check_numbers(X, name)
         with np.errstate(all="ignore"):
@@ -219,9 +219,9 @@ def rows_and_weights(X: Any, weights: Any, name: str = "X") -> tuple[Any, Any]:
 
 
 def check_weights(weights: Any, X: Any, name: str = "sample_weight") -> Any:
-    """Return the weights of the rows of ``X`` in double precision, or None.
+    """Return the weights of the samples ``X`` in double precision, or None.
 
-    They are finite, not negative and not all zero. A number is the weight of all rows.
+    They are finite, not negative and not all zero. A number is the weight of each.
     """
     if weights is None:
         return None

@@ -31,7 +31,7 @@ MOST_WAITING = 2**20
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Summary:
-    """What is kept of samples; summaries of parts merge to that of all samples.
+    """Statistics of samples; those of parts merge to those of all samples.
 
     Parameters
     ----------

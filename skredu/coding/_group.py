@@ -54,7 +54,7 @@ NOTHING_LEFT = 1e-12
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Blocks:
-    """Blocks of a representation.
+    """How coding lengths count the blocks of a representation.
 
     Parameters
     ----------
@@ -442,7 +442,7 @@ class Group(Coded):
 
 
 def as_path(values: Any, like: Any) -> Any:
-    """Return an array as it is, and a number as an array of shape (1,)."""
+    """Return distortions of shape (e,); a number becomes an array of shape (1,)."""
     if hasattr(values, "shape") and len(values.shape) == 1:
         return values
     xp = namespace(like)
@@ -450,7 +450,7 @@ def as_path(values: Any, like: Any) -> Any:
 
 
 def _columns(A: Any, part: Any) -> Any:
-    """Return some entries along the last axis, by a slice or an index."""
+    """Return the entries at some positions along the last axis."""
     if isinstance(part, slice):
         return A[..., part]
     return namespace(A).take(A, part, axis=A.ndim - 1)

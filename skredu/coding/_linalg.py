@@ -109,7 +109,7 @@ def inverse_of(L: Any) -> Any:
 
 
 def blocks_of_rows(n: int, width: int, most: int | None = None) -> list[slice]:
-    """Return slices of rows to process together; a row takes ``width`` numbers.
+    """Return slices of rows to process together, with ``width`` numbers per row.
 
     Together, they take at most ``most`` numbers, by default `BLOCK`.
     """
@@ -220,7 +220,7 @@ def _gram_log_volume(W: Any) -> Any:
 
 
 def volume_gradient(W: Any, *, log_scale: float = 0.0) -> Any:
-    r"""Return half of its gradient, :math:`e^{2s} W (I + e^{2s} W^T W)^{-1}`."""
+    r"""Return half of the gradient, :math:`e^{2s} W (I + e^{2s} W^T W)^{-1}`."""
     xp = namespace(W)
     size = largest(W)
     W = widen(W)
@@ -324,7 +324,7 @@ def real_dots(A: Any, B: Any) -> Any:
 
 
 def run_of(index: Any) -> slice | None:
-    """Return an ascending index as a slice, None if it has gaps."""
+    """Return an ascending index as a slice if it is contiguous, otherwise None."""
     first, last = int(index[0]), int(index[-1])
     return slice(first, last + 1) if last - first + 1 == index.shape[0] else None
 
@@ -415,14 +415,14 @@ def adjoint_product(W: Any, Z: Any, *, overwrite: bool = False) -> Any:
 
 
 def log_softmax(scores: Any) -> Any:
-    """Return scores (b, k) minus the logarithm of the sum of their exponentials."""
+    """Return the log-softmax of scores (b, k) along the last axis."""
     xp = namespace(scores)
     scores = scores - xp.max(scores, axis=1, keepdims=True)
     return scores - xp.log(xp.sum(xp.exp(scores), axis=1, keepdims=True))
 
 
 def softmax(scores: Any) -> Any:
-    """Return shares (b, k) that sum to one, from their logarithms up to a constant."""
+    """Return the softmax of scores (b, k) along the last axis."""
     return namespace(scores).exp(log_softmax(scores))
 
 

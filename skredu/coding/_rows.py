@@ -121,7 +121,7 @@ class Rows:
         )
 
     def part(self, chosen: Any) -> Rows:
-        """Return some of the sorted samples, by ascending positions."""
+        """Return the sorted samples at some positions, which ascend."""
         y, index, weights = self.y[chosen], self.index[chosen], self.weights
         if weights is not None:
             there = namespace(weights).asarray(chosen, device=weights.device)
@@ -140,7 +140,7 @@ class Rows:
         return self.take(slice(None))
 
     def take(self, part: Any) -> Any:
-        """Return some of the sorted samples, by a slice or an index."""
+        """Return the sorted samples at some positions, a slice or an index array."""
         xp = namespace(self.source)
         if "X" in vars(self) and isinstance(part, slice):
             return self.X[part, ...]
@@ -312,7 +312,7 @@ def epsilon_in_unit(epsilon: float, unit: float) -> float:
 
 
 def in_floats(value: float) -> float:
-    """Return the nearest positive finite number."""
+    """Clip a number to the range of positive finite floats."""
     return min(max(value, math.ulp(0.0)), sys.float_info.max)
 
 
@@ -419,7 +419,7 @@ def _products(y: Any, weights: Any, class_weight: Any, known: Any) -> Any:
 
 
 def even_choice(n: int, most: int) -> Any:
-    """Return at most so many evenly spaced positions out of ``n``."""
+    """Return at most ``most`` evenly spaced positions out of ``n``."""
     return np.linspace(0, n - 1, min(n, most)).astype(np.intp)
 
 
@@ -429,7 +429,7 @@ def project_on(X: Any, mean: Any, basis: Any) -> Any:
 
 
 def n_candidates(weights: Any, n_neighbors: int) -> int:
-    """Return a number of samples that weigh ``n_neighbors``, and one to leave out."""
+    """Return how many samples weigh at least ``n_neighbors``, and one to leave out."""
     sums = np.cumsum(np.sort(weights))
     return min(int(np.searchsorted(sums, n_neighbors)) + 2, len(sums))
 
