@@ -94,32 +94,25 @@ def test_probabilities_are_those_of_rows_with_these_priors(share):
     X, y = imbalanced(1500)
     model = MICLClassifier(priors=[1.0 - share, share]).fit(X, y)
     new, new_y = imbalanced(4000, seed=1)
-    weights = np.where(
-        new_y == 1, share / new_y.mean(), (1 - share) / (1 - new_y).mean()
-    )
+    rare = new_y.mean()
+    weights = np.where(new_y == 1, share / rare, (1 - share) / (1 - rare))
     mean = np.average(model.predict_proba(new)[:, 1], weights=weights)
     assert mean == pytest.approx(share, abs=0.06)
 
 
-@pytest.mark.parametrize(
-    ("priors", "message"),
-    [
+def test_wrong_priors_and_class_weights_are_named():
+    X, y = imbalanced(60)
+    for priors, message in (
         ({0: 1.0}, r"for each of the classes \[0, 1\].*\[0\]"),
         ("even", "priors"),
         (["a", "b"], "Bad priors: could not"),
-    ],
-)
-def test_wrong_priors_are_named(priors, message):
-    with pytest.raises(ValueError, match=message):
-        MICLClassifier(priors=priors).fit(*imbalanced(60))
-
-
-@pytest.mark.parametrize("kind", ["linear", "net", "net for signals"])
-def test_wrong_class_weights_are_named(kind):
-    X, y = imbalanced(60)
+    ):
+        with pytest.raises(ValueError, match=message):
+            MICLClassifier(priors=priors).fit(X, y)
     for wrong in ("even", {0: 1.0, 5: 2.0}, {0: -1.0, 1: 1.0}, {0: 0.0, 1: 0.0}):
-        with pytest.raises(ValueError, match=r"class.weight"):
-            ALL[kind](class_weight=wrong).fit(X, y)
+        for kind in ("linear", *NETS):
+            with pytest.raises(ValueError, match=r"class.weight"):
+                ALL[kind](class_weight=wrong).fit(X, y)
 
 
 def test_parts_of_a_stream_cannot_be_balanced():

@@ -65,21 +65,19 @@ def test_samples_without_gaps_are_coded_as_they_are_alone():
         assert_allclose(one, model.decision_function(mixed)[i : i + 1], rtol=1e-10)
 
 
-@pytest.mark.parametrize("assume_centered", [False, True])
-def test_steps_are_those_of_the_definition_and_never_lower_the_likelihood(
-    assume_centered,
-):
+@pytest.mark.parametrize("centered", [False, True])
+def test_steps_are_those_of_the_definition_and_never_lower_the_likelihood(centered):
     X = with_gaps(problem(40, 5, 1)[0] + 3.0)
     X[3], weights = NAN, np.random.default_rng(0).choice([0.5, 1.0, 2.0], 40)
-    prior, options = np.diag(np.arange(1.0, 6.0)), (0.05, assume_centered)
-    model = GaussianWithGaps(
-        X, weights, *options, observed_moments(X, weights, assume_centered)
+    prior, moments = (
+        np.diag(np.arange(1.0, 6.0)),
+        observed_moments(X, weights, centered),
     )
+    model = GaussianWithGaps(X, weights, 0.05, centered, moments)
     mean, K, values = model.origin + model.mean, model.K, []
     for _ in range(25):
-        mean, K, S, value = oracle.step(
-            X, weights, mean, K, 0.05, prior, 2.0, assume_centered
-        )
+        given = X, weights, mean, K, 0.05, prior, 2.0, centered
+        mean, K, S, value = oracle.step(*given)
         values.append(model.step(prior, 2.0))
         assert_allclose(values[-1], value, rtol=1e-10)
         assert_allclose(model.origin + model.mean, mean, rtol=1e-9, atol=1e-9)
@@ -174,12 +172,8 @@ def test_extreme_gaps_give_finite_answers():
     X[y == 0, 0] = NAN  # never observed in one class
     X[:3], X[3] = NAN, [1.0, NAN, NAN, NAN, 2.0]
     X, y = np.vstack([X, [[1.0, NAN, NAN, 2.0, 3.0]]]), np.append(y, 7)  # alone
-    for model in (
-        MICLClassifier(),
-        MICLClassifier(0.1),
-        MICLClassifier(calibrate=False),
-    ):
-        assert np.isfinite(clone(model).fit(X, y).predict_proba(X)).all()
+    for options in ({}, {"epsilon": 0.1}, {"calibrate": False}):
+        assert np.isfinite(MICLClassifier(**options).fit(X, y).predict_proba(X)).all()
     everywhere = np.full((6, 2), NAN)
     model = MICLClassifier().fit(everywhere, [0, 0, 0, 0, 1, 1])
     assert set(model.predict(everywhere)) == {0}

@@ -114,10 +114,8 @@ def test_partial_fit_goes_on_after_a_pickle_and_after_skops(name):
     model = clone(ESTIMATORS[name])
     model.partial_fit(X[:15], NAMED[:15], classes=["a", "b", "c"])
     kind = f"skredu.{type(model).__name__}"
-    copies = [
-        pickle.loads(pickle.dumps(model)),
-        skops.io.loads(skops.io.dumps(model), trusted=[kind]),
-    ]
+    stored = skops.io.loads(skops.io.dumps(model), trusted=[kind])
+    copies = [pickle.loads(pickle.dumps(model)), stored]
     model.partial_fit(X[15:], NAMED[15:])
     for copy in copies:
         assert_same(copy.partial_fit(X[15:], NAMED[15:]), model, X)

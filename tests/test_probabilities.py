@@ -105,11 +105,12 @@ def test_rows_told_apart_without_an_error_do_not_make_certain():
 
 
 def test_many_classes_take_little_memory():
+    # all left-out samples in all classes at all distortions would take 180 MiB
     rng = np.random.default_rng(0)
-    y = np.repeat(np.arange(1000), 3)
-    X = 3.0 * rng.normal(size=(1000, 10))[y] + rng.normal(size=(3000, 10))
+    y = np.repeat(np.arange(630), 3)
+    X = 3.0 * rng.normal(size=(630, 10))[y] + rng.normal(size=(1890, 10))
     model = MICLClassifier()
-    assert peak_of(model.fit, X, y) < 300 * 2**20
+    assert peak_of(model.fit, X, y) < 160 * 2**20
     assert model.score(X, y) > 0.9
     assert log_loss(y, model.predict_proba(X)) < 1.0
 
@@ -139,14 +140,11 @@ def test_decisions_are_bits_relative_to_all_classes(kind):
     assert_array_equal(bits.argmax(axis=1), model.predict(X))
 
 
-@pytest.mark.parametrize(
-    ("kind", "method"),
-    [("linear", "isotonic"), ("net", "sigmoid")],
-)
-def test_columns_of_decisions_can_be_calibrated(kind, method):
+def test_columns_of_decisions_can_be_calibrated():
     X, y = load_iris(return_X_y=True)
-    model = CalibratedClassifierCV(CLASSIFIERS[kind], method=method, ensemble=False)
-    assert cross_val_score(model, X, y, cv=3).mean() >= 0.95
+    for kind, method in (("linear", "isotonic"), ("net", "sigmoid")):
+        model = CalibratedClassifierCV(CLASSIFIERS[kind], method=method, ensemble=False)
+        assert cross_val_score(model, X, y, cv=3).mean() >= 0.95
 
 
 @pytest.mark.parametrize("n", [100, 300])

@@ -140,8 +140,7 @@ def test_subspaces_take_no_more_bits_than_the_true_ones(
     settings = {"n_features": n_features, "dimensions": dimensions, "offset": offset}
     X, y = make_subspaces(100, random_state=0, **settings)
     model = CompressionClustering(epsilon, assume_centered=offset == 0.0).fit(X)
-    bits = Bits(X, None, epsilon, offset == 0.0)
-    assert model.coding_length_ <= 1.001 * bits(y)
+    assert model.coding_length_ <= 1.001 * Bits(X, None, epsilon, offset == 0.0)(y)
 
 
 @pytest.mark.parametrize("n_clusters", [None, 4])
@@ -151,16 +150,14 @@ def test_the_search_mends_a_bad_start(cells, n_clusters, monkeypatch):
     X, y, _ = problem(3, n=80)
     limit(monkeypatch, MAX_EXACT=10, N_CELLS=cells, MAX_CELLS=cells)
     model = CompressionClustering(0.2, n_clusters=n_clusters).fit(X)
-    bits = Bits(X, None, 0.2, False)
-    assert model.coding_length_ <= bits(y) + 1e-6
+    assert model.coding_length_ <= Bits(X, None, 0.2, False)(y) + 1e-6
     if n_clusters is not None:
         assert model.n_clusters_ == n_clusters
 
 
 def test_a_surplus_group_is_dissolved(monkeypatch):
-    X, y = make_subspaces(
-        200, n_features=10, dimensions=(1, 2, 3, 4, 5), random_state=0
-    )
+    sizes = {"n_features": 10, "dimensions": (1, 2, 3, 4, 5)}
+    X, y = make_subspaces(200, random_state=0, **sizes)
     limit(monkeypatch, MAX_EXACT=10)
     model = CompressionClustering(0.3).fit(X)
     assert model.n_clusters_ == 5

@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_allclose
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_wine
 from sklearn.ensemble import AdaBoostClassifier
@@ -62,9 +62,8 @@ def test_rows_that_come_several_times_do_not_know_more(kind):
 
 def test_equal_rows_of_different_classes_stay_apart():
     X = np.repeat([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]], 2, axis=0)
-    y = np.array([0, 1, 0, 0, 1, 1, 0, 1])
-    assert_array_equal(MICLClassifier().fit(X, y).classes_, [0, 1])
-    assert_allclose(MICLClassifier(1.0).fit(X, y).predict_proba(X)[0], 0.5, atol=0.2)
+    model = MICLClassifier(1.0).fit(X, [0, 1, 0, 0, 1, 1, 0, 1])
+    assert_allclose(model.predict_proba(X)[0], 0.5, atol=0.2)
 
 
 # -- weights that are no numbers of copies --------------------------------------------
@@ -77,9 +76,8 @@ def test_weights_that_sum_to_one_are_multiplied_with_a_warning(kind):
     weights = rng.uniform(0.5, 1.5, 200) * (rng.random(200) < 0.9)
     model, n = CLASSIFIERS[kind], np.count_nonzero(weights)
     expected = model.fit(*train, weights * n / weights.sum()).predict_proba(test[0])
-    with pytest.warns(
-        UserWarning, match=r"sample_weight \* n / sample_weight\.sum"
-    ) as w:
+    said = r"sample_weight \* n / sample_weight\.sum"
+    with pytest.warns(UserWarning, match=said) as w:
         model.fit(*train, weights / weights.sum())
     assert [found.filename for found in w] == [__file__]
     assert_allclose(model.predict_proba(test[0]), expected, atol=1e-6)
@@ -108,20 +106,16 @@ def test_any_unit_of_weights_gives_a_right_answer(kind):
     assert model.score(*test) > 0.5
 
 
-def test_more_copies_than_count_change_nothing():
+def test_more_copies_than_count_change_nothing_and_streams_refuse_them():
     (X, y), (new, _) = digits()
     many, more = (
         MICLClassifier(1.0, priors=None).fit(X, y, np.full(200, c)).predict_proba(new)
         for c in (1e6, 1e12)
     )
     assert_allclose(more, many, atol=1e-4)
-
-
-@pytest.mark.parametrize("scale", [1e-40, 1e12])
-def test_parts_of_a_stream_refuse_weights_out_of_range(scale):
-    X, y = overlapping()
-    with pytest.raises(ValueError, match=r"sample_weight must be 0 or from 1e-30 to"):
-        MICLClassifier().partial_fit(X, y, [0, 1, 2], np.full(len(y), scale))
+    for scale in (1e-40, 1e12):
+        with pytest.raises(ValueError, match=r"sample_weight must be 0 or from 1e-30 "):
+            MICLClassifier().partial_fit(X, y, range(5), np.full(200, scale))
 
 
 @pytest.mark.filterwarnings(LITTLE)
@@ -159,8 +153,8 @@ def test_weights_that_all_differ_cost_no_loop_over_rows(model):
     "model",
     [
         MICLClassifier(),
-        ReduNetClassifier(2, n_iter_no_change=None),
-        InvariantReduNetClassifier(2, signal_shape=6, n_iter_no_change=None),
+        ReduNetClassifier(1, n_iter_no_change=None),
+        InvariantReduNetClassifier(1, signal_shape=6, n_iter_no_change=None),
     ],
 )
 def test_weights_live_beside_the_rows(model, xp):
