@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skredu import InvariantReduNetClassifier, MICLClassifier, ReduNetClassifier
-from skredu.coding._explain import nats_by_feature
+from skredu.classification._fitted_classes import nats_by_feature
 from skredu.coding._group import vector_blocks
 from skredu.coding._scatter import Scatter, group_of_scatter
 

@@ -24,10 +24,8 @@ from skredu._stream import StreamClassifier
 from skredu.classification._fitted_classes import FittedClasses
 from skredu.classification._mix import fit_mix, mix_scores
 from skredu.classification._single import (
-    KERNELS,
     LINEAR,
     NEEDED,
-    check_used,
     fit_single,
     followed,
     scatters_of,
@@ -39,6 +37,17 @@ from skredu.coding._choose import log_priors_of
 from skredu.coding._rows import Rows, weights_to_fit
 from skredu.coding._scatter import Scatter
 from skredu.coding._symmetry import NAMES, permutations_of
+
+# Kernels of which averages over images are kernels, too.
+SYMMETRIC = ("linear", "rbf", "laplacian", "poly", "cosine")
+KERNELS = {"auto", "linear", "rbf", "laplacian", "poly", "cosine", "precomputed"}
+# Defaults of the parameters of kernels, and the kernels that use them.
+USED: dict[str, tuple[Any, tuple[str, ...]]] = {
+    "gamma": (None, ("rbf", "laplacian", "poly")),
+    "degree": (3, ("poly",)),
+    "coef0": (1, ("poly",)),
+    "kernel_params": (None, ("a callable",)),
+}
 
 
 class MICLClassifier(
@@ -411,7 +420,25 @@ class MICLClassifier(
     def _validate_params(self) -> None:
         """Validate all parameters, which the kernel must use."""
         super()._validate_params()
-        check_used(self)
+        if self.n_neighbors is not None and self.kernel not in LINEAR:
+            raise ValueError(
+                f"n_neighbors={self.n_neighbors} needs kernel='linear', found "
+                f"kernel={self.kernel!r}."
+            )
+        kind = "a callable" if callable(self.kernel) else self.kernel
+        local = self.n_neighbors is not None
+        if self.symmetry is not None and (kind not in SYMMETRIC or local):
+            raise ValueError(
+                f"symmetry needs one of the kernels {SYMMETRIC} and n_neighbors=None, "
+                f"found kernel={self.kernel!r} and n_neighbors={self.n_neighbors}."
+            )
+        for name, (unused, kernels) in USED.items():
+            value = getattr(self, name)
+            if kind not in kernels and value not in (unused, {}):
+                raise ValueError(
+                    f"{name}={value!r} is only used by kernel="
+                    f"{' or '.join(map(repr, kernels))}, found kernel={self.kernel!r}."
+                )
 
     _unit_for, _follow = unit_for, followed
 

@@ -15,8 +15,6 @@ from skredu.classification._kernel import KernelClasses, products_of, unit_power
 from skredu.classification._local import LocalClasses
 from skredu.coding._choose import Choice, LeftOut, choose
 from skredu.coding._classes import Classes
-from skredu.coding._explain import nats_by_feature
-from skredu.coding._linalg import blocks_of_rows, softmax
 from skredu.coding._missing import (
     ClassesWithGaps,
     expected_scatters,
@@ -35,43 +33,8 @@ from skredu.coding._symmetry import SymmetricGroup, permutations_of, symmetric
 
 # Attributes of a fitted classifier that predictions need.
 NEEDED = ("_model", "_epsilon", "_log_priors", "_unit", "temperature_")
-# Kernels of which averages over images are kernels, too.
-SYMMETRIC = ("linear", "rbf", "laplacian", "poly", "cosine")
-KERNELS = {"auto", "linear", "rbf", "laplacian", "poly", "cosine", "precomputed"}
-# Defaults of the parameters of kernels, and the kernels that use them.
-USED: dict[str, tuple[Any, tuple[str, ...]]] = {
-    "gamma": (None, ("rbf", "laplacian", "poly")),
-    "degree": (3, ("poly",)),
-    "coef0": (1, ("poly",)),
-    "kernel_params": (None, ("a callable",)),
-}
 # Kernels whose distortion is a length between samples.
 LINEAR = ("linear", "auto")
-
-
-def check_used(estimator: Any) -> None:
-    """Raise an error for parameters that the kernel of an estimator does not use."""
-    if estimator.n_neighbors is not None and estimator.kernel not in LINEAR:
-        raise ValueError(
-            f"n_neighbors={estimator.n_neighbors} needs kernel='linear', found "
-            f"kernel={estimator.kernel!r}."
-        )
-    kind = "a callable" if callable(estimator.kernel) else estimator.kernel
-    if estimator.symmetry is not None and (
-        kind not in SYMMETRIC or estimator.n_neighbors is not None
-    ):
-        raise ValueError(
-            f"symmetry needs one of the kernels {SYMMETRIC} and n_neighbors=None, "
-            f"found kernel={estimator.kernel!r} and "
-            f"n_neighbors={estimator.n_neighbors}."
-        )
-    for name, (unused, kernels) in USED.items():
-        value = getattr(estimator, name)
-        if kind not in kernels and value not in (unused, {}):
-            raise ValueError(
-                f"{name}={value!r} is only used by kernel="
-                f"{' or '.join(map(repr, kernels))}, found kernel={estimator.kernel!r}."
-            )
 
 
 def fit_single(
@@ -123,9 +86,8 @@ def fit_linear(
     **how: Any,
 ) -> tuple[Choice, dict[str, Any]]:
     """Choose parameters by samples, or keep a choice; return fitted attributes."""
-    epsilon, symmetry = given_epsilon(estimator), estimator.symmetry
-    d = scatters[0].mean.shape[0]
-    images = permutations_of(symmetry, estimator.signal_shape, d)
+    epsilon, d = given_epsilon(estimator), scatters[0].mean.shape[0]
+    images = permutations_of(estimator.symmetry, estimator.signal_shape, d)
     if images is not None:
         scatters = [symmetric(scatter, images) for scatter in scatters]
     left_out = estimator.calibrate or how.get("everything", False)
@@ -239,33 +201,11 @@ def scores_of(fitted: dict[str, Any], X: Any) -> Any:
 
     ``fitted`` contains the attributes of a classifier that are named in NEEDED.
     """
-    classes, Z = _restored(fitted, X)
+    classes, Z = restored(fitted, X)
     return classes.scores(Z, fitted["_epsilon"], fitted["_log_priors"])
 
 
-def explained(estimator: Any, X: Any) -> dict[str, Any]:
-    """Return what the scores of samples consist of; see `MICLClassifier.explain`."""
-    fitted = {name: getattr(estimator, name) for name in NEEDED}
-    (classes, Z), epsilon = _restored(fitted, X), fitted["_epsilon"]
-    xp, (_, d, n), parts = namespace(Z), Z.shape, []
-    for block in blocks_of_rows(n, 4 * d * len(classes.groups)):
-        part = Z[:, :, block]
-        nats = [nats_by_feature(group, part, epsilon)[0] for group in classes.groups]
-        parts.append(xp.stack(nats, axis=2) / -math.log(2.0))
-    bits, scores = xp.concat(parts), scores_of(fitted, X)
-    shown = estimator._decided(scores)
-    if shown.ndim == 1:
-        bits = bits[:, :, 1] - bits[:, :, 0]
-        sizes = xp.abs(bits)
-    else:  # relative to all classes together
-        shares = softmax(scores * (math.log(2.0) / fitted["temperature_"]))
-        bits = bits - xp.sum(shares[:, None, :] * bits, axis=2, keepdims=True)
-        sizes = xp.mean(xp.abs(bits), axis=2)
-    base = shown - xp.sum(bits, axis=1)
-    return {"bits": bits, "base": base, "importances": xp.mean(sizes, axis=0)}
-
-
-def _restored(fitted: dict[str, Any], X: Any) -> tuple[Classes, Any]:
+def restored(fitted: dict[str, Any], X: Any) -> tuple[Classes, Any]:
     """Return the classes of a fitted classifier, and features of samples."""
     model, unit, epsilon = fitted["_model"], fitted["_unit"], fitted["_epsilon"]
     kind: type[Classes] = Classes
