@@ -21,6 +21,19 @@ def many(k):
     return rng.standard_normal((4 * k, 6)), names
 
 
+class Layered(BaseEstimator):
+    """Fitted estimator with the rates of two layers."""
+
+    def fit(self, X, y=None):
+        self.n_features_in_ = 1
+        return self
+
+    def layer_rates(self, X, *, epsilon):
+        size = len(X) * epsilon
+        rates = {"Rc_before": [size, 2.0], "Rc": [size / 2, 1.0], "R": [size, size]}
+        return {**rates, "nonzero": [0.5, 0.25]}
+
+
 class Stranger(BaseEstimator):
     """Fitted estimator with nothing that a display shows; rates on demand."""
 

@@ -65,6 +65,7 @@ MODULE_NAMES = {
         "RateReductionDisplay",
         "SegmentationPathDisplay",
         "SimilarityDisplay",
+        "SparseRateReductionDisplay",
         "SubspaceSpectrumDisplay",
     ],
     "rates": [

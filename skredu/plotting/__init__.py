@@ -21,6 +21,7 @@ from skredu.plotting._principal_samples import PrincipalSamplesDisplay
 from skredu.plotting._rate_reduction import RateReductionDisplay
 from skredu.plotting._segmentation_path import SegmentationPathDisplay
 from skredu.plotting._similarity import SimilarityDisplay
+from skredu.plotting._sparse_rate_reduction import SparseRateReductionDisplay
 from skredu.plotting._spectrum import SubspaceSpectrumDisplay
 
 __all__ = [
@@ -33,5 +34,6 @@ __all__ = [
     "RateReductionDisplay",
     "SegmentationPathDisplay",
     "SimilarityDisplay",
+    "SparseRateReductionDisplay",
     "SubspaceSpectrumDisplay",
 ]

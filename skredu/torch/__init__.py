@@ -1,4 +1,4 @@
-"""Losses and liftings for PyTorch (``pip install "skredu[torch]"``)."""
+"""Losses, networks and liftings for PyTorch (``pip install "skredu[torch]"``)."""
 
 try:
     import torch as _torch  # noqa: F401
@@ -7,6 +7,14 @@ except ImportError as error:
         'skredu.torch needs PyTorch: install it with pip install "skredu[torch]".'
     ) from error
 
+from skredu.torch._crate import (
+    CRATEBlock,
+    SparseCodingStep,
+    SubspaceAttention,
+    TokenStatisticsAttention,
+    subspace_coding_rate,
+)
+from skredu.torch._crate_classifier import CRATEClassifier
 from skredu.torch._learned_lifting import LearnedLifting
 from skredu.torch._loss import MCR2Loss
 from skredu.torch._mcr2_classifier import MCR2Classifier
@@ -19,13 +27,19 @@ from skredu.torch._rates import (
 )
 
 __all__ = [
+    "CRATEBlock",
+    "CRATEClassifier",
     "LearnedLifting",
     "MCR2Classifier",
     "MCR2Loss",
+    "SparseCodingStep",
+    "SubspaceAttention",
+    "TokenStatisticsAttention",
     "as_module",
     "class_coding_rate",
     "coding_rate",
     "from_module",
     "rate_reduction",
     "set_rate_reduction",
+    "subspace_coding_rate",
 ]

@@ -3,36 +3,21 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
-from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
-from sklearn.base import (
-    BaseEstimator,
-    ClassifierMixin,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    clone,
-)
-from sklearn.utils import check_random_state
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from skredu import MICLClassifier
-from skredu._base import SkreduEstimator, all_or_nothing
-from skredu._checks import check_finite, check_rows, check_training
-from skredu._compat import CallbackSupportMixin, Interval, StrOptions
-from skredu._progress import Progress, watched
+from skredu._checks import check_rows
+from skredu._compat import Interval, StrOptions
 from skredu._signals import shape_of
-from skredu.coding._linalg import root_mean_square
 from skredu.torch._loss import MCR2Loss
-
-# Number of samples whose features are computed at a time.
-BLOCK = 4096
+from skredu.torch._training import NetworkClassifier
 
 
 def _head_has(name: str) -> Any:
@@ -43,13 +28,7 @@ def _head_has(name: str) -> Any:
     return check
 
 
-class MCR2Classifier(
-    CallbackSupportMixin,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    ClassifierMixin,
-    SkreduEstimator,
-):
+class MCR2Classifier(NetworkClassifier):
     r"""Train a network by the rate reduction, and classify its features.
 
     The network maps samples to features on the unit sphere. It is trained by
@@ -160,21 +139,13 @@ class MCR2Classifier(
     __module__ = "skredu.torch"
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **NetworkClassifier._parameter_constraints,
         "network": [nn.Module, None],
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "signal_shape": [tuple, list, None],
         "loss": [StrOptions({"mcr2", "cross_entropy"})],
         "epsilon": [Interval(Real, 0, None, closed="neither")],
         "head": [BaseEstimator, None],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "batch_size": [Interval(Integral, 2, None, closed="left")],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "warm_start": ["boolean"],
-        "device": [str],
-        "random_state": ["random_state"],
     }
 
     def __init__(
@@ -211,52 +182,6 @@ class MCR2Classifier(
         self.warm_start = warm_start
         self.device = device
         self.random_state = random_state
-
-    @all_or_nothing
-    def fit(self, X: Any, y: Any) -> MCR2Classifier:
-        """Train the network, and fit the classifier of its features.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The training data.
-        y : array-like of shape (n_samples,)
-            The class labels.
-
-        Returns
-        -------
-        self : MCR2Classifier
-            The fitted classifier.
-
-        Raises
-        ------
-        ValueError
-            If a parameter is out of range, if the network does not fit the samples, or
-            if ``X`` or ``y`` is invalid.
-        """
-        self._validate_params()
-        continues = self.warm_start and hasattr(self, "network_")
-        before: Any = getattr(self, "classes_", None)
-        X, y, _ = check_training(self, X, y, None, reset=not continues)
-        self.classes_, labels = np.unique(y, return_inverse=True)
-        if continues and not np.array_equal(before, self.classes_):
-            raise ValueError(
-                "Bad y: with warm_start=True, the classes must be those of the "
-                f"previous fit, {before}, found {self.classes_}."
-            )
-        random = check_random_state(self.random_state)
-        seed = int(random.randint(2**31))
-        with watched(self, X=X, y=y) as progress, _seeded(seed):
-            if not continues:
-                self._set_scale(X)
-                self.network_ = self._new_network(X.shape[1])
-            else:  # training changes the parameters in place
-                self.network_ = copy.deepcopy(self.network_)
-            inputs, targets = self._inputs(X), torch.as_tensor(labels)
-            self._train(inputs, targets, np.random.default_rng(seed), progress)
-        head = MICLClassifier() if self.head is None else clone(self.head)
-        self.head_ = head.fit(self._features(X), y)
-        return self
 
     def transform(self, X: Any) -> Any:
         """Return the features of samples, on the unit sphere.
@@ -339,87 +264,20 @@ class MCR2Classifier(
             nn.Linear(512, self.n_components),
         )
 
-    def _set_scale(self, X: Any) -> None:
-        with np.errstate(over="ignore", invalid="ignore"):
-            self._mean = X.mean(0)
-            self._size = root_mean_square(X - self._mean) / X.shape[1] ** 0.5
+    def _loss(self, n_features: int) -> nn.Module:
+        if self.loss == "mcr2":
+            return MCR2Loss(self.epsilon)
+        return _LinearCrossEntropy(n_features, len(self.classes_))
 
-    def _inputs(self, X: Any) -> Tensor:
-        with np.errstate(over="ignore", invalid="ignore"):
-            inputs = np.asarray((X - self._mean) / self._size, dtype=np.float32)
-        return torch.as_tensor(check_finite(inputs, "inputs of the network"))
+    def _fit_head(self, X: Any, y: Any) -> None:
+        head = MICLClassifier() if self.head is None else clone(self.head)
+        self.head_ = head.fit(self._features(X), y)
 
     def _features(self, X: Any) -> Any:
         """Return the features of valid samples, in their type."""
-        inputs = self._inputs(X)
-        with torch.no_grad():
-            parts = [self.network_(part) for part in inputs.split(BLOCK)]
-        Z = nn.functional.normalize(torch.cat(parts).double(), dim=1)
-        return Z.numpy().astype(X.dtype, copy=False)
-
-    def _train(
-        self,
-        inputs: Tensor,
-        labels: Tensor,
-        random: np.random.Generator,
-        progress: Progress,
-    ) -> None:
-        """Minimise the loss by Adam over batches, and keep its curves."""
-        network = self.network_.to(_checked_device(self.device)).train()
-        inputs, labels = inputs.to(self.device), labels.to(self.device)
-        self._n_out = _check_output(network, inputs[:2])
-        loss = self._loss(self._n_out, self.device)
-        learned = [*network.parameters(), *loss.parameters()]
-        optimizer = torch.optim.Adam(learned, lr=self.learning_rate)
-        train, left_out = self._split(labels, random)
-        self.loss_curve_, self.validation_curve_ = [], []
-        best = copy.deepcopy(network.state_dict())
-        epochs, enough = range(int(self.max_iter)), False
-        for _ in progress.follow("epochs", epochs, len(epochs)):
-            if enough or progress.stopped:
-                continue
-            values = []
-            for batch in _batches(train, self.batch_size, random):
-                optimizer.zero_grad()
-                value = loss(_checked_features(network(inputs[batch])), labels[batch])
-                value.backward()
-                optimizer.step()
-                values.append(value.item())
-            self.loss_curve_.append(float(np.mean(values)))
-            if not len(left_out):
-                continue
-            with torch.no_grad():
-                Z = _checked_features(network.eval()(inputs[left_out]))
-                value = loss(Z, labels[left_out])
-            network.train()
-            self.validation_curve_.append(value.item())
-            age = len(self.validation_curve_) - 1 - np.argmin(self.validation_curve_)
-            if age == 0:
-                best = copy.deepcopy(network.state_dict())
-            enough = bool(age >= self.n_iter_no_change)
-        if len(left_out):
-            network.load_state_dict(best)
-        self.n_iter_ = len(self.loss_curve_)
-        self.network_ = network.cpu().eval()
-
-    def _loss(self, n_features: int, device: str) -> nn.Module:
-        if self.loss == "mcr2":
-            return MCR2Loss(self.epsilon)
-        return _LinearCrossEntropy(n_features, len(self.classes_)).to(device)
-
-    def _split(self, labels: Tensor, random: np.random.Generator) -> tuple[Any, Any]:
-        """Return the positions of training samples, and of those that are left out."""
-        order = random.permutation(len(labels))
-        if not self.early_stopping:
-            return np.sort(order), order[:0]
-        # The last share of each class in a random order is left out.
-        y, out = labels.cpu().numpy()[order], np.zeros(len(order), dtype=bool)
-        for label in range(len(self.classes_)):
-            own = np.flatnonzero(y == label)
-            n_out = int(self.validation_fraction * len(own))
-            n_out = max(n_out, min(1, len(own) - 1))
-            out[own[len(own) - n_out :]] = True
-        return order[~out], order[out]
+        Z = self._outputs(X, self.network_).double()
+        Z = nn.functional.normalize(Z, dim=1).numpy()
+        return Z.astype(X.dtype, copy=False)
 
 
 class _LinearCrossEntropy(nn.Module):
@@ -431,61 +289,3 @@ class _LinearCrossEntropy(nn.Module):
 
     def forward(self, Z: Tensor, y: Tensor) -> Tensor:
         return nn.functional.cross_entropy(self.linear(Z), y)
-
-
-def _batches(rows: Any, size: int, random: np.random.Generator) -> Iterator[Tensor]:
-    """Yield batches of equal sizes in random order; a smaller rest is left out."""
-    order = torch.as_tensor(random.permutation(rows))
-    n_batches = max(1, len(order) // size)
-    yield from order[: n_batches * size].split(size)
-
-
-def _checked_features(Z: Tensor) -> Tensor:
-    """Return features of a network in training if they are finite."""
-    if not torch.isfinite(Z).all():
-        raise ValueError(
-            "Bad learning_rate: training diverges, because features of the network are "
-            "not finite any more. Use a smaller learning_rate."
-        )
-    return Z
-
-
-def _checked_device(device: str) -> str:
-    """Return a device of PyTorch if it can be used."""
-    try:
-        torch.zeros(1, device=device)
-    except (AssertionError, RuntimeError) as error:
-        raise ValueError(
-            "Bad device: must be a device that PyTorch can use, such as 'cpu' or "
-            f"'cuda', found {device!r}: {error}"
-        ) from error
-    return device
-
-
-def _check_output(network: nn.Module, inputs: Tensor) -> int:
-    """Return the number of features of a network."""
-    try:
-        with torch.no_grad():
-            Z = network.eval()(inputs)
-    except (IndexError, RuntimeError, TypeError, ValueError) as error:
-        raise ValueError(
-            "Bad network: must map a float32 tensor of shape (n_samples, "
-            f"{inputs.shape[1]}) to features, but raised {error!r}."
-        ) from error
-    network.train()
-    if not isinstance(Z, Tensor) or Z.ndim != 2 or len(Z) != len(inputs):
-        found = tuple(Z.shape) if isinstance(Z, Tensor) else type(Z).__name__
-        raise ValueError(
-            "Bad network: must map samples of shape (n_samples, n_features) to "
-            f"features of shape (n_samples, n_components), found {found} for "
-            f"{len(inputs)} samples."
-        )
-    return int(Z.shape[1])
-
-
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Use random numbers of PyTorch that follow from a seed, and restore the others."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        yield

@@ -6,7 +6,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from displays import Stranger, many
+from displays import Layered, Stranger, many
 from numpy.testing import assert_allclose
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
@@ -26,6 +26,7 @@ from skredu.plotting import (
     RateReductionDisplay,
     SegmentationPathDisplay,
     SimilarityDisplay,
+    SparseRateReductionDisplay,
     SubspaceSpectrumDisplay,
 )
 
@@ -41,6 +42,7 @@ FROM_ESTIMATOR = {
     RateReductionDisplay: ("net",),
     SegmentationPathDisplay: ("segmenter", "image"),
     SimilarityDisplay: ("net", "X", "y"),
+    SparseRateReductionDisplay: ("transformer", "X"),
     SubspaceSpectrumDisplay: ("net", "X", "y"),
 }
 
@@ -53,6 +55,7 @@ def arguments(net, wine, lines):
     squares = np.arange(16).reshape(4, 4).repeat(5, axis=0).repeat(6, axis=1)
     segmenter = CompressionSegmenter(superpixels=squares)
     values["segmenter"] = segmenter.fit(values["image"])
+    values["transformer"] = Layered().fit(X)
     values["micl"] = make_pipeline(StandardScaler(), MICLClassifier()).fit(X, y)
     found = {
         display: [values[name] for name in names]

@@ -1,0 +1,257 @@
+"""The training of networks, which the classifiers with a network share."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from sklearn.base import (
+    ClassifierMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+)
+from sklearn.utils import check_random_state
+from torch import Tensor, nn
+
+from skredu._base import SkreduEstimator, all_or_nothing
+from skredu._checks import check_finite, check_training
+from skredu._compat import CallbackSupportMixin, Interval
+from skredu._progress import Progress, watched
+from skredu.coding._linalg import root_mean_square
+
+# Number of samples that a fitted network maps at a time.
+BLOCK = 4096
+
+
+class NetworkClassifier(
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    ClassifierMixin,
+    SkreduEstimator,
+):
+    """Base class of classifiers that train a network by Adam over batches.
+
+    A subclass says what the network is, what is minimised, and how to predict.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 2, None, closed="left")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "warm_start": ["boolean"],
+        "device": [str],
+        "random_state": ["random_state"],
+    }
+    classes_: Any
+    max_iter: int
+    batch_size: int
+    learning_rate: float
+    early_stopping: bool
+    validation_fraction: float
+    n_iter_no_change: int
+    warm_start: bool
+    device: str
+    random_state: Any
+
+    @all_or_nothing
+    def fit(self, X: Any, y: Any) -> Any:
+        """Train the network, and fit what predicts from its features.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The training data.
+        y : array-like of shape (n_samples,)
+            The class labels.
+
+        Returns
+        -------
+        self : classifier
+            The fitted classifier.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of range, if the network does not fit the samples, or
+            if ``X`` or ``y`` is invalid.
+        """
+        self._validate_params()
+        continues = self.warm_start and hasattr(self, "network_")
+        before: Any = getattr(self, "classes_", None)
+        X, y, _ = check_training(self, X, y, None, reset=not continues)
+        self.classes_, labels = np.unique(y, return_inverse=True)
+        if continues and not np.array_equal(before, self.classes_):
+            raise ValueError(
+                "Bad y: with warm_start=True, the classes must be those of the "
+                f"previous fit, {before}, found {self.classes_}."
+            )
+        random = check_random_state(self.random_state)
+        seed = int(random.randint(2**31))
+        with watched(self, X=X, y=y) as progress, _seeded(seed):
+            if not continues:
+                self._set_scale(X)
+                self.network_ = self._new_network(X.shape[1])
+            else:  # training changes the parameters in place
+                self.network_ = copy.deepcopy(self.network_)
+            inputs, targets = self._inputs(X), torch.as_tensor(labels)
+            self._train(inputs, targets, np.random.default_rng(seed), progress)
+        self._fit_head(X, y)
+        return self
+
+    def _new_network(self, n_features: int) -> nn.Module:
+        """Return an initial network for samples of some size."""
+        raise NotImplementedError
+
+    def _loss(self, n_features: int) -> nn.Module:
+        """Return a loss of outputs with some number of features, and of labels."""
+        raise NotImplementedError
+
+    def _fit_head(self, X: Any, y: Any) -> None:
+        """Fit what predicts from the features of the trained network."""
+
+    def _pace(self, share: float) -> float:
+        """Return the factor of the learning rate after a share of the training."""
+        return 1.0
+
+    def _set_scale(self, X: Any) -> None:
+        with np.errstate(over="ignore", invalid="ignore"):
+            self._mean = X.mean(0)
+            self._size = root_mean_square(X - self._mean) / X.shape[1] ** 0.5
+
+    def _inputs(self, X: Any) -> Tensor:
+        with np.errstate(over="ignore", invalid="ignore"):
+            inputs = np.asarray((X - self._mean) / self._size, dtype=np.float32)
+        return torch.as_tensor(check_finite(inputs, "inputs of the network"))
+
+    def _outputs(self, X: Any, function: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return a function of the inputs of the network, in blocks of samples."""
+        with torch.no_grad():
+            return torch.cat([function(part) for part in self._inputs(X).split(BLOCK)])
+
+    def _train(
+        self,
+        inputs: Tensor,
+        labels: Tensor,
+        random: np.random.Generator,
+        progress: Progress,
+    ) -> None:
+        """Minimise the loss by Adam over batches, and keep its curves."""
+        network = self.network_.to(_checked_device(self.device)).train()
+        inputs, labels = inputs.to(self.device), labels.to(self.device)
+        self._n_out = _check_output(network, inputs[:2])
+        loss = self._loss(self._n_out).to(self.device)
+        learned = [*network.parameters(), *loss.parameters()]
+        optimizer = torch.optim.Adam(learned, lr=self.learning_rate)
+        train, left_out = self._split(labels, random)
+        self.loss_curve_, self.validation_curve_ = [], []
+        best = copy.deepcopy(network.state_dict())
+        epochs, enough = range(int(self.max_iter)), False
+        for epoch in progress.follow("epochs", epochs, len(epochs)):
+            if enough or progress.stopped:
+                continue
+            rate = float(self.learning_rate) * self._pace(epoch / len(epochs))
+            optimizer.param_groups[0]["lr"] = rate
+            values = []
+            for batch in _batches(train, self.batch_size, random):
+                optimizer.zero_grad()
+                value = loss(_finite(network(inputs[batch])), labels[batch])
+                value.backward()
+                optimizer.step()
+                values.append(value.item())
+            self.loss_curve_.append(float(np.mean(values)))
+            if not len(left_out):
+                continue
+            with torch.no_grad():
+                Z = _finite(network.eval()(inputs[left_out]))
+                value = loss(Z, labels[left_out])
+            network.train()
+            self.validation_curve_.append(value.item())
+            age = len(self.validation_curve_) - 1 - np.argmin(self.validation_curve_)
+            if age == 0:
+                best = copy.deepcopy(network.state_dict())
+            enough = bool(age >= self.n_iter_no_change)
+        if len(left_out):
+            network.load_state_dict(best)
+        self.n_iter_ = len(self.loss_curve_)
+        self.network_ = network.cpu().eval()
+
+    def _split(self, labels: Tensor, random: np.random.Generator) -> tuple[Any, Any]:
+        """Return the positions of training samples, and of those that are left out."""
+        order = random.permutation(len(labels))
+        if not self.early_stopping:
+            return np.sort(order), order[:0]
+        # The last share of each class in a random order is left out.
+        y, out = labels.cpu().numpy()[order], np.zeros(len(order), dtype=bool)
+        for label in range(len(self.classes_)):
+            own = np.flatnonzero(y == label)
+            n_out = int(self.validation_fraction * len(own))
+            n_out = max(n_out, min(1, len(own) - 1))
+            out[own[len(own) - n_out :]] = True
+        return order[~out], order[out]
+
+
+def _batches(rows: Any, size: int, random: np.random.Generator) -> Iterator[Tensor]:
+    """Yield batches of equal sizes in random order; a smaller rest is left out."""
+    order = torch.as_tensor(random.permutation(rows))
+    n_batches = max(1, len(order) // size)
+    yield from order[: n_batches * size].split(size)
+
+
+def _finite(Z: Tensor) -> Tensor:
+    """Return the output of a network in training if it is finite."""
+    if not torch.isfinite(Z).all():
+        raise ValueError(
+            "Bad learning_rate: training diverges, because the output of the network "
+            "is not finite any more. Use a smaller learning_rate."
+        )
+    return Z
+
+
+def _checked_device(device: str) -> str:
+    """Return a device of PyTorch if it can be used."""
+    try:
+        torch.zeros(1, device=device)
+    except (AssertionError, RuntimeError) as error:
+        raise ValueError(
+            "Bad device: must be a device that PyTorch can use, such as 'cpu' or "
+            f"'cuda', found {device!r}: {error}"
+        ) from error
+    return device
+
+
+def _check_output(network: nn.Module, inputs: Tensor) -> int:
+    """Return the number of features of a network."""
+    try:
+        with torch.no_grad():
+            Z = network.eval()(inputs)
+    except (IndexError, RuntimeError, TypeError, ValueError) as error:
+        raise ValueError(
+            "Bad network: must map a float32 tensor of shape (n_samples, "
+            f"{inputs.shape[1]}) to features, but raised {error!r}."
+        ) from error
+    network.train()
+    if not isinstance(Z, Tensor) or Z.ndim != 2 or len(Z) != len(inputs):
+        found = tuple(Z.shape) if isinstance(Z, Tensor) else type(Z).__name__
+        raise ValueError(
+            "Bad network: must map samples of shape (n_samples, n_features) to "
+            f"features of shape (n_samples, n_components), found {found} for "
+            f"{len(inputs)} samples."
+        )
+    return int(Z.shape[1])
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Use random numbers of PyTorch that follow from a seed, and restore the others."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
