@@ -106,7 +106,9 @@ def _compare(
         key: net.set_params(**options, max_iter=EPOCHS[name])
         for key, net in networks().items()
     }
-    models["SVC"] = make_pipeline(StandardScaler(with_std=False), SVC(C=10.0, random_state=0))
+    models["SVC"] = make_pipeline(
+        StandardScaler(with_std=False), SVC(C=10.0, random_state=0)
+    )
     models["MICL"] = MICLClassifier()
     report.say(
         f"### {name}\n\n{len(splits[0].y_train)} training and {len(splits[0].y_test)} "

@@ -61,7 +61,8 @@ myst_heading_anchors = 3
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
-    "filename_pattern": r"plot_",
+    # Examples that need PyTorch are shown without their output if there is none.
+    "filename_pattern": r"plot_" if find_spec("torch") else r"plot_(?!torch_)",
     "ignore_pattern": r"quickstart\.py|__init__\.py",
     "backreferences_dir": "generated/backreferences",
     "doc_module": ("skredu",),

@@ -28,7 +28,7 @@ class Layered(BaseEstimator):
         self.n_features_in_ = 1
         return self
 
-    def layer_rates(self, X, *, epsilon):
+    def layer_rates(self, X, *, epsilon=0.5):
         size = len(X) * epsilon
         rates = {"Rc_before": [size, 2.0], "Rc": [size / 2, 1.0], "R": [size, size]}
         return {**rates, "nonzero": [0.5, 0.25]}

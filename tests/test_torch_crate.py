@@ -111,7 +111,7 @@ def test_a_block_is_attention_and_a_sparse_code():
     between = Z + block.attention(first(Z))
     assert torch.equal(block.compressed(Z), between)
     assert torch.equal(block(Z), block.sparse(second(between)))
-    with pytest.raises(ValueError, match="Bad attention: must be one of .* 'none'"):
+    with pytest.raises(ValueError, match=r"Bad attention: must be one of .* 'none'"):
         CRATEBlock(6, 2, attention="none")
 
 

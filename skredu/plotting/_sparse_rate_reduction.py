@@ -86,7 +86,7 @@ class SparseRateReductionDisplay(Display):
         estimator: Any,
         X: Any,
         *,
-        epsilon: float = 0.5**0.5,
+        epsilon: float | None = None,
         ax: Axes | None = None,
         name: str | None = None,
         **kwargs: Any,
@@ -98,8 +98,9 @@ class SparseRateReductionDisplay(Display):
         estimator : estimator instance
             Fitted `~skredu.torch.CRATEClassifier`, or a pipeline that ends with one.
         {X}
-        epsilon : float, default=0.5**0.5
+        epsilon : float, default=None
             Distortion, a length on the unit sphere. Published code uses its square.
+            None means the default of ``layer_rates``.
         {ax}
         {name}
         {lines}
@@ -108,7 +109,8 @@ class SparseRateReductionDisplay(Display):
         """
         model, X = cls._last_step(estimator, X)
         cls._require(model, ["layer_rates"], "rates of the layers of a transformer")
-        rates = model.layer_rates(X, epsilon=epsilon)
+        options = {} if epsilon is None else {"epsilon": epsilon}
+        rates = model.layer_rates(X, **options)
         return cls(**rates, name=name).plot(ax, **kwargs)
 
     def plot(
@@ -142,7 +144,13 @@ class SparseRateReductionDisplay(Display):
         self.share_ax_.set(ylim=(0.0, 1.0), ylabel="share of nonzero entries")
         ax.set(xlabel="layer", ylabel="nats")
         _looks.use_integer_ticks(ax.xaxis)
-        ax.legend(handles=[*self.lines_.values()], frameon=False)
+        ax.legend(
+            handles=[*self.lines_.values()],
+            loc="lower center",
+            bbox_to_anchor=(0.5, 1.0),
+            ncols=2,
+            frameon=False,
+        )
         return self
 
     def frame(self) -> Any:
