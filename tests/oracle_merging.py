@@ -36,11 +36,9 @@ class PlainMerging:
         assume_centered=False,
         groups=None,
         edges=None,
-        label_bits=True,
     ):
         self.X, self.weights, self.epsilon = X, weights, epsilon
         self.assume_centered, self.edges = assume_centered, edges
-        self.label_bits = label_bits
         groups = [[i] for i in range(len(X))] if groups is None else groups
         self.members = dict(enumerate(groups))
         self.parts = {i: [i] for i in self.members}
@@ -53,26 +51,22 @@ class PlainMerging:
         length = coding_length(
             self.X[index], weights, self.epsilon, self.assume_centered
         )
-        if not self.label_bits:
-            return length
         return length - weights.sum() * np.log2(share)
 
     def between(self, a, b):
-        """Return the edges between two groups from the initial ones."""
+        """Return whether there is an edge between two groups of the initial ones."""
         pairs = [(i, j) for i in self.parts[a] for j in self.parts[b]]
-        pairs += [(j, i) for i, j in pairs]
-        return [self.edges[pair] for pair in pairs if pair in self.edges]
+        return any((i, j) in self.edges or (j, i) in self.edges for i, j in pairs)
 
     def cost(self, a, b):
         """Return the bits that merging two groups adds."""
         rows = self.members[a] + self.members[b]
-        extra = 0.0 if self.edges is None else sum(self.between(a, b))
         own = self.length(self.members[a]) + self.length(self.members[b])
-        return self.length(rows) - own + extra
+        return self.length(rows) - own
 
     def may_merge(self, a, b):
         """Return whether there is an edge between two groups."""
-        return self.edges is None or len(self.between(a, b)) > 0
+        return self.edges is None or self.between(a, b)
 
     def candidates(self):
         """Return the rounded costs of all pairs that can be merged, by their names."""

@@ -126,6 +126,8 @@ def test_linkage_is_scipys(blobs):
         assert len(np.unique(model.labels_at(k))) == k
     with pytest.raises(ValueError, match="n_clusters=91 groups do not exist"):
         model.labels_at(91)
+    with pytest.raises(ValueError, match="n_clusters: must be an integer"):
+        model.labels_at(0)
 
 
 def test_outliers_have_a_cauchy_distribution_as_wide_as_all_rows():

@@ -1,8 +1,4 @@
-"""The function that merges groups, including arguments that clustering does not use.
-
-Groups that start with several samples, costs of edges that add up where edges join, and
-merging without label bits, by definition.
-"""
+"""The function that merges groups that start with several samples, also in a graph."""
 
 import itertools
 
@@ -16,7 +12,7 @@ from skredu.clustering._merging import merges
 from skredu.clustering._rows import Samples
 
 
-def merging(X, weights, epsilon, assume_centered, groups=None, edges=None, **options):
+def merging(X, weights, epsilon, assume_centered, groups=None, edges=None):
     """Return the merges of rows and of groups of several rows."""
     d = X.shape[1]
     X = X * (d**0.5 / epsilon)
@@ -26,11 +22,11 @@ def merging(X, weights, epsilon, assume_centered, groups=None, edges=None, **opt
     singles = [i for (i,) in itertools.takewhile(lambda group: len(group) == 1, groups)]
     clusters = [Cluster.of(rows, i) for i in groups[len(singles) :]]
     if edges is not None:
-        i, j = np.array(list(edges)).T.reshape(2, -1)
+        i, j = np.array(sorted(edges)).T.reshape(2, -1)
         both = np.concatenate([i, j]), np.concatenate([j, i])
-        costs = np.array(2 * list(edges.values()), dtype=float)
-        edges = csr_array((costs, both), shape=(len(groups), len(groups)))
-    return merges(rows.take(singles), clusters, edges=edges, **options)
+        ones = np.ones(2 * len(edges))
+        edges = csr_array((ones, both), shape=(len(groups), len(groups)))
+    return merges(rows.take(singles), clusters, edges=edges)
 
 
 def assert_same_merges(
@@ -42,9 +38,6 @@ def assert_same_merges(
     )
     found = merging(X, weights, epsilon, assume_centered, groups, **options)
     plain.assert_merges(found, exact=exact)
-
-
-# -- groups that start with several rows, edges, label bits ---------------------------
 
 
 def groups_of_rows(seed, d, n_single, n_groups):
@@ -61,14 +54,13 @@ def groups_of_rows(seed, d, n_single, n_groups):
     return np.concatenate(parts), weights, groups
 
 
-def random_edges(seed, n, extra):
-    """Return the edges of a connected graph of n groups, and their costs."""
+def random_edges(seed, n):
+    """Return the edges of a connected graph of n groups."""
     rng = np.random.default_rng(seed)
     order = rng.permutation(n)
     pairs = {tuple(sorted(map(int, pair))) for pair in itertools.pairwise(order)}
     more = (rng.choice(n, 2, replace=False) for _ in range(n // 2))
-    pairs |= {tuple(sorted(map(int, pair))) for pair in more}
-    return {pair: extra * float(rng.normal()) for pair in sorted(pairs)}
+    return pairs | {tuple(sorted(map(int, pair))) for pair in more}
 
 
 @pytest.mark.parametrize("assume_centered", [False, True])
@@ -88,20 +80,9 @@ def test_many_groups_that_start_with_several_rows():
     assert_same_merges(X, weights, 0.5, False, groups=groups)
 
 
-@pytest.mark.parametrize("label_bits", [False, True])
 @pytest.mark.parametrize("assume_centered", [False, True])
 @pytest.mark.parametrize("seed", range(4))
-def test_costs_of_edges_that_join_add_up(seed, assume_centered, label_bits):
+def test_only_neighbours_merge(seed, assume_centered):
     X, weights, groups = groups_of_rows(seed, 3, 6, 8)
-    edges = random_edges(seed, len(groups), extra=20.0)
-    options = {"edges": edges, "label_bits": label_bits}
-    assert_same_merges(X, weights, 0.5, assume_centered, groups=groups, **options)
-
-
-@pytest.mark.parametrize("assume_centered", [False, True])
-@pytest.mark.parametrize("seed", range(2))
-@pytest.mark.parametrize("n_groups", [0, 5])
-def test_merging_without_label_bits(n_groups, seed, assume_centered):
-    X, weights, groups = groups_of_rows(seed, 4, 9, n_groups)
-    options = {"groups": groups, "label_bits": False}
+    options = {"groups": groups, "edges": random_edges(seed, len(groups))}
     assert_same_merges(X, weights, 0.5, assume_centered, **options)

@@ -17,13 +17,12 @@ SLOW = pytest.mark.slow
 
 def assert_same_merges(X, weights, epsilon, assume_centered, pairs=None, exact=True):
     """Compare all merges with those of the definition."""
-    graph, edges, n = None, None, len(X)
+    graph, n = None, len(X)
     if pairs is not None:
         i, j = np.array(sorted(pairs)).T.reshape(2, -1)
         graph = csr_array((np.ones(len(i)), (i, j)), shape=(n, n))
-        edges = dict.fromkeys(pairs, 0.0)
     options = {"assume_centered": assume_centered}
-    plain = oracle_merging.PlainMerging(X, weights, epsilon, edges=edges, **options)
+    plain = oracle_merging.PlainMerging(X, weights, epsilon, edges=pairs, **options)
     model = CompressionClustering(epsilon, connectivity=graph, refine=False, **options)
     model.fit(X, sample_weight=weights)
     children = np.sort(model.children_, axis=1).tolist()

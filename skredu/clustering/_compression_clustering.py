@@ -11,7 +11,7 @@ from sklearn.base import ClusterMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from skredu._base import SkreduEstimator, all_or_nothing
-from skredu._checks import check_rows, check_weights
+from skredu._checks import check_integer, check_rows, check_weights
 from skredu._compat import (
     CallbackSupportMixin,
     Interval,
@@ -315,9 +315,11 @@ class CompressionClustering(
         Raises
         ------
         ValueError
-            If the tree has no cut with this number of groups.
+            If ``n_clusters`` is not a positive integer, or if the tree has no cut with
+            this number of groups.
         """
         check_is_fitted(self)
+        n_clusters = check_integer(n_clusters, "n_clusters", 1)
         codes, tree = self._codes, self._tree
         weights, least = codes["weights"], codes["least"]
         n_large, _ = tree.count_large(weights, least)

@@ -114,9 +114,7 @@ class Cluster:
         names = ("count", "mean", "eigenvalues", "basis", "mean_square", "bits")
         return {name: getattr(self, name) for name in names}
 
-    def change(
-        self, X: Any, weights: Any, sign: float, *, label_bits: bool = True
-    ) -> Any:
+    def change(self, X: Any, weights: Any, sign: float) -> Any:
         """Return the bits that are added if each sample joins (1) or leaves (-1).
 
         A sample joins or leaves with its whole weight. For few samples compared with
@@ -155,8 +153,7 @@ class Cluster:
         nats = nats + np.log1p(np.maximum(factor * (form + rest), LEAST - 1.0))
         nats *= 0.5 * (count + d)
         nats += 0.5 * t * np.sum(np.log1p(self.eigenvalues / self.count))
-        if label_bits:
-            nats -= t * np.log(count) + self.count * np.log1p(t / self.count)
+        nats -= t * np.log(count) + self.count * np.log1p(t / self.count)
         if not centered:
             away = self.mean + self.rows.origin
             along = X @ away - self.mean @ away
@@ -183,13 +180,10 @@ class MergeCosts:
         Dimension ``d`` of the lengths.
     assume_centered : bool
         Whether covariances are about the origin, so that there is no mean to code.
-    label_bits : bool
-        Whether to count the bits of the labels.
     """
 
     n_features: int
     assume_centered: bool
-    label_bits: bool = True
 
     def between_even_rows(self, A: Any, B: Any) -> Any:
         """Return the costs of merging single samples of equal weight, of shape (a, b).
@@ -206,8 +200,7 @@ class MergeCosts:
         mix[:, 0] += 1.0 / d + 1.0 + 0.5 * A[MEAN_SQUARE]
         mix[:, -2:] = -0.25 / d, 0.5
         costs += _logs(mix @ B[:COUNT], 0.5 * d)  # of 1 + |x + y|^2 / (4 d)
-        labels = total * math.log2(total) if self.label_bits else 0.0
-        costs -= B[BITS] + labels
+        costs -= B[BITS] + total * math.log2(total)
         costs -= A[BITS][:, None]
         return costs
 
@@ -258,11 +251,8 @@ class MergeCosts:
         costs = _logs(np.einsum("ij,ij->j", arms, arms), 0.5 * (total + d))
         if not centered:
             costs += _logs(Y[-1], 0.5 * d)
-        constant = 0.5 * (total + d) * volume - float(a[BITS])
-        if self.label_bits:
-            constant -= total * math.log2(total)
         costs -= B[BITS]
-        costs += constant
+        costs += 0.5 * (total + d) * volume - float(a[BITS]) - total * math.log2(total)
         return costs
 
     def with_groups(self, a: Any, own: Any, B: Any, others: Any) -> Any:
@@ -327,7 +317,7 @@ class MergeCosts:
         mean_squares /= total
         mean_squares -= squares / d
         mean_squares = np.maximum(mean_squares, 0.0)
-        bits = group_bits(volumes, total, mean_squares, d, label_bits=self.label_bits)
+        bits = group_bits(volumes, total, mean_squares, d)
         bits -= B[BITS]
         bits -= a[BITS]
         return bits

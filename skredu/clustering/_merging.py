@@ -41,11 +41,7 @@ Merge = tuple[int, int, float]
 
 
 def merges(
-    rows: Samples,
-    clusters: Sequence[Cluster] = (),
-    *,
-    edges: Any = None,
-    label_bits: bool = True,
+    rows: Samples, clusters: Sequence[Cluster] = (), *, edges: Any = None
 ) -> Iterator[Merge]:
     """Merge groups until one is left; yield the names of both and the cost in bits.
 
@@ -61,14 +57,10 @@ def merges(
         Groups of several samples, with the names after those of ``rows``, in the same
         coordinates.
     edges : sparse array of shape (n_groups, n_groups), default=None
-        Only groups with an entry can be merged, at the additional cost of this entry.
-        If two edges join, their entries are added. The graph is symmetric and
-        connected, and has no loops. None means that all groups can be merged without
-        additional costs.
-    label_bits : bool, default=True
-        Whether to count the bits of the labels.
+        Only groups with an entry can be merged. The graph is symmetric and connected,
+        and has no loops. None means that all groups can be merged.
     """
-    groups = _Groups(rows, clusters, edges, label_bits)
+    groups = _Groups(rows, clusters, edges)
     groups.open_accounts()
     for _ in range(len(rows.X) + len(clusters) - 1):
         a, b = groups.cheapest()
@@ -83,11 +75,9 @@ class _Groups:
     The parameters are those of `merges`.
     """
 
-    def __init__(
-        self, rows: Samples, clusters: Sequence[Cluster], edges: Any, label_bits: bool
-    ) -> None:
+    def __init__(self, rows: Samples, clusters: Sequence[Cluster], edges: Any) -> None:
         self.rows, self.centered, (n, r) = rows, rows.assume_centered, rows.X.shape
-        self.costs = MergeCosts(rows.n_features, self.centered, label_bits)
+        self.costs = MergeCosts(rows.n_features, self.centered)
         self.graph = None if edges is None else Graph(edges)
         room = n + n // 2 + len(clusters) + 1
         self.table = np.ones((r + 5, room))
@@ -99,8 +89,6 @@ class _Groups:
         singles[MEAN], singles[NORM] = rows.X.T, rows.squares
         singles[MEAN_SQUARE], singles[COUNT] = rows.mean_squares, rows.weights
         singles[BITS] = rows.alone
-        if not label_bits:
-            singles[BITS] += rows.weights * np.log2(rows.weights)
         self.even = n > 0 and bool(np.all(rows.weights == rows.weights[:1]))
         reach = [float(np.sum(c.eigenvalues)) / c.count for c in clusters]
         reach += [float(c.mean @ c.mean) for c in clusters]
@@ -159,14 +147,11 @@ class _Groups:
         # positions among single samples, and among the others
         singles: Any = np.arange(0)
         merged: Any = np.arange(0)
-        extras: Any = None, None
         if self.graph is not None:
-            names, extra = self.graph.neighbours(name)
-            older = names < name
-            slots, extra = self.slots[names[older]], extra[older]
+            names = self.graph.neighbours(name)
+            slots = self.slots[names[names < name]]
             alone = slots < n
             singles, merged = slots[alone], slots[~alone] - n
-            extras = extra[alone], extra[~alone]
         elif slot < n:
             singles = (self.names[every] < name).nonzero()[0]
         elif name == self.n_names - 1:  # the youngest of all, in the last slot
@@ -174,14 +159,10 @@ class _Groups:
         else:
             singles, merged = every, (self.names[n : self.end] < name).nonzero()[0]
         best = (math.inf, -1)
-        for single, others, extra in zip(
-            (True, False), (singles, merged), extras, strict=True
-        ):
+        for single, others in ((True, singles), (False, merged)):
             names = self.names[0 if single else n :][others]
             if len(names):
                 costs = self._costs_with(slot, others, single=single)
-                if extra is not None:
-                    costs += extra
                 lowest = round(float(costs[costs.argmin()]) / QUANTUM) * QUANTUM
                 tied = names[costs <= lowest + 0.5 * QUANTUM].tolist()
                 best = min(best, (lowest, min(tied)))
@@ -222,7 +203,7 @@ class _Groups:
         scatter = own[COUNT], own[MEAN], values, V
         group = Cluster(self.rows, *scatter, own[MEAN_SQUARE], own[BITS])
         X, weights = B[MEAN].T, B[COUNT]
-        return group.change(X, weights, 1.0, label_bits=costs.label_bits) - B[BITS]
+        return group.change(X, weights, 1.0) - B[BITS]
 
     def _spread(self, slot: int, *, root: bool = False) -> Any:
         """Return the scatter of a group if they are dense, and otherwise a root."""
@@ -288,9 +269,7 @@ class _Groups:
                 self.spreads = np.pad(self.spreads, ((0, t), (0, 0), (0, 0)))
             self.spreads[t, : len(spread)] = spread
             self.spreads[t, len(spread) :] = 0.0
-        bits = group_bits(
-            volume, count, mean_square, d, label_bits=self.costs.label_bits
-        )
+        bits = group_bits(volume, count, mean_square, d)
         column = self.table[:, slot]
         column[MEAN], column[NORM], column[MEAN_SQUARE] = mean, mean @ mean, mean_square
         column[COUNT], column[BITS] = count, bits
@@ -300,7 +279,7 @@ class _Groups:
 
 
 class Graph:
-    """Graph of neighbouring groups during merging, and the costs of its edges.
+    """Graph of neighbouring groups during merging.
 
     Every group is represented by one of its initial groups, its head. When two groups
     are merged, only the neighbours of the one with fewer neighbours are updated.
@@ -308,34 +287,29 @@ class Graph:
     Parameters
     ----------
     edges : sparse array of shape (n, n)
-        Costs of the edges between the initial groups, symmetric and without loops.
+        Entries for neighbours among the initial groups, symmetric and without loops.
     """
 
     def __init__(self, edges: Any) -> None:
         edges = csr_array(edges)
-        parts = zip(
-            *(np.split(a, edges.indptr[1:-1]) for a in (edges.indices, edges.data)),
-            strict=True,
-        )
-        self.links = [dict(zip(i.tolist(), v.tolist(), strict=True)) for i, v in parts]
+        rows = np.split(edges.indices, edges.indptr[1:-1])
+        self.links = [dict.fromkeys(row.tolist()) for row in rows]  # in their order
         self.name_of = np.arange(len(self.links))  # by head
         self.heads = list(range(len(self.links)))  # by name
 
-    def neighbours(self, name: int) -> tuple[Any, Any]:
-        """Return the names of the neighbours of a group, and the costs of the edges."""
+    def neighbours(self, name: int) -> Any:
+        """Return the names of the neighbours of a group."""
         links = self.links[self.heads[name]]
-        heads = np.fromiter(links, np.intp, len(links))
-        return self.name_of[heads], np.fromiter(links.values(), float, len(links))
+        return self.name_of[np.fromiter(links, np.intp, len(links))]
 
     def merge(self, a: int, b: int) -> None:
         """Merge the groups with two names, under the next name."""
         ends = self.heads[a], self.heads[b]
         gone, head = sorted(ends, key=lambda end: len(self.links[end]))
-        links = self.links[head]
-        for other, cost in self.links[gone].items():
+        for other in self.links[gone]:
             del self.links[other][gone]
             if other != head:
-                links[other] = self.links[other][head] = links.get(other, 0.0) + cost
+                self.links[head][other] = self.links[other][head] = None
         self.links[gone] = {}
         self.name_of[head] = len(self.heads)
         self.heads.append(head)

@@ -169,10 +169,11 @@ class Samples:
         return Samples(self.X[index], self.weights[index], *unit)
 
 
-def group_bits(
-    volumes: Any, counts: Any, mean_squares: Any, d: int, *, label_bits: bool = True
-) -> Any:
+def group_bits(volumes: Any, counts: Any, mean_squares: Any, d: int) -> Any:
     """Return the bits of groups from what they depend on.
+
+    Of the bits of labels, this is the part ``-counts * log2(counts)`` that depends on
+    the groups.
 
     Parameters
     ----------
@@ -184,14 +185,10 @@ def group_bits(
         Squared norms of the means over ``d``; zero around the origin.
     d : int
         The dimension of the lengths.
-    label_bits : bool, default=True
-        Subtract ``counts * log2(counts)``, the part of the bits of labels that depends
-        on the groups.
     """
     bits = (0.5 * (counts + d)) * volumes
     bits += (0.5 * d) * np.log2(1.0 + mean_squares)
-    if label_bits:
-        bits -= counts * np.log2(counts)
+    bits -= counts * np.log2(counts)
     return bits
 
 

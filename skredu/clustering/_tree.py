@@ -147,7 +147,7 @@ def merge_greedily(
 
     graph = data.adjacency
     if graph is not None or len(rows.X) <= MAX_EXACT:
-        found = merges(rows, edges=None if graph is None else graph * 0.0)
+        found = merges(rows, edges=graph)
     else:
         groups = Partition(rows, cells(rows.X, rows.weights, N_CELLS)).groups
         leaves, nodes = nodes, []
