@@ -22,8 +22,6 @@ from skredu import (
 )
 from skredu.datasets import make_shifted_signals
 
-ESTIMATORS = [InvariantReduNetTransformer, InvariantReduNetClassifier]
-
 
 def signals(shape=(8,), n_channels=2, n=24, seed=0):
     """Return noisy patterns of three classes, each shifted at random."""
@@ -37,11 +35,7 @@ def signals(shape=(8,), n_channels=2, n=24, seed=0):
     return np.array(X) + 0.3 * rng.normal(size=(n, len(patterns[0]))), y
 
 
-def every_layer(estimator, *args, **settings):
-    """Return an estimator that keeps all of its layers."""
-    if estimator is InvariantReduNetClassifier:
-        settings["n_iter_no_change"] = None
-    return estimator(*args, **settings)
+EVERY_LAYER = {"n_iter_no_change": None}
 
 
 # -- shifts ---------------------------------------------------------------------------
@@ -55,7 +49,7 @@ def test_all_shifts_of_a_row_are_alike(shape, n_channels, dtype):
     grid = (shape,) if isinstance(shape, int) else shape
     X, y = signals(grid, n_channels)
     X = X.astype(dtype)
-    model = every_layer(InvariantReduNetClassifier, 3, signal_shape=shape).fit(X, y)
+    model = InvariantReduNetClassifier(3, signal_shape=shape, **EVERY_LAYER).fit(X, y)
     assert model.n_iter_ == 3
     assert (model.signal_shape_, model.n_channels_) == (grid, n_channels)
     shifted = family(X[:4], n_channels, grid)
@@ -86,7 +80,7 @@ def test_invariant_features_are_magnitudes_phases_and_probabilities():
     assert len(stages) == 3
     assert_allclose(stages[-1], Z)
     assert_allclose(stages[0][:, :32], invariant_features(X, 2, (6,)), atol=1e-14)
-    model = every_layer(InvariantReduNetClassifier, 2, **settings).fit(X, y)
+    model = InvariantReduNetClassifier(2, **EVERY_LAYER, **settings).fit(X, y)
     assert_allclose(model.transform(X), Z)
     assert_allclose(model.predict_proba(X), Z[:, -3:], atol=1e-12)
 
@@ -139,10 +133,8 @@ def test_features_of_symmetric_rows_are_invariant_to_rounding():
 def test_classifiers_on_invariant_features_beat_those_on_magnitudes():
     X, y = load_digits(return_X_y=True)
     shape = (8, 8)
-    lifting = ConvolutionalLifting(
-        8, 5, signal_shape=shape, filters="kmeans", random_state=0
-    )
-    X = lifting.fit(X[:300]).transform(X[:700])
+    lifting = ConvolutionalLifting(8, 5, signal_shape=shape, random_state=0)
+    X = lifting.set_params(filters="kmeans").fit(X[:300]).transform(X[:700])
     moved = np.roll(X[300:].reshape(-1, 8, *shape), (3, 6), (2, 3)).reshape(400, -1)
     net = InvariantReduNetTransformer(0, signal_shape=shape, output="invariant")
     net.fit(X[:300], y[:300])
@@ -204,28 +196,23 @@ def test_lengths_are_those_of_all_shifts(n_channels, weights):
     new = rng.normal(size=(4, X.shape[1]))
     model = InvariantReduNetClassifier(0, signal_shape=4).fit(X, y, sample_weight=w)
     slow = Family(on_sphere(X), y, n_channels, (4,), model.epsilon_, w)
-    bits = -np.array(
-        [[slow.extra(z, y == j, slow.w) for j in range(3)] for z in on_sphere(new)]
-    ) / np.log(2)
+    rows = on_sphere(new)
+    nats = [[slow.extra(z, y == j, slow.w) for j in range(3)] for z in rows]
     found = differences(model.decision_function(new))
-    assert_allclose(found, differences(bits), rtol=1e-9)
+    assert_allclose(found, differences(-np.array(nats) / np.log(2)), rtol=1e-9)
 
 
 # -- weights, company, hard rows ------------------------------------------------------
 
 
-@pytest.mark.parametrize("estimator", ESTIMATORS)
-def test_a_row_alone_gives_what_it_gives_in_company(estimator, monkeypatch):
+def test_a_row_alone_gives_what_it_gives_in_company(monkeypatch):
     X, y = signals()
-    net = estimator(3, signal_shape=8, output="invariant").fit(X, y)
+    net = InvariantReduNetTransformer(3, signal_shape=8, output="invariant").fit(X, y)
     whole = net.transform(X)
     assert_allclose(net.transform(X[7:8]), whole[7:8], atol=1e-12)
     limit(monkeypatch, BLOCK=2**10)
     assert_allclose(net.transform(X), whole, atol=1e-12)
     assert_allclose(net.transform(1e8 * X), whole, atol=1e-12)
-
-
-# -- going on, watching, state --------------------------------------------------------
 
 
 @pytest.mark.parametrize(("n_channels", "n"), [(2, 24), (9, 24)])

@@ -120,13 +120,6 @@ def test_threads_that_look_at_the_same_time_see_the_same(stream):
                 assert_same(found, expected)
 
 
-def test_priors_that_do_not_fit_are_refused_when_rows_come():
-    model = MICLClassifier(priors=[0.5, 0.5])
-    with pytest.raises(ValueError, match="priors must"):
-        model.partial_fit(X, Y, classes=CLASSES)
-    assert not hasattr(model, "classes_")
-
-
 @pytest.mark.parametrize("model", [STREAMS[0], STREAMS[-1]], ids=str)
 def test_adding_costs_less_than_one_fit(model):
     rng = np.random.default_rng(0)
@@ -169,6 +162,10 @@ def test_what_fit_has_chosen_stays_with_its_parameters(before, after, said):
 
 
 def test_without_calibration_parameters_may_change():
+    model = MICLClassifier(priors=[0.5, 0.5])
+    with pytest.raises(ValueError, match="priors must"):  # at once, not later
+        model.partial_fit(X, Y, classes=CLASSES)
+    assert not hasattr(model, "classes_")
     settings = {"epsilon": 6.0, "priors": "balanced", "calibrate": False}
     model = MICLClassifier(0.3, calibrate=False).fit(X[:50], Y[:50])
     model.set_params(**settings).partial_fit(X[50:], Y[50:])
@@ -198,12 +195,6 @@ def test_classes_that_have_not_come_yet_are_not_predicted(settings):
     assert_allclose(model.decision_function(NEW), whole, rtol=1e-7, atol=1e-7)
 
 
-def test_partial_fit_exists_where_rows_add_up():
-    nets = InvariantReduNetClassifier(), InvariantReduNetTransformer(0)
-    for model in (MICLClassifier(kernel="rbf"), MICLClassifier(n_neighbors=3), *nets):
-        assert not hasattr(model, "partial_fit")
-
-
 @pytest.mark.parametrize("kind", [np.float64, np.float32])
 def test_plain_arrays_are_not_validated_twice(stream, kind, monkeypatch):
     """Checks of scikit-learn would take most of the time of many small parts."""
@@ -222,6 +213,10 @@ def test_plain_arrays_are_not_validated_twice(stream, kind, monkeypatch):
 
 
 def test_wrong_labels_of_a_part_are_named_and_change_nothing(stream):
+    others = MICLClassifier(kernel="rbf"), MICLClassifier(n_neighbors=3)
+    nets = InvariantReduNetClassifier(), InvariantReduNetTransformer(0)
+    for model in (*others, *nets):
+        assert not hasattr(model, "partial_fit")  # rows do not add up
     with pytest.raises(ValueError, match=r"classes must be .* first"):
         stream.partial_fit(X, Y)
     with pytest.raises(ValueError, match=r"\[2\].*not in classes"):
