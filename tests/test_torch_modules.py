@@ -234,3 +234,21 @@ print(os.environ.get("SCIPY_ARRAY_API"))
         env=environment,
     )
     assert done.stdout.split() == ["True", "True", "None"]
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [
+        torch.nn.Module.float,
+        torch.nn.Module.half,
+        lambda module: module.to(torch.float32),
+        lambda module: torch.nn.Sequential(module).float(),
+    ],
+)
+def test_other_precision_is_refused_at_once(convert):
+    module = as_module(ReduNetClassifier(0).fit(X, Y))
+    rows = torch.tensor(NEW)
+    before = module(rows)
+    with pytest.raises(TypeError, match=r"converted to torch\.float(32|16)"):
+        convert(module)
+    assert torch.equal(module.double().to("cpu")(rows), before)

@@ -195,6 +195,16 @@ class NetworkModule(nn.Module):
                 [network._shown(Z, outside) for _, Z, outside in network._moved(X)]
             )
 
+    def _apply(self, fn: Any, *args: Any, **options: Any) -> Any:
+        """Move or convert all tensors, unless they would lose double precision."""
+        dtype = fn(torch.zeros(0, dtype=torch.float64)).dtype
+        if dtype != torch.float64:
+            raise TypeError(
+                "The module of a fitted network computes in double precision, and "
+                f"cannot be converted to {dtype}."
+            )
+        return super()._apply(fn, *args, **options)
+
     def to_estimator(self) -> Any:
         """Return a copy of the estimator with the present parameters."""
         estimator = copy.deepcopy(self._estimator)
