@@ -104,6 +104,9 @@ LIFTINGS = {
     "lifting to cells": ConvolutionalLifting(
         2, 2, pool_size=2, pool_by="share", random_state=0
     ),
+    "lifting to codes": ConvolutionalLifting(
+        2, 2, activation="fista", n_iter=3, pooling=None, random_state=0
+    ),
     "polar": PolarTransformer((2, 3), n_radii=2, n_angles=6),
     "scattering": ScatteringTransformer(),
     "scattering of images": ScatteringTransformer(

@@ -93,6 +93,7 @@ FURTHER = [
     InvariantReduNetTransformer(n_layers=1, output="invariant"),
     MCR2Transformer(2, n_layers=2, activation="relu", init="lda", tol=0.01),
     ConvolutionalLifting(1, 2, filters="kmeans", activation="split", threshold=0.5),
+    ConvolutionalLifting(2, activation="fista", n_iter=3, pooling=None),
     DilatedKernelTransformer(500, pooling=("share", "max")),
     CodingGainSelector(2, weighted=False),
     ScatteringTransformer(1, padding="reflect", quality=2, activation="root"),

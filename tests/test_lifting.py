@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from settings import peak_of
+from sklearn.decomposition import SparseCoder
 from sklearn.pipeline import make_pipeline
 
 from skredu import ConvolutionalLifting, InvariantReduNetClassifier
@@ -134,6 +135,73 @@ def test_nonlinearity_of_responses(activation, threshold, pooling, dtype):
     tol = tol if dtype == "float64" else 3e-3
     assert_allclose(Z, flat(expected), atol=tol)
     assert Z.shape[1] == model.n_channels_ * 20
+
+
+SPARSE = {"ista": 3000, "fista": 600}
+
+
+def atoms(filters, grid):
+    """Return all shifts of all filters as rows, in the order of the codes."""
+    rows = []
+    for w in filters:
+        padded = np.zeros((len(w), *grid))
+        padded[(slice(None), *map(slice, w.shape[1:]))] = w
+        axes = tuple(range(1, padded.ndim))
+        rows += [np.roll(padded, t, axes).ravel() for t in np.ndindex(grid)]
+    return np.array(rows)
+
+
+@pytest.mark.parametrize("activation", SPARSE)
+@pytest.mark.parametrize("name", ["line", "channels", "image"])
+def test_sparse_codes_are_those_of_the_lasso(name, activation):
+    X, kernel = signals(name), GRIDS[name][2]
+    filters = np.random.default_rng(1).normal(size=(3, X.shape[1], *kernel))
+    model = ConvolutionalLifting(
+        signal_shape=X.shape[2:], filters=filters, activation=activation,
+        n_iter=SPARSE[activation], threshold=0.5, pooling=None,
+    )  # fmt: skip
+    found = model.fit_transform(flat(X))
+    D, rows = atoms(filters, X.shape[2:]), flat(X)
+    for row, codes in zip(rows, found, strict=True):
+        alpha = 0.5 * np.sqrt(np.mean((D @ row) ** 2))
+        coder = SparseCoder(
+            D, transform_algorithm="lasso_lars", transform_alpha=alpha,
+            transform_max_iter=100_000,
+        )  # fmt: skip
+        expected = coder.transform(row[None])[0]
+        costs = [
+            0.5 * np.sum((row - z @ D) ** 2) + alpha * np.abs(z).sum()
+            for z in (codes, expected)
+        ]
+        assert costs[0] <= costs[1] * (1.0 + 1e-8)
+        atol = 1e-4 if activation == "fista" else 1e-8
+        assert_allclose(codes, expected, atol=atol)
+
+
+@pytest.mark.parametrize("activation", SPARSE)
+def test_sparse_codes_follow_shifts_and_begin_with_soft_thresholds(activation, dtype):
+    X = signals("image", dtype=dtype)
+    options = {
+        "signal_shape": (5, 4), "filters": "gaussian", "random_state": 0,
+        "threshold": 0.7,
+    }  # fmt: skip
+    tol = 1e-12 if dtype == "float64" else 1e-5
+    for pooling in (None, 0.3):
+        model = ConvolutionalLifting(
+            3, (3, 2), activation=activation, n_iter=7, pooling=pooling, **options
+        )
+        Z = model.fit_transform(flat(X)).reshape(-1, 3, 5, 4)
+        assert Z.dtype == dtype
+        shifted = model.transform(flat(np.roll(X, (1, 3), (2, 3))))
+        assert_allclose(shifted, flat(np.roll(Z, (1, 3), (2, 3))), atol=tol)
+    first = ConvolutionalLifting(
+        3, (3, 2), activation=activation, n_iter=1, pooling=None, **options
+    ).fit_transform(flat(X))
+    soft = ConvolutionalLifting(
+        3, (3, 2), activation="soft", pooling=None, **options
+    ).fit_transform(flat(X))
+    largest = np.linalg.norm(atoms(model.filters_, (5, 4)), 2) ** 2
+    assert_allclose(first * largest, soft, atol=1e-12 if dtype == "float64" else 1e-4)
 
 
 @pytest.mark.parametrize("activation", [None, "soft", "split"])

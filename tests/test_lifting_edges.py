@@ -22,7 +22,7 @@ def lifting(filters, **options):
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("activation", ["relu", "soft", "split", None])
+@pytest.mark.parametrize("activation", ["relu", "soft", "split", "fista", None])
 @pytest.mark.parametrize("filters", BANKS, ids=lambda bank: str(bank)[:6])
 def test_rows_of_any_size_are_lifted_alike(filters, activation, dtype):
     rows = X.astype(dtype)
@@ -54,6 +54,19 @@ def test_filters_of_any_size_only_scale_the_result(power):
     assert_allclose(model.transform(np.ldexp(X, -power)), expected, atol=1e-12)
 
 
+@pytest.mark.parametrize("pooling", [None, 0.1])
+def test_filters_of_any_size_divide_sparse_codes(pooling):
+    options = {"activation": "fista", "n_iter": 5, "pooling": pooling}
+    expected = lifting(FILTERS, **options).fit_transform(X)
+    for power in (-900, 3, 900):
+        found = lifting(np.ldexp(FILTERS, power), **options).fit_transform(X)
+        if pooling is None:  # otherwise roots of products of codes and responses
+            found = np.ldexp(found, power)
+        assert_allclose(found, expected, atol=1e-12)
+    zeros = lifting(0 * FILTERS, **options).fit_transform(X)
+    assert_array_equal(zeros, 0)
+
+
 def test_results_that_no_float_can_hold_are_refused():
     most = np.finfo(float).max
     filters = np.ones((1, 2, 2))
@@ -70,7 +83,7 @@ def test_results_that_no_float_can_hold_are_refused():
 
 
 @pytest.mark.parametrize("threshold", [1e300, 1e39, 50.0])
-@pytest.mark.parametrize("activation", ["relu", "soft", "split"])
+@pytest.mark.parametrize("activation", ["relu", "soft", "split", "ista", "fista"])
 def test_no_response_passes_a_threshold_beyond_all(activation, threshold):
     for rows in (X, X.astype(np.float32), 0 * X):
         model = lifting(FILTERS, activation=activation, threshold=threshold)

@@ -25,6 +25,9 @@ FEW = {"n_filters": 3, "kernel_size": 3, "max_iter": 2, "random_state": 0}
 CHECKED = [
     LearnedLifting(2, 3, max_iter=1, random_state=0),
     LearnedLifting(2, 3, max_iter=2, activation=None, random_state=0),
+    LearnedLifting(
+        2, 3, max_iter=1, activation="ista", n_iter=2, objective="codes", random_state=0
+    ),
 ]
 CHECKS = [pair for e in CHECKED for pair in estimator_checks_generator(e)]
 
@@ -40,7 +43,7 @@ def test_scikit_learn_checks(estimator, check):
 
 
 def test_number_of_checks():
-    assert len(CHECKS) > 2 * 40
+    assert len(CHECKS) > 3 * 40
 
 
 @pytest.mark.parametrize("shape", [(6,), (5,), (2, 3)])
@@ -65,10 +68,10 @@ def test_scores_are_those_of_all_shifts_written_out(shape):
         assert_allclose(found[i].numpy(), exact, rtol=1e-6)
 
 
-@pytest.mark.parametrize("activation", ["relu", "soft", "split", None])
+@pytest.mark.parametrize("activation", ["relu", "soft", "split", "ista", "fista", None])
 @pytest.mark.parametrize("pooling", [0.2, 0.0, None])
 def test_the_result_is_that_of_a_lifting_with_these_filters(activation, pooling):
-    options = {"activation": activation, "pooling": pooling}
+    options = {"activation": activation, "pooling": pooling, "n_iter": 4}
     learned = LearnedLifting(**FEW, **options).fit(X, Y)
     assert np.isfinite(learned.loss_curve_).all()
     lifting = ConvolutionalLifting(
@@ -84,10 +87,12 @@ def test_the_result_is_that_of_a_lifting_with_these_filters(activation, pooling)
     assert start.loss_curve_[0] == learned.loss_curve_[0]
 
 
-def test_the_gradient_is_the_derivative_of_the_loss():
+@pytest.mark.parametrize("activation", ["relu", "split", "fista"])
+def test_channels_and_loss_are_those_of_arrays(activation):
     from skredu.torch._learned_lifting import Bank, _Decision
 
-    start = ConvolutionalLifting(2, 3, random_state=0).fit(X)
+    options = {"activation": activation, "n_iter": 4, "random_state": 0}
+    start = ConvolutionalLifting(2, 3, **options).fit(X)
     bank = Bank(start.filters_, (16,), **start._nonlinearity)
     signals = torch.fft.rfftn(torch.tensor(X[:, None]), dim=(-1,))
     y, counts = torch.tensor(Y), counts_of((16,), torch.tensor(X))
@@ -100,6 +105,77 @@ def test_the_gradient_is_the_derivative_of_the_loss():
 
     parameters = [p.detach().requires_grad_() for p in bank.parameters()]
     assert torch.autograd.gradcheck(loss, parameters, atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("activation", ["ista", "fista"])
+@pytest.mark.parametrize("pooling", [None, 0.1])
+def test_learned_codes_are_the_same_with_and_without_torch(activation, pooling):
+    from skredu.torch._learned_lifting import Bank
+
+    options = {**FEW, "max_iter": 5, "activation": activation, "pooling": pooling}
+    lifting = LearnedLifting(**options, n_iter=3, objective="codes").fit(X)
+    assert lifting.loss_curve_[-1] < lifting.loss_curve_[0]
+    bank = Bank(lifting.filters_, (16,), **lifting._nonlinearity)
+    channels = bank(torch.fft.rfftn(torch.tensor(X[:, None]), dim=(-1,))).detach()
+    assert_allclose(lifting.transform(X), channels.reshape(len(X), -1), atol=1e-12)
+    rolled = lifting.transform(np.roll(X, 3, axis=1)).reshape(len(X), -1, 16)
+    expected = np.roll(lifting.transform(X).reshape(rolled.shape), 3, axis=2)
+    assert_allclose(rolled, expected, atol=1e-12)
+    # The scale of the dictionary is that of the gradient, too.
+    scaled = LearnedLifting(
+        **{**options, "filters": 2.0**-300 * lifting.filters_, "max_iter": 0},
+        n_iter=3, objective="codes",
+    ).fit(X)  # fmt: skip
+    plain = ConvolutionalLifting(
+        filters=scaled.filters_, activation=activation, n_iter=3, pooling=pooling
+    ).fit(X)
+    assert_allclose(scaled.transform(X), plain.transform(X), rtol=1e-9, atol=1e-9)
+
+
+def test_learned_codes_of_other_signals_need_a_quarter_of_the_iterations():
+    digits = load_digits().data[:150] / 16.0
+    train, test = digits[:100], digits[100:]
+    options = {
+        "signal_shape": (8, 8), "activation": "ista", "pooling": None,
+        "random_state": 0,
+    }  # fmt: skip
+    lifting = LearnedLifting(
+        4, 3, n_iter=5, objective="codes", max_iter=80, **options
+    ).fit(train)
+
+    def cost(model):
+        """Return the mean of the lasso's cost, written out."""
+        F, axes = len(model.filters_), (2, 3)
+        codes = model.transform(test).reshape(-1, F, 8, 8)
+        W = np.fft.fft2(model.filters_[:, 0], s=(8, 8))
+        signals = np.fft.fft2(test.reshape(-1, 8, 8))
+        shown = np.fft.ifft2((np.fft.fft2(codes) * W).sum(1)).real
+        responses = np.fft.ifft2(signals[:, None] * W.conj()).real
+        level = 0.5 * np.sqrt(np.mean(responses**2, axis=(1, 2, 3)))
+        error = ((test.reshape(-1, 8, 8) - shown) ** 2).sum((1, 2))
+        return np.mean(0.5 * error + level * np.abs(codes).sum((1, *axes)))
+
+    def fixed(activation, n_iter):
+        other = {**options, "activation": activation, "n_iter": n_iter}
+        filters = lifting.filters_
+        return cost(ConvolutionalLifting(filters=filters, **other).fit(train))
+
+    assert fixed("fista", 500) < cost(lifting) < fixed("ista", 20)
+
+
+def test_callbacks_see_the_steps_and_may_stop_them():
+    pytest.importorskip("sklearn.callback", reason="scikit-learn 1.9 or newer")
+    from test_progress import Watcher
+
+    watcher = Watcher()
+    LearnedLifting(**{**FEW, "max_iter": 4}).set_callbacks(watcher).fit(X, Y)
+    assert watcher.ended.count("iteration") == 4
+    assert watcher.ended[-3:] == ["learn", "fit", "teardown"]
+    lifting = LearnedLifting(**{**FEW, "max_iter": 4}).set_callbacks(
+        Watcher("iteration")
+    )
+    assert lifting.fit(X, Y).n_iter_ == 1
+    assert len(lifting.loss_curve_) == 2
 
 
 def test_shifts_change_neither_predictions_nor_learning():
@@ -167,5 +243,7 @@ def test_the_benchmark_compares_filters(module, tmp_path, monkeypatch):
     [("max_iter", -1), ("learning_rate", 0.0), ("max_samples", 1)],
 )
 def test_bad_parameters_are_named(parameter, value):
+    with pytest.raises(ValueError, match="needs activation='ista' or 'fista'"):
+        LearnedLifting(objective="codes").fit(X)
     with pytest.raises(ValueError, match=parameter):
         LearnedLifting(**{**FEW, parameter: value}).fit(X, Y)

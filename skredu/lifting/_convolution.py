@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -33,6 +34,8 @@ from skredu.lifting import _filters
 from skredu.lifting._base import BaseLifting
 from skredu.lifting._responses import (
     POOLS,
+    SPARSE,
+    coder,
     correlator,
     inverter,
     moderate,
@@ -106,13 +109,15 @@ class ConvolutionalLifting(CallbackSupportMixin, BaseLifting):
         - An array of shape ``(n_filters, *kernel)`` or
           ``(n_filters, n_channels, *kernel)`` is used as it is. ``n_filters`` and
           ``kernel_size`` have no effect then.
-    activation : {"relu", "soft", "split"} or None, default="relu"
+    activation : {"relu", "soft", "split", "ista", "fista"} or None, default="relu"
         The nonlinearity :math:`\sigma`.
 
         - ``"relu"``: the part above the threshold, :math:`\max(x - \tau, 0)`.
         - ``"soft"``: both signs, :math:`\mathrm{sign}(x) \max(|x| - \tau, 0)`.
         - ``"split"``: both signs as separate channels, :math:`\max(x - \tau, 0)` of all
           filters followed by :math:`\max(-x - \tau, 0)` of all filters.
+        - ``"ista"`` and ``"fista"``: instead of the responses, sparse codes of the
+          signal, from which the filters at all points reconstruct it; see the Notes.
         - None: the unchanged responses.
 
         With ``activation="relu"``, ``threshold=0`` and ``pooling=None``, the lifting is
@@ -128,6 +133,8 @@ class ConvolutionalLifting(CallbackSupportMixin, BaseLifting):
         root mean square of all responses of the sample. This makes strong and weak
         responses more similar, and tolerates small differences in position and shape. 0
         means square roots without averaging, and None means neither.
+    n_iter : int, default=20
+        Number of iterations of ``activation="ista"`` and ``"fista"``.
     pool_size : int, tuple of int or None, default=None
         Size of the cells over which the result is summarised, along each axis of the
         grid, as one number for all axes or one number per axis. It has to divide the
@@ -179,6 +186,22 @@ class ConvolutionalLifting(CallbackSupportMixin, BaseLifting):
     the input. ``fit`` needs a matrix of :math:`(CK)^2` numbers for ``"pca"``,
     and draws up to 50 000 patches for ``"kmeans"``.
 
+    With ``activation="ista"`` or ``"fista"``, the filters are the atoms of a dictionary
+    that contains all of their cyclic shifts. The channels are the codes :math:`z` after
+    ``n_iter`` iterations towards the minimum of
+
+    .. math::
+
+        \tfrac12 \Bigl\|x - \sum_{f,t} z_f[t] \, w_f[\cdot - t]\Bigr\|^2
+        + \lambda \|z\|_1,
+
+    where :math:`\lambda` is the threshold times the root mean square of the responses.
+    ISTA makes a gradient step, of the length of the inverse of the largest eigenvalue,
+    and shrinks the codes; a single iteration is proportional to ``"soft"``. FISTA adds
+    momentum and needs fewer iterations. Each takes 2 (F + C) Fourier transforms and
+    :math:`2CFT` products, and commutes with shifts. If the filters are multiplied by a
+    number, the codes are divided by it.
+
     References
     ----------
     Chan, Yu, You, Qi, Wright and Ma, "ReduNet: a white-box deep network from the
@@ -186,6 +209,9 @@ class ConvolutionalLifting(CallbackSupportMixin, BaseLifting):
     filters and "relu", with signals that are continued on the right.
 
     Coates and Ng, "Learning feature representations with k-means", 2012.
+
+    Beck and Teboulle, "A fast iterative shrinkage-thresholding algorithm for linear
+    inverse problems", SIAM Journal on Imaging Sciences 2, 2009, for ISTA and FISTA.
 
     Examples
     --------
@@ -215,9 +241,10 @@ class ConvolutionalLifting(CallbackSupportMixin, BaseLifting):
         ],
         "signal_shape": [Interval(Integral, 1, None, closed="left"), tuple, list, None],
         "filters": [StrOptions({"auto", *_filters.NAMES}), "array-like"],
-        "activation": [StrOptions({"relu", "soft", "split"}), None],
+        "activation": [StrOptions({"relu", "soft", "split", *SPARSE}), None],
         "threshold": [Interval(Real, 0, None, closed="left")],
         "pooling": [Interval(Real, 0, 1, closed="both"), None],
+        "n_iter": [Interval(Integral, 1, None, closed="left")],
         "pool_size": [Interval(Integral, 1, None, closed="left"), tuple, list, None],
         "pool_by": [StrOptions(set(POOLS))],
         "random_state": ["random_state"],
@@ -233,6 +260,7 @@ class ConvolutionalLifting(CallbackSupportMixin, BaseLifting):
         activation: str | None = "relu",
         threshold: float = 0.5,
         pooling: float | None = 0.1,
+        n_iter: int = 20,
         pool_size: int | Sequence[int] | None = None,
         pool_by: str = "mean",
         random_state: int | np.random.RandomState | None = None,
@@ -244,6 +272,7 @@ class ConvolutionalLifting(CallbackSupportMixin, BaseLifting):
         self.activation = activation
         self.threshold = threshold
         self.pooling = pooling
+        self.n_iter = n_iter
         self.pool_size = pool_size
         self.pool_by = pool_by
         self.random_state = random_state
@@ -319,14 +348,28 @@ class ConvolutionalLifting(CallbackSupportMixin, BaseLifting):
         grid, coarse = self.signal_shape_, self.coarse_shape_
         filters, power = self._moderate_filters(X)
         respond, width = correlator(filters, grid)
+        options, encode = dict(self._nonlinearity), None
+        n_iter, learned = options.pop("n_iter", 0), options.pop("learned", None)
+        if n_iter:
+            if learned is not None:
+                encoder = np.ldexp(_as_type(learned["encoder"], X.dtype), -power)
+                learned = {**learned, "encoder": encoder}
+            momentum = options["activation"] == "fista"
+            encode, width = coder(
+                filters, grid, n_iter, momentum=momentum, learned=learned
+            )
+            # square roots are those of products of codes and responses
+            power = 0 if options["root"] else -power
         if coarse != grid:
             width += self.n_channels_ * math.prod(grid)
 
         def work(rows: Any) -> Any:
             rows, powers = moderate(rows)
-            Y = respond(as_signals(rows, filters.shape[1], grid))
+            X = as_signals(rows, filters.shape[1], grid)
+            Y = respond(X)
             Y = namespace(Y).reshape(Y, (*Y.shape[:2], -1))
-            Z = nonlinear(Y, grid, **self._nonlinearity)
+            sparse = encode and partial(encode, X)
+            Z = nonlinear(Y, grid, encode=sparse, **options)
             if self._pool_by is not None:
                 Z = pool(Z, grid, coarse, self._pool_by)
             return Z if self._pool_by == "share" else _scaled_back(Z, powers + power)
@@ -387,7 +430,9 @@ class ConvolutionalLifting(CallbackSupportMixin, BaseLifting):
         # An average would make almost all values positive.
         pooling = None if self._pool_by == "share" else self.pooling
         share = 0.0 if pooling is None else float(pooling)
+        sparse = {"n_iter": int(self.n_iter)} if self.activation in SPARSE else {}
         return {
+            **sparse,
             "activation": self.activation,
             "threshold": float(self.threshold),
             "root": pooling is not None,

@@ -30,6 +30,8 @@ COPY_COST, FOURIER_COST = 15, 6
 MAX_PATCHES = 2**22
 # Singular values below this many rounding errors of the largest one count as zero.
 ROUNDING = 100.0
+# Activations that solve for sparse codes by iterations.
+SPARSE = ("ista", "fista")
 POOLS = ("mean", "max", "share")
 
 
@@ -103,6 +105,61 @@ def inverter(filters: Any, grid: Shape) -> tuple[Callable[[Any], Any], int]:
     return lambda Y: _by_fourier(Y, spectra), width
 
 
+def coder(
+    filters: Any,
+    grid: Shape,
+    n_iter: int,
+    *,
+    momentum: bool,
+    learned: dict[str, Any] | None = None,
+) -> tuple[Callable[[Any, Any, Any], Any], int]:
+    r"""Return a function for sparse codes, and how many values it needs per row.
+
+    The codes of a signal x minimise
+
+    .. math:: \tfrac12 \|x - \sum_{f,t} z_f[t]\, w_f[\cdot - t]\|^2 + \lambda \|z\|_1.
+
+    Each iteration takes a gradient step and lowers all values by a threshold. Learned
+    iterations have an ``encoder`` in place of the filters of the gradient, ``steps``
+    and ``thresholds``, relative to those of the method.
+    """
+    xp, spectra = namespace(filters), spectra_of(filters, grid)
+    synthesis = xp.conj(xp.moveaxis(spectra, 0, 1))
+    matrices = xp.moveaxis(spectra, (0, 1), (-2, -1))
+    largest = float(xp.max(xp.linalg.svdvals(matrices)))
+    step = 1.0 / largest**2 if largest > 0.0 else 1.0
+
+    factors = [(1.0, 1.0)] * n_iter
+    if learned is not None:
+        spectra = spectra_of(learned["encoder"], grid)
+        factors = [*zip(learned["steps"], learned["thresholds"], strict=True)]
+
+    def encode(X: Any, Y: Any, level: Any) -> Any:
+        """Return the codes of signals X, like their responses Y."""
+        level = xp.reshape(step * level, (-1, *(1,) * (X.ndim - 1)))
+        codes = point = xp.zeros((1,) * X.ndim, dtype=X.dtype, device=X.device)
+        rest, weight = X, 1.0  # of Nesterov's sequence
+        for i, (long, high) in enumerate(factors):
+            if i:
+                rest = X - _by_fourier(point, synthesis)
+            before = codes
+            raised = point + step * long * _by_fourier(rest, spectra)
+            codes = point = _shrunk(raised, high * level)
+            if momentum:
+                following = 0.5 + math.sqrt(0.25 + weight * weight)
+                point = codes + (weight - 1.0) / following * (codes - before)
+                weight = following
+        return xp.reshape(codes, Y.shape)
+
+    points = math.prod(grid)
+    return encode, (7 * filters.shape[0] + 4 * filters.shape[1]) * points
+
+
+def _shrunk(Y: Any, level: Any) -> Any:
+    """Lower the absolute values by a threshold, or to zero."""
+    return Y - namespace(Y).clip(Y, -level, level)
+
+
 def nonlinear(
     Y: Any,
     grid: Shape,
@@ -111,6 +168,7 @@ def nonlinear(
     threshold: float,
     root: bool,
     widths: tuple[float, ...],
+    encode: Callable[[Any, Any], Any] | None = None,
 ) -> Any:
     """Threshold responses, take their square roots, and average them.
 
@@ -120,7 +178,7 @@ def nonlinear(
         The responses.
     grid : tuple of int
         Shape of the grid.
-    activation : {"relu", "soft", "split"} or None
+    activation : {"relu", "soft", "split", "ista", "fista"} or None
         The nonlinearity, see `ConvolutionalLifting`.
     threshold : float
         In units of the root mean square of the responses of a row.
@@ -128,6 +186,9 @@ def nonlinear(
         Whether square roots are taken.
     widths : tuple of float
         Standard deviation of the Gaussian of the average along each axis, in points.
+    encode : callable, default=None
+        Returns the sparse codes for responses and a threshold, which replace the
+        responses.
 
     Returns
     -------
@@ -140,8 +201,10 @@ def nonlinear(
         # No response exceeds the square root of their number; larger levels may
         # overflow.
         level = size * min(threshold, 2.0 * math.sqrt(math.prod(Y.shape[1:])))
-    if activation == "soft":
-        Y = Y - xp.clip(Y, -level, level)
+    if encode is not None:
+        Y = encode(Y, level)
+    elif activation == "soft":
+        Y = _shrunk(Y, level)
     elif activation == "split":
         Y = at_least(xp.concat([Y - level, -Y - level], axis=1), 0.0)
     elif activation == "relu":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -12,9 +13,12 @@ from torch import Tensor, nn
 
 from skredu import ConvolutionalLifting
 from skredu._base import all_or_nothing
-from skredu._checks import check_training
-from skredu._compat import Interval
+from skredu._checks import check_rows, check_training
+from skredu._compat import Interval, StrOptions
+from skredu._progress import Progress, watched
+from skredu._signals import channels_of, refuse_stacks
 from skredu.coding._choose import evenly
+from skredu.lifting._responses import SPARSE
 from skredu.torch._left_out import counts_of, left_out_scores, spectra
 
 # Square roots are continued by a line below this share of the mean square, so that
@@ -42,6 +46,18 @@ class LearnedLifting(ConvolutionalLifting):
     threshold : float, default=0.5
         The initial threshold, relative to the root mean square of the responses. 0
         stays 0.
+    n_iter : int, default=20
+        Number of iterations for sparse codes, as in `~skredu.ConvolutionalLifting`.
+    objective : {"left_out", "codes"}, default="left_out"
+        What is learned.
+
+        - ``"left_out"``: the filters and the threshold, by the loss of samples left
+          out.
+        - ``"codes"``: the iterations for sparse codes (``activation="ista"`` or
+          ``"fista"``) of a given dictionary, by the cost that the codes minimise: the
+          filters of the gradient, and a step and a threshold per iteration. A few
+          learned iterations come as close to the minimum as several times as many
+          others. Labels, filters and threshold have no part.
     max_iter : int, default=40
         Number of steps of Adam, each with all samples that are used.
     learning_rate : float, default=0.1
@@ -55,11 +71,11 @@ class LearnedLifting(ConvolutionalLifting):
         The learned filters.
     threshold_ : float
         The learned threshold.
-    loss_curve_ : ndarray of shape (max_iter + 1,)
-        Mean cross-entropy of left-out samples before each step and after the last, in
-        nats.
+    loss_curve_ : ndarray of shape (n_iter_ + 1,)
+        Mean cross-entropy of left-out samples in nats, or cost of the codes relative to
+        that of zeros, before each step and after the last.
     n_iter_ : int
-        Number of steps.
+        Number of steps of Adam.
     signal_shape_, coarse_shape_, n_channels_, n_features_in_, feature_names_in_
         As in `~skredu.ConvolutionalLifting`.
 
@@ -81,6 +97,11 @@ class LearnedLifting(ConvolutionalLifting):
     temperature and the label code are learned together with the filters and then
     forgotten: the classifier after the lifting chooses its own.
 
+    References
+    ----------
+    Gregor and LeCun, "Learning fast approximations of sparse coding", ICML 2010, for
+    learned iterations (LISTA).
+
     Examples
     --------
     >>> from sklearn.datasets import load_digits
@@ -97,6 +118,7 @@ class LearnedLifting(ConvolutionalLifting):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **ConvolutionalLifting._parameter_constraints,
+        "objective": [StrOptions({"left_out", "codes"})],
         "max_iter": [Interval(Integral, 0, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "max_samples": [Interval(Integral, 2, None, closed="left")],
@@ -112,6 +134,8 @@ class LearnedLifting(ConvolutionalLifting):
         activation: str | None = "relu",
         threshold: float = 0.5,
         pooling: float | None = 0.1,
+        n_iter: int = 20,
+        objective: str = "left_out",
         max_iter: int = 40,
         learning_rate: float = 0.1,
         max_samples: int = 1000,
@@ -125,28 +149,30 @@ class LearnedLifting(ConvolutionalLifting):
             activation=activation,
             threshold=threshold,
             pooling=pooling,
+            n_iter=n_iter,
             random_state=random_state,
         )
+        self.objective = objective
         self.max_iter = max_iter
         self.learning_rate = learning_rate
         self.max_samples = max_samples
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.target_tags.required = True
+        tags.target_tags.required = self.objective != "codes"
         tags.array_api_support = False
         return tags
 
     @all_or_nothing
-    def fit(self, X: Any, y: Any) -> LearnedLifting:  # type: ignore[override]
-        """Learn the filters and the threshold.
+    def fit(self, X: Any, y: Any = None) -> LearnedLifting:
+        """Learn the filters and the threshold, or the iterations for codes.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
             The training signals.
         y : array-like of shape (n_samples,)
-            The class labels.
+            The class labels. Not used if the objective is ``"codes"``.
 
         Returns
         -------
@@ -158,21 +184,50 @@ class LearnedLifting(ConvolutionalLifting):
         ValueError
             If a parameter is out of range, or if ``X`` or ``y`` is invalid.
         """
-        super().fit(X)
-        rows, labels, _ = check_training(self, X, y, None)
-        rows, labels = _some(rows, labels, self.max_samples)
-        bank = Bank(self.filters_, self.signal_shape_, **self._nonlinearity)
-        self.loss_curve_ = np.zeros(0)
-        if len(np.unique(labels)) > 1:
-            signals = rows.reshape(len(rows), -1, *self.signal_shape_)
-            self.loss_curve_ = _learn(
-                bank, signals, labels, self.max_iter, float(self.learning_rate)
+        self._validate_params()
+        refuse_stacks(X, self._shape_name)
+        if self.objective == "codes" and self.activation not in SPARSE:
+            raise ValueError(
+                "objective='codes' needs activation='ista' or 'fista', found "
+                f"activation={self.activation!r}."
             )
-        self.n_iter_, dtype = int(self.max_iter), self.filters_.dtype
+        if self.objective == "codes":
+            rows, labels = check_rows(self, X), None
+        else:
+            rows, labels, _ = check_training(self, X, y, None)
+        grid = self._grid_for(X, rows.shape[1])
+        n_channels = channels_of(grid, rows.shape[1], self._shape_name)
+        with watched(self, X=X, y=y) as progress:
+            self._learn(rows, grid, n_channels, progress)
+            with progress.task("learn", self.max_iter) as task:
+                self._improve(rows, labels, task)
+        return self
+
+    def _improve(self, rows: Any, labels: Any, progress: Progress) -> None:
+        """Learn what the objective asks for, beginning with the fitted lifting."""
+        bank = Bank(self.filters_, self.signal_shape_, **self._nonlinearity)
+        rate, self.loss_curve_ = float(self.learning_rate), np.zeros(0)
+        loss = None
+        if labels is None:
+            some = rows[evenly([len(rows)], self.max_samples)[0]]
+            loss, groups = _loss_of_codes(bank, _spectra_of(some, bank), rate)
+        else:
+            some, y = _some(rows, labels, self.max_samples)
+            if len(np.unique(y)) > 1:
+                X = _spectra_of(some, bank)
+                loss, groups = _loss_left_out(bank, X, torch.tensor(y), rate)
+        if loss is not None:
+            self.loss_curve_ = _descend(loss, groups, self.max_iter, progress)
+        self.n_iter_, dtype = max(0, len(self.loss_curve_) - 1), self.filters_.dtype
         self.filters_ = bank.filters.detach().numpy().astype(dtype)
         self.threshold_ = float(bank.threshold.detach().clamp(min=0.0))
         self._nonlinearity = {**self._nonlinearity, "threshold": self.threshold_}
-        return self
+        if labels is None:
+            names = ("encoder", "steps", "thresholds")
+            self._nonlinearity["learned"] = {
+                name: getattr(bank, name).detach().numpy().astype(dtype)
+                for name in names
+            }
 
 
 class Bank(nn.Module):
@@ -187,9 +242,16 @@ class Bank(nn.Module):
         threshold: float,
         root: bool,
         widths: tuple[float, ...],
+        n_iter: int = 0,
+        learned: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.grid, self.activation, self.root = grid, activation, root
+        self.n_iter, ones = n_iter, np.ones(n_iter)
+        of_codes = learned or {"encoder": None, "steps": ones, "thresholds": ones}
+        for name, values in of_codes.items():
+            given = None if values is None else torch.tensor(values)
+            self.register_buffer(name, given, persistent=False)
         self.filters = nn.Parameter(torch.tensor(filters, dtype=torch.float64))
         self.threshold = nn.Parameter(torch.tensor(threshold, dtype=torch.float64))
         impulse = np.zeros(grid)
@@ -201,12 +263,12 @@ class Bank(nn.Module):
 
     def forward(self, spectra: Tensor) -> Tensor:
         """Return channels (n, channels, *grid) of signals with the given spectra."""
-        responses = torch.fft.rfftn(self.filters, s=self.grid, dim=self.dims).conj()
-        product = torch.einsum("nc...,fc...->nf...", spectra, responses)
-        Y = torch.fft.irfftn(product, s=self.grid, dim=self.dims)
-        axes = tuple(range(1, Y.ndim))
-        size = (Y * Y).mean(axes, keepdim=True).clamp(min=1e-300).sqrt()
-        out = _activate(Y, self.activation, self.threshold.clamp(min=0.0) * size)
+        Y, size = self.responses(spectra)
+        level = self.threshold.clamp(min=0.0) * size
+        if self.n_iter:
+            out = self.codes(spectra, level)
+        else:
+            out = _activate(Y, self.activation, level)
         if self.root:
             floor = LEAST_ROOT * size
             roots = (out.abs().clamp(min=floor) * size).sqrt()
@@ -215,6 +277,54 @@ class Bank(nn.Module):
             )
         blurred = torch.fft.rfftn(out, dim=self.dims) * self.blur
         return torch.fft.irfftn(blurred, s=self.grid, dim=self.dims)
+
+    def responses(self, spectra: Tensor) -> tuple[Tensor, Tensor]:
+        """Return responses (n, n_filters, *grid), and their root mean squares."""
+        Y = self._analysis(spectra, self._spectra_of(self.filters))
+        axes = tuple(range(1, Y.ndim))
+        return Y, (Y * Y).mean(axes, keepdim=True).clamp(min=1e-300).sqrt()
+
+    def codes(self, spectra: Tensor, level: Tensor) -> Tensor:
+        """Return sparse codes (n, n_filters, *grid) of signals.
+
+        With learned codes, the gradient has filters of its own, and each iteration a
+        step and a threshold, relative to those of the method.
+        """
+        W = self._spectra_of(self.filters)
+        E = W if self.encoder is None else self._spectra_of(self.encoder)
+        largest = torch.linalg.matrix_norm(W.flatten(2).permute(2, 0, 1), 2).max()
+        step = 1.0 / largest.clamp(min=1e-100) ** 2
+        codes = point = level.new_zeros(())
+        weight, rest = 1.0, spectra
+        for i in range(self.n_iter):
+            if i:
+                synthesis = torch.fft.rfftn(point, dim=self.dims)
+                rest = spectra - torch.einsum("nf...,fc...->nc...", synthesis, W)
+            before, least = codes, step * self.thresholds[i] * level
+            raised = point + step * self.steps[i] * self._analysis(rest, E)
+            codes = point = raised - torch.clamp(raised, -least, least)
+            if self.activation == "fista":
+                following = 0.5 + (0.25 + weight * weight) ** 0.5
+                point = codes + (weight - 1.0) / following * (codes - before)
+                weight = following
+        return codes
+
+    def cost(self, spectra: Tensor) -> Tensor:
+        """Return the costs (n,) of sparse codes that they minimise."""
+        level = self.threshold * self.responses(spectra)[1]
+        codes = self.codes(spectra, level)
+        synthesis = torch.fft.rfftn(codes, dim=self.dims)
+        W = self._spectra_of(self.filters)
+        rest = spectra - torch.einsum("nf...,fc...->nc...", synthesis, W)
+        error = torch.fft.irfftn(rest, s=self.grid, dim=self.dims).square()
+        return 0.5 * error.flatten(1).sum(1) + (level * codes.abs()).flatten(1).sum(1)
+
+    def _spectra_of(self, filters: Tensor) -> Tensor:
+        return torch.fft.rfftn(filters, s=self.grid, dim=self.dims)
+
+    def _analysis(self, spectra: Tensor, filters: Tensor) -> Tensor:
+        product = torch.einsum("nc...,fc...->nf...", spectra, filters.conj())
+        return torch.fft.irfftn(product, s=self.grid, dim=self.dims)
 
 
 def _activate(Y: Tensor, activation: str | None, level: Tensor) -> Tensor:
@@ -237,28 +347,62 @@ def _some(rows: Any, labels: Any, most: int) -> tuple[Any, Any]:
     return rows[kept], np.unique(codes[kept], return_inverse=True)[1]
 
 
-def _learn(
-    bank: Bank, signals: Any, labels: Any, max_iter: int, learning_rate: float
-) -> Any:
-    """Lower the cross-entropy of left-out samples, and return it along the steps."""
-    X, y = torch.tensor(signals, dtype=torch.float64), torch.tensor(labels)
-    counts = counts_of(bank.grid, X)
-    # The sphere removes a factor that all samples share.
-    X = torch.fft.rfftn(X / X.abs().max().clamp(min=1e-300), dim=bank.dims)
+def _spectra_of(rows: Any, bank: Bank) -> Tensor:
+    """Return the spectra of signals, which are divided by a common factor.
+
+    Neither features on the sphere nor codes depend on the factor.
+    """
+    signals = torch.tensor(rows, dtype=torch.float64)
+    signals = signals.reshape(len(rows), -1, *bank.grid)
+    largest = signals.abs().max().clamp(min=1e-300)
+    return torch.fft.rfftn(signals / largest, dim=bank.dims)
+
+
+def _loss_left_out(
+    bank: Bank, X: Tensor, y: Tensor, rate: float
+) -> tuple[Callable[[], Tensor], list[dict[str, Any]]]:
+    """Return the cross-entropy of left-out samples, and what Adam changes."""
+    counts = counts_of(bank.grid, bank.filters)
     decision = _Decision(int(y.max()) + 1)
 
     def loss() -> Tensor:
-        Z = spectra(bank(X), bank.grid, counts)
-        return decision(Z, y, counts)
+        return decision(spectra(bank(X), bank.grid, counts), y, counts)
 
     decision.start(spectra(bank(X).detach(), bank.grid, counts), y, counts)
-    size = bank.filters.detach().square().mean().sqrt().item()
     groups = [
-        {"params": [bank.filters], "lr": learning_rate * size},
-        {"params": list(decision.parameters()), "lr": learning_rate},
+        {"params": [bank.filters], "lr": rate * _size(bank.filters)},
+        {"params": list(decision.parameters()), "lr": rate},
     ]
     if bank.threshold > 0:
-        groups.append({"params": [bank.threshold], "lr": learning_rate})
+        groups.append({"params": [bank.threshold], "lr": rate})
+    return loss, groups
+
+
+def _loss_of_codes(
+    bank: Bank, X: Tensor, rate: float
+) -> tuple[Callable[[], Tensor], list[dict[str, Any]]]:
+    """Return the mean cost of codes, and what Adam changes."""
+    bank.encoder = bank.filters.detach().clone()
+    learned = [bank.encoder, bank.steps, bank.thresholds]
+    for values in learned:
+        values.requires_grad_()
+    groups = [{"params": [v], "lr": rate * _size(v)} for v in learned]
+    unit = 0.5 * torch.fft.irfftn(X, s=bank.grid, dim=bank.dims).square().sum()
+    return lambda: bank.cost(X).sum() / unit.clamp(min=1e-300), groups
+
+
+def _size(values: Tensor) -> float:
+    """Return the root mean square of a tensor."""
+    return values.detach().square().mean().sqrt().item()
+
+
+def _descend(
+    loss: Callable[[], Tensor],
+    groups: list[dict[str, Any]],
+    max_iter: int,
+    progress: Progress,
+) -> Any:
+    """Lower a loss by Adam, and return it before each step and after the last."""
     optimizer, curve = torch.optim.Adam(groups), []
     for _ in range(max_iter):
         optimizer.zero_grad()
@@ -266,6 +410,8 @@ def _learn(
         value.backward()
         curve.append(value.item())
         optimizer.step()
+        if progress.done("iteration"):
+            break
     with torch.no_grad():
         return np.array([*curve, loss().item()])
 
