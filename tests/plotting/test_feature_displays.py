@@ -121,7 +121,7 @@ def test_features_may_be_arrays_of_any_namespace(xp, net, wine):
     assert_allclose(SimilarityDisplay.from_predictions(*arrays).similarity, expected)
 
 
-def test_features_may_be_frames(net, wine):
+def test_features_may_be_frames_and_have_to_fit_labels_and_names(net, wine):
     framed = clone(net).set_output(transform="pandas").fit(*wine)
     assert hasattr(framed.transform(wine[0]), "columns")
     drawn = SimilarityDisplay.from_estimator(framed, *wine)
@@ -129,9 +129,6 @@ def test_features_may_be_frames(net, wine):
     assert_allclose(drawn.similarity, expected.similarity, atol=1e-10)
     spectrum = SubspaceSpectrumDisplay.from_estimator(framed, *wine)
     assert len(spectrum.before_lines_) == 3
-
-
-def test_rows_labels_and_names_have_to_fit(wine):
     X, y = wine
     draw = SimilarityDisplay.from_predictions
     with pytest.raises(ValueError, match=r"Bad y: .*inconsistent"):

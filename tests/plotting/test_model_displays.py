@@ -63,7 +63,7 @@ def test_leaves_have_names_or_the_number_of_their_rows(lines):
     assert drawn.ax_.get_ylim()[0] > 0.0
 
 
-def test_tree_of_one_group_or_of_rows_alone(lines):
+def test_tree_of_one_group_or_of_rows_alone_as_numbers_and_what_is_no_tree(lines):
     model = lines[2]
     whole = MergeTreeDisplay.from_estimator(model, n_groups=1)
     assert whole.cut_line_ is None
@@ -72,10 +72,6 @@ def test_tree_of_one_group_or_of_rows_alone(lines):
     ink = alone.ax_.xaxis.label.get_color()
     assert {line.get_color() for line in alone.links_} == {ink}
     assert 0.0 < alone.cut_line_.get_ydata()[0] < model.linkage()[0, 2]
-
-
-def test_tree_as_numbers_and_what_is_no_tree(lines):
-    model = lines[2]
     frame = MergeTreeDisplay.from_estimator(model).frame()
     assert_array_equal(frame[["left", "right"]], model.children_)
     assert_allclose(frame.cost, model.merge_costs_)
@@ -108,6 +104,10 @@ def test_path_is_that_of_the_clustering_in_order(lines):
     assert drawn.ax_.get_yscale() == "linear"
     with pytest.raises(ValueError, match=r"Bad bits: must be one of .*'nats'"):
         drawn.plot(bits="nats")
+    # numbers of groups of many sizes have a logarithmic axis
+    path = {"epsilon": [0.1, 1.0], "n_clusters": [60, 1]}
+    path |= {"coding_length": [9.0, 8.0], "description_length": [7.0, 8.0]}
+    assert EpsilonPathDisplay(**path).plot().ax_.get_yscale() == "log"
 
 
 @pytest.mark.parametrize("assume_centered", [True, False])
@@ -126,13 +126,6 @@ def test_path_without_distortions_takes_those_of_auto(lines, assume_centered):
     assert drawn.description_length[chosen] == pytest.approx(best)
 
 
-def test_numbers_of_groups_of_many_sizes_have_a_logarithmic_axis():
-    path = {"epsilon": [0.1, 1.0], "n_clusters": [60, 1]}
-    bits = {"coding_length": [9.0, 8.0], "description_length": [7.0, 8.0]}
-    drawn = EpsilonPathDisplay(**path, **bits).plot()
-    assert drawn.ax_.get_yscale() == "log"
-
-
 # -- the path of segmentations --------------------------------------------------------
 
 
@@ -149,9 +142,8 @@ def test_segmentations_are_those_of_the_path(channels):
     assert path["n_segments"].tolist() == [4, 1]
     assert drawn.line_.get_ydata().tolist() == [4, 1]
     assert drawn.line_.get_linewidth() == 3
-    assert_allclose(
-        np.transpose([b.get_ydata() for b in drawn.bits_lines_]), path["coding_length"]
-    )
+    bits = np.transpose([b.get_ydata() for b in drawn.bits_lines_])
+    assert_allclose(bits, path["coding_length"])
     assert drawn.chosen_line_.get_xdata()[0] == 0.1
     names = [text.get_text() for text in drawn.images_ax_.get_xticklabels()]
     assert names == ["image", r"$\epsilon$ = 0.1: 4", r"$\epsilon$ = 30: 1"]
@@ -274,22 +266,18 @@ def test_filters_of_a_network_for_signals_have_the_origin_in_the_middle(signals)
         FilterDisplay.from_estimator(signals, channel=2)
 
 
-def test_filters_on_grids_of_other_dimensions(digits):
+def test_other_grids_and_what_other_networks_do_not_have(signals, digits):
     X, y = digits[0][:60], digits[1][:60]
     line = InvariantReduNetTransformer(1, 0.5).fit(X, y)
     assert FilterDisplay.from_estimator(line).filters.shape == (4, 1, 1, 64)
     cube = InvariantReduNetTransformer(1, 0.5, signal_shape=(4, 4, 4)).fit(X, y)
     with pytest.raises(ValueError, match=r"found a grid of shape \(4, 4, 4\)"):
         FilterDisplay.from_estimator(cube)
-
-
-def test_what_other_networks_do_not_have_is_said(signals, digits):
     rates = RateReductionDisplay.from_estimator(signals)
     assert_allclose(rates.lines_["R"].get_ydata(), signals.rates_["R"])
-    X = np.hstack([digits[0][:60]] * 2)
     with pytest.raises(ValueError, match="InvariantReduNetTransformer are of all sh"):
-        RateReductionDisplay.from_estimator(signals, X, digits[1][:60])
-    linear = MCR2Transformer(2, max_iter=1000).fit(digits[0][:60], digits[1][:60])
+        RateReductionDisplay.from_estimator(signals, np.hstack([X, X]), y)
+    linear = MCR2Transformer(2, max_iter=1000).fit(X, y)
     drawn = RateReductionDisplay.from_estimator(linear)
     assert drawn.lines_["delta_R"].get_ydata()[-1] == linear.rate_reduction_
     with pytest.raises(ValueError, match="layers of MCR2Transformer have none"):
@@ -306,12 +294,10 @@ def test_samples_are_the_rows_along_the_components_of_each_class(digits):
         model, X, y, image_shape=(8, 8), n_components=2, n_samples=3
     )
     frame = drawn.frame()
-    assert frame.groupby(["class", "component"]).place.agg(list).tolist() == [
-        [1, 2, 3]
-    ] * len(frame.groupby(["class", "component"]))
-    assert len(frame) == 18
+    parts = frame.groupby(["class", "component"])
+    assert parts.place.agg(list).tolist() == [[1, 2, 3]] * 6
     Z = X / np.linalg.norm(X, axis=1, keepdims=True)
-    for (label, component), found in frame.groupby(["class", "component"]):
+    for (label, component), found in parts:
         u = np.linalg.svd(Z[y == label])[2][component - 1]
         cosines = np.where(y == label, np.abs(Z @ u), 0.0)
         assert_allclose(found.cosine, np.sort(cosines)[::-1][:3])
@@ -328,9 +314,8 @@ def test_samples_are_the_rows_along_the_components_of_each_class(digits):
 
 def test_a_class_with_few_directions_leaves_places_empty():
     X = np.array([[1.0, 0, 0, 0], [2.0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 1]])
-    drawn = PrincipalSamplesDisplay.from_predictions(
-        X, ["a", "a", "b", "b"], image_shape=(2, 2), n_components=2
-    )
+    options = {"image_shape": (2, 2), "n_components": 2}
+    drawn = PrincipalSamplesDisplay.from_predictions(X, list("aabb"), **options)
     assert len(drawn.samples) == 3
     assert np.isnan(np.asarray(drawn.im_.get_array())[:2, 3:]).all()
 
@@ -342,15 +327,11 @@ def test_pictures_in_colour(brightest):
     drawn = PrincipalSamplesDisplay.from_predictions(
         X, [0, 0, 0, 1, 1, 1], image_shape=(2, 2, 3), n_components=3
     )
-    image = np.asarray(drawn.im_.get_array())
+    image, shown = np.asarray(drawn.im_.get_array()), X[drawn.rows]
     assert image.shape == (5, 8, 4)
-    picture = X[drawn.rows[0]].reshape(2, 2, 3)
-    low, high = (0.0, 1.0) if brightest == 1.0 else (X[drawn.rows].min(), X.max())
-    if brightest == 1.0:
-        assert_allclose(image[:2, :2, :3], picture)
-    else:
-        high = X[drawn.rows].max()
-        assert_allclose(image[:2, :2, :3], (picture - low) / (high - low))
+    low, high = (0.0, 1.0) if brightest == 1.0 else (shown.min(), shown.max())
+    picture = (shown[0].reshape(2, 2, 3) - low) / (high - low)
+    assert_allclose(image[:2, :2, :3], picture)
     assert_array_equal(image[2], 0.0)
     assert_array_equal(image[:2, :2, 3], 1.0)
 
@@ -421,12 +402,9 @@ def test_qualities_are_those_of_the_fitted_classifier(wine):
         LabelQualityDisplay.from_estimator(model, X[:9], y[:9])
 
 
-def test_labels_of_unknown_quality_have_an_empty_line():
+def test_unknown_qualities_are_an_empty_line_and_those_that_cannot_be_are_refused():
     drawn = LabelQualityDisplay.from_predictions([np.nan, np.nan], [0, 1])
     assert_allclose(drawn.lines_[0].get_xdata(), [0.0, 1.0])
-
-
-@pytest.mark.parametrize("quality", [[0.5, 1.5], [-0.1, 0.5], [0.5], [[0.5, 0.5]], []])
-def test_what_is_no_probability_is_refused(quality):
-    with pytest.raises(ValueError, match=r"quality|y: "):
-        LabelQualityDisplay.from_predictions(quality, [0, 1])
+    for quality in ([0.5, 1.5], [-0.1, 0.5], [0.5], [[0.5, 0.5]], []):
+        with pytest.raises(ValueError, match=r"quality|y: "):
+            LabelQualityDisplay.from_predictions(quality, [0, 1])
