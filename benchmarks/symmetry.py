@@ -16,7 +16,7 @@ from sklearn.model_selection import StratifiedShuffleSplit
 from sklearn.svm import SVC
 
 from benchmarks._harness import Benchmark, Report, progress
-from skredu import MICLClassifier
+from skredu import MICLClassifier, ReduNetClassifier
 
 PROTOCOL = (
     "The digits of scikit-learn (1797 images of 8 x 8 pixels), divided into two halves "
@@ -25,19 +25,23 @@ PROTOCOL = (
     "training image. The table contains mean accuracies, CPU seconds of fits and of "
     "predictions per division, and the largest difference of a probability between a "
     "test image and its seven images. No parameter was searched, except C of the SVC: "
-    "the best of 1, 10 and 100 on the test images."
+    "the best of 1, 10 and 100 on the test images. ReduNets have five layers."
 )
 
 
 def models() -> dict[str, tuple[Any, bool]]:
     """Return classifiers, and whether they are trained on copies."""
     options: dict[str, Any] = {"symmetry": "dihedral", "signal_shape": (8, 8)}
+    layers: dict[str, Any] = {"n_layers": 5, "n_iter_no_change": None}
     return {
         "MICL": (MICLClassifier(), False),
         "MICL, copies": (MICLClassifier(), True),
         "MICL, symmetric": (MICLClassifier(**options), False),
         "MICL, rbf": (MICLClassifier(kernel="rbf"), False),
         "MICL, rbf, symmetric": (MICLClassifier(kernel="rbf", **options), False),
+        "ReduNet": (ReduNetClassifier(**layers), False),
+        "ReduNet, copies": (ReduNetClassifier(**layers), True),
+        "ReduNet, symmetric": (ReduNetClassifier(**layers, **options), False),
         **{
             f"SVC, C={C}, copies": (SVC(C=C, random_state=0), True)
             for C in (1, 10, 100)

@@ -185,18 +185,25 @@ class SymmetricGroup(Group):
         return (super().width(n_epsilons) + 4 * n_epsilons * n_images) * n_images
 
     def without(
-        self, Z: Any, epsilons: Any, weights: Any = None, part: Any = slice(None)
+        self,
+        Z: Any,
+        epsilons: Any,
+        weights: Any = None,
+        part: Any = slice(None),
+        along: Any = None,
     ) -> Any:
         """Return the extra nats of samples that are left out with their images.
 
-        The remaining group codes one copy of the sample; see `Group.without`.
+        The remaining group codes one copy of the sample; see `Group.without`. ``along``
+        are the coordinates of their images, if they are known.
         """
         path = as_path(epsilons, self.eigenvalues)
         xp, (w, alone) = namespace(path), self._leaving(weights)
         w = xp.where(alone, xp.full_like(w, 0.5 * self.n), w)
         left, X, G = self.n - w, widen(Z[0, ...]).T, len(self.permutations)
         means = self._means_without(X, w)
-        along, eye = self._coordinates(X), xp.eye(G, dtype=X.dtype, device=X.device)
+        along = self._coordinates(X) if along is None else along
+        eye = xp.eye(G, dtype=X.dtype, device=X.device)
         share, rest = w[:, None, None] / G, left[:, None, None]
         # coefficients of images in what the scatter loses, and in the copy that joins
         leaves, copy = share * eye, eye[:, :1] + 0.0 * share
@@ -219,10 +226,10 @@ class SymmetricGroup(Group):
         :math:`M^{-1}U (I - c w U^T M^{-1} U / |G|)^{-1} e`.
         """
         xp, (w, alone) = namespace(self.eigenvalues), self._leaving(weights)
-        nats = self.without(Z, epsilon, weights)
+        X, basis = widen(Z[0, ...]).T, widen(self.basis[0, ...])
+        along = self._coordinates(X)
+        nats = self.without(Z, epsilon, weights, along=along)
         nats = xp.where(alone, self.as_first(Z, epsilon), nats)
-        X = widen(Z[0, ...]).T
-        along, basis = self._coordinates(X), widen(self.basis[0, ...])
         c = self.blocks.scale(xp.where(alone, xp.ones_like(w), self.n - w), epsilon)
         shares = 1.0 / (1.0 + c[0, :, None] * self.eigenvalues)
         D, Q = xp.linalg.eigh(self._products(along, shares[:, None, :])[:, 0, ...])

@@ -184,6 +184,10 @@ def fit_net(
             "warm_start=True compares all samples with those of the last call, which "
             "skredu.dask does not load: set it to False."
         )
+    if getattr(net, "symmetry", None) is not None:
+        raise ValueError(
+            f"symmetry={net.symmetry!r} of networks is not available in skredu.dask."
+        )
     if getattr(net, "class_weight", None) == "balanced":
         raise ValueError(
             "class_weight='balanced' needs the counts of all classes: pass a dict."

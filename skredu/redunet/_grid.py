@@ -26,7 +26,7 @@ from skredu.coding._linalg import (
     squares,
     weighted,
 )
-from skredu.coding._scatter import Scatter
+from skredu.coding._scatter import Scatter, group_of
 
 
 class Grid:
@@ -87,6 +87,10 @@ class Grid:
         for block in blocks[1:]:
             Z[:, :, block], _ = self.to_features(rows.take(block))
         return Z
+
+    def group(self, Z: Any, weights: Any, **options: Any) -> Any:
+        """Code all shifts of signals; see `skredu.coding._scatter.group_of`."""
+        return group_of(Z, weights, self.blocks, **options)
 
     def scatters(
         self, Z: Any, rows: Any, epsilon: float = math.inf, *, centred: bool = False

@@ -36,7 +36,6 @@ from skredu.coding._linalg import (
     spread_columns,
     take,
 )
-from skredu.coding._scatter import group_of
 
 # Membership rules, and the power of the operator in the forms from which they compute
 # the costs of samples; see `skredu.coding._dense.DenseGroup`. The rule "coding" is that
@@ -117,15 +116,14 @@ class Layer:
             "left_out": left_out,
             "exact": MEMBERSHIPS[membership] == 2,
         }
-        blocks = space.blocks
         classes = [
-            group_of(Z[:, :, part], rows.weights_at(part), blocks, **options)
+            space.group(Z[:, :, part], rows.weights_at(part), **options)
             for part in rows.slices
         ]
         scatters: list[Any] = [getattr(group, "scatter", None) for group in classes]
         total = None if any(S is None for S in scatters) else sum(scatters)
         weights = rows.weights_at(slice(None))
-        whole = group_of(Z, weights, blocks, **options, scatter=total)
+        whole = space.group(Z, weights, **options, scatter=total)
         return cls(whole, classes, epsilon, membership, temperature, space=space)
 
     def to_state(self) -> dict[str, Any]:
@@ -350,6 +348,7 @@ class Layer:
         F, C, _ = Z.shape
         r = 0 if self.bases is None else self.bases.shape[2]
         width = F * (5 * C + r + len(self.classes))
+        width = max(width, self.whole.width(1))  # of all images of a sample
         blocks = blocks_of_rows(part.stop - part.start, width)
         return [slice(part.start + b.start, part.start + b.stop) for b in blocks]
 

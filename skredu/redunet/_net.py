@@ -10,7 +10,6 @@ import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from copy import deepcopy
-from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -31,7 +30,6 @@ from skredu.coding._choose import choose
 from skredu.coding._classes import Classes
 from skredu.coding._linalg import MODERATE, blocks_of_rows, real_dtype, softmax
 from skredu.coding._rows import Rows, weights_to_add, weights_to_fit
-from skredu.coding._scatter import group_of
 from skredu.redunet._layer import MEMBERSHIPS, Layer, advanced, stepped
 from skredu.redunet._transform import TransformingNet
 
@@ -370,12 +368,11 @@ def fit_decision(
     """
     spread = 1.0  # on the sphere, about the origin
     if rows is not None and space.centred:  # vectors; signals have no mean
-        index = np.arange(len(rows.index))
-        spread = replace(rows, source=Z[0, ...].T, index=index).spread(not centred)
+        spread = space.spread(Z, rows, centred=centred)
     if groups is None:
         assert rows is not None
         groups = [
-            group_of(Z[:, :, p], rows.weights_at(p), space.blocks, centred=centred)
+            space.group(Z[:, :, p], rows.weights_at(p), centred=centred)
             for p in rows.slices
         ]
     classes = Classes(groups, Z)

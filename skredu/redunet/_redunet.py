@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from numbers import Integral
 from typing import Any, ClassVar
 
+import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skredu._compat import StrOptions
+from skredu._compat import Interval, StrOptions
 from skredu.coding._linalg import MODERATE, root_mean_square
 from skredu.coding._rows import Rows
+from skredu.coding._symmetry import NAMES, permutations_of
 from skredu.redunet._net import BaseNet, BaseNetClassifier
 from skredu.redunet._vectors import Vectors
 
@@ -21,6 +25,8 @@ class BaseReduNet(BaseNet):
         **BaseNet._parameter_constraints,
         "fit_intercept": ["boolean", StrOptions({"auto"})],
         "intercept_scaling": [MODERATE],
+        "symmetry": [StrOptions(set(NAMES)), "array-like", None],
+        "signal_shape": [Interval(Integral, 1, None, closed="left"), tuple, list, None],
     }
     _kind: ClassVar[type[Any]] = Vectors
 
@@ -37,6 +43,8 @@ class BaseReduNet(BaseNet):
         construction: str = "left_out",
         fit_intercept: bool | str = "auto",
         intercept_scaling: float = 1.0,
+        symmetry: Any = None,
+        signal_shape: int | Sequence[int] | None = None,
         tol: float = 0.0,
         warm_start: bool = False,
     ) -> None:
@@ -50,6 +58,8 @@ class BaseReduNet(BaseNet):
         self.construction = construction
         self.fit_intercept = fit_intercept
         self.intercept_scaling = intercept_scaling
+        self.symmetry = symmetry
+        self.signal_shape = signal_shape
         self.tol = tol
         self.warm_start = warm_start
 
@@ -72,9 +82,15 @@ class BaseReduNet(BaseNet):
                 "samples."
             )
         both, given = [constant, None], [constant if self.fit_intercept else None]
-        rotates = self.membership != "relu"
-        constants = both if self.fit_intercept == "auto" else given
-        return [Vectors(value, rotates=rotates) for value in constants]
+        d, relu = rows.source.shape[1], self.membership == "relu"
+        turns = permutations_of(self.symmetry, self.signal_shape, d)
+        found = []
+        for value in both if self.fit_intercept == "auto" else given:
+            moved = turns
+            if value is not None and turns is not None:  # the intercept stays
+                moved = np.insert(turns, d, d, axis=1)
+            found.append(Vectors(value, permutations=moved, rotates=not relu))
+        return found
 
 
 class ReduNetTransformer(BaseReduNet):
@@ -158,6 +174,17 @@ class ReduNetTransformer(BaseReduNet):
         better without, for instance because all samples have about the same norm.
     intercept_scaling : float, default=1.0
         The constant, relative to the root mean square norm of the training samples.
+    symmetry : {"flip", "rot90", "dihedral"}, array of shape (g, d) or None, \
+            default=None
+        Permutations of features that change no class, as in `MICLClassifier`: those
+        that reverse the last axis of ``signal_shape``, rotate square images by
+        multiples of 90 degrees, or both; or a group of permutations of the ``d``
+        features. Operators are those of all images of the samples, without forming
+        them; see the Notes.
+    signal_shape : int, tuple of int or None, default=None
+        Shape of the grid of the samples for a named symmetry; None for one axis of all
+        features. If it has fewer points than there are features, there are several
+        channels.
     tol : float, default=0.0
         Stop after a layer that increases :math:`\Delta R` by less than this number; 0
         means never.
@@ -224,6 +251,15 @@ class ReduNetTransformer(BaseReduNet):
     **Velocity.** Steps with momentum need one more array of the size of the features in
     `fit`, and the same operations. A new sample is at rest on the sphere, and carries
     its velocity from layer to layer as training samples do.
+
+    **Symmetries.** With ``symmetry``, operators, rates and decisions are those of all
+    images of the training samples, each of which has the weight of its sample divided
+    by the number of images. Their scatters are averages of images of one scatter, so no
+    image is computed for `transform` and predictions. While the network is built, a
+    sample is left out together with its images; for each of them, this takes about as
+    many operations as to leave out a sample. The features of an image of a sample are
+    the image of its features. All features are coordinates then, and all groups are
+    factored.
 
     Array-API input is supported.
 
@@ -295,6 +331,13 @@ class ReduNetClassifier(BaseNetClassifier, BaseReduNet):
         ``"auto"`` appends it unless leave-one-out separates the classes better without.
     intercept_scaling : float, default=1.0
         The constant, relative to the root mean square norm of the training samples.
+    symmetry : {"flip", "rot90", "dihedral"}, array of shape (g, d) or None, \
+            default=None
+        Permutations of features that change no class; see `ReduNetTransformer`. A
+        sample and its images have the same predictions.
+    signal_shape : int, tuple of int or None, default=None
+        Shape of the grid of the samples for a named symmetry; see
+        `ReduNetTransformer`.
     n_iter_no_change : int or None, default=3
         Stop after this number of consecutive layers that do not reduce the
         leave-one-out loss (errors plus Brier score, per sample) by at least 0.001, and
@@ -389,6 +432,8 @@ class ReduNetClassifier(BaseNetClassifier, BaseReduNet):
         construction: str = "left_out",
         fit_intercept: bool | str = "auto",
         intercept_scaling: float = 1.0,
+        symmetry: Any = None,
+        signal_shape: int | Sequence[int] | None = None,
         n_iter_no_change: int | None = 3,
         tol: float = 0.0,
         class_weight: Any = None,
@@ -404,6 +449,8 @@ class ReduNetClassifier(BaseNetClassifier, BaseReduNet):
         self.construction = construction
         self.fit_intercept = fit_intercept
         self.intercept_scaling = intercept_scaling
+        self.symmetry = symmetry
+        self.signal_shape = signal_shape
         self.tol = tol
         self.warm_start = warm_start
         self.n_iter_no_change = n_iter_no_change

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -17,7 +18,8 @@ from skredu.coding._linalg import (
     spread_columns,
     widen,
 )
-from skredu.coding._scatter import Scatter, group_of
+from skredu.coding._scatter import Scatter, centre, group_of, group_of_scatter
+from skredu.coding._symmetry import SymmetricGroup, images, symmetric
 
 # With at least this number of features, they are sorted by their energy, so that the
 # first of them distinguish most samples; see `Layer._sharp_costs`.
@@ -34,7 +36,8 @@ class Vectors:
     orthonormal basis of this span and, in one more coordinate, by the norm of the rest.
     If many features are zero in all training samples, or classes have many samples, the
     other features are the coordinates, those with the most energy first. A function of
-    single features needs features as coordinates, which do not rotate then.
+    single features needs features as coordinates, which do not rotate then, and so do
+    permutations of features.
 
     Parameters
     ----------
@@ -51,6 +54,9 @@ class Vectors:
     used, unused : arrays of shape (r,) and (d - r,), or None
         Features that are the coordinates, and those that are zero in training. Without
         a basis and these, all features are coordinates.
+    permutations : array of int of shape (g, d), or None
+        Permutations of features, the identity first, that change no class. A sample is
+        coded, and left out, together with its images.
     """
 
     # After the layers, classes are coded around their means.
@@ -64,12 +70,13 @@ class Vectors:
         basis: Any = None,
         used: Any = None,
         unused: Any = None,
+        permutations: Any = None,
         *,
         rotates: bool = True,
     ) -> None:
         self.constant, self.n_features, self.counts = constant, n_features, counts
         self.basis, self.used, self.unused = basis, used, unused
-        self.rotates = rotates
+        self.permutations, self.rotates = permutations, rotates
 
     @property
     def _has_rest(self) -> bool:
@@ -85,6 +92,8 @@ class Vectors:
         self.counts = xp.ones(1, dtype=xp.float64, device=Z.device)
         energy = xp.sum(Z * Z, axis=0)
         used, unused = split(energy > 0)
+        if self.permutations is not None:
+            return Z.T[None, :, :]
         few = unused.shape[0] < LEAST_CONSTANT * d
         ordered = 2 * max(rows.sizes) > d >= LEAST_ORDERED  # classes are dense
         if 0 < used.shape[0] <= n and (ordered or not few):
@@ -107,6 +116,32 @@ class Vectors:
         counts = namespace(X).ones(1, dtype=namespace(X).float64, device=X.device)
         d = X.shape[1] + (self.constant is not None)
         return Vectors(self.constant, d, counts, rotates=False)
+
+    def group(self, Z: Any, weights: Any, **options: Any) -> Any:
+        """Code samples, with all images if there are any; see `group_of`."""
+        if self.permutations is None:
+            return group_of(Z, weights, self.blocks, **options)
+        scatter = Scatter.from_rows(
+            Z[0, ...].T,
+            weights,
+            assume_centered=not options.get("centred"),
+            epsilon=options.get("epsilon", math.inf),
+        )
+        scatter = symmetric(scatter, self.permutations)
+        if options.get("left_out") is False:
+            return group_of_scatter(scatter, self.blocks, options["epsilon"])
+        group: Any = group_of_scatter(scatter, self.blocks)
+        return SymmetricGroup.of(group, self.permutations)
+
+    def spread(self, Z: Any, rows: Any, *, centred: bool) -> float:
+        """Return the root mean square distance of features from their mean, or norm."""
+        X = Z[0, ...].T
+        if centred and self.permutations is not None:
+            mean = centre(X, rows.weights_at(slice(None)))[1][None, :]
+            X = X - sum(images(mean, self.permutations)) / len(self.permutations)
+            centred = False
+        rows = replace(rows, source=X, index=np.arange(len(rows.index)))
+        return float(rows.spread(assume_centered=not centred))
 
     def scatters(
         self, Z: Any, rows: Any, epsilon: float, *, centred: bool
