@@ -41,14 +41,10 @@ def label_bits(y, weights, classes):
 
 def all_extra_bits(X, y, weights, rows, epsilon, **options):
     """Return the bits of rows in every class without labels, of shape (n, k)."""
+    parts = [(X[y == label], weights[y == label]) for label in np.unique(y)]
+    rows = np.asarray(rows, dtype=np.float64)
     return np.array(
-        [
-            [
-                extra_bits(X[y == label], weights[y == label], row, epsilon, **options)
-                for label in np.unique(y)
-            ]
-            for row in np.asarray(rows, dtype=np.float64)
-        ]
+        [[extra_bits(*part, row, epsilon, **options) for part in parts] for row in rows]
     )
 
 
@@ -158,14 +154,10 @@ def projections(X, y, weights, n_components, *, assume_centered=True):
 
 def residuals(X, y, weights, rows, n_components, *, assume_centered=True):
     """Return the distances of rows to the subspace of each class, (n, k)."""
+    found = projections(X, y, weights, n_components, assume_centered=assume_centered)
     return np.array(
         [
             [np.linalg.norm((row - mean) - P @ (row - mean)) for P, mean in found]
-            for found in [
-                projections(
-                    X, y, weights, n_components, assume_centered=assume_centered
-                )
-            ]
             for row in rows
         ]
     )

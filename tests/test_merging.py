@@ -30,14 +30,12 @@ def assert_same_merges(X, weights, epsilon, assume_centered, pairs=None, exact=T
     plain.assert_merges(merges if n > 1 else [], exact=exact)
 
 
-def problem(seed, d, assume_centered):
+def problem(seed, d):
     """Return random rows with groups, noise and missing directions, and weights."""
     rng = np.random.default_rng(seed)
     n = int(rng.integers(2, 22))
-    centres = rng.normal(size=(3, d)) * rng.choice([0.0, 1.0, 5.0])
-    X = centres[rng.integers(3, size=n)] + rng.normal(size=(n, d)) * rng.choice(
-        [0.01, 0.3, 1.0], size=d
-    )
+    X = (rng.normal(size=(3, d)) * rng.choice([0.0, 1.0, 5.0]))[rng.integers(3, size=n)]
+    X += rng.normal(size=(n, d)) * rng.choice([0.01, 0.3, 1.0], size=d)
     weights = np.ones(n)
     if seed % 3 == 1:
         weights = rng.integers(1, 6, size=n).astype(float)
@@ -52,7 +50,7 @@ def problem(seed, d, assume_centered):
 )
 def test_merges_are_those_of_the_plain_algorithm(d, assume_centered):
     for seed in range(6):
-        X, weights, epsilon = problem(6 * d + seed, d, assume_centered)
+        X, weights, epsilon = problem(6 * d + seed, d)
         assert_same_merges(X, weights, epsilon, assume_centered)
 
 
@@ -73,26 +71,22 @@ def test_ties_go_to_the_smallest_names(d, assume_centered):
 
 
 @pytest.mark.parametrize("assume_centered", [False, True])
-@pytest.mark.parametrize("epsilon", [1e-7, 1e-4, 1e-3])
-def test_rank_deficient_rows_with_a_tiny_distortion(epsilon, assume_centered):
-    X, _ = make_subspaces(
-        (6, 7, 8), n_features=5, noise=0.0, offset=0.5, random_state=0
+def test_tiny_distortions_of_dependent_rows_and_rows_far_away(assume_centered):
+    options = {"n_features": 5, "noise": 0.0, "offset": 0.5}
+    X = np.vstack(
+        [make_subspaces((6, 7, 8), random_state=0, **options)[0], np.zeros(5)]
     )
-    X = np.concatenate([X, np.zeros((1, 5))])
     weights = np.arange(1.0, len(X) + 1)
-    assert_same_merges(X, weights, epsilon, assume_centered, exact=False)
-
-
-@pytest.mark.parametrize("assume_centered", [False, True])
-def test_rows_far_from_the_origin(assume_centered):
-    X = problem(3, 4, assume_centered)[0] + 1e3
+    for epsilon in (1e-7, 1e-4, 1e-3):
+        assert_same_merges(X, weights, epsilon, assume_centered, exact=False)
+    X = problem(3, 4)[0] + 1e3
     assert_same_merges(X, np.ones(len(X)), 0.3, assume_centered, exact=False)
 
 
 @pytest.mark.parametrize("assume_centered", [False, True])
 @pytest.mark.parametrize("seed", range(8))
 def test_only_neighbours_merge(seed, assume_centered):
-    X, weights, epsilon = problem(seed, 3, assume_centered)
+    X, weights, epsilon = problem(seed, 3)
     n = len(X)
     rng = np.random.default_rng(seed)
     order = rng.permutation(n)

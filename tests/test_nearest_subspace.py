@@ -29,17 +29,14 @@ def test_decision_is_the_distance_to_the_subspace(shape, assume_centered):
         [False, True], [1, 3, 100, 0.3, 0.8, 0.999]
     ):
         X, y, weights, new = problem(*shape, weighted=weighted)
-        model = NearestSubspaceClassifier(n_components, assume_centered=assume_centered)
+        options = {"assume_centered": assume_centered}
+        model = NearestSubspaceClassifier(n_components, **options)
         model.fit(X, y, sample_weight=weights)
-        distances = oracle.residuals(
-            X, y, weights, new, n_components, assume_centered=assume_centered
-        )
+        distances = oracle.residuals(X, y, weights, new, n_components, **options)
         assert_allclose(model.decision_function(new), -distances, atol=1e-9)
-        nearest = distances.min(axis=1)
         predicted = distances[np.arange(len(new)), model.predict(new)]
-        assert_allclose(
-            predicted, nearest, atol=1e-9
-        )  # rounding decides between equals
+        # rounding decides between equals
+        assert_allclose(predicted, distances.min(axis=1), atol=1e-9)
 
 
 @pytest.mark.parametrize("assume_centered", [True, False])
@@ -102,16 +99,12 @@ def test_class_of_one_row_is_a_line_through_it_or_the_row_itself():
     assert_allclose(point.decision_function([[5.0, 0.0]]), [3.0 - 5.0])
 
 
-def test_single_precision_stays_single():
+def test_single_precision_stays_single_and_a_wrong_number_of_components_is_named():
     X, y, _, _ = problem()
     model = NearestSubspaceClassifier(2).fit(X.astype(np.float32), y)
     assert all(part.dtype == np.float32 for part in model.components_)
     assert model.means_.dtype == np.float32
     assert model.decision_function(X.astype(np.float32)).dtype == np.float32
-
-
-@pytest.mark.parametrize("n_components", [0, -1, 0.0, 1.5, -0.5, "2", None])
-def test_wrong_number_of_components_is_named(n_components):
-    X, y, _, _ = problem()
-    with pytest.raises(ValueError, match="n_components"):
-        NearestSubspaceClassifier(n_components).fit(X, y)
+    for n_components in (0, -1, 0.0, 1.5, -0.5, "2", None):
+        with pytest.raises(ValueError, match="n_components"):
+            NearestSubspaceClassifier(n_components).fit(X, y)

@@ -71,9 +71,6 @@ def test_features_that_no_layer_moves_are_named():
     assert "epsilon=0.001" in message
     assert place == __file__
     assert told(ReduNetTransformer(0, epsilon=1e-3), *WIDE) == []
-
-
-def test_all_layers_are_asked_for_and_there_is_none():
     net = ReduNetClassifier(2, epsilon=1e-3, n_iter_no_change=None)
     ((message, _),) = told(net, *WIDE)
     assert "no step increases the rate reduction" in message
