@@ -333,6 +333,15 @@ def test_bad_parameters_are_named_and_change_nothing(blobs, parameters, message)
     assert model.coding_length_ == before
 
 
+def test_distortion_is_the_same_in_each_of_many_directions(monkeypatch):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(30, 3)) + 8.0 * (np.arange(30)[:, None] < 15)
+    wide = X @ np.linalg.qr(rng.normal(size=(40, 3)))[0].T
+    plain = CompressionClustering().fit(X).epsilon_
+    limit(monkeypatch, MAX_DENSE=3)  # it is chosen in the directions of the samples
+    assert_allclose(CompressionClustering().fit(wide).epsilon_, plain * (40 / 3) ** 0.5)
+
+
 @pytest.mark.slow
 def test_features_that_say_nothing_do_not_change_the_choice():
     X = load_iris().data

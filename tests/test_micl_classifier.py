@@ -130,9 +130,10 @@ def test_blocks_of_rows_change_nothing(kernel, monkeypatch):
     X, y, weights, new = problem(weighting="copies")
     model = MICLClassifier(kernel=kernel)
     whole = model.fit(X, y, weights).decision_function(new)
-    monkeypatch.setattr("skredu.coding._linalg.BLOCK", 40)
-    blocks = model.fit(X, y, weights).decision_function(new)
-    assert_allclose(blocks, whole, rtol=1e-10, atol=1e-10)
+    for block in (40, 2500, 5000):  # many blocks, and two
+        monkeypatch.setattr("skredu.coding._linalg.BLOCK", block)
+        blocks = model.fit(X, y, weights).decision_function(new)
+        assert_allclose(blocks, whole, rtol=1e-10, atol=1e-10)
 
 
 # -- partial_fit ----------------------------------------------------------------------
