@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -11,7 +12,7 @@ from sklearn.base import ClusterMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from skredu._base import SkreduEstimator, all_or_nothing
-from skredu._checks import check_integer, check_rows, check_weights
+from skredu._checks import check_integer, check_rows, check_weights, has_gaps
 from skredu._compat import (
     CallbackSupportMixin,
     Interval,
@@ -25,6 +26,7 @@ from skredu.clustering._epsilon import (
     spread_of,
     total_bits,
 )
+from skredu.clustering._gaps import filled, regrouped
 from skredu.clustering._groups import FittedGroups
 from skredu.clustering._partition import Partition, parts_of
 from skredu.clustering._rows import Data, checked_epsilon, prepare
@@ -170,6 +172,12 @@ class CompressionClustering(
     a cut of the tree with the same number of large enough groups that contain nine
     tenths of the samples.
 
+    NaN in ``X`` marks missing features. For the search, they are replaced by means over
+    the five nearest samples. Then groups are those of expected scatters, which
+    expectation-maximisation finds, and samples move once to the group in which the
+    features that they have cost the fewest bits, unless there is a graph. Groups also
+    code new samples on the features that these have; see the user guide.
+
     Callbacks of scikit-learn observe three tasks: the choice of ``epsilon`` with one
     part per distortion, greedy merging in at most 100 parts, and the rounds of the
     search. If a callback asks to stop, the distortions and rounds so far determine the
@@ -253,7 +261,7 @@ class CompressionClustering(
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The samples to cluster.
+            The samples to cluster. NaN marks missing features.
         y : None
             Not used, present here for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -286,6 +294,8 @@ class CompressionClustering(
                 refined, watch = not progress.stopped, partial(task.done, "round")
                 found = request.find(greedy, chosen, refined=refined, watch=watch)
         request.check(found, greedy, self.epsilon_)
+        if data.missing is not None:
+            data, found = regrouped(data, found, self.epsilon_, request)
         self.children_ = greedy.tree.children
         self.merge_costs_ = greedy.tree.costs * data.scale
         self.greedy_coding_length_ = total_bits(data, found[0])
@@ -295,6 +305,11 @@ class CompressionClustering(
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "labels_")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
 
     def labels_at(self, n_clusters: int) -> Any:
         """Cut the tree of greedy merging at another number of groups.
@@ -403,9 +418,15 @@ class CompressionClustering(
         weights matter.
         """
         self._validate_params()
-        X = check_rows(self, X)
+        X, gaps = check_rows(self, X), None
         weights = check_weights(sample_weight, X)
+        if has_gaps(X):
+            gaps, X = np.isnan(X), filled(X.astype(np.float64))
         data = prepare(X, weights, self.connectivity)
+        if gaps is not None:  # one of several equal samples may have a feature
+            missing = np.ones_like(data.X, dtype=bool)
+            np.logical_and.at(missing, data.codes, gaps)
+            data = replace(data, missing=missing)
         if self.n_clusters is not None and self.n_clusters > len(data.X):
             raise ValueError(
                 f"n_clusters={self.n_clusters} must be at most the number of distinct "
@@ -437,11 +458,12 @@ class CompressionClustering(
         # outliers come last, with one code per group of them
         order = np.where(labels < 0, k + partition.labels, labels)
         rows = data.scaled(self.epsilon_, self.assume_centered, span=False)
-        groups = Partition(rows, order).groups
+        known = None if data.missing is None else partition  # of expected scatters
+        groups = Partition(rows, order, known).groups
         # a sample next to a single outlier costs about as few bits alone
         groups = groups[:k] + [g for g in groups[k:] if len(g.members) > 1]
         outliers = bool(np.any(labels < 0)) if request.auto else request.least > 0.0
-        parts = parts_of(rows, labels, weights)
+        parts = parts_of(rows, labels, weights, known)
         self._codes = {
             "groups": [group.to_state() for group in groups],
             "parts": parts,

@@ -96,13 +96,20 @@ class Cluster:
             root = np.sqrt(weights)[:, None] * X
             _, sigma, Vt = np.linalg.svd(root, full_matrices=False)
             eigenvalues, basis = sigma * sigma, Vt.T
+        return cls.coded(rows, index, count, mean, eigenvalues, basis)
+
+    @classmethod
+    def coded(
+        cls, rows: Samples, members: Any, count: float, mean: Any, values: Any, V: Any
+    ) -> Cluster:
+        """Return a group from the eigenvalues and eigenvectors of its scatter."""
         mean_square = 0.0
         if not rows.assume_centered:
             away = mean + rows.origin
             mean_square = float(away @ away) / rows.n_features
-        volume = float(np.sum(np.log2(1.0 + eigenvalues / count)))
+        volume = float(np.sum(np.log2(1.0 + values / count)))
         bits = float(group_bits(volume, count, mean_square, rows.n_features))
-        return cls(rows, count, mean, eigenvalues, basis, mean_square, bits, index)
+        return cls(rows, count, mean, values, V, mean_square, bits, members)
 
     @property
     def dimension(self) -> float:

@@ -10,9 +10,10 @@ import numpy as np
 from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
-from skredu._checks import check_integer, check_rows
+from skredu._checks import check_integer, check_rows, has_gaps, without_gaps
 from skredu._lazy import data_frame
 from skredu.clustering._costs import Cluster
+from skredu.clustering._gaps import blocks_with_gaps, completed_in
 from skredu.clustering._partition import parts_of
 from skredu.clustering._rows import Samples
 from skredu.coding._linalg import BLOCK
@@ -59,7 +60,8 @@ class FittedGroups:
         These are the bits by which the coding length of the clustering increases if the
         sample joins the group in which it costs the fewest, including its label. The
         lower the score, the more unusual the sample. If all training samples are
-        outliers, they are the bits of a new group.
+        outliers, they are the bits of a new group. Samples with missing features (NaN)
+        take the bits of those that they have, so compare samples with equal gaps only.
 
         Parameters
         ----------
@@ -92,7 +94,9 @@ class FittedGroups:
         The subspace passes through the mean of the group, or through the origin with
         ``assume_centered``. It contains the principal directions in which the variance
         of the group exceeds :math:`\epsilon^2 / d`; variations in all other directions
-        are smaller than the distortion. Outliers are not changed.
+        are smaller than the distortion. Before, each missing feature is replaced by its
+        mean given the observed ones, in a group with the covariance
+        :math:`S/n + (\epsilon^2 / d) I`. Outliers are not changed.
 
         Parameters
         ----------
@@ -115,7 +119,12 @@ class FittedGroups:
         for j, code in enumerate(self._codes["groups"][: self.n_clusters_]):
             mean = (code["mean"] + self._codes["origin"]) * unit
             basis = code["basis"][:, code["eigenvalues"] > code["count"]]
-            projected[labels == j] = project_on(X[labels == j], mean, basis)
+            rows = X[labels == j]
+            if np.isnan(rows).any():
+                samples = self._samples(rows)
+                rows = completed_in(Cluster(samples, **code), samples.X)
+                rows = (rows + samples.origin) * unit
+            projected[labels == j] = project_on(rows, mean, basis)
         return projected
 
     def sample(self, n_samples: int = 1, random_state: Any = None) -> tuple[Any, Any]:
@@ -200,7 +209,7 @@ class FittedGroups:
         Raises
         ------
         ValueError
-            If ``X`` is inconsistent with the training data.
+            If ``X`` is inconsistent with the training data, or contains NaN.
         ImportError
             If pandas is not installed.
         """
@@ -208,6 +217,11 @@ class FittedGroups:
         parts = self._codes["parts"]
         if X is not None:
             X = self._checked(X)
+            if has_gaps(X):
+                raise ValueError(
+                    "X contains NaN: summary needs all features of a sample. Pass "
+                    "denoise(X), or impute them (sklearn.impute)."
+                )
             rows = self._samples(X)
             parts = parts_of(rows, self._labels_of(X), rows.weights)
         shares = parts["size"] / np.sum(parts["size"])
@@ -237,7 +251,7 @@ class FittedGroups:
         check_is_fitted(self)
         X = check_rows(self, X, reset=False)
         X = X.astype(np.float64, copy=False)
-        check_reach(X, 1.0, self.epsilon_)
+        check_reach(without_gaps(X), 1.0, self.epsilon_)
         return X
 
     def _labels_of(self, X: Any) -> Any:
@@ -257,8 +271,13 @@ class FittedGroups:
         Z = X * (d**0.5 / self.epsilon_) - origin
         return Samples(Z, np.ones(len(Z)), origin, d, self._codes["assume_centered"])
 
-    def _blocks(self, X: Any) -> Iterator[tuple[slice, Samples, list[Cluster]]]:
-        """Yield blocks of samples, and all groups in their units."""
+    def _blocks(self, X: Any) -> Iterator[tuple[Any, Samples, list[Cluster]]]:
+        """Yield blocks of samples, and all groups in their units, on what they have."""
+        if has_gaps(X):
+            rows = self._samples(X)
+            groups = [Cluster(rows, **code) for code in self._codes["groups"]]
+            yield from blocks_with_gaps(rows.X, rows, groups)
+            return
         for block in gen_batches(len(X), max(1, BLOCK // X.shape[1])):
             rows = self._samples(X[block])
             yield block, rows, [Cluster(rows, **code) for code in self._codes["groups"]]

@@ -270,7 +270,9 @@ def cells(X: Any, weights: Any, n_cells: int) -> Any:
     return labels
 
 
-def parts_of(rows: Samples, labels: Any, sizes: Any) -> dict[str, Any]:
+def parts_of(
+    rows: Samples, labels: Any, sizes: Any, before: Partition | None = None
+) -> dict[str, Any]:
     """Return what `summary` contains: arrays with an entry per label, -1 first.
 
     Parameters
@@ -280,12 +282,17 @@ def parts_of(rows: Samples, labels: Any, sizes: Any) -> dict[str, Any]:
         Labels of the samples, -1 for outliers.
     sizes : array of shape (n,)
         Original weights of the samples.
+    before : Partition, default=None
+        Another partition of the samples, whose groups need not be coded again.
     """
     total, parts = float(np.sum(rows.weights)), []
-    for label in np.unique(labels):
-        group = Cluster.of(rows, np.flatnonzero(labels == label))
+    groups = Partition(rows, labels, before).groups
+    for label, group in zip(np.unique(labels), groups, strict=True):
         X, weights = rows.X[group.members], rows.weights[group.members]
         mean = weights @ X / group.count
+        squares = group.basis**2 @ group.eigenvalues / group.count
+        if rows.assume_centered:  # these are about the origin
+            squares = np.maximum(squares - mean**2, 0.0)
         bits = group.bits if label >= 0 else float(np.sum(rows.alone[group.members]))
         parts.append(
             {
@@ -294,7 +301,7 @@ def parts_of(rows: Samples, labels: Any, sizes: Any) -> dict[str, Any]:
                 "dimension": group.dimension,
                 "bits": bits / group.count + math.log2(total),
                 "means": mean,
-                "variances": weights @ (X - mean) ** 2 / group.count,
+                "variances": squares,
             }
         )
     return {name: np.array([part[name] for part in parts]) for name in parts[0]}

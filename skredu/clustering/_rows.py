@@ -72,6 +72,8 @@ class Data:
     counts : array of shape (m,), default=None
         Number of samples of each distinct one if they are observed without noise, so
         that equal ones are evidence; see `_evidence`.
+    missing : array of shape (m, d), default=None
+        Which features of ``X`` are missing, and were replaced.
     """
 
     X: Any
@@ -84,6 +86,7 @@ class Data:
     unit: float = 1.0
     scale: float = 1.0
     counts: Any = None
+    missing: Any = None
 
     def evened(self) -> Data:
         """Return the same data with median weight one, since copies are no evidence."""
