@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,6 +29,7 @@ extensions = [
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
     "external_links",
+    "gallery_figure",
 ]
 # "generated/backreferences" and the gallery contain parts that other pages include.
 exclude_patterns = ["_build", "_templates", "generated/backreferences", "**/README.rst"]
@@ -78,14 +80,15 @@ sphinx_gallery_conf = {
     "write_computation_times": False,
     "show_signature": False,
     "min_reported_time": 1,
-    "download_all_examples": False,
 }
 
 # -- pages ----------------------------------------------------------------------------
 
 html_theme = "pydata_sphinx_theme"
 html_title = "skredu"
+html_baseurl = "https://skredu.readthedocs.io/en/stable/"
 html_static_path = ["_static"]
+html_favicon = "_static/logo.svg"
 html_css_files = ["skredu.css"]
 html_copy_source = False
 html_show_sourcelink = False
@@ -96,7 +99,18 @@ html_sidebars = {
     "references": [],
 }
 html_theme_options = {
-    "logo": {"text": "skredu"},
+    "logo": {
+        "text": "skredu",
+        "image_light": "_static/logo.svg",
+        "image_dark": "_static/logo.svg",
+        "alt_text": "skredu",
+    },
+    # Read the Docs builds "latest" and "stable", and says which one it is.
+    "switcher": {
+        "json_url": "_static/switcher.json",
+        "version_match": os.environ.get("READTHEDOCS_VERSION", "latest"),
+    },
+    "navbar_end": ["version-switcher", "theme-switcher", "navbar-icon-links"],
     "github_url": "https://github.com/skredu/skredu",
     "header_links_before_dropdown": 6,
     "navbar_align": "left",

@@ -1,0 +1,36 @@
+"""Files that repeat the version or the requirements agree with pyproject.toml."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import skredu
+
+ROOT = Path(__file__).parents[1]
+
+pytestmark = pytest.mark.skipif(not (ROOT / "conda").exists(), reason="in checkouts")
+
+
+def test_conda_recipe_has_the_version_and_the_requirements():
+    recipe = (ROOT / "conda" / "meta.yaml").read_text(encoding="utf-8")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert f'set version = "{skredu.__version__}"' in recipe
+    run = recipe.partition("\n  run:\n")[2].partition("\n\n")[0]
+    required = {
+        line.removeprefix("    - ").replace(" ", "") for line in run.split("\n")
+    }
+    python = f"python{project['project']['requires-python']}"
+    assert required == {python, *project["project"]["dependencies"]}
+    assert all(
+        name.replace(">=", " >=") in recipe
+        for name in project["build-system"]["requires"]
+    )
+
+
+def test_citation_has_the_version():
+    text = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert re.search(
+        rf"^version: .?{re.escape(skredu.__version__)}.?$", text, re.MULTILINE
+    )
