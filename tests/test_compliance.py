@@ -220,8 +220,10 @@ def test_array_api_support_is_declared_where_scikit_learn_can_check_it():
     assert declared == (
         {
             "ConvolutionalLifting",
+            "DilatedKernelTransformer",
             "InvariantReduNetClassifier",
             "InvariantReduNetTransformer",
+            "MCR2Transformer",
             "MICLClassifier",
             "NearestSubspaceClassifier",
             "PolarTransformer",

@@ -213,6 +213,18 @@ def test_blocks_do_not_matter(name, monkeypatch):
     assert_array_equal(model.transform(rows), expected)
 
 
+@pytest.mark.parametrize("name", ["short", "one channel", "channels"])
+def test_namespaces_are_kept(name, xp, dtype):
+    model, _ = case(name, pooling=("max", "share"))
+    X, new = (walks(60, *CASES[name][:2], seed=i, dtype=dtype) for i in (2, 3))
+    expected = model.fit(X).transform(new)
+    Z = model.fit(xp.asarray(X)).transform(xp.asarray(new))
+    assert Z.device == model.biases_.device
+    assert xp.to_numpy(Z).dtype == dtype
+    size = np.abs(expected).max()
+    assert_allclose(xp.to_numpy(Z), expected, atol=1e-5 * size)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("n", "n_points", "n_channels"), [(3000, 20, 1), (8, 20_000, 1), (600, 20, 200)]

@@ -294,3 +294,26 @@ def test_shortest_samples_with_given_features(fit_intercept, dtype, wine):
     with pytest.raises(ValueError, match="the 4 features that transform returns"):
         model.inverse_transform(X)
     assert not hasattr(MCR2Transformer(n_layers=2), "inverse_transform")
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("setting", ["float32", "lda", "deep", "tiny distortion"])
+def test_namespaces_are_kept(setting, xp, wine):
+    dtype = "float32" if setting == "float32" else "float64"
+    X, y = wine[0].astype(dtype), wine[1]
+    settings = SETTINGS | {"tiny distortion": {"epsilon": 1e-4, "max_iter": 5}}
+    settings |= {"float32": {}}
+    whole = MCR2Transformer(**settings[setting]).fit(X, y, sample_weight=y + 1.0)
+    rows, weights = xp.asarray(X), xp.asarray(y + 1.0)
+    model = MCR2Transformer(**settings[setting]).fit(rows, y, sample_weight=weights)
+    Z, tolerance = model.transform(rows), 1e-5 if dtype == "float32" else 1e-6
+    assert Z.dtype == rows.dtype
+    assert Z.device == model.components_.device == rows.device
+    assert_allclose(xp.to_numpy(Z), whole.transform(X), atol=tolerance)
+    assert_allclose(model.rate_reduction_, whole.rate_reduction_, rtol=tolerance)
+    if model.n_layers == 1:
+        back = xp.to_numpy(model.inverse_transform(Z))
+        expected = whole.inverse_transform(whole.transform(X))
+        assert_allclose(back, expected, atol=10 * tolerance)
+    again = model.set_params(warm_start=True).fit(rows, y, sample_weight=weights)
+    assert again.rate_reduction_ >= whole.rate_reduction_ * (1.0 - 1e-6)

@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.utils import check_random_state, gen_batches
 
 from skredu._checks import check_finite
-from skredu._compat import Interval, StrOptions
+from skredu._compat import Interval, StrOptions, move_to, namespace, to_numpy
 from skredu._progress import Progress
 from skredu._signals import NAME, Shape, check_size
 from skredu.lifting._base import BaseLifting
@@ -108,6 +108,8 @@ class DilatedKernelTransformer(BaseLifting):
 
     Notes
     -----
+    Array-API input is supported. Quantiles are computed with NumPy, on the CPU.
+
     The dilations are spaced evenly on a logarithmic scale, from 1 to the largest one
     at which the kernel is not longer than the series. A series shorter than nine points
     has the dilation 1. With several channels, each dilation is used for several random
@@ -182,25 +184,19 @@ class DilatedKernelTransformer(BaseLifting):
         self.signal_shape = signal_shape
         self.random_state = random_state
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.array_api_support = False
-        return tags
-
     def _learn(self, X: Any, grid: Shape, n_channels: int, progress: Progress) -> None:
         n_biases = max(1, int(self.n_kernels) // len(POINTS))
         check_size(len(POINTS) * n_biases, "n_kernels", "kernels")
         random = check_random_state(self.random_state)
         self._poolings = _check_pooling(self.pooling)
-        self.kernels_, self.signal_shape_ = weights(), grid
-        self.dilations_, self.channels_ = _combinations(
-            n_biases, grid[0], n_channels, random
-        )
-        self.biases_ = self._quantiles(X, random)
+        (self.kernels_,), self.signal_shape_ = move_to(X, weights()), grid
+        found = _combinations(n_biases, grid[0], n_channels, random)
+        self.dilations_, self.channels_ = move_to(X, *found)
+        (self.biases_,) = move_to(X, self._quantiles(X, random))
 
     def _work(self, X: Any) -> tuple[Callable[[Any], Any], list[slice]]:
         n_rows = max(1, min(BLOCK_VALUES // X.shape[1], MOST_ROWS))
-        return self._pool, list(gen_batches(len(X), n_rows))
+        return self._pool, list(gen_batches(X.shape[0], n_rows))
 
     def _grid_for(self, X: Any, n_features: int) -> Shape:
         """Return the shape of the grid, which has one axis."""
@@ -249,11 +245,10 @@ class DilatedKernelTransformer(BaseLifting):
     def _column_names(self, pooling: str) -> list[str]:
         """Return what the names of the features of a kernel end with."""
         names = []
-        for first, last in self._groups():
-            dilation, added = f"_dilation{self.dilations_[first]}", ""
-            if self.channels_.shape[1] > 1:
-                channels = np.flatnonzero(self.channels_[first])
-                added = "_channel" + "_".join(map(str, channels))
+        for first, last, step, channels in self._groups():
+            dilation, added = f"_dilation{step}", ""
+            if len(channels) > 1:
+                added = "_channel" + "_".join(map(str, np.flatnonzero(channels)))
             biases = [f"_bias{i}" for i in range(last - first)]
             biases = [""] if pooling == "max" else biases
             names += [dilation + bias + added for bias in biases]
@@ -268,68 +263,72 @@ class DilatedKernelTransformer(BaseLifting):
         n_columns = {"share": self.biases_.shape[1], "max": len(self._groups())}
         return {name: n_columns[name] for name in self._poolings}
 
-    def _groups(self) -> list[tuple[int, int]]:
-        """Return ranges of biases with the same dilation and channels."""
-        same = np.column_stack([self.dilations_, self.channels_])
+    def _groups(self) -> list[tuple[int, int, int, Any]]:
+        """Return ranges of biases with the same dilation and channels, and these."""
+        dilations, channels = to_numpy(self.dilations_), to_numpy(self.channels_)
+        same = np.column_stack([dilations, channels])
         cuts = np.flatnonzero(np.any(same[1:] != same[:-1], axis=1)) + 1
-        ends = [0, *cuts.tolist(), len(same)]
-        return list(pairwise(ends))
+        ends = pairwise([0, *cuts.tolist(), len(same)])
+        return [(a, b, int(dilations[a]), channels[a]) for a, b in ends]
 
     def _quantiles(self, X: Any, random: np.random.RandomState) -> Any:
         """Return the biases, quantiles of the responses of some training samples."""
-        biases = np.empty((len(POINTS), len(self.dilations_)), dtype=X.dtype)
+        n, xp = X.shape[0], namespace(X)
+        some = to_numpy(X[: min(n, FIT_ROWS), :])
+        biases = np.empty((len(POINTS), self.dilations_.shape[0]), dtype=some.dtype)
         # The fractional parts of multiples of the golden ratio: any few that follow
         # each other are spread evenly between 0 and 1.
         spread = np.arange(1, biases.size + 1) * ((math.sqrt(5) - 1) / 2) % 1
         levels = np.reshape(LEAST_LEVEL + (1 - 2 * LEAST_LEVEL) * spread, biases.shape)
-        series = self._series(X[:FIT_ROWS])
-        for first, last in self._groups():
-            if len(X) > FIT_ROWS:
-                series = self._series(X[random.permutation(len(X))[:FIT_ROWS]])
-            x = rounded_sum(series, self.channels_[first])
-            responses = responses_to_kernels(x, self.dilations_[first])
-            for kernel, y in enumerate(responses):
+        series = self._series(some)
+        for first, last, dilation, channels in self._groups():
+            if n > FIT_ROWS:
+                chosen = random.permutation(n)[:FIT_ROWS]
+                rows = xp.take(X, xp.asarray(chosen, device=X.device), axis=0)
+                series = self._series(to_numpy(rows))
+            x = rounded_sum(series, channels)
+            for kernel, y in enumerate(responses_to_kernels(x, dilation)):
                 these = np.sort(levels[kernel, first:last])
                 biases[kernel, first:last] = np.quantile(y, these)
         return _enlarged(biases)
 
     def _pool(self, X: Any) -> Any:
         """Return the features of a block of rows."""
-        series = self._series(X)
+        xp, series = namespace(X), self._series(X)
         n_points, n = series.shape[1:]
         with np.errstate(over="ignore"):
-            biases = np.ldexp(self.biases_.astype(X.dtype), -HEADROOM)
+            biases = xp.astype(self.biases_, X.dtype) * 2.0**-HEADROOM
         features = {
-            name: np.empty((len(POINTS), n_columns, n), dtype=X.dtype)
-            for name, n_columns in self._n_columns().items()
+            name: xp.empty((len(POINTS), m, n), dtype=X.dtype, device=X.device)
+            for name, m in self._n_columns().items()
         }
-        flags = np.empty((BIASES_AT_ONCE, n_points, n), dtype=bool)
-        for group, (first, last) in enumerate(self._groups()):
-            x = rounded_sum(series, self.channels_[first])
-            responses = responses_to_kernels(x, self.dilations_[first])
-            for kernel, y in enumerate(responses):
+        flags = np.empty((BIASES_AT_ONCE if xp is np else 0, n_points, n), dtype=bool)
+        for group, (first, last, dilation, channels) in enumerate(self._groups()):
+            x = rounded_sum(series, channels)
+            for kernel, y in enumerate(responses_to_kernels(x, dilation)):
                 if "share" in features:
                     for i in range(first, last, BIASES_AT_ONCE):
                         these = slice(i, min(i + BIASES_AT_ONCE, last))
                         counts = count_above(y, biases[kernel, these], flags)
-                        features["share"][kernel, these] = counts
+                        features["share"][kernel, these, :] = counts
                 if "max" in features:
-                    np.max(y, axis=0, out=features["max"][kernel, group])
+                    features["max"][kernel, group, :] = xp.max(y, axis=0)
         if "share" in features:
             features["share"] /= n_points
         if "max" in features:
             features["max"] = _enlarged(features["max"])
-        parts = [np.reshape(part, (-1, n)).T for part in features.values()]
-        return parts[0] if len(parts) == 1 else np.hstack(parts)
+        parts = [xp.reshape(part, (-1, n)).T for part in features.values()]
+        return parts[0] if len(parts) == 1 else xp.concat(parts, axis=1)
 
     def _series(self, X: Any) -> Any:
         """Return small multiples of rows minus their means, (channels, points, n)."""
-        n_points = self.signal_shape_[0]
-        series = np.ldexp(np.reshape(X, (len(X), -1, n_points)), -HEADROOM)
+        xp, n_points = namespace(X), self.signal_shape_[0]
+        series = xp.reshape(X, (X.shape[0], -1, n_points)) * 2.0**-HEADROOM
         # The first value is subtracted first, so constant series become exactly zero.
         series = series - series[:, :, :1]
-        series -= np.sum(series / n_points, axis=2, keepdims=True)
-        return np.ascontiguousarray(np.moveaxis(series, 0, 2))
+        series -= xp.sum(series / n_points, axis=2, keepdims=True)
+        series = xp.permute_dims(series, (1, 2, 0))
+        return np.ascontiguousarray(series) if xp is np else series
 
 
 def _check_pooling(pooling: Any) -> tuple[str, ...]:
@@ -347,7 +346,7 @@ def _check_pooling(pooling: Any) -> tuple[str, ...]:
 def _enlarged(responses: Any) -> Any:
     """Return responses to the samples, from responses to small multiples of them."""
     with np.errstate(over="ignore"):
-        return check_finite(np.ldexp(responses, HEADROOM), "responses")
+        return check_finite(responses * 2.0**HEADROOM, "responses")
 
 
 def _combinations(

@@ -11,7 +11,8 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
+
+from skredu._compat import at_least, namespace
 
 LENGTH = 9
 # The three points with weight 2 of each kernel; the other six have weight -1.
@@ -32,14 +33,21 @@ def rounded_sum(series: Any, channels: Any) -> Any:
     18 times the largest value of the series, so five bits of the mantissa are left for
     them.
     """
-    x = np.sum(series[channels], axis=0)
-    exponents = np.frexp(np.max(np.abs(x), axis=0))[1]
+    xp = namespace(series)
+    added = xp.asarray(np.flatnonzero(channels), device=series.device)
+    x = xp.sum(xp.take(series, added, axis=0), axis=0)
+    sizes = xp.max(xp.abs(x), axis=0)
     # Values next to this number are the multiples of the unit.
-    large = np.ldexp(x.dtype.type(1.5), exponents + 4)
+    if xp is np:
+        large = np.ldexp(x.dtype.type(1.5), np.frexp(sizes)[1] + 4)
+    else:
+        sizes = at_least(sizes, float(xp.finfo(x.dtype).smallest_normal))
+        powers = xp.floor(xp.log2(sizes)) + 5.0
+        large = 1.5 * xp.pow(xp.full_like(sizes, 2.0), powers)
     x += large
     x -= large
-    if len(x) < LENGTH:  # the six weights of -1 may contain the whole series
-        x[0] -= np.sum(x, axis=0)
+    if x.shape[0] < LENGTH:  # the six weights of -1 may contain the whole series
+        x[0, :] -= xp.sum(x, axis=0)
     return x
 
 
@@ -47,17 +55,22 @@ def responses_to_kernels(x: Any, dilation: int) -> Iterator[Any]:
     """Yield the responses of series (points, n) to each kernel.
 
     A response is 3 times the sum of three shifted series, minus the sum of all nine.
-    Partial sums are shared by the kernels that begin with the same two points. The
-    responses are always written to the same array.
+    Partial sums are shared by the kernels that begin with the same two points. In
+    NumPy, the responses are always written to the same array.
     """
-    n_points, n = x.shape
-    padded = np.zeros((n_points + (LENGTH - 1) * dilation, n), dtype=x.dtype)
+    xp, (n_points, n) = namespace(x), x.shape
+    length = n_points + (LENGTH - 1) * dilation
+    padded = xp.zeros((length, n), dtype=x.dtype, device=x.device)
     margin = LENGTH // 2 * dilation
-    padded[margin : margin + n_points] = x
-    shifted = np.moveaxis(sliding_window_view(padded, n_points, axis=0), 2, 1)
-    shifted = shifted[::dilation]
-    total = np.sum(shifted, axis=0)
-    padded *= 3
+    padded[margin : margin + n_points, :] = x
+    starts = range(0, LENGTH * dilation, dilation)
+    total = sum(padded[start : start + n_points, :] for start in starts)
+    padded = 3.0 * padded
+    shifted = [padded[start : start + n_points, :] for start in starts]
+    if xp is not np:
+        for i, j, k in POINTS:
+            yield shifted[i] - total + shifted[j] + shifted[k]
+        return
     one, two, three = np.empty((3, n_points, n), dtype=x.dtype)
     for i in range(LENGTH - 2):
         np.subtract(shifted[i], total, out=one)
@@ -70,8 +83,12 @@ def responses_to_kernels(x: Any, dilation: int) -> Iterator[Any]:
 def count_above(y: Any, biases: Any, flags: Any) -> Any:
     """Return how often responses (points, n) exceed each bias, (biases, n).
 
-    ``flags`` is memory for a bool per bias and response, which is overwritten.
+    ``flags`` is memory of NumPy for a bool per bias and response, which is overwritten.
     """
+    xp = namespace(y)
+    if xp is not np:
+        above = y[None, :, :] > biases[:, None, None]
+        return xp.sum(xp.astype(above, y.dtype), axis=1)
     above = np.greater(y, biases[:, None, None], out=flags[: len(biases)])
     counts = above.view(np.uint8)
     # Adding halves as bytes is several times faster than a sum over the times. A byte

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize
 
+from skredu._compat import at_least, move_to, namespace, to_numpy
 from skredu._progress import Progress
 from skredu.coding._linalg import (
     largest,
@@ -17,6 +18,7 @@ from skredu.coding._linalg import (
     on_sphere,
     power_of_two,
     root_mean_square,
+    widen,
 )
 from skredu.representation._objective import Reduction
 
@@ -37,8 +39,8 @@ WINDOW = 3
 
 ACTIVATIONS: dict[str | None, Callable[[Any], Any]] = {
     None: lambda Z: Z,
-    "relu": lambda Z: np.maximum(Z, 0.0),
-    "tanh": np.tanh,
+    "relu": lambda Z: at_least(Z, 0.0),
+    "tanh": lambda Z: namespace(Z).tanh(Z),
 }
 
 
@@ -47,13 +49,14 @@ class Coordinates:
     """Samples, with a constant appended, in coordinates along their principal axes.
 
     A map of the training samples is a map of their coordinates, because its values
-    outside of their span do not matter.
+    outside of their span do not matter. Maps and axes are NumPy arrays, because an
+    optimiser of SciPy improves maps. Samples stay on their device.
 
     Parameters
     ----------
-    rows : ndarray of shape (n, r)
+    rows : array of shape (n, r)
         The coordinates, with the root mean squares ``gains``.
-    shares : ndarray of shape (n,)
+    shares : array of shape (n,)
         Weights of the samples, which sum to one.
     scales : ndarray of shape (r,)
         Root mean square of the samples along each axis, in decreasing order.
@@ -76,17 +79,20 @@ class Coordinates:
     @classmethod
     def of(cls, X: Any, weights: Any, scaling: float | None) -> Coordinates:
         """Compute the coordinates of samples (n, d) with weights (n,)."""
-        unit, given = power_of_two(largest(X)) if np.any(X) else 1.0, np.finfo(X.dtype)
-        X = X.astype(np.float64) / unit
-        constant = None
+        xp, size = namespace(X), largest(X)
+        unit, given = power_of_two(size) if size > 0.0 else 1.0, xp.finfo(X.dtype)
+        X, constant = widen(X) / unit, None
         if scaling is not None:
             constant = scaling * root_mean_square(X, weights)
-            X = np.concatenate([X, np.full((len(X), 1), constant)], axis=1)
+            ones = xp.ones((X.shape[0], 1), dtype=X.dtype, device=X.device)
+            X = xp.concat([X, constant * ones], axis=1)
             constant *= unit
-        shares = weights / np.sum(weights)
-        roots = np.sqrt(shares)[:, None]
-        U, sigma, axes = np.linalg.svd(roots * X, full_matrices=False)
-        rank = int(np.count_nonzero(sigma > 4 * min(X.shape) * given.eps * sigma[0]))
+        shares = weights / xp.sum(weights)
+        roots = xp.sqrt(shares)[:, None]
+        U, sigma, axes = xp.linalg.svd(roots * X, full_matrices=False)
+        sigma, axes = to_numpy(sigma), to_numpy(axes)
+        least = 4 * min(X.shape) * float(given.eps) * sigma[0]
+        rank = int(np.count_nonzero(sigma > least))
         rows = U[:, :rank] / roots
         sign, scales = _signs(rows), sigma[:rank]
         size, most = unit * float(sigma[0]), float(given.max) / 8.0 / X.shape[1]
@@ -97,7 +103,8 @@ class Coordinates:
             )
         gains = (scales / scales[:1]) ** POWER
         axes = axes[:rank] * sign[:, None]
-        return cls(rows * sign * gains, shares, unit * scales, gains, axes, constant)
+        rows = rows * move_to(X, sign)[0] * move_to(X, gains)[0]
+        return cls(rows, shares, unit * scales, gains, axes, constant)
 
     def principal(self, n_components: int) -> Any:
         """Return the map (m, r) to the samples along their longest axes."""
@@ -111,16 +118,17 @@ class Coordinates:
         # if means are equally far in several directions, the longer one comes first
         B = np.diag(TIE * (self.scales / self.scales[:1]) ** 2)
         for part in slices:
-            mean = self.shares[part] @ self.rows[part] / self.gains
-            B += np.outer(mean, mean) / np.sum(self.shares[part])
+            shares = self.shares[part]
+            mean = to_numpy(shares @ self.rows[part, :]) / self.gains
+            B += np.outer(mean, mean) / float(namespace(shares).sum(shares))
         W = np.linalg.eigh(B)[1].T[::-1][:n_components] / self.gains
-        return W * _signs(self.rows @ W.T)[:, None]
+        return W * _signs(self.rows @ move_to(self.rows, W)[0].T)[:, None]
 
     def enter(self, components: Any, intercept: Any) -> Any:
         """Return the map (m, r) of coordinates that equals a map of samples."""
-        W = np.asarray(components, dtype=np.float64)
+        W = to_numpy(components).astype(np.float64)
         if self.constant is not None:
-            last = np.asarray(intercept, dtype=np.float64) / self.constant
+            last = to_numpy(intercept).astype(np.float64) / self.constant
             W = np.concatenate([W, last[:, None]], axis=1)
         return (W @ self.axes.T) * (self.scales / self.gains)
 
@@ -139,11 +147,13 @@ class Coordinates:
 
 
 def _signs(Y: Any) -> Any:
-    """Return signs with which the largest entry of each column is positive.
+    """Return signs with which the largest entry of each column is positive, in NumPy.
 
     With them, the sign of an axis depends on the samples and not on the basis.
     """
-    return np.sign(Y[np.argmax(np.abs(Y), axis=0), np.arange(Y.shape[1])])
+    xp, m = namespace(Y), Y.shape[1]
+    index = xp.argmax(xp.abs(Y), axis=0) * m + xp.arange(m, device=Y.device)
+    return np.sign(to_numpy(xp.take(xp.reshape(Y, (-1,)), index)))
 
 
 # -- how it is improved, and what it does ---------------------------------------------
@@ -164,7 +174,7 @@ def ascend(
     ----------
     W : ndarray of shape (m, r)
         Starting point; only its direction matters.
-    rows : ndarray of shape (n, r)
+    rows : array of shape (n, r)
     reduction : Reduction
         The objective.
     max_iter : int
@@ -221,12 +231,14 @@ def ascend(
 def through(layers: list[dict[str, Any]], activation: str | None, X: Any) -> Any:
     """Return the features (n, m) of samples (n, d) after the last layer."""
     # The norm of a sample does not matter, so powers of two near it are divided out.
-    exponents = np.frexp(np.max(np.abs(X), axis=1, keepdims=True))[1]
-    exponents = np.maximum(exponents, np.finfo(X.dtype).minexp // 2)
+    xp = namespace(X)
+    least = 2.0 ** (math.log2(float(xp.finfo(X.dtype).smallest_normal)) // 2)
+    sizes = at_least(xp.max(xp.abs(X), axis=1, keepdims=True), least)
+    factors = xp.pow(xp.full_like(sizes, 2.0), -xp.floor(xp.log2(sizes)))
     for i, layer in enumerate(layers):
         constants = layer["intercept"]
         if i == 0:
-            X, constants = np.ldexp(X, -exponents), np.ldexp(constants, -exponents)
+            X, constants = factors * X, factors * constants
         else:
             X = ACTIVATIONS[activation](X)
         X = on_sphere(X @ layer["components"].T + constants)
@@ -235,6 +247,7 @@ def through(layers: list[dict[str, Any]], activation: str | None, X: Any) -> Any
 
 def features(rows: Any, W: Any, n_components: int) -> Any:
     """Map samples and project them to the sphere; missing columns of W are zero."""
-    Z = np.zeros((len(rows), n_components))
-    Z[:, : len(W)] = normalised(rows @ W.T)
-    return Z
+    xp, (W,) = namespace(rows), move_to(rows, W)
+    shape = (rows.shape[0], n_components - W.shape[0])
+    zeros = xp.zeros(shape, dtype=rows.dtype, device=rows.device)
+    return xp.concat([normalised(rows @ W.T), zeros], axis=1)

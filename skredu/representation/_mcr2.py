@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_array, check_random_state, gen_batches
+from sklearn.utils import check_array, check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
@@ -18,9 +18,21 @@ from skredu._checks import (
     check_range,
     check_training,
 )
-from skredu._compat import CallbackSupportMixin, Interval, StrOptions
+from skredu._compat import (
+    ARRAY_API_SUPPORT,
+    CallbackSupportMixin,
+    Interval,
+    StrOptions,
+    namespace,
+)
 from skredu._progress import Progress, watched
-from skredu.coding._linalg import BLOCK, MODERATE, largest, power_of_two
+from skredu.coding._linalg import (
+    MODERATE,
+    blocks_of_rows,
+    largest,
+    power_of_two,
+    widen,
+)
 from skredu.coding._rows import Rows
 from skredu.representation._maps import (
     ACTIVATIONS,
@@ -144,6 +156,9 @@ class MCR2Transformer(
 
     Notes
     -----
+    Array-API input is supported: samples stay on their device, and the optimiser, which
+    is SciPy's, moves maps only.
+
     The gradient is that of the formula, through the projection to the sphere. The
     search is L-BFGS in coordinates along the principal axes of the training samples.
     Each axis is multiplied by the square root of its length, so that the search reaches
@@ -236,6 +251,7 @@ class MCR2Transformer(
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
+        tags.array_api_support = ARRAY_API_SUPPORT
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
@@ -292,9 +308,10 @@ class MCR2Transformer(
             If ``X`` is inconsistent with the training data.
         """
         X = self._check_rows(X, "transform")
-        Z = np.empty((len(X), self._n_features_out), dtype=X.dtype)
-        for block in gen_batches(len(X), max(1, BLOCK // (4 * Z.shape[1]))):
-            Z[block] = through(self.layers_, self._activation, X[block])
+        xp, (n, m) = namespace(X), (X.shape[0], self._n_features_out)
+        Z = xp.empty((n, m), dtype=X.dtype, device=X.device)
+        for block in blocks_of_rows(n, 4 * m):
+            Z[block, :] = through(self.layers_, self._activation, X[block, :])
         return Z
 
     @available_if(lambda self: self.n_layers == 1)
@@ -336,10 +353,12 @@ class MCR2Transformer(
         True
         """
         Z, W = self._check_features(X), self.components_
-        precision = max(W.shape) * float(np.finfo(W.dtype).eps)
+        xp = namespace(Z)
+        precision = max(W.shape) * float(xp.finfo(W.dtype).eps)
         with np.errstate(over="ignore", invalid="ignore"):
-            inverse = np.linalg.pinv(W.astype(np.float64), rcond=precision)
-            found = ((Z - self.intercept_) @ inverse.T).astype(Z.dtype)
+            inverse = xp.linalg.pinv(widen(W), rtol=precision)
+            found = widen(Z - self.intercept_) @ inverse.T
+            found = xp.astype(found, Z.dtype, copy=False)
         return check_finite(found, "samples with these features")
 
     @property
@@ -404,14 +423,16 @@ class MCR2Transformer(
     def _grow(self, rows: Rows, before: Layers, progress: Progress) -> None:
         """Add layers, each of which is a task of callbacks."""
         m = self._checked_n_components(len(rows.classes))
-        if before and len(before[0]["intercept"]) != m:
+        if before and before[0]["intercept"].shape[0] != m:
             raise ValueError(
-                f"n_components={m} must be {len(before[0]['intercept'])} as in "
+                f"n_components={m} must be {before[0]['intercept'].shape[0]} as in "
                 "the previous call when warm_start=True."
             )
-        weights, Z = np.ones(len(rows.X)), rows.X
-        if rows.weights is not None:
-            weights = rows.weights.astype(np.float64)
+        Z, xp = rows.X, namespace(rows.X)
+        like = {"dtype": Z.dtype, "device": Z.device}
+        weights = rows.weights_at(slice(None))
+        if weights is None:
+            weights = xp.ones(Z.shape[0], dtype=xp.float64, device=Z.device)
         reduction = Reduction(rows.slices, weights, m, float(self.epsilon))
         scaling = float(self.intercept_scaling) if self.fit_intercept else None
         for i in range(self.n_layers):
@@ -427,7 +448,7 @@ class MCR2Transformer(
                     progress=task,
                 )
                 Z, first = (features(place.rows, map_, m) for map_ in (W, start))
-                maps = [part.astype(rows.X.dtype) for part in place.leave(W, m)]
+                maps = [xp.asarray(part, **like) for part in place.leave(W, m)]
                 kept = self._append(maps, reduction.rates(Z), reduction.rates(first))
             if kept:
                 self.n_iter_ += n_iter

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from skredu._compat import move_to, namespace, to_numpy
 from skredu.coding._linalg import (
     factor_of,
     inverse_of,
@@ -30,7 +31,7 @@ class Reduction:
     ----------
     slices : list of slice
         Slice of each class.
-    weights : ndarray of shape (n,)
+    weights : array of shape (n,)
         Number of copies of each sample.
     n_features : int
         Dimension that determines ``alpha``; features may have fewer columns if all
@@ -51,10 +52,11 @@ class Reduction:
         of class j is :math:`\alpha w (M^{-1} - M_j^{-1}) z` with
         :math:`M = I + \alpha Z^T Z` and :math:`M_j` accordingly.
         """
-        roots = np.sqrt(self.weights)[:, None]
+        xp = namespace(Z)
+        roots = xp.sqrt(self.weights)[:, None]
         V = roots * Z
         scale = self.n_features / self.epsilon**2
-        n = float(np.sum(self.weights))
+        n = float(xp.sum(self.weights))
         if scale > MAX_TRACE:
             value, gradient = self._of_ill_conditioned_rows(V, n)
         else:
@@ -71,33 +73,37 @@ class Reduction:
         return {"R": R, "Rc": Rc, "delta_R": R - Rc}
 
     def of_map(self, W: Any, X: Any) -> tuple[float, Any]:
-        """Return the rate reduction of normalised ``X W^T``, and its gradient by W."""
+        """Return the rate reduction of normalised ``X W^T``, and its gradient by W.
+
+        ``W`` and the gradient are NumPy arrays.
+        """
+        xp, (W,) = namespace(X), move_to(X, W)
         Y = X @ W.T
-        norms = np.sqrt(np.sum(Y * Y, axis=1, keepdims=True))
-        inverse = 1.0 / np.where(norms > 0.0, norms, np.inf)
+        norms = xp.sqrt(xp.sum(Y * Y, axis=1, keepdims=True))
+        inverse = 1.0 / xp.where(norms > 0.0, norms, xp.full_like(norms, xp.inf))
         Z = Y * inverse
         value, G = self.of_rows(Z)
-        G -= np.sum(G * Z, axis=1, keepdims=True) * Z  # no change of norms
+        G -= xp.sum(G * Z, axis=1, keepdims=True) * Z  # no change of norms
         G *= inverse
-        return value, G.T @ X
+        return value, to_numpy(G.T @ X)
 
     def _of_weighted_rows(self, V: Any, n: float, scale: float) -> tuple[float, Any]:
         """Return value and gradient from the inverses of the smaller sides."""
-        m = V.shape[1]
-        total, within = np.zeros((m, m)), 0.0
-        gradient = np.empty_like(V)
+        xp, m = namespace(V), V.shape[1]
+        total, within = xp.zeros((m, m), dtype=V.dtype, device=V.device), 0.0
+        gradient = xp.empty_like(V)
         for part in self.slices:
-            rows = V[part]
-            n_j = float(np.sum(self.weights[part]))
+            rows = V[part, :]
+            n_j, few = float(xp.sum(self.weights[part])), rows.shape[0] < m
             S = rows.T @ rows
             total += S
-            side = rows @ rows.T if len(rows) < m else S
+            side = rows @ rows.T if few else S
             inverse, volume = _inverse_and_volume(side, scale / n_j)
             within += n_j / n * volume
-            gradient[part] = inverse @ rows if len(rows) < m else rows @ inverse
+            gradient[part, :] = inverse @ rows if few else rows @ inverse
         inverse, volume = _inverse_and_volume(total, scale / n)
-        np.subtract(V @ inverse, gradient, out=gradient)
-        gradient *= scale / n
+        gradient -= V @ inverse
+        gradient *= -scale / n
         return 0.5 * (volume - within), gradient
 
     def _of_ill_conditioned_rows(self, V: Any, n: float) -> tuple[float, Any]:
@@ -105,16 +111,17 @@ class Reduction:
         log_scale = 0.5 * math.log(self.n_features) - math.log(self.epsilon)
         s = log_scale - 0.5 * math.log(n)
         value, gradient = log_volume(V, log_scale=s), volume_gradient(V, log_scale=s)
+        value = float(value)
         for part in self.slices:
-            n_j = float(np.sum(self.weights[part]))
-            s = log_scale - 0.5 * math.log(n_j)
-            value -= n_j / n * log_volume(V[part], log_scale=s)
-            gradient[part] -= n_j / n * volume_gradient(V[part], log_scale=s)
+            n_j = float(namespace(V).sum(self.weights[part]))
+            s, rows = log_scale - 0.5 * math.log(n_j), V[part, :]
+            value -= n_j / n * float(log_volume(rows, log_scale=s))
+            gradient[part, :] -= n_j / n * volume_gradient(rows, log_scale=s)
         return 0.5 * value, gradient
 
 
 def _inverse_and_volume(S: Any, alpha: float) -> tuple[Any, float]:
     """Return the inverse of ``I + alpha S``, and its log-determinant."""
     L = factor_of(alpha * S)
-    volume = log_det_of(L)
+    volume = float(log_det_of(L))
     return inverse_of(L), volume
