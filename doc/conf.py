@@ -75,6 +75,7 @@ sphinx_gallery_conf = {
     ],
     "within_subsection_order": "gallery_order.Order",
     "remove_config_comments": True,
+    "thumbnail_size": (560, 392),
     "capture_repr": ("_repr_html_",),  # tables, but not "Text(0.5, 0.99, ...)"
     "show_memory": False,
     "write_computation_times": False,
