@@ -47,54 +47,40 @@ def regions(labels):
     return [set(np.flatnonzero(flat == name).tolist()) for name in np.unique(flat)]
 
 
+def entropy(*labels):
+    """Return the bits of the labels of a pixel, by those of all pixels."""
+    pixels = np.stack([x.ravel() for x in labels])
+    counts = np.unique(pixels, axis=1, return_counts=True)[1]
+    return -sum(p * math.log2(p) for p in counts / pixels.shape[1])
+
+
 @pytest.mark.parametrize("seed", range(5))
-def test_rand_index_counts_pairs(seed):
-    one, other = image(seed).ravel(), image(seed + 10).ravel()
-    pairs = list(combinations(range(len(one)), 2))
-    agree = sum((one[i] == one[j]) == (other[i] == other[j]) for i, j in pairs)
-    found = probabilistic_rand_index(one, other)
+def test_scores_are_those_of_pairs_entropies_and_sets(seed):
+    one, other = image(seed), image(seed + 10, k=seed + 2)
+    a, b, n = one.ravel(), other.ravel(), one.size
+    pairs = list(combinations(range(n), 2))
+    agree = sum((a[i] == a[j]) == (b[i] == b[j]) for i, j in pairs)
+    found = probabilistic_rand_index(a, b)
     assert_allclose(found, agree / len(pairs), rtol=1e-14)
-    assert_allclose(found, rand_score(one, other), rtol=1e-14)
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_variation_of_information_is_that_of_entropies(seed):
-    one, other = image(seed), image(seed + 10, k=3)
-
-    def entropy(*labels):
-        names = np.unique(np.stack([x.ravel() for x in labels]), axis=1)
-        pixels = np.stack([x.ravel() for x in labels])
-        shares = [np.mean((pixels == n[:, None]).all(axis=0)) for n in names.T]
-        return -sum(p * math.log2(p) for p in shares)
-
+    assert_allclose(found, rand_score(a, b), rtol=1e-14)
     expected = 2 * entropy(one, other) - entropy(one) - entropy(other)
     found = variation_of_information(one, other)
     assert_allclose(found, expected, rtol=1e-12)
     assert_allclose(found, sum(information_of_skimage(one, other)), rtol=1e-8)
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_covering_and_consistency_are_those_of_sets(seed):
-    one, other = image(seed), image(seed + 10, k=6)
-    A, B, n = regions(one), regions(other), one.size
+    A, B = regions(one), regions(other)
     expected = sum(len(a) * max(len(a & b) / len(a | b) for b in B) for a in A) / n
     assert_allclose(segmentation_covering(one, other), expected, rtol=1e-14)
     errors = [0.0, 0.0]
     for pixel in range(n):
-        a = next(s for s in A if pixel in s)
-        b = next(s for s in B if pixel in s)
+        a, b = (next(s for s in sets if pixel in s) for sets in (A, B))
         errors[0] += len(a - b) / len(a) / n
         errors[1] += len(b - a) / len(b) / n
     found = global_consistency_error(one, other)
     assert_allclose(found, min(errors), rtol=1e-12)
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_boundaries_are_thinned_as_in_the_benchmark(seed):
-    labels = image(seed, (30, 41), k=3)
+    # boundaries are thinned as in the benchmark
+    labels, (h, w) = image(seed, (30, 41), k=3), (30, 41)
     wide = np.zeros(labels.shape, dtype=bool)
     for i, j in [(0, 1), (1, 0), (1, 1)]:
-        h, w = labels.shape
         wide[: h - i, : w - j] |= labels[: h - i, : w - j] != labels[i:, j:]
     assert_array_equal(boundaries(labels), thin(wide))
 
@@ -174,14 +160,6 @@ def test_pixels_have_no_places(name):
         assert_allclose(score(other, one), expected, rtol=1e-14)
 
 
-def test_no_boundary_to_find():
-    flat, halves = np.zeros((4, 6)), np.repeat([[0, 1]], 4, axis=0).repeat(3, axis=1)
-    assert boundary_f_score(flat, flat) == 1.0
-    assert boundary_f_score(halves, flat) == 0.0
-    assert boundary_f_score(flat, halves) == 0.0
-    assert boundary_f_score([flat, halves], halves) == 1.0
-
-
 # -- bad input ------------------------------------------------------------------------
 
 
@@ -204,12 +182,14 @@ def test_shapes_are_told(score, shape):
         score(np.zeros(shape), np.zeros((2, 3)))
 
 
-def test_boundaries_are_those_of_images():
+def test_boundaries_are_those_of_images_and_bad_distances_are_named():
+    flat, halves = np.zeros((4, 6)), np.repeat([[0, 1]], 4, axis=0).repeat(3, axis=1)
+    assert boundary_f_score(flat, flat) == 1.0
+    assert boundary_f_score(halves, flat) == 0.0
+    assert boundary_f_score(flat, halves) == 0.0
+    assert boundary_f_score([flat, halves], halves) == 1.0
     with pytest.raises(ValueError, match=r"Bad labels_pred: .* \(height, width\)"):
         boundary_f_score([0, 1], [0, 1])
-
-
-@pytest.mark.parametrize("distance", [-0.1, math.nan, math.inf, "far", None, True])
-def test_bad_distances_are_named(distance):
-    with pytest.raises(ValueError, match=r"^Bad max_distance: .* at least 0, found"):
-        boundary_f_score([[0, 1]], [[0, 1]], max_distance=distance)
+    for distance in (-0.1, math.nan, math.inf, "far", None, True):
+        with pytest.raises(ValueError, match=r"^Bad max_distance: .* at least 0, foun"):
+            boundary_f_score([[0, 1]], [[0, 1]], max_distance=distance)
