@@ -30,6 +30,7 @@ from skredu.coding._linalg import (
     real_dtype,
     right_triangle,
     squared_norms,
+    swept,
     whitenings,
     widen,
 )
@@ -227,9 +228,12 @@ class DenseGroup(Coded):
     def _factor(self, change: float) -> tuple[Any, Any]:
         """Return Cholesky factors of ``I + c S``, and log-determinants (F,).
 
-        The factors have the precision in which they are inverted.
+        The factors have the precision in which they are inverted. For small blocks,
+        these are the inverses instead.
         """
         c = self.blocks.scale(self.n + change, self.epsilon)
+        if self.packs:
+            return swept(c[:, None, None] * self.scatter)
         L, log_dets = factors(c[:, None, None] * self.scatter)
         if one_block(L) and self.condition <= MAX_SINGLE_INVERSE:
             L = namespace(L).astype(L, self.dtype, copy=False)
@@ -238,6 +242,8 @@ class DenseGroup(Coded):
     @_once
     def _inverse(self, change: float) -> Any:
         """Return the inverse of ``I + c S``, (F, C, C)."""
+        if self.packs:
+            return self._factor(change)[0]
         c = self.blocks.scale(self.n + change, self.epsilon)
         return inverses(c[:, None, None] * self.scatter, self._factor(change)[0])
 

@@ -40,6 +40,9 @@ CACHED = 2**16
 # Up to this size, NumPy's functions for stacks of matrices are faster than one call per
 # matrix with half of the operations.
 MAX_STACK = 32
+# Up to this size, sweeps of all blocks at once are faster than LAPACK: 420 blocks of 2,
+# 4 and 8 complex coordinates take 0.4, 0.6 and 0.65 of the time.
+MAX_SWEPT = 8
 # Prefixes of LAPACK functions by the type of a NumPy array.
 LETTERS = {"f": "s", "d": "d", "F": "c", "D": "z"}
 # With a smaller share, or a smaller number, of constant columns, a product takes less
@@ -388,6 +391,31 @@ def right_triangle(Q: Any) -> Any:
         (R,) = qr(turned, mode="r", overwrite_a=True, check_finite=False)
         return np.asfortranarray(R.T[::-1, ::-1])
     return xp.flip(xp.linalg.qr(turned)[1].T)
+
+
+def swept(S: Any) -> tuple[Any, Any]:
+    """Return inverses of ``I + S`` (F, C, C) for small blocks, and log-determinants.
+
+    One pivot after the other is eliminated in all blocks at once, which takes
+    few operations on long arrays. Larger blocks are left to LAPACK.
+    """
+    xp, (_, C, _) = namespace(S), S.shape
+    eye = xp.eye(C, dtype=S.dtype, device=S.device)
+    if C > MAX_SWEPT:
+        log_dets = factors(xp.asarray(S, copy=True))[1]
+        return xp.linalg.inv(S + eye), log_dets
+    M = xp.permute_dims(S, (1, 2, 0)) + eye[:, :, None]
+    log_dets = 0.0
+    for i in range(C):
+        pivot = xp.real(M[i, i, :]) if is_complex(M) else M[i, i, :]
+        log_dets = log_dets + xp.log(pivot)
+        inverse = 1.0 / pivot
+        row, column = M[i, :, :] * inverse, xp.asarray(M[:, i, :], copy=True)
+        M -= column[:, None, :] * row
+        M[i, :, :], M[:, i, :] = row, -inverse * column
+        M[i, i, :] = xp.astype(inverse, M.dtype)
+    M = xp.permute_dims(M, (2, 0, 1))
+    return (np.ascontiguousarray(M) if xp is np else M), log_dets
 
 
 def inverses(S: Any, L: Any) -> Any:

@@ -249,7 +249,8 @@ class Layer:
             rows = Z[:, :, at]
             known = shared(self.classes, rows, self.power, self.bases)
             Pi = self._memberships(self._sharp_costs(rows, known))
-            start = -self.whole.project(rows, self.epsilon)
+            start = self.whole.project(rows, self.epsilon)
+            start *= -1.0
             change[:, :, at] = self._add_projections(start, rows, Pi, known)
         return change
 
