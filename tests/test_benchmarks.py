@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits, load_wine
+from sklearn.datasets import load_digits, load_iris, load_wine
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 
@@ -151,7 +151,15 @@ SCRIPTS = {
         {},
         ["| MICL, auto, 5 neighbours |          99 |"],
     ),
-    "missing": ("--folds|2", {"MAX_VALUES": 5}, ["| titanic ", " of 1 tables"]),
+    "missing": (
+        "--folds|2",
+        {
+            "MAX_VALUES": 5,
+            "SHARES": (0.2,),
+            "_groups_of_samples": lambda: {"iris": load_iris(return_X_y=True)},
+        },
+        ["| titanic ", " of 1 tables", "| 20 %    | one Gaussian ", "| iris "],
+    ),
     "symmetry": (
         "--splits|1",
         {"load_digits": lambda **_: few_digits()},
