@@ -158,7 +158,7 @@ SCRIPTS = {
             "SHARES": (0.2,),
             "_groups_of_samples": lambda: {"iris": load_iris(return_X_y=True)},
         },
-        ["| titanic ", " of 1 tables", "| 20 %    | one Gaussian ", "| iris "],
+        ["| titanic ", " of 1 tables", "| 20 %    |  one Gaussian |", "| iris "],
     ),
     "symmetry": (
         "--splits|1",
