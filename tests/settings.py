@@ -75,6 +75,7 @@ NETS = {
 }
 MAPS = {
     "MCR2": MCR2Transformer(2, max_iter=5, tol=0.5),
+    "MCR2 left out": MCR2Transformer(2, objective="left_out", max_iter=5, tol=0.5),
     "MCR2 deep": MCR2Transformer(
         2, n_layers=2, activation="relu", init="lda", max_iter=5, tol=0.5
     ),

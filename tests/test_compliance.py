@@ -92,6 +92,7 @@ FURTHER = [
     InvariantReduNetTransformer(2, membership="relu", step="published"),
     InvariantReduNetTransformer(n_layers=1, output="invariant"),
     MCR2Transformer(2, n_layers=2, activation="relu", init="lda", tol=0.01),
+    MCR2Transformer(objective="left_out"),
     ConvolutionalLifting(1, 2, filters="kmeans", activation="split", threshold=0.5),
     ConvolutionalLifting(2, activation="fista", n_iter=3, pooling=None),
     DilatedKernelTransformer(500, pooling=("share", "max")),

@@ -6,19 +6,23 @@ import numpy as np
 import oracle
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
 from sklearn.datasets import load_wine
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
 
 from skredu import MCR2Transformer
+from skredu.coding._choose import Likelihood
 from skredu.datasets import make_subspaces
 from skredu.rates import class_coding_rate, coding_rate, rate_reduction
+from skredu.representation._left_out import LeftOut
 
 SETTINGS = {
     "default": {},
     "lda": {"init": "lda"},
     "random": {"init": "random", "random_state": 0},
     "origin": {"fit_intercept": False, "n_components": 4},
+    "left out": {"objective": "left_out"},
     "deep": {"n_layers": 2, "activation": "relu", "n_components": 4},
 }
 # Rounding grows along the path of a search (measured: to 6e-8 in 80 iterations).
@@ -79,6 +83,62 @@ def test_search_starts_at_the_formula_and_ends_where_no_way_leads_up(epsilon):
         return np.linalg.norm(gradient) * np.linalg.norm(W)
 
     assert steepness(W) < 1e-6 * steepness(init)
+
+
+def length(X, weights, m, epsilon):
+    """Return the nats of weighted rows without those of their mean."""
+    n = weights.sum()
+    roots = np.sqrt(weights)[:, None] * (X - weights @ X / n)
+    sigma = np.linalg.svd(roots, compute_uv=False)
+    return (n + m) / 2 * np.log(1 + m / (n * epsilon**2) * sigma**2).sum()
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_costs_of_left_out_samples_are_differences_of_lengths(weighted):
+    rng, sizes, m = np.random.default_rng(0), [7, 9, 6, 1], 3
+    n, ends = sum(sizes), np.cumsum(sizes)
+    slices = [slice(b - a, b) for a, b in zip(sizes, ends, strict=True)]
+    y = np.repeat(np.arange(4), sizes)
+    weights = rng.uniform(0.3, 2.0, n) if weighted else np.ones(n)
+    Z = rng.normal(size=(n, m)) + 1.2 * np.eye(4)[:, :m][y]
+    Z /= np.linalg.norm(Z, axis=1, keepdims=True)
+    objective, scores = LeftOut(slices, weights, m, 0.5), np.zeros((n, 4))
+    for i in range(n):
+        rest = weights.copy()
+        rest[i] = 0.0
+        for j in range(4):
+            X, w = Z[y == j], rest[y == j]
+            if w.sum() == 0.0:  # nothing is left
+                continue
+            joined = length(np.vstack([X, Z[i]]), np.append(w, 1.0), m, 0.5)
+            scores[i, j] = np.log(w.sum()) - joined + length(X, w, m, 0.5)
+    value, gradient = objective.of_rows(Z)
+    known = y < 3
+    likelihood = Likelihood(scores[known], y[known], weights[known])
+    likelihood.least = 0.0
+    theta, _ = likelihood.maximum(None, fit_labels=True)
+    assert value == pytest.approx(-likelihood.loss(theta)[0], rel=1e-6)
+    steps = 1e-5 * rng.normal(size=(5, n, m))
+    for step in steps:
+        change = objective.of_rows(Z + step)[0] - objective.of_rows(Z - step)[0]
+        assert_allclose(2.0 * np.sum(gradient * step), change, rtol=1e-4, atol=1e-12)
+
+
+def test_left_out_samples_are_predicted_better_after_two_iterations(wine):
+    X, y = wine
+    model = MCR2Transformer(3).fit(X, y)
+    again = MCR2Transformer(3, objective="left_out").fit(X, y)
+    assert again.n_iter_ == model.n_iter_ + 2
+    slices = [slice(*np.searchsorted(y, [j, j + 1])) for j in range(3)]  # y is sorted
+    objective = LeftOut(slices, np.ones(len(X)), 3, 1.0)
+    values = [objective.of_rows(m.transform(X))[0] for m in (model, again)]
+    assert values[1] > values[0]
+    twice = MCR2Transformer(3, objective="left_out")
+    weighed = clone(twice).fit(X, y, sample_weight=np.full(len(X), 2.0))
+    twice.fit(np.vstack([X, X]), np.r_[y, y])
+    assert_allclose(weighed.rates_["R"][0], twice.rates_["R"][0])
+    single = MCR2Transformer(objective="left_out").fit(X[:9], np.r_[[0] * 8, 1])
+    assert np.isfinite(single.transform(X)).all()
 
 
 @pytest.mark.parametrize("shape", [(30, 4), (6, 20)])

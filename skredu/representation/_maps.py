@@ -20,7 +20,7 @@ from skredu.coding._linalg import (
     root_mean_square,
     widen,
 )
-from skredu.representation._objective import Reduction
+from skredu.representation._objective import Objective
 
 # Coordinates along an axis are scaled to this power of its length. With 0 (whitening),
 # L-BFGS takes half as many iterations as with 1, but finds the noise of short axes as
@@ -28,8 +28,8 @@ from skredu.representation._objective import Reduction
 POWER = 1.5
 # Weight of the variance in addition to its share between classes.
 TIE = 1e-3
-# Relative to the largest possible rate reduction; smaller values are rounding errors,
-# and gains are not compared with them.
+# Relative to the size of the objective; smaller values are rounding errors, and gains
+# are not compared with them.
 LEAST_REDUCTION = 1e-6
 # Largest average number of evaluations per iteration.
 MAX_EVALUATIONS = 20
@@ -162,7 +162,7 @@ def _signs(Y: Any) -> Any:
 def ascend(
     W: Any,
     rows: Any,
-    reduction: Reduction,
+    objective: Objective,
     *,
     max_iter: int,
     tol: float,
@@ -175,8 +175,8 @@ def ascend(
     W : ndarray of shape (m, r)
         Starting point; only its direction matters.
     rows : array of shape (n, r)
-    reduction : Reduction
-        The objective.
+    objective : Objective
+        What is maximised.
     max_iter : int
         Largest number of iterations.
     tol : float
@@ -195,19 +195,17 @@ def ascend(
     size = math.sqrt(float((W * W).sum()))
     if size == 0.0:
         return W, 0, True
-    # the largest rate of features on the sphere
-    ceiling = 0.5 * reduction.n_features * math.log1p(reduction.epsilon**-2)
-    unit = LEAST_REDUCTION * ceiling
+    unit = LEAST_REDUCTION * objective.size
 
     def loss(w: Any) -> tuple[float, Any]:
-        value, gradient = reduction.of_map(w.reshape(W.shape), rows)
+        value, gradient = objective.of_map(w.reshape(W.shape), rows)
         return -value / unit, -gradient.ravel() / unit
 
     losses: list[float] = []
 
     def callback(intermediate_result: Any) -> None:
         losses.append(float(intermediate_result.fun))
-        little = tol * WINDOW * max(1.0, -losses[-1])
+        little = tol * WINDOW * max(1.0, abs(losses[-1]))
         enough = len(losses) > WINDOW and losses[-1 - WINDOW] - losses[-1] < little
         if progress.done("iteration") or enough:
             raise StopIteration

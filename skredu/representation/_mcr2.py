@@ -34,6 +34,7 @@ from skredu.coding._linalg import (
     widen,
 )
 from skredu.coding._rows import Rows
+from skredu.representation._left_out import LeftOut
 from skredu.representation._maps import (
     ACTIVATIONS,
     Coordinates,
@@ -41,13 +42,16 @@ from skredu.representation._maps import (
     features,
     through,
 )
-from skredu.representation._objective import Reduction
+from skredu.representation._objective import Objective, Reduction
 
 Layers = list[dict[str, Any]]
 
 RATES = ("R", "Rc", "delta_R")
 # Default; with more components, features of held-out samples become worse.
 COMPONENTS_PER_CLASS = 2
+# Iterations by the loss of left-out samples. More of them lower the loss of the
+# training samples, by which the map is learned, and raise that of others (measured).
+LEFT_OUT_ITERATIONS = 2
 
 
 class MCR2Transformer(
@@ -82,6 +86,14 @@ class MCR2Transformer(
         With fewer components than classes, the classes cannot be orthogonal, and the
         features are poor. A single component is a sign, and cannot be improved.
         Components beyond the rank of the training data are zero.
+    objective : {"rate_reduction", "left_out"}, default="rate_reduction"
+        What the maps are learned by.
+
+        - ``"rate_reduction"``: the rate reduction.
+        - ``"left_out"``: first the rate reduction, and then two iterations by the
+          cross-entropy of `MICLClassifier`, which predicts each training sample after
+          it was left out of its class. Further iterations would fit the map to the
+          training samples. Only for NumPy arrays.
     epsilon : float, default=1.0
         Distortion, a length on the unit sphere. Published code uses its square; its
         ``eps=0.5`` is ``epsilon=0.5**0.5`` here. A smaller value asks for more
@@ -185,6 +197,9 @@ class MCR2Transformer(
     Yu, Chan, You, Song and Ma, "Learning diverse and discriminative representations
     via the principle of maximal coding rate reduction", NeurIPS 2020, equation 8.
 
+    Goldberger, Roweis, Hinton and Salakhutdinov, "Neighbourhood components analysis",
+    NeurIPS 2004, for a linear map that is learned by samples left out.
+
     Examples
     --------
     >>> from sklearn.datasets import load_wine
@@ -206,6 +221,7 @@ class MCR2Transformer(
     _reference = "components_"
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "n_components": [Interval(Integral, 1, None, closed="left"), None],
+        "objective": [StrOptions({"rate_reduction", "left_out"})],
         "epsilon": [MODERATE],
         "n_layers": [Interval(Integral, 1, None, closed="left")],
         "activation": [StrOptions(set(ACTIVATIONS) - {None}), None],
@@ -225,6 +241,7 @@ class MCR2Transformer(
         self,
         n_components: int | None = None,
         *,
+        objective: str = "rate_reduction",
         epsilon: float = 1.0,
         n_layers: int = 1,
         activation: str | None = None,
@@ -237,6 +254,7 @@ class MCR2Transformer(
         warm_start: bool = False,
     ) -> None:
         self.n_components = n_components
+        self.objective = objective
         self.epsilon = epsilon
         self.n_layers = n_layers
         self.activation = activation
@@ -251,7 +269,9 @@ class MCR2Transformer(
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
-        tags.array_api_support = ARRAY_API_SUPPORT
+        # earlier pickles have no objective
+        left_out = getattr(self, "objective", None) == "left_out"
+        tags.array_api_support = ARRAY_API_SUPPORT and not left_out
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
@@ -433,20 +453,18 @@ class MCR2Transformer(
         weights = rows.weights_at(slice(None))
         if weights is None:
             weights = xp.ones(Z.shape[0], dtype=xp.float64, device=Z.device)
-        reduction = Reduction(rows.slices, weights, m, float(self.epsilon))
+        about = rows.slices, weights, m, float(self.epsilon)
+        reduction = Reduction(*about)
+        objectives: list[Objective] = [reduction]
+        if self.objective == "left_out":
+            objectives.append(LeftOut(*about))
+        n_tasks = self.max_iter + LEFT_OUT_ITERATIONS * (len(objectives) - 1)
         scaling = float(self.intercept_scaling) if self.fit_intercept else None
         for i in range(self.n_layers):
-            with progress.task("layer", self.max_iter, fitted=self._fitted) as task:
+            with progress.task("layer", n_tasks, fitted=self._fitted) as task:
                 place = Coordinates.of(Z, weights, scaling)
                 start = self._start(i, place, rows, m, before)
-                W, n_iter, enough = ascend(
-                    start,
-                    place.rows,
-                    reduction,
-                    max_iter=self.max_iter,
-                    tol=float(self.tol),
-                    progress=task,
-                )
+                W, n_iter, enough = self._search(start, place.rows, objectives, task)
                 Z, first = (features(place.rows, map_, m) for map_ in (W, start))
                 maps = [xp.asarray(part, **like) for part in place.leave(W, m)]
                 kept = self._append(maps, reduction.rates(Z), reduction.rates(first))
@@ -461,6 +479,21 @@ class MCR2Transformer(
             if progress.stopped or not kept:
                 break
             Z = ACTIVATIONS[self.activation](Z)
+
+    def _search(
+        self, W: Any, rows: Any, objectives: list[Objective], progress: Progress
+    ) -> tuple[Any, int, bool]:
+        """Improve a map by the rate reduction and then, briefly, by left-out samples.
+
+        Returns the map, the number of iterations, and whether they were sufficient.
+        """
+        limits: dict[str, Any] = {"max_iter": self.max_iter, "tol": float(self.tol)}
+        W, n_iter, enough = ascend(W, rows, objectives[0], **limits, progress=progress)
+        limits = {"max_iter": LEFT_OUT_ITERATIONS, "tol": 0.0}
+        for left_out in objectives[1:]:
+            W, more, _ = ascend(W, rows, left_out, **limits, progress=progress)
+            n_iter += more
+        return W, n_iter, enough
 
     def _start(
         self, i: int, place: Coordinates, rows: Rows, m: int, before: Layers

@@ -1,8 +1,9 @@
-"""The rate reduction of features and its gradient, in one pass over the samples."""
+"""What features on the sphere are learned by: the rate reduction and its gradient."""
 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,8 +25,8 @@ MAX_TRACE = 1e8
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Reduction:
-    r"""Rate reduction of features on the sphere as a function of the features.
+class Objective(ABC):
+    r"""A function of features on the sphere that a map of samples maximises.
 
     Parameters
     ----------
@@ -44,6 +45,40 @@ class Reduction:
     weights: Any
     n_features: int
     epsilon: float
+
+    @property
+    @abstractmethod
+    def size(self) -> float:
+        """Size of values; gains are not compared with much smaller values."""
+
+    @abstractmethod
+    def of_rows(self, Z: Any) -> tuple[float, Any]:
+        """Return the value of features (n, m), and its gradient."""
+
+    def of_map(self, W: Any, X: Any) -> tuple[float, Any]:
+        """Return the value of normalised ``X W^T``, and its gradient by W.
+
+        ``W`` and the gradient are NumPy arrays.
+        """
+        xp, (W,) = namespace(X), move_to(X, W)
+        Y = X @ W.T
+        norms = xp.sqrt(xp.sum(Y * Y, axis=1, keepdims=True))
+        inverse = 1.0 / xp.where(norms > 0.0, norms, xp.full_like(norms, xp.inf))
+        Z = Y * inverse
+        value, G = self.of_rows(Z)
+        G -= xp.sum(G * Z, axis=1, keepdims=True) * Z  # no change of norms
+        G *= inverse
+        return value, to_numpy(G.T @ X)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Reduction(Objective):
+    r"""Rate reduction of features on the sphere as a function of the features."""
+
+    @property
+    def size(self) -> float:
+        """The largest rate of features on the sphere."""
+        return 0.5 * self.n_features * math.log1p(self.epsilon**-2)
 
     def of_rows(self, Z: Any) -> tuple[float, Any]:
         r"""Return the rate reduction of features (n, m), and its gradient.
@@ -71,21 +106,6 @@ class Reduction:
         )
         R, Rc = coding_rate(Z, **of), class_coding_rate(Z, y, **of)
         return {"R": R, "Rc": Rc, "delta_R": R - Rc}
-
-    def of_map(self, W: Any, X: Any) -> tuple[float, Any]:
-        """Return the rate reduction of normalised ``X W^T``, and its gradient by W.
-
-        ``W`` and the gradient are NumPy arrays.
-        """
-        xp, (W,) = namespace(X), move_to(X, W)
-        Y = X @ W.T
-        norms = xp.sqrt(xp.sum(Y * Y, axis=1, keepdims=True))
-        inverse = 1.0 / xp.where(norms > 0.0, norms, xp.full_like(norms, xp.inf))
-        Z = Y * inverse
-        value, G = self.of_rows(Z)
-        G -= xp.sum(G * Z, axis=1, keepdims=True) * Z  # no change of norms
-        G *= inverse
-        return value, to_numpy(G.T @ X)
 
     def _of_weighted_rows(self, V: Any, n: float, scale: float) -> tuple[float, Any]:
         """Return value and gradient from the inverses of the smaller sides."""
