@@ -49,6 +49,7 @@ from skredu.onnx._coding import (
 )
 from skredu.onnx._graph import Graph
 from skredu.redunet._grid import Grid
+from skredu.redunet._transform import parts_of
 
 __all__ = ["register"]
 
@@ -198,7 +199,7 @@ def _enter(graph: Graph, space: Any) -> tuple[Any, int, Any, Any]:
     if B is None:
         B = np.eye(d)[:, space.used]
     inside = graph.product(X, B)
-    if not space._has_rest:
+    if not space.has_rest:
         return inside, B.shape[1], None, B
     rest = graph.minus(X, graph.product(inside, B.T))
     length = graph.norms(rest, d)
@@ -210,11 +211,11 @@ def _enter(graph: Graph, space: Any) -> tuple[Any, int, Any, Any]:
     )
 
 
-def _moved(graph: Graph, model: Any) -> tuple[Any, int, Any, Any]:
+def _moved(graph: Graph, space: Any, layers: Any) -> tuple[Any, int, Any, Any]:
     """Return features after the last layer, and the rest as `_enter`."""
-    Z, size, outside, B = _enter(graph, model._restored_space())
+    Z, size, outside, B = _enter(graph, space)
     before = Z
-    for layer, step, momentum, rule in model._restored_layers():
+    for layer, step, momentum, rule in layers:
         change = _change(graph, layer, Z, size)
         if rule == "momentum":
             velocity = graph.times(graph.minus(Z, before), [[momentum / step]])
@@ -260,9 +261,10 @@ def _convert_net(scope: Any, operator: Any, container: Any) -> None:
         raise NotImplementedError(
             f"output='equivariant' is needed for ONNX, found {model!r}."
         )
-    Z, size, outside, B = _moved(graph, model)
+    space, layers, _ = parts_of(model)
+    Z, size, outside, B = _moved(graph, space, layers)
     if graph.n_blocks:
-        graph.output(signals(graph, model._restored_space(), Z))
+        graph.output(signals(graph, space, Z))
         return
     if B is None:
         graph.output(Z)
@@ -279,8 +281,8 @@ def _convert_net(scope: Any, operator: Any, container: Any) -> None:
 def _convert_net_classifier(scope: Any, operator: Any, container: Any) -> None:
     """Convert a ReduNetClassifier or an InvariantReduNetClassifier."""
     model, graph = operator.raw_operator, Graph(scope, operator, container)
-    Z, size, _, _ = _moved(graph, model)
-    decision = model._decisions[-1]
+    space, layers, decision = parts_of(model)
+    Z, size, _, _ = _moved(graph, space, layers)
     groups, epsilon = Classes.of_state(decision).groups, decision["epsilon"]
     scores = logits(graph, groups, epsilon, decision["log_priors"], Z, size)
     proba = softmax(graph, scores, model.temperature_)

@@ -147,13 +147,13 @@ class Grid:
         signals = xp.reshape(X, (X.shape[0], self.n_channels, *self.shape))
         spectra = fourier(X).rfftn(signals, axes=self._axes, norm="ortho")
         spectra = xp.reshape(spectra, (X.shape[0], self.n_channels, -1))
-        spectra = _contiguous(xp.permute_dims(spectra, (2, 1, 0)))
-        return spectra * self._roots(X.dtype)
+        spectra = xp.permute_dims(spectra, (2, 1, 0)) * self._roots(X.dtype)
+        return np.ascontiguousarray(spectra) if xp is np else spectra
 
     def _signals(self, Z: Any) -> Any:
         xp, n = namespace(Z), Z.shape[2]
         dtype = xp.real(Z).dtype
-        spectra = _contiguous(xp.permute_dims(Z / self._roots(dtype), (2, 1, 0)))
+        spectra = xp.permute_dims(Z / self._roots(dtype), (2, 1, 0))
         spectra = xp.reshape(spectra, (n, self.n_channels, *self.half))
         options = {"s": self.shape, "axes": self._axes, "norm": "ortho"}
         signals = fourier(spectra).irfftn(spectra, **options)
@@ -175,10 +175,6 @@ class Grid:
         """Return square roots of the counts, (F, 1, 1)."""
         xp = namespace(self.counts)
         return xp.astype(xp.sqrt(self.counts), dtype)[:, None, None]
-
-
-def _contiguous(Z: Any) -> Any:
-    return np.ascontiguousarray(Z) if namespace(Z) is np else Z
 
 
 # Number of frequencies of the bispectrum; with more, noise has a larger weight.

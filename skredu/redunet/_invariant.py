@@ -62,8 +62,6 @@ class BaseInvariantReduNet(SignalsOutMixin, BaseNet):
         self.tol = tol
         self.warm_start = warm_start
 
-    _invariant: bool
-
     def _spaces(self, rows: Rows, size: float | None = None) -> list[Grid]:
         return [Grid(self.signal_shape_, self.n_channels_)]
 
@@ -90,7 +88,9 @@ class BaseInvariantReduNet(SignalsOutMixin, BaseNet):
         if self._continues:
             check_grid(X, self.signal_shape_)
         else:
-            self._stand_on(self._grid_for(X, rows.source.shape[1]))
+            grid = self._grid_for(X, rows.source.shape[1])
+            self.signal_shape_, self.n_channels_ = grid.shape, grid.n_channels
+            self._invariant = self.output == "invariant"
         return rows
 
     def _check_rows(self, X: Any, method: str) -> Any:
@@ -110,10 +110,6 @@ class BaseInvariantReduNet(SignalsOutMixin, BaseNet):
         """Return the grid of samples."""
         shape = grid_of(X, self.signal_shape, n_features)
         return Grid(shape, channels_of(shape, n_features, NAME))
-
-    def _stand_on(self, grid: Grid) -> None:
-        self.signal_shape_, self.n_channels_ = grid.shape, grid.n_channels
-        self._invariant = self.output == "invariant"
 
 
 class InvariantReduNetTransformer(BaseInvariantReduNet):

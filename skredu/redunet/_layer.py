@@ -95,25 +95,16 @@ class Layer:
         self.power, self.space = MEMBERSHIPS[membership], space
 
     @classmethod
-    def build(
-        cls,
-        Z: Any,
-        rows: Any,
-        space: Any,
-        epsilon: float,
-        membership: str,
-        temperature: float,
-        *,
-        left_out: bool,
-    ) -> Layer:
-        """Build the layer of training features (F, C, n), sorted by class as ``rows``.
+    def build(cls, net: Any, Z: Any, rows: Any) -> Layer:
+        """Build the layer of a network at training features, sorted by class.
 
-        With ``left_out``, the layer can move these samples without themselves.
+        It can move these samples without themselves if the network does so.
         """
+        space, membership = net._kind(**net._space), net.membership
         options = {
-            "epsilon": epsilon,
+            "epsilon": net.epsilon_,
             "n_coded": Z.shape[2],
-            "left_out": left_out,
+            "left_out": net.construction == "left_out",
             "exact": MEMBERSHIPS[membership] == 2,
         }
         classes = [
@@ -124,7 +115,8 @@ class Layer:
         total = None if any(S is None for S in scatters) else sum(scatters)
         weights = rows.weights_at(slice(None))
         whole = space.group(Z, weights, **options, scatter=total)
-        return cls(whole, classes, epsilon, membership, temperature, space=space)
+        temperature = float(net.inverse_temperature)
+        return cls(whole, classes, net.epsilon_, membership, temperature, space=space)
 
     def to_state(self) -> dict[str, Any]:
         """Return the state as arrays, numbers and containers."""

@@ -66,9 +66,6 @@ class BaseNet(CallbackSupportMixin, TransformingNet):
     # Whether there is a decision after every layer.
     _decides: Any = False
 
-    n_layers: int
-    epsilon: float | str
-    _features: tuple[Any, Any]
     _decisions: list[dict[str, Any]]
     _origin: dict[str, Any]
 
@@ -122,7 +119,7 @@ class BaseNet(CallbackSupportMixin, TransformingNet):
         missing = self.n_layers - (self.n_iter_ if self._continues else 0)
         with watched(self, missing, X=X, y=y) as progress:
             state = self._features if self._continues else (self._begin(rows), None)
-            layer = self._build(state[0], rows)
+            layer = Layer.build(self, state[0], rows)
             if len(self.rates_["R"]) == 0:  # otherwise, all layers have been dropped
                 self._record(layer, state, rows)
             for _ in range(missing):
@@ -207,18 +204,6 @@ class BaseNet(CallbackSupportMixin, TransformingNet):
         self.classes_, self._n_rows = rows.classes, n_rows
         self._space, self._layers = dict(vars(space)), []
 
-    def _build(self, Z: Any, rows: Rows) -> Layer:
-        """Build the layer of training features."""
-        return Layer.build(
-            Z,
-            rows,
-            self._kind(**self._space),
-            self.epsilon_,
-            self.membership,
-            float(self.inverse_temperature),
-            left_out=self.construction == "left_out",
-        )
-
     def _tries(self, layer: Layer) -> list[tuple[float, float]]:
         """Return the step sizes relative to ``1 / alpha`` and momenta to try in turn.
 
@@ -264,7 +249,7 @@ class BaseNet(CallbackSupportMixin, TransformingNet):
                 for at in blocks:
                     change[:, :, at] = stepped(Z[:, :, at], change[:, :, at], length)
                 moved, change = change, None
-            following = self._build(moved, rows)
+            following = Layer.build(self, moved, rows)
             if self.step == "published" or following.rates[2] >= least:
                 new = {"step": length, "momentum": momentum, "rule": self.step}
                 return new, (moved, carried), following
@@ -396,8 +381,6 @@ class BaseNetClassifier(CodingClassifier, BaseNet):
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), None],
         "class_weight": [dict, StrOptions({"balanced"}), None],
     }
-    n_iter_no_change: int | None
-    class_weight: Any
     _best: int
     _decides = True
 

@@ -97,7 +97,8 @@ class StreamingNet(StreamEstimator):
             stream = vars(self).get("_stream") or self._stream_of_fit()
             counts += to_numpy(self.class_count_)
             n_rows += self._n_rows
-        self._stand_on(grid)
+        self.signal_shape_, self.n_channels_ = grid.shape, grid.n_channels
+        self._invariant = self.output == "invariant"
         self._forget()
         self._begin_anew(rows, grid, counts.tolist(), n_rows)
         like = namespace(X).empty(0, dtype=X.dtype, device=X.device)
@@ -122,7 +123,7 @@ class StreamingNet(StreamEstimator):
 
     def _follow(self, stream: dict[str, Any]) -> dict[str, Any]:
         grid, epsilon = self._restored_space(), stream["epsilon"]
-        choice = None if stream["choice"] is None else Choice(**stream["choice"])
+        before = None if stream["choice"] is None else Choice(**stream["choice"])
         summary, xp = self._merged(stream), namespace(grid.counts)
         dtype = xp.result_type(stream["like"].dtype, xp.complex64)
 
@@ -135,8 +136,8 @@ class StreamingNet(StreamEstimator):
         if summary.kept is not None:
             rows = Rows.of_parts([summary.kept], self.classes_).merged()
             Z = grid.fit(rows)
-        labels, before = self.classes_, choice
-        decision = fit_decision(Z, rows, grid, labels, groups=groups, before=before)
+        options: dict[str, Any] = {"groups": groups, "before": before}
+        decision = fit_decision(Z, rows, grid, self.classes_, **options)
         epsilon = float(decision["epsilon"] if epsilon == "auto" else epsilon)
         whole = group(reduce(Scatter.merge, summary.scatters))
         some = [g for g in groups if g.n > 0.0]

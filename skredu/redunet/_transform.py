@@ -44,9 +44,7 @@ class TransformingNet(
 
     # The kind of space, which is restored from its plain state.
     _kind: ClassVar[type[Any]]
-    n_features_in_: int
     _layers: list[dict[str, Any]]
-    _space: dict[str, Any]
 
     def transform(self, X: Any) -> Any:
         """Compute the features of samples after the last layer.
@@ -201,6 +199,16 @@ class TransformingNet(
             momentum, rule = state.get("momentum", 0.0), state.get("rule", "relative")
             found.append((layer, state["step"], momentum, rule))
         return found
+
+
+def parts_of(net: Any) -> tuple[Any, list[tuple[Layer, float, float, str]], Any]:
+    """Return the space, the layers and the last decision of a network, to convert it.
+
+    Each layer comes with its step size, momentum and step rule. The decision is the
+    last result of `fit_decision`; None if there is none.
+    """
+    decisions = net._decisions or [None]
+    return net._restored_space(), net._restored_layers(), decisions[-1]
 
 
 def through(layers: list[tuple[Layer, float, float, str]], Z: Any) -> Iterator[Any]:

@@ -79,7 +79,7 @@ class Vectors:
         self.permutations, self.rotates = permutations, rotates
 
     @property
-    def _has_rest(self) -> bool:
+    def has_rest(self) -> bool:
         """Whether samples may have a component outside of the coordinates."""
         dropped = self.unused is not None and self.unused.shape[0] > 0
         return self.basis is not None or dropped
@@ -103,7 +103,7 @@ class Vectors:
             group: Any = group_of(Z.T[None, :, :], None, self.blocks)
             self.basis = group.basis[0, :, :]
         inside = self._inside(Z)
-        if self._has_rest:  # training rows have nothing outside
+        if self.has_rest:  # training rows have nothing outside
             rest = xp.zeros((n, 1), dtype=Z.dtype, device=Z.device)
             inside = xp.concat([inside, rest], axis=1)
         return inside.T[None, :, :]
@@ -176,7 +176,7 @@ class Vectors:
     def split(self, Z: Any) -> tuple[Any, Any]:
         """Return features of points (n, d) on the sphere, as `to_features` does."""
         xp, inside = namespace(Z), self._inside(Z)
-        if not self._has_rest:
+        if not self.has_rest:
             return inside.T[None, :, :], None
         rest = Z - self._back(inside)
         length = xp.sqrt(xp.sum(rest * rest, axis=1, keepdims=True))
@@ -213,7 +213,7 @@ class Vectors:
     def show(self, P: Any, alpha: float) -> Any:
         """Return ``alpha (I - P)`` as a dense matrix (d, d)."""
         xp, P = namespace(P), P[0, :, :]
-        if self._has_rest:  # along which P is zero
+        if self.has_rest:  # along which P is zero
             P = P[:-1, :-1]
         eye = xp.eye(self.n_features, dtype=P.dtype, device=P.device)
         return alpha * (eye - self._back(self._back(P).T).T)
