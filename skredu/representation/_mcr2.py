@@ -415,7 +415,9 @@ class MCR2Transformer(
     ) -> Rows:
         """Return valid training samples, sorted by class."""
         X, y, weights = check_training(self, X, y, sample_weight, reset=reset)
-        return Rows.of(X, y, check_range(weights))
+        rows = Rows.of(X, y, check_range(weights))
+        # equal samples are left out together
+        return rows.merged() if self.objective == "left_out" else rows
 
     def _checked_n_components(self, n_classes: int) -> int:
         """Validate the number of components and the starting point, or choose it."""
