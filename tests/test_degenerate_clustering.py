@@ -41,16 +41,13 @@ def test_rows_of_any_size_are_those_of_size_one(connectivity):
         assert model.predict(scale * X).tolist() == predicted
 
 
-@pytest.mark.parametrize("connectivity", [None, 2])
-def test_few_rows_of_many_features_along_distortions(connectivity):
+def test_few_rows_of_many_features_along_distortions_and_rows_out_of_reach():
     X = RNG.normal(size=(9, 12))
-    model = CompressionClustering(connectivity=connectivity).fit(X)
-    path = model.epsilon_path(X, [model.epsilon_, 2.0 * model.epsilon_])
-    assert np.isfinite(path["coding_length"]).all()
-    assert path["n_clusters"][1] >= 1
-
-
-def test_rows_out_of_reach_are_refused():
+    for connectivity in (None, 2):
+        model = CompressionClustering(connectivity=connectivity).fit(X)
+        path = model.epsilon_path(X, [model.epsilon_, 2.0 * model.epsilon_])
+        assert np.isfinite(path["coding_length"]).all()
+        assert path["n_clusters"][1] >= 1
     X = RNG.normal(size=(12, 2))
     with pytest.raises(ValueError, match=r"X contains an entry of"):
         CompressionClustering().fit(np.vstack([X, [1e305, 1e305]]))

@@ -5,7 +5,7 @@ import pytest
 from settings import limit
 from sklearn.datasets import load_breast_cancer, load_iris, load_wine, make_blobs
 from sklearn.metrics import adjusted_rand_score
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import scale
 
 from skredu import CompressionClustering
 from skredu.datasets import make_subspaces
@@ -24,14 +24,14 @@ def iris():
 def wine():
     """Return three cultivars, standardised."""
     X, y = load_wine(return_X_y=True)
-    return StandardScaler().fit_transform(X), y
+    return scale(X), y
 
 
 @pytest.fixture(scope="module")
 def cancer():
     """Return two kinds of tumours, standardised."""
     X, y = load_breast_cancer(return_X_y=True)
-    return StandardScaler().fit_transform(X), y
+    return scale(X[::2]), y[::2]
 
 
 def far_blobs(n, d, k, seed=0):
@@ -71,14 +71,11 @@ def test_a_given_number_takes_no_more_bits_than_the_tree(wine, k, epsilon):
     assert min(model.cluster_sizes_) >= least
 
 
-def test_a_number_that_no_large_groups_reach_is_kept_all_the_same():
+def test_a_number_that_no_large_groups_reach_is_kept_with_a_warning_if_some_are():
     X = np.concatenate([np.zeros((20, 2)), [[5.0, 0.0], [0.0, 7.0]]])
     X[:20] += 0.1 * np.random.default_rng(0).normal(size=(20, 2))
     model = CompressionClustering(n_clusters=20).fit(X)
     assert model.n_clusters_ == 20
-
-
-def test_a_number_that_only_small_groups_reach_is_kept_with_a_warning():
     X, _ = make_blobs(5, 2, random_state=0)
     heavy = np.where(np.arange(5) == 0, 1e3, 1.0)
     model = CompressionClustering(n_clusters=3)
@@ -132,12 +129,14 @@ def test_a_least_size_that_only_some_distortions_reach(options):
 # -- an open number -------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("n", "d"), [(100, 40), (45, 100)])
-def test_blobs_of_few_rows_in_many_dimensions(n, d):
+@pytest.mark.parametrize(
+    ("n", "d", "least"), [(60, 40, 1.0), (45, 100, 1.0), (60, 6, 0.95), (240, 6, 0.95)]
+)
+def test_blobs_of_few_rows_in_many_dimensions_and_of_more_rows(n, d, least):
     X, y = far_blobs(n, d, 3)
     model = CompressionClustering().fit(X)
     assert model.n_clusters_ == 3
-    assert adjusted_rand_score(y, model.labels_) == 1.0
+    assert adjusted_rand_score(y, model.labels_) >= least
 
 
 def test_groups_of_fewer_than_four_rows_per_feature(wine):
@@ -155,20 +154,9 @@ def test_one_gaussian_is_one_group(d):
     assert CompressionClustering().fit(X).n_clusters_ == 1
 
 
-def test_more_rows_are_no_more_groups():
-    found = []
-    for n in (60, 240):
-        X, y = far_blobs(n, 6, 3)
-        model = CompressionClustering().fit(X)
-        found.append(model.n_clusters_)
-        assert adjusted_rand_score(y, model.labels_) > 0.95
-    assert found == [3, 3]
-
-
 def test_three_rows_that_are_close_by_chance_are_no_group():
     X, _ = make_blobs(300, 2, centers=3, cluster_std=0.6, random_state=0)
-    model = CompressionClustering().fit(X)
-    assert model.n_clusters_ == 3
+    assert CompressionClustering().fit(X).n_clusters_ == 3
 
 
 def test_a_few_outliers_are_no_dozens_of_groups():
@@ -230,13 +218,10 @@ def test_copies_are_one_group_where_many_rows_first_join_cells():
     np.testing.assert_array_equal(model.labels_[:500], model.labels_[10_100:])
 
 
-def test_rows_that_are_all_copies_are_groups():
+def test_rows_that_are_all_copies_and_groups_that_need_more_rows(iris):
     X = np.repeat([[0.0, 1.0], [2.0, 0.0], [5.0, 5.0]], 7, axis=0)
     model = CompressionClustering(n_clusters=3).fit(X)
     assert model.cluster_sizes_.tolist() == [7.0, 7.0, 7.0]
-
-
-def test_groups_that_need_more_rows_than_there_are(iris):
     X, _ = iris
     model = CompressionClustering(n_clusters=3, min_cluster_size=60)
     with pytest.raises(ValueError, match="need 180 samples, but X has n_samples=150"):
