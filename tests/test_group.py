@@ -251,7 +251,7 @@ def test_rows_without_themselves_keep_their_digits_in_directions_of_their_own():
 @pytest.mark.parametrize("centred", [True, False])
 def test_rows_of_any_weight_without_themselves(centred):
     X, options = data(3, 8, "none")[0], {"assume_centered": not centred}
-    for w in (np.full(3, 1e-9), np.array([0.5, 1e9, 1e9])):
+    for w in (np.full(3, 1e-9), np.full(3, 1e-20), np.array([0.5, 1e9, 1e9])):
         group = group_of(features(X), w, vector_blocks(8, X), centred=centred)
         found = group.without(features(X), 1e-3, w)
         expected = [

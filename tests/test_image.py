@@ -336,7 +336,10 @@ def test_greater_weights_and_distortions_leave_fewer_segments():
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1), (2, 2), (3, 3), (40, 50)])
 @pytest.mark.parametrize("superpixels", ["felzenszwalb", "slic"])
 def test_constant_images_are_one_segment(shape, superpixels):
-    for image in [np.full(shape, 7, np.uint8), np.zeros((*shape, 3))]:
+    for image in (
+        np.full(shape, 7, np.uint8),
+        *(np.zeros((*shape, c)) for c in (3, 4)),
+    ):
         model = CompressionSegmenter(superpixels=superpixels).fit(image)
         assert model.n_segments_ == 1
         assert_array_equal(model.labels_, np.zeros(shape))

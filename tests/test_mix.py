@@ -15,7 +15,12 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from skredu import MICLClassifier
 from skredu.classification._kernel import mean_distance
-from skredu.classification._mix import MixLoss, choose_weights, fit_weights
+from skredu.classification._mix import (
+    MixLoss,
+    choose_weights,
+    fit_weights,
+    most_for_kernels,
+)
 from skredu.classification._transforms import TRANSFORMS
 from skredu.coding._rows import Rows
 from skredu.metrics import label_quality
@@ -274,6 +279,16 @@ def test_kernels_code_the_classes_by_some_of_many_samples(monkeypatch):
     assert np.isfinite(model.label_quality_).all()
     assert abs(model.label_quality_ - whole.label_quality_).mean() < 0.05
     assert abs(model.score(X, y) - whole.score(X, y)) < 0.03
+
+
+def test_kernels_factor_as_many_samples_as_their_time_allows(monkeypatch):
+    limit(monkeypatch, MOST_FACTORING=2e7)
+    for sizes in ([9, 9], [40, 4, 4], [5] * 30):
+        n = most_for_kernels(sizes)
+        # a third of a cube for all samples, and nine cubes for each class
+        shares = np.array(sizes) / sum(sizes)
+        costs = [m**3 / 3 + 9 * ((m * shares) ** 3).sum() for m in (n, n + 1)]
+        assert costs[0] <= 2e7 < costs[1]
 
 
 def test_samples_are_predicted_in_blocks(monkeypatch):

@@ -72,6 +72,11 @@ def test_images_return_from_circles(interpolation, most):
     turned = model.inverse_transform(np.roll(circles, 25, axis=2).reshape(5, -1))
     expected = np.rot90(found.reshape(5, 2, 24, 24), axes=(2, 3)).reshape(5, -1)
     assert_allclose(turned, expected, atol=1e-12)
+    # outside of the outermost circle, pixels have its values
+    circles = np.repeat([np.arange(48) == 23, np.arange(48) == 22], 100, axis=1)
+    outside = (np.hypot(x, y) > 11.3).ravel()
+    corners = model.inverse_transform(circles * 1.0)[:, :576][:, outside]
+    assert_allclose(corners, [[1.0], [0.0]] + 0.0 * corners, atol=1e-12)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 7), (3, 4)])
