@@ -92,6 +92,12 @@ def _are_plain(estimator: Any, X: Any, *y: Any) -> bool:
 def check_namespace(estimator: Any, X: Any) -> None:
     """Raise an error if an estimator for NumPy arrays only gets another array."""
     found = namespace(X).__name__
+    if found.startswith("jax"):
+        raise TypeError(
+            f"X is an array of {found}, which cannot be modified in place as "
+            f"{type(estimator).__name__} does: use array_api_dispatch=False, with which "
+            "X is converted to a NumPy array."
+        )
     only_numpy = ARRAY_API_SUPPORT and not get_tags(estimator).array_api_support
     if only_numpy and found != namespace(np.empty(0)).__name__:
         raise TypeError(
