@@ -95,8 +95,8 @@ def check_namespace(estimator: Any, X: Any) -> None:
     if found.startswith("jax"):
         raise TypeError(
             f"X is an array of {found}, which cannot be modified in place as "
-            f"{type(estimator).__name__} does: use array_api_dispatch=False, with which "
-            "X is converted to a NumPy array."
+            f"{type(estimator).__name__} does: use array_api_dispatch=False, which "
+            "converts X to a NumPy array."
         )
     only_numpy = ARRAY_API_SUPPORT and not get_tags(estimator).array_api_support
     if only_numpy and found != namespace(np.empty(0)).__name__:

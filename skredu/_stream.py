@@ -22,11 +22,20 @@ from skredu._checks import check_training, has_gaps
 from skredu._compat import namespace, to_numpy
 from skredu.coding._choose import MAX_ROWS
 from skredu.coding._linalg import blocks_of_rows, widen
-from skredu.coding._rows import Rows, check_reach, codes_of, unit_of, weights_to_add
+from skredu.coding._rows import (
+    Rows,
+    check_reach,
+    codes_of,
+    joined,
+    unit_of,
+    weights_to_add,
+)
 from skredu.coding._scatter import Scatter
 
 # Largest number of entries of samples that are not merged: 8 MB in double precision.
 MOST_WAITING = 2**20
+# Largest number of parts that are not joined: each call copies a tuple of them.
+MOST_PARTS = 256
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -380,8 +389,10 @@ class StreamEstimator(SkreduEstimator):
     def _extend(self, stream: dict[str, Any], part: dict[str, Any]) -> None:
         """Store a stream with one more part."""
         waiting = (*stream.get("waiting", ()), part)
+        if len(waiting) == MOST_PARTS:
+            waiting = (joined(waiting),)
         entries = math.prod(part["X"].shape)
-        if len(waiting) > 1:  # there may be thousands of them: no sum over all
+        if stream.get("waiting"):
             entries += stream["entries"]
         stream = {"summary": None, **stream, "waiting": waiting, "found": None}
         if entries >= MOST_WAITING:

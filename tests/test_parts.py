@@ -212,6 +212,14 @@ def test_plain_arrays_are_not_validated_twice(stream, kind, monkeypatch):
             stream.predict(wrong)
 
 
+@pytest.mark.parametrize("limits", [{"MOST_PARTS": 4}, {"MOST_WAITING": 100}], ids=str)
+def test_joined_and_merged_parts_are_those_that_came(stream, limits, monkeypatch):
+    expected = looked_at(add(clone(stream), 0, 90, 90))
+    limit(monkeypatch, **limits)
+    for name, value in looked_at(add(stream, 0, 90, 1)).items():
+        assert_allclose(value, expected[name], rtol=1e-7, atol=1e-7, err_msg=name)
+
+
 def test_wrong_labels_of_a_part_are_named_and_change_nothing(stream):
     others = MICLClassifier(kernel="rbf"), MICLClassifier(n_neighbors=3)
     nets = InvariantReduNetClassifier(), InvariantReduNetTransformer(0)

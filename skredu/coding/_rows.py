@@ -85,9 +85,8 @@ class Rows:
     @classmethod
     def of_parts(cls, parts: Sequence[dict[str, Any]], classes: Any) -> Rows:
         """Sort the samples of parts of a stream."""
-        xp = namespace(parts[0]["X"])
-        X, weights = (xp.concat([part[n] for part in parts]) for n in ("X", "weights"))
-        codes = np.concatenate([part["codes"] for part in parts])
+        part = joined(parts)
+        X, codes, weights, xp = *part.values(), namespace(part["X"])
         if xp.all(weights == 1.0):
             weights = None  # as in `fit` without weights
         return cls.of(X, classes[codes], weights, classes)
@@ -217,6 +216,14 @@ class Rows:
             found.update(f"{array.dtype} {array.shape}".encode())
             found.update(np.ascontiguousarray(array).data)
         return found.hexdigest()
+
+
+def joined(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return parts of a stream as one part: samples, their classes and weights."""
+    xp = namespace(parts[0]["X"])
+    X, weights = (xp.concat([part[n] for part in parts]) for n in ("X", "weights"))
+    codes = np.concatenate([part["codes"] for part in parts])
+    return {"X": X, "codes": codes, "weights": weights}
 
 
 def first_of_equal(X: Any, codes: Any, index: Any) -> Any:
