@@ -35,6 +35,7 @@ def numbers(*good):
     return st.one_of(st.sampled_from(good), st.sampled_from(good), ANY_NUMBER)
 
 
+BIG = 10**400
 SIZES = [10.0**power for power in (-320, -300, -200, -155, -100, -45, -30, -8)]
 SIZES += [1.0 / size for size in SIZES[1:]] + [5e-324, 1.7e308]
 ANY_NUMBER = st.one_of(
@@ -43,34 +44,12 @@ ANY_NUMBER = st.one_of(
     st.integers(-2, 3),
     st.sampled_from(
         [
-            10**400,
-            -(10**400),
-            10**12,
-            True,
-            False,
-            None,
-            "auto",
-            "text",
-            1j,
-            fractions.Fraction(1, 3),
-            fractions.Fraction(10**400, 3),
-            fractions.Fraction(1, 10**400),
-            decimal.Decimal("0.5"),
-            np.float16(0.5),
-            np.float32(0.5),
-            np.float32(1e-45),
-            np.longdouble(0.5),
-            np.int64(2**62),
-            np.uint8(2),
-            np.bool_(True),
-            [0.5],
-            np.array(0.5),
-            np.array([0.5]),
-            np.datetime64("2020-01-01"),
-            np.timedelta64(1, "s"),
-            dt.timedelta(1),
-            {},
-            print,
+            *(BIG, -BIG, 10**12, True, False, None, "auto", "text", 1j),
+            *(fractions.Fraction(a, b) for a, b in [(1, 3), (BIG, 3), (1, BIG)]),
+            *(kind(0.5) for kind in (np.float16, np.float32, np.longdouble, np.array)),
+            *(decimal.Decimal("0.5"), np.float32(1e-45), np.int64(2**62), np.uint8(2)),
+            *(np.bool_(True), np.datetime64("2020-01-01"), np.timedelta64(1, "s")),
+            *([0.5], np.array([0.5]), dt.timedelta(1), {}, print),
         ]
     ),
 )
@@ -108,7 +87,7 @@ TYPES = {
     "bytes": lambda X: (np.abs(X) % 200).astype(np.uint8),
     "booleans": lambda X: X > 0,
     "objects": lambda X: X.astype(object),
-    "integers beyond floats": lambda X: np.full(X.shape, 10**400, dtype=object),
+    "integers beyond floats": lambda X: np.full(X.shape, BIG, dtype=object),
     "strings": lambda X: X.astype(str),
     "words": lambda X: np.full(X.shape, "word"),
     "complex": lambda X: X.astype(complex),
@@ -178,7 +157,7 @@ LABELS = {
     "one-hot": lambda y: np.eye(4)[y],
     "None": lambda y: None,
     "a number": lambda y: 3,
-    "integers beyond floats": lambda y: np.array([10**400] * len(y), dtype=object),
+    "integers beyond floats": lambda y: np.array([BIG] * len(y), dtype=object),
 }
 
 
@@ -225,7 +204,7 @@ WEIGHTS = {
     "complex": lambda w: w + 0j,
     "dates": lambda w: np.full(len(w), np.datetime64("2020-01-01")),
     "objects": lambda w: w.astype(object),
-    "integers beyond floats": lambda w: np.array([10**400] * len(w), dtype=object),
+    "integers beyond floats": lambda w: np.array([BIG] * len(w), dtype=object),
 }
 
 
