@@ -334,15 +334,25 @@ def side_by_side(groups: list[Any]) -> tuple[list[Any], Any]:
     return found, stack
 
 
-def shared(groups: list[Any], Z: Any, power: int, stack: Any = None) -> list[Any]:
+def packed_together(groups: list[Any], power: int) -> Any:
+    """Return packed forms (F, k, p) of the groups that have them, None if none has."""
+    parts = [g.form_matrix(power) for g in groups if getattr(g, "packs", False)]
+    if not parts:
+        return None
+    xp = namespace(parts[0])
+    dtype = xp.result_type(*{matrix.dtype for matrix in parts})
+    return xp.stack([xp.astype(Q, dtype, copy=False) for Q in parts], axis=1)
+
+
+def shared(groups: list[Any], Z: Any, stack: Any = None, forms: Any = None) -> Any:
     """Return what samples have in common for several groups about the origin.
 
     For each factored group, these are the coordinates of the samples in its basis and
     their squared norms (F, b), from one product with the ``stack`` of all bases. For
     each packed group, these are forms (F, 1, b), from one array of products of
-    coordinates; see `DenseGroup.form_matrix`. Other groups share nothing: None.
+    coordinates and the packed ``forms`` of all groups. Other groups share nothing:
+    None.
     """
-    xp = namespace(Z)
     found: list[Any] = [None] * len(groups)
     if stack is not None:
         along, norms, stop = coordinates(stack, Z), squared_norms(Z), 0
@@ -350,14 +360,11 @@ def shared(groups: list[Any], Z: Any, power: int, stack: Any = None) -> list[Any
             if isinstance(group, Group):
                 start, stop = stop, stop + group.basis.shape[2]
                 found[j] = along[:, start:stop, :], norms
-    packs = [j for j, group in enumerate(groups) if getattr(group, "packs", False)]
-    if packs and power > 0:
-        parts = [groups[j].form_matrix(power) for j in packs]
-        dtype = xp.result_type(*{matrix.dtype for matrix in parts})
-        parts = [xp.astype(Q, dtype, copy=False) for Q in parts]
-        forms = packed_forms(xp.stack(parts, axis=1), Z)
+    if forms is not None:
+        packs = [j for j, group in enumerate(groups) if getattr(group, "packs", False)]
+        values = packed_forms(forms, Z)
         for i, j in enumerate(packs):
-            found[j] = forms[:, i : i + 1, :]
+            found[j] = values[:, i : i + 1, :]
     return found
 
 

@@ -21,6 +21,7 @@ from skredu.coding._choose import label_code
 from skredu.coding._dense import (
     DenseGroup,
     group_of_state,
+    packed_together,
     shared,
     side_by_side,
 )
@@ -155,6 +156,11 @@ class Layer:
         Rc = float(sum(volumes)) / unit
         return R, Rc, R - Rc
 
+    @cached_property
+    def forms(self) -> Any:
+        """Packed forms of the classes, for all samples; None if there are none."""
+        return packed_together(self.classes, self.power) if self.power else None
+
     # -- memberships ------------------------------------------------------------------
 
     def _memberships(self, costs: Any) -> Any:
@@ -239,7 +245,7 @@ class Layer:
         change = namespace(Z).empty_like(Z)
         for at in self._blocks(Z, slice(0, Z.shape[2])):
             rows = Z[:, :, at]
-            known = shared(self.classes, rows, self.power, self.bases)
+            known = shared(self.classes, rows, self.bases, self.forms)
             Pi = self._memberships(self._sharp_costs(rows, known))
             start = self.whole.project(rows, self.epsilon)
             start *= -1.0
@@ -278,7 +284,7 @@ class Layer:
         xp, dtype = namespace(Z), real_dtype(Z)
         blocks, costs = self._blocks(Z, slice(0, Z.shape[2])), []
         for at in blocks:
-            known = shared(self.classes, Z[:, :, at], self.power, self.bases)
+            known = shared(self.classes, Z[:, :, at], self.bases, self.forms)
             costs.append(self._costs(Z[:, :, at], known))
         costs = xp.concat(costs)
         change = xp.empty_like(Z)  # at first, projections on own classes
