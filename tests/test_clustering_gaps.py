@@ -96,8 +96,10 @@ def test_orders_units_and_copies_change_no_group(options):
         assert_array_equal(other.labels_, model.labels_)
         assert_allclose(other.denoise(unit * rows) / unit, model.denoise(rows))
     weights = np.r_[np.zeros(5), np.ones(85)]
-    absent = clone(model).fit(rows, sample_weight=weights)
-    assert_array_equal(absent.labels_.shape, (90,))
+    absent, present = clone(model), clone(model).fit(rows[5:])
+    absent.fit(rows, sample_weight=weights)
+    assert_array_equal(absent.labels_[5:], present.labels_)
+    assert_allclose(absent.cluster_means_, present.cluster_means_)
 
 
 def test_extreme_gaps_give_groups():

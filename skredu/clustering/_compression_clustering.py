@@ -421,11 +421,14 @@ class CompressionClustering(
         X, gaps = check_rows(self, X), None
         weights = check_weights(sample_weight, X)
         if has_gaps(X):
-            gaps, X = np.isnan(X), filled(X.astype(np.float64))
+            gaps, X = np.isnan(X), filled(X.astype(np.float64), weights)
         data = prepare(X, weights, self.connectivity)
         if gaps is not None:  # one of several equal samples may have a feature
-            missing = np.ones_like(data.X, dtype=bool)
-            np.logical_and.at(missing, data.codes, gaps)
+            missing, present = (
+                np.ones(data.X.shape, dtype=bool),
+                data.sample_weights > 0,
+            )
+            np.logical_and.at(missing, data.codes[present], gaps[present])
             data = replace(data, missing=missing)
         if self.n_clusters is not None and self.n_clusters > len(data.X):
             raise ValueError(

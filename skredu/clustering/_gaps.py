@@ -24,15 +24,15 @@ from skredu.coding._missing import completed, expected_scatters, patterns
 from skredu.coding._rows import Rows
 
 
-def filled(X: Any) -> Any:
+def filled(X: Any, weights: Any) -> Any:
     """Return samples whose missing features are means of those of similar samples."""
-    largest = float(np.nanmax(np.abs(X), initial=0.0))
-    power = -math.frexp(largest)[1]  # in this unit, distances are in range
-    order = np.lexsort(X.T[::-1])  # the original order does not matter
-    found = np.empty_like(X)
-    imputer = KNNImputer(keep_empty_features=True)
-    found[order] = np.ldexp(imputer.fit_transform(np.ldexp(X[order], power)), -power)
-    return np.where(np.isnan(X), found, X)
+    power = -math.frexp(float(np.nanmax(np.abs(X), initial=0.0)))[1]
+    Z = np.ldexp(X, power)  # in this unit, distances are in range
+    present = slice(None) if weights is None else weights > 0.0
+    others = Z[present]
+    order = np.lexsort(others.T[::-1])  # the original order does not matter
+    imputer = KNNImputer(keep_empty_features=True).fit(others[order])
+    return np.where(np.isnan(X), np.ldexp(imputer.transform(Z), -power), X)
 
 
 def regrouped(data: Data, found: Found, epsilon: float, request: Request) -> Any:
