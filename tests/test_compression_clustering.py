@@ -13,7 +13,7 @@ from sklearn.datasets import load_iris, make_blobs
 from sklearn.metrics import adjusted_rand_score
 
 from skredu import CompressionClustering
-from skredu.clustering._epsilon import rounding_variances
+from skredu.clustering._epsilon import count_directions, rounding_variances
 from skredu.datasets import make_subspaces
 from skredu.rates import partition_coding_length
 
@@ -76,6 +76,16 @@ def test_noise_of_rounding(step):
     X[0, 0] = 0.5 * step  # a gap that was filled
     assert_allclose(rounding_variances(X), variances)
     assert not np.any(rounding_variances(X[:1]))
+
+
+@pytest.mark.parametrize("unit", [1e-150, 1e-7, 1.0, 1e150])
+def test_directions_are_counted_beyond_rounding(unit):
+    rng = np.random.default_rng(0)
+    for rank, offset in ((1, 1e7), (1, -0.1), (2, 1e9), (3, 0.3)):
+        X = rng.normal(size=(30, rank)) @ rng.normal(size=(rank, 3)) + offset
+        assert count_directions(unit * X, assume_centered=False) == rank
+        assert count_directions(0.0 * X + unit * offset, assume_centered=False) == 0
+    assert count_directions(unit * np.outer(X[:, 0], [1, 2, 3]), True) == 1
 
 
 @pytest.mark.slow
@@ -143,6 +153,10 @@ def test_outliers_have_a_cauchy_distribution_as_wide_as_all_rows():
     bits = -weights @ cauchy.logpdf(centred / spread) / np.log(2.0)
     gaussian = 2.0 * np.log2(2.0 * np.pi * np.e) * weights.sum()
     assert path["description_length"] == pytest.approx(bits - gaussian)
+    alone = CompressionClustering(min_cluster_size=1)
+    alone = alone.epsilon_path(X, [1e-9], weights)
+    assert alone["n_clusters"] == [20]  # a single sample has no spread to describe
+    assert_allclose(alone["description_length"], path["description_length"])
 
 
 @pytest.mark.slow

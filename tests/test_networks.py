@@ -429,7 +429,7 @@ def test_rows_in_blocks_are_the_rows(case, construction, other, monkeypatch):
     settings = {"eta": 64.0, "step": "relative", **other}
     settings["construction"] = construction
     whole = problem.net(3, **settings)
-    limit(monkeypatch, BLOCK=1)
+    limit(monkeypatch, BLOCK=1, CACHED=1)
     parts = problem.net(3, **settings)
     for name, values in whole.rates_.items():
         assert_allclose(parts.rates_[name], values, rtol=1e-12)
