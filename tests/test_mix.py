@@ -16,9 +16,9 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from skredu import MICLClassifier
 from skredu.classification._kernel import mean_distance
 from skredu.classification._mix import (
-    MixLoss,
     choose_weights,
     fit_weights,
+    mix_loss,
     most_for_kernels,
 )
 from skredu.classification._transforms import TRANSFORMS
@@ -53,13 +53,13 @@ def skewed(n=300, seed=0):
 @pytest.mark.parametrize("seed", range(3))
 def test_loss_is_the_definition_and_weights_are_its_optimum(seed):
     L, y, weights = predictions(seed=seed)
-    loss = MixLoss(L, y, weights / weights.sum())
+    data = L, y, weights / weights.sum()
     theta = np.random.default_rng(seed).uniform(0.1, 1.0, 3 + 4)
-    value, gradient = loss(theta)
+    value, gradient = mix_loss(theta, *data, True)
     assert_allclose(value, oracle_mix.mix_loss(theta[:3], theta[3:], L, y, weights))
-    steps = approx_fprime(theta, lambda t: loss(t)[0], 1e-7)
+    steps = approx_fprime(theta, lambda t: mix_loss(t, *data, True)[0], 1e-7)
     assert_allclose(gradient, steps, atol=1e-6)
-    fixed = MixLoss(L, y, weights / weights.sum(), fit_labels=False)(theta)[1]
+    fixed = mix_loss(theta, *data, False)[1]
     assert_array_equal(fixed[3:], 0.0)
     assert_array_equal(fixed[:3], gradient[:3])
     w, b, least = fit_weights(L, y, weights)

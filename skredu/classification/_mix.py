@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import math
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -277,10 +277,10 @@ def fit_weights(
         rivals = np.flatnonzero(np.isfinite(L[:, known]).all(axis=(0, 1)))
     left = np.maximum(L[:, known][:, :, rivals], FLOOR)
     shares = weights[known] / weights[known].sum()
-    loss_of = MixLoss(left, np.searchsorted(rivals, y[known]), shares, fit_labels)
     found = minimize(
-        loss_of,
+        mix_loss,
         np.concatenate([np.full(m, 1.0 / m), np.zeros(len(rivals))]),
+        (left, np.searchsorted(rivals, y[known]), shares, fit_labels),
         jac=True,
         method="L-BFGS-B",
         bounds=[(0.0, None)] * m + [(None, None)] * len(rivals),
@@ -290,12 +290,15 @@ def fit_weights(
     return found.x[:m], b, float(found.fun)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class MixLoss:
-    """Loss of a mix as a function of the weights and label terms, with its gradient.
+def mix_loss(
+    theta: Floats, L: Floats, y: NDArray[np.intp], shares: Floats, fit_labels: bool
+) -> tuple[float, Floats]:
+    """Return the loss of a mix and its gradient.
 
     Parameters
     ----------
+    theta : array of shape (m + k,)
+        Weights of the candidates, and label terms.
     L : array of shape (m, n, k)
         Finite log-probabilities of left-out samples.
     y : array of shape (n,)
@@ -305,34 +308,23 @@ class MixLoss:
     fit_labels : bool
         Whether the label terms may change; otherwise their gradient is zero.
     """
-
-    L: Floats
-    y: NDArray[np.intp]
-    shares: Floats
-    fit_labels: bool = True
-
-    def __call__(self, theta: Floats) -> tuple[float, Floats]:
-        """Return the loss and its gradient at weights and label terms (m + k,)."""
-        m, n, k = self.L.shape
-        w, b = theta[:m], theta[m:]
-        P = (w @ self.L.reshape(m, -1)).reshape(n, k) + b
-        P -= P.max(axis=1, keepdims=True)
-        rows = np.arange(n)
-        own, means = P[rows, self.y], P.mean(axis=1)
-        np.exp(P, out=P)
-        norms = P.sum(axis=1)
-        pull = w - 1.0 / m
-        label_penalty = LABEL_PENALTY * float(self.shares @ self.shares)
-        caution = CAUTION * float(self.shares @ self.shares)
-        own = (1.0 - caution) * own + caution * means
-        loss = self.shares @ (np.log(norms) - own)
-        loss += WEIGHT_PENALTY * (pull @ pull) + label_penalty * (b @ b)
-        errors = P * (self.shares / norms)[:, None]
-        errors[rows, self.y] -= (1.0 - caution) * self.shares
-        errors -= (caution / k * self.shares)[:, None]
-        gradient = np.zeros(m + k)
-        gradient[:m] = self.L.reshape(m, -1) @ errors.ravel()
-        gradient[:m] += 2.0 * WEIGHT_PENALTY * pull
-        if self.fit_labels:
-            gradient[m:] = errors.sum(axis=0) + 2.0 * label_penalty * b
-        return float(loss), gradient
+    m, n, k = L.shape
+    w, b, rows = theta[:m], theta[m:], np.arange(n)
+    P = (w @ L.reshape(m, -1)).reshape(n, k) + b
+    P -= P.max(axis=1, keepdims=True)
+    own, means = P[rows, y], P.mean(axis=1)
+    np.exp(P, out=P)
+    norms = P.sum(axis=1)
+    pull, sample = w - 1.0 / m, float(shares @ shares)
+    caution, label_penalty = CAUTION * sample, LABEL_PENALTY * sample
+    own = (1.0 - caution) * own + caution * means
+    loss = shares @ (np.log(norms) - own)
+    loss += WEIGHT_PENALTY * (pull @ pull) + label_penalty * (b @ b)
+    errors = P * (shares / norms)[:, None]
+    errors[rows, y] -= (1.0 - caution) * shares
+    errors -= (caution / k * shares)[:, None]
+    gradient = np.zeros(m + k)
+    gradient[:m] = L.reshape(m, -1) @ errors.ravel() + 2.0 * WEIGHT_PENALTY * pull
+    if fit_labels:
+        gradient[m:] = errors.sum(axis=0) + 2.0 * label_penalty * b
+    return float(loss), gradient
