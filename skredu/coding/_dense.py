@@ -41,7 +41,7 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 # moves samples in 0.55 of the time.
 MAX_PACKED = 48
 # Number of products of coordinates that are computed at a time, to stay in the cache.
-PRODUCTS = 2**19
+PRODUCTS = 2**17
 # Up to this condition, forms of single-precision samples are summed in that precision.
 MAX_SINGLE = 1e3
 # Up to this condition, factors are inverted in the precision of the samples.
@@ -370,14 +370,18 @@ def shared(groups: list[Any], Z: Any, stack: Any = None, forms: Any = None) -> A
 
 def _products(Z: Any, dtype: Any) -> Any:
     """Return products ``conj(z_a) z_b`` for ``a <= b``, real parts first, (F, p, b)."""
-    xp, C = namespace(Z), Z.shape[1]
-    if dtype == xp.float64:
-        Z = widen(Z)
-    Z = xp.permute_dims(Z, (1, 0, 2))  # products of whole planes
-    if not is_complex(Z):
-        products = xp.concat([Z[a : a + 1, ...] * Z[a:, ...] for a in range(C)])
-        return xp.permute_dims(products, (1, 0, 2))
-    parts = [xp.conj(Z[a : a + 1, ...]) * Z[a:, ...] for a in range(C)]
-    real = [xp.real(part) for part in parts]
-    imaginary = [xp.imag(part[1:, ...]) for part in parts]  # squares are real
-    return xp.permute_dims(xp.concat(real + imaginary), (1, 0, 2))
+    xp, (F, C, b), is_real = namespace(Z), Z.shape, not is_complex(Z)
+    Z = xp.permute_dims(widen(Z) if dtype == xp.float64 else Z, (1, 0, 2))
+    left, n_pairs = Z if is_real else xp.conj(Z), C * (C + 1) // 2
+    shape = n_pairs if is_real else C * C, F, b
+    found = xp.empty(shape, dtype=real_dtype(Z), device=Z.device)
+    start, imaginary = 0, n_pairs
+    for a in range(C):  # products of whole planes
+        part, stop = left[a, ...] * Z[a:, ...], start + C - a
+        found[start:stop, ...] = part if is_real else xp.real(part)
+        if not is_real:  # squares have no imaginary part
+            end = imaginary + C - a - 1
+            found[imaginary:end, ...] = xp.imag(part[1:, ...])
+            imaginary = end
+        start = stop
+    return xp.permute_dims(found, (1, 0, 2))
