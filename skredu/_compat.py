@@ -133,6 +133,8 @@ def move_to(reference: Any, *arrays: Any) -> tuple[Any, ...]:
 
 def to_numpy(array: Any) -> Any:
     """Return an array of any namespace and device as a NumPy array."""
+    if type(array) is np.ndarray:
+        return array
     xp, _ = _array_api.get_namespace(array)
     return np.asarray(_array_api._convert_to_numpy(array, xp))
 

@@ -368,7 +368,8 @@ class StreamEstimator(SkreduEstimator):
         """
         if classes is None and known is None:
             raise ValueError("classes must be given in the first partial_fit call.")
-        given = known if classes is None else np.unique(classes)
+        same = classes is None or (known is not None and np.array_equal(classes, known))
+        given = known if same else np.unique(classes)
         if known is not None and not np.array_equal(given, known):
             raise ValueError(
                 f"classes={classes!r} differ from those of the first call, {known!r}."
