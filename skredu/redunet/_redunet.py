@@ -174,8 +174,7 @@ class ReduNetTransformer(BaseReduNet):
         better without, for instance because all samples have about the same norm.
     intercept_scaling : float, default=1.0
         The constant, relative to the root mean square norm of the training samples.
-    symmetry : {"flip", "rot90", "dihedral"}, array of shape (g, d) or None, \
-            default=None
+    symmetry : {"flip", "rot90", "dihedral"} or array-like of shape (m, d), default=None
         Permutations of features that change no class, as in `MICLClassifier`: those
         that reverse the last axis of ``signal_shape``, rotate square images by
         multiples of 90 degrees, or both; or a group of permutations of the ``d``
@@ -331,8 +330,7 @@ class ReduNetClassifier(BaseNetClassifier, BaseReduNet):
         ``"auto"`` appends it unless leave-one-out separates the classes better without.
     intercept_scaling : float, default=1.0
         The constant, relative to the root mean square norm of the training samples.
-    symmetry : {"flip", "rot90", "dihedral"}, array of shape (g, d) or None, \
-            default=None
+    symmetry : {"flip", "rot90", "dihedral"} or array-like of shape (m, d), default=None
         Permutations of features that change no class; see `ReduNetTransformer`. A
         sample and its images have the same predictions.
     signal_shape : int, tuple of int or None, default=None
