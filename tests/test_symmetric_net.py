@@ -75,6 +75,22 @@ def test_an_image_in_place_of_a_training_sample_changes_nothing(case, options):
         assert_allclose(model.predict_proba(X[:, g]), expected, rtol=1e-7, atol=1e-9)
 
 
+@pytest.mark.parametrize("n", [8, 45])  # fewer and more samples than features
+@pytest.mark.parametrize("options", [OPTIONS[i] for i in (0, 1, 2, 4)], ids=str)
+def test_the_identity_alone_changes_nothing(options, n):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(n, 9)), np.arange(n) % 3
+    X[y == 1, :4] *= 3.0
+    for weights in (None, rng.integers(1, 4, n)):
+        net = ReduNetClassifier(3, 0.4, n_iter_no_change=None, **options)
+        expected = clone(net).fit(X, y, weights)
+        found = net.set_params(symmetry=[range(9)]).fit(X, y, weights)
+        assert found.n_iter_ == expected.n_iter_ > 0
+        assert_allclose(found.transform(X), expected.transform(X), atol=1e-9)
+        proba = expected.predict_proba(X)
+        assert_allclose(found.predict_proba(X), proba, atol=1e-9)
+
+
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("options", OPTIONS[2:], ids=str)
 def test_layers_are_those_of_all_images(case, options, weighted):
