@@ -4,6 +4,7 @@ import numpy as np
 import oracle_missing as oracle
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from settings import limit
 from sklearn.base import clone
 from sklearn.datasets import load_wine
 from sklearn.model_selection import train_test_split
@@ -53,13 +54,16 @@ def test_predictions_are_those_of_the_definition(n, epsilon, assume_centered):
     assert_allclose(model.predict_proba(new[:1]), [[0.2, 0.3, 0.5]])
 
 
-def test_samples_without_gaps_are_coded_as_they_are_alone():
+def test_samples_without_gaps_are_coded_as_they_are_alone(monkeypatch):
     X, y = problem()
     model, mixed = MICLClassifier().fit(X, y), with_gaps(X)
     mixed[::2] = X[::2]
     assert_array_equal(
         model.decision_function(mixed)[::2], model.decision_function(X)[::2]
     )
+    expected = model.decision_function(mixed)
+    limit(monkeypatch, BLOCK=30)
+    assert_allclose(model.decision_function(mixed), expected, rtol=1e-10)
     for i in (1, 3):  # nor do samples with gaps need company
         one = model.decision_function(mixed[i : i + 1])
         assert_allclose(one, model.decision_function(mixed)[i : i + 1], rtol=1e-10)

@@ -6,6 +6,7 @@ import numpy as np
 import oracle_micl as oracle
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from settings import limit
 
 from skredu import NearestSubspaceClassifier
 
@@ -24,7 +25,8 @@ def problem(n=45, d=6, *, seed=0, weighted=False, rank=None):
 
 @pytest.mark.parametrize("assume_centered", [True, False])
 @pytest.mark.parametrize("shape", [(45, 6), (15, 30), (12, 4)])
-def test_decision_is_the_distance_to_the_subspace(shape, assume_centered):
+def test_decision_is_the_distance_to_the_subspace(shape, assume_centered, monkeypatch):
+    limit(monkeypatch, BLOCK=150)
     for weighted, n_components in itertools.product(
         [False, True], [1, 3, 100, 0.3, 0.8, 0.999]
     ):
