@@ -57,6 +57,7 @@ LIFTINGS: dict[str, dict[str, Any]] = {
     "defaults, no roots": {"pooling": None},
     "defaults, 8 filters, both signs": {"n_filters": 8, "activation": "split"},
     "defaults, 32 filters": {"n_filters": 32},
+    "defaults, sparse codes": {"activation": "fista"},
 }
 Set = tuple[str, tuple[int, ...], _data.Split]
 

@@ -232,10 +232,15 @@ def test_the_benchmark_compares_filters(module, tmp_path, monkeypatch):
     script = module("learned_filters")
     monkeypatch.setattr(script, "STEPS", (1,))
     monkeypatch.setattr(script, "TRAIN", 60)
+    monkeypatch.setattr(script, "CODED", 20)
+    monkeypatch.setattr(script, "STEPS_OF_CODES", 2)
+    monkeypatch.setattr(script, "ITERATIONS", (2, 3))
+    monkeypatch.setattr(script, "LEARNED", (2,))
     monkeypatch.setattr(script, "OPTIONS", {**script.OPTIONS, "n_filters": 3})
     script.main(["--runs", "1", "--output", str(tmp_path / "out.md")])
     text = (tmp_path / "out.md").read_text(encoding="utf-8")
     assert "| 3 x 3, learned, 1 steps" in text
+    assert "| iterations |" in text
 
 
 @pytest.mark.parametrize(
