@@ -261,7 +261,7 @@ def _names(prefix: str, n_channels: int, shape: Shape) -> list[str]:
 
 
 def grid_of(X: Any, given: Any, n_features: int) -> Shape:
-    """Return the shape of the grid: the parameter, that of the mark, or one axis.
+    """Return the shape of the grid: the given one, that of the mark, or one axis.
 
     Raises
     ------
@@ -312,7 +312,7 @@ def refuse_stacks(X: Any, name: str = NAME) -> None:
 
 
 def _check_agreement(mark: Shape | None, shape: Shape, other: str) -> None:
-    """Raise an error if grids differ in more than axes of one point."""
+    """Raise an error if two grids differ, except for axes of one point."""
     sides = [[size for size in grid if size > 1] for grid in (mark or shape, shape)]
     if sides[0] != sides[1]:
         raise ValueError(

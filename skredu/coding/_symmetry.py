@@ -262,10 +262,11 @@ class SymmetricGroup(Group):
         return xp.sum(old * old, axis=1), xp.sum(new * new, axis=1)
 
     def _products(self, along: Any, shares: Any) -> Any:
-        """Return products (b, e, g, g) of images with an inverse, by its eigenvalues.
+        """Return products ``u^T A v`` of the images of a sample, (b, e, g, g).
 
-        They are those of the sample with the images under all quotients of two
-        permutations. ``shares`` (b, e, r) are the eigenvalues.
+        ``shares`` (b, e, r) are the eigenvalues of ``A``, which does not change with
+        the permutations. So the product of two images is that of the sample with its
+        image under the quotient of their permutations.
         """
         xp = namespace(along)
         found = shares @ (along[:, :, :1] * along)

@@ -1,4 +1,4 @@
-r"""The space of signals on a cyclic grid: spectra, in which shifts are simple.
+r"""The space of signals on a cyclic grid: spectra, of which shifts change the phases.
 
 Each row contains the channels of a signal one after the other: all grid points of the
 first channel, then of the second, and so on. The set of all shifts of a set of signals
@@ -160,7 +160,7 @@ class Grid:
         return xp.astype(xp.reshape(signals, (n, -1)), dtype, copy=False)
 
     def show(self, P: Any, alpha: float) -> Any:
-        """Return ``alpha (I - P)`` as filters (C, C, *shape): to, from a channel."""
+        """Return ``alpha (I - P)`` as filters (C, C, *shape) between channels."""
         xp = namespace(P)
         eye = xp.eye(P.shape[1], dtype=P.dtype, device=P.device)
         spectra = xp.permute_dims(alpha * (eye - P), (1, 2, 0))
@@ -271,7 +271,7 @@ def _lowest(grid: Grid) -> Any:
 
 
 def _place(waves: Any, grid: Grid) -> tuple[Any, Any]:
-    """Return the index of wave numbers in the half spectrum, and whether of -p."""
+    """Return where p or -p is in the half spectrum, and whether it is -p."""
     shape = np.array(grid.shape)[:, None]
     turned = (waves % shape)[-1] >= grid.half[-1]
     waves = np.where(turned, -waves, waves) % shape

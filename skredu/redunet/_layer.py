@@ -97,7 +97,7 @@ class Layer:
 
     @classmethod
     def build(cls, net: Any, Z: Any, rows: Any) -> Layer:
-        """Build the layer of a network at training features, sorted by class.
+        """Build the layer of a network from training features, sorted by class.
 
         It can move these samples without themselves if the network does so.
         """
@@ -210,32 +210,28 @@ class Layer:
         costs. The cost in the class with the highest membership is completed first,
         then those in all classes that may have a higher membership than that.
         """
-        xp, C, power = namespace(Z), Z.shape[1], self.power
-        bounded = [
-            j
-            for j, group in enumerate(self.classes)
-            if xp is np and one_block(Z) and isinstance(group, DenseGroup)
-        ]
-        if C < LEAST_BOUNDED or not bounded or power == 0:
+        C, power = Z.shape[1], self.power
+        dense = np.asarray([isinstance(group, DenseGroup) for group in self.classes])
+        many = C >= LEAST_BOUNDED and power > 0 and namespace(Z) is np and one_block(Z)
+        if not many or not dense.any():
             return self._costs(Z, known)
         size = int(FIRST_SHARE * C)
-        first, bounds = Z[:, :size, :], []
-        for j, group in enumerate(self.classes):
-            if j in bounded:
-                bounds.append(self._cost(group.head(size, power), first))
-            else:
-                bounds.append(self._cost(group, Z, known[j]))
+        bounds = [
+            self._cost(group.head(size, power), Z[:, :size, :])
+            if isinstance(group, DenseGroup)
+            else self._cost(group, Z, one)
+            for group, one in zip(self.classes, known, strict=True)
+        ]
         costs = np.stack(bounds, axis=1)
         best = self.scores(costs).argmax(axis=1)
-        missing = best[:, None] == np.arange(len(self.classes))
+        missing = dense & (best[:, None] == np.arange(len(dense)))
         for _ in range(2):
-            for j in bounded:
+            for j in np.flatnonzero(missing.any(axis=0)):
                 index = np.flatnonzero(missing[:, j])
-                if len(index):
-                    costs[index, j] = self._cost(self.classes[j], Z[:, :, index])
+                costs[index, j] = self._cost(self.classes[j], Z[:, :, index])
             scores = self.scores(costs)
             highest = scores[np.arange(len(best)), best]
-            missing = (scores >= highest[:, None] - FAR) & ~missing
+            missing = dense & (scores >= highest[:, None] - FAR) & ~missing
         return costs
 
     # -- motion -----------------------------------------------------------------------

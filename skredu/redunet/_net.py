@@ -327,9 +327,9 @@ class BaseNet(CallbackSupportMixin, TransformingNet):
 
 
 def least_reduction(layer: Layer, Z: Any) -> float:
-    """Return the rate reduction below which a step from features decreases it.
+    """Return the least rate reduction after a step that counts as no decrease.
 
-    A step that only moves the rounding errors of the rates does not decrease them.
+    A change by the rounding errors of the rates is no decrease.
     """
     R, _, delta = layer.rates
     return delta - abs(R) * float(namespace(Z).finfo(real_dtype(Z)).eps)

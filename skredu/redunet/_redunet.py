@@ -83,8 +83,9 @@ class BaseReduNet(BaseNet):
             )
         both, given = [constant, None], [constant if self.fit_intercept else None]
         d, relu = rows.source.shape[1], self.membership == "relu"
-        turns = permutations_of(self.symmetry, self.signal_shape, d)
-        found = []
+        turns, found = None, []
+        if self.symmetry is not None or self.signal_shape is not None:
+            turns = permutations_of(self.symmetry, self.signal_shape, d)
         for value in both if self.fit_intercept == "auto" else given:
             moved = turns
             if value is not None and turns is not None:  # the intercept stays

@@ -1,4 +1,4 @@
-"""The way of samples through a fitted network, and back."""
+"""How samples move through a fitted network, and back."""
 
 from __future__ import annotations
 
@@ -163,9 +163,9 @@ class TransformingNet(
         return hasattr(self, "_layers")
 
     def _moved(self, X: Any) -> Iterator[tuple[slice, Any, Any]]:
-        """Iterate over blocks of samples: which, their features, and what is outside.
+        """Iterate over blocks of samples, with features after the last layer.
 
-        The features are those after the last layer.
+        Yields the slice of each block, its features, and the parts outside of the span.
         """
         space, layers = self._restored_space(), self._restored_layers()
         for block in blocks_of_rows(X.shape[0], space.width):
@@ -174,7 +174,7 @@ class TransformingNet(
             yield block, Z, outside
 
     def _staged(self, X: Any, method: str) -> Iterator[tuple[Any, Any]]:
-        """Yield features before the first layer and after each, and what is outside."""
+        """Yield features before the first layer and after each, and parts outside."""
         X = self._check_rows(X, method)
         first, outside = self._restored_space().to_features(X)
         for Z in through(self._restored_layers(), first):
@@ -202,7 +202,7 @@ class TransformingNet(
 
 
 def parts_of(net: Any) -> tuple[Any, list[tuple[Layer, float, float, str]], Any]:
-    """Return the space, the layers and the last decision of a network, to convert it.
+    """Return the space, the layers and the last decision of a network, for converters.
 
     Each layer comes with its step size, momentum and step rule. The decision is the
     last result of `fit_decision`; None if there is none.

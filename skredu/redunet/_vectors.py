@@ -207,7 +207,7 @@ class Vectors:
         return X
 
     def positive(self, Z: Any) -> Any:
-        """Return the positive parts of features in the span, if nothing rotates."""
+        """Return the positive parts of features, which are the coordinates here."""
         return namespace(Z).where(Z > 0, Z, namespace(Z).zeros_like(Z))
 
     def show(self, P: Any, alpha: float) -> Any:
