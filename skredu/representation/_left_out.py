@@ -46,14 +46,14 @@ class LeftOut(Objective):
 
     def of_rows(self, Z: Any) -> tuple[float, Any]:
         """Return the mean log-likelihood of the labels, and its gradient."""
-        groups = [_Changes(Z, part, self) for part in self.slices]
-        nats = np.stack([group.nats for group in groups], axis=1)
-        known = np.concatenate([g.remains for g in groups])
-        y = np.repeat(np.arange(len(groups)), [len(g.remains) for g in groups])
+        found = [self._costs(Z, part) for part in self.slices]
+        nats = np.stack([costs for costs, _, _ in found], axis=1)
+        sizes = np.array([n for _, n, _ in found])
+        known = np.concatenate([remains for _, _, remains in found])
+        y = np.repeat(np.arange(len(found)), [len(part[2]) for part in found])
         gradient = np.zeros_like(Z)
-        if len(groups) < 2 or not np.any(known):
+        if len(found) < 2 or not np.any(known):
             return 0.0, gradient
-        sizes = np.array([group.n for group in groups])
         left = np.repeat(sizes[None], len(Z), axis=0)
         left[np.arange(len(Z)), y] -= np.where(known, self.weights, 0.0)
         scores = np.log(left) - nats
@@ -66,9 +66,15 @@ class LeftOut(Objective):
         # of the log-likelihood by nats; the temperature and the label code are optimal
         slopes = np.zeros_like(nats)
         slopes[known] = (theta[0] / chosen.unit * chosen.weights * P).T
-        for j, group in enumerate(groups):
-            group.add_gradient(slopes[:, j], gradient)
+        for j, part in enumerate(self.slices):
+            # computed again, since arrays of all classes would take much memory
+            _Changes(Z, part, self).add_gradient(slopes[:, j], gradient)
         return -loss, gradient
+
+    def _costs(self, Z: Any, part: slice) -> tuple[Any, float, Any]:
+        """Return costs (n,) in a class, its weight, and whether it can be predicted."""
+        changes = _Changes(Z, part, self)
+        return changes.nats, changes.n, changes.remains
 
 
 class _Changes:
