@@ -222,6 +222,7 @@ def test_copies_count_as_weights_in_networks():
     [
         ({"warm_start": True}, "warm_start=True compares all samples"),
         ({"class_weight": "balanced"}, "needs the counts of all classes"),
+        ({"symmetry": "flip"}, "symmetry='flip' of networks is not available"),
         ({"epsilon": -1.0}, "epsilon"),
     ],
 )

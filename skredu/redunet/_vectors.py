@@ -128,7 +128,7 @@ class Vectors:
             epsilon=options.get("epsilon", math.inf),
         )
         scatter = symmetric(scatter, self.permutations)
-        if options.get("left_out") is False:
+        if options.get("left_out") is False and not options["exact"]:
             return group_of_scatter(scatter, self.blocks, options["epsilon"])
         group: Any = group_of_scatter(scatter, self.blocks)
         return SymmetricGroup.of(group, self.permutations)
