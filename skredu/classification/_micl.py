@@ -384,8 +384,9 @@ class MICLClassifier(
                 self._forget()
                 left_out = fit(self, rows, progress, everything=everything)
                 if left_out is not None:
-                    quality, trust = left_out.quality(rows), left_out.trust(rows)
+                    quality = left_out.quality(rows)
                     self.label_quality_ = xp.asarray(quality, device=X.device)
+                    trust = left_out.trust(rows) if self.n_label_refits else None
         return self
 
     def _add(self, X: Any, y: Any, classes: Any, sample_weight: Any) -> None:
