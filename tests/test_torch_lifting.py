@@ -15,7 +15,7 @@ torch = pytest.importorskip("torch")
 
 from oracle_spectral import Family  # noqa: E402
 
-from skredu.torch import LearnedLifting  # noqa: E402
+from skredu.torch import LearnedLifting, as_module, from_module  # noqa: E402
 from skredu.torch._left_out import counts_of, left_out_scores, spectra  # noqa: E402
 
 X, Y = make_shifted_signals(12, n_timesteps=16, random_state=0)
@@ -130,6 +130,20 @@ def test_learned_codes_are_the_same_with_and_without_torch(activation, pooling):
         filters=scaled.filters_, activation=activation, n_iter=3, pooling=pooling
     ).fit(X)
     assert_allclose(scaled.transform(X), plain.transform(X), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("learned", [False, True])
+def test_modules_of_sparse_codes_have_the_same_predictions(learned):
+    options = {"activation": "fista", "n_iter": 3, "random_state": 0}
+    lifting = ConvolutionalLifting(3, 3, **options)
+    if learned:
+        lifting = LearnedLifting(3, 3, **options, objective="codes", max_iter=2)
+    model = make_pipeline(lifting, InvariantReduNetClassifier(0)).fit(X, Y)
+    module = as_module(model)
+    found = module(torch.tensor(X)).exp().detach().numpy()
+    assert_allclose(found, model.predict_proba(X), atol=1e-10)
+    again = from_module(module).predict_proba(X)
+    assert_allclose(again, model.predict_proba(X), atol=1e-10)
 
 
 def test_learned_codes_of_other_signals_need_a_quarter_of_the_iterations():
