@@ -7,7 +7,6 @@ and back; see `skredu.redunet._vectors` and `skredu.redunet._grid`.
 from __future__ import annotations
 
 import math
-from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from numbers import Integral, Real
@@ -66,15 +65,12 @@ class BaseNet(CallbackSupportMixin, TransformingNet):
     # Whether there is a decision after every layer.
     _decides: Any = False
 
+    # Method of subclasses: returns spaces for training samples ``rows``, of which the
+    # best will be chosen. ``size`` is the root mean square norm of all samples if
+    # ``rows`` are some of them.
+    _spaces: Any
     _decisions: list[dict[str, Any]]
     _origin: dict[str, Any]
-
-    @abstractmethod
-    def _spaces(self, rows: Rows, size: float | None = None) -> list[Any]:
-        """Return spaces for training samples; the best of several will be chosen.
-
-        ``size`` is the root mean square norm of all samples if ``rows`` are some.
-        """
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
