@@ -106,10 +106,10 @@ def _networks(report: Report, args: argparse.Namespace) -> None:
     import skredu.dask
 
     report.say(
-        f"Networks with {args.layers} layers of {args.rows_of_nets} samples with "
-        f"{FEATURES} features, in blocks of {args.size}. Every layer is a pass over "
-        "the blocks, which are generated, and moved through all layers so far, each "
-        "time."
+        f"### Networks\n\nNetworks with {args.layers} layers of {args.rows_of_nets} "
+        f"samples with {FEATURES} features, in blocks of {args.size}. Every layer is a "
+        "pass over the blocks, which are generated, and moved through all layers so "
+        "far, each time."
     )
     X = collection(args.rows_of_nets, args.size, "X")
     y = collection(args.rows_of_nets, args.size, "y")
@@ -147,7 +147,7 @@ def _timed(name: str, work: Any, made: dict[str, Any]) -> list[str]:
     return [name, f"{seconds:.1f}", f"{spent:.1f}", size]
 
 
-PARTS = {"networks": _networks, "rows": _measure}
+PARTS = {"rows": _measure, "networks": _networks}
 
 
 if __name__ == "__main__":
