@@ -239,13 +239,17 @@ def test_packed_forms_of_steep_groups_are_summed_in_double_precision():
 def test_rows_without_themselves_keep_their_digits_in_directions_of_their_own():
     # Fewer rows than features: every row alone spans a direction, and at a small
     # distortion a plain downdate would lose half the digits or more.
-    X, epsilon = data(12, 30, "none")[0], 1e-5
-    group = group_of(features(X), None, vector_blocks(30, X), centred=True)
-    expected = [
-        [extra_bits(np.delete(X, i, 0), np.ones(11), X[i], epsilon)] for i in range(12)
-    ]
-    found = group.without(features(X), np.array([epsilon]))
-    assert_allclose(found, np.array(expected) * NAT, rtol=1e-9)
+    # Also rows of fewer directions than rows.
+    wide = data(12, 30, "none")[0]
+    for X, epsilon in ((wide, 1e-5), (wide[:, :4] @ wide[:4], 0.1)):
+        expected = [
+            [extra_bits(np.delete(X, i, 0), np.ones(11), X[i], epsilon)]
+            for i in range(12)
+        ]
+        for by_scatter in (False, True):
+            group = eigen_group(X, None, True, by_scatter)
+            found = group.without(features(X), np.array([epsilon]))
+            assert_allclose(found, np.array(expected) * NAT, rtol=1e-9)
 
 
 @pytest.mark.parametrize("centred", [True, False])

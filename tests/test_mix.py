@@ -72,9 +72,14 @@ def test_candidate_without_information_has_no_weight():
     L, y, weights = predictions(m=2, n=600)
     noise = 3.0 * np.random.default_rng(1).normal(size=L[:1].shape)
     wrong = noise - np.log(np.exp(noise).sum(axis=2, keepdims=True))
-    w, _ = choose_weights(np.concatenate([L, wrong]), y, weights, fit_labels=True)
-    assert w[2] == 0.0
-    assert w[1] > w[0]
+    against = np.roll(predictions(m=2, n=600, seed=9)[0][1:], 1, axis=2)
+    for candidates in ([*L, *wrong], [*L, *wrong, *against]):
+        found = choose_weights(np.array(candidates), y, weights, fit_labels=True)
+        expected = fit_weights(L, y, weights)
+        assert_allclose(found[0][:2], expected[0], rtol=1e-3)
+        assert_allclose(found[1], expected[1], atol=1e-3)
+        assert_array_equal(found[0][2:], 0.0)
+    assert found[0][1] > found[0][0]
 
 
 def test_samples_that_no_candidate_can_predict_are_dropped():
