@@ -306,3 +306,15 @@ def test_estimators_for_numpy_arrays_say_so(estimator):
                 getattr(model, method)(xp.asarray(np.asarray(rows)))
         with pytest.raises(TypeError, match="takes NumPy arrays only: convert X"):
             model.fit(xp.asarray(X), xp.asarray(y))
+
+
+@pytest.mark.parametrize("estimator", [MICLClassifier(), CompressionClustering()])
+def test_arrays_that_cannot_be_modified_are_refused(estimator, monkeypatch):
+    class Immutable:
+        __name__ = "jax.numpy"
+        float64, float32, empty = np.float64, np.float32, np.empty
+
+    X, y = make_blobs(30, 6, centers=2, random_state=0)
+    monkeypatch.setattr("skredu._checks.namespace", lambda _: Immutable())
+    with pytest.raises(TypeError, match=r"X is an array of jax\.numpy, which cannot"):
+        estimator.fit(X, y)
