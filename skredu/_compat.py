@@ -82,11 +82,27 @@ def computing_with_torch() -> Iterator[None]:
         from sklearn.externals.array_api_compat import torch
     except ImportError:  # scikit-learn < 1.7
         from array_api_compat import torch  # type: ignore[no-redef]
-    token = _TENSORS.set(torch)
+    token = _TENSORS.set(_Differentiable(torch))
     try:
         yield
     finally:
         _TENSORS.reset(token)
+
+
+class _Differentiable:
+    """The namespace of PyTorch, with finite gradients of samples that are zero."""
+
+    def __init__(self, torch: Any) -> None:
+        self._torch = torch
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._torch, name)
+
+    def sqrt(self, Z: Any) -> Any:
+        """Return the square root, whose gradient at zero is zero."""
+        zero = Z == 0
+        roots = self._torch.sqrt(self._torch.where(zero, 1.0, Z))
+        return self._torch.where(zero, 0.0, roots)
 
 
 def namespace(*arrays: Any) -> Any:

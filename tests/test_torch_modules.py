@@ -252,3 +252,15 @@ def test_other_precision_is_refused_at_once(convert):
     with pytest.raises(TypeError, match=r"converted to torch\.float(32|16)"):
         convert(module)
     assert torch.equal(module.double().to("cpu")(rows), before)
+
+
+@pytest.mark.parametrize("name", [*CLASSIFIERS])
+def test_gradients_of_samples_that_are_zero_are_finite(name):
+    module = as_module(clone(CLASSIFIERS[name]).fit(X, Y))
+    rows = torch.tensor(NEW[:4])
+    rows[1] = 0.0
+    rows.requires_grad_()
+    module(rows)[:, 0].sum().backward()
+    parameters = [part.grad for part in module.parameters() if part.grad is not None]
+    for gradient in (rows.grad, *parameters):
+        assert torch.isfinite(gradient).all()
