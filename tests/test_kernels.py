@@ -140,6 +140,11 @@ def test_products_out_of_range_are_named():
         with pytest.raises(ValueError, match=r"kernel='precomputed' returns .* allow"):
             refused()
         model.fit(1e-6 * K, y)
+    most, y_even = 1e304 / 16 * np.eye(16), np.arange(16) % 2  # the largest allowed
+    model = MICLClassifier(kernel="precomputed").fit(most, y_even)
+    assert np.isfinite(model.predict_proba(most)).all()
+    with pytest.raises(ValueError, match=r"kernel='precomputed' returns .* at most"):
+        model.fit(np.nextafter(most, np.inf), y_even)
     model = MICLClassifier(kernel="poly", gamma=1e290, degree=1).fit(X, y)
     assert np.isfinite(model.predict_proba(X)).all()
     with pytest.raises(ValueError, match=r"kernel='poly' returns .*sample_weight"):
