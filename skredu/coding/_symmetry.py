@@ -31,7 +31,8 @@ from numpy.typing import NDArray
 from skredu._checks import naming
 from skredu._compat import at_least, namespace
 from skredu._signals import channels_of, shape_of
-from skredu.coding._group import Group, as_path
+from skredu.coding._dense import DenseGroup
+from skredu.coding._group import NOTHING_LEFT, Group, as_path
 from skredu.coding._linalg import widen
 from skredu.coding._scatter import Scatter
 
@@ -136,6 +137,19 @@ def quotients(group: Permutations) -> Permutations:
     places = {row.tobytes(): i for i, row in enumerate(group)}
     inverse = np.argsort(group, axis=1)
     return np.asarray([[places[b[a].tobytes()] for b in group] for a in inverse])
+
+
+def table(products: Any, group: Permutations) -> Any:
+    """Return products of all pairs of images (..., g, g).
+
+    The products of each sample with its images (..., g) are given. If they do not
+    change when both factors are permuted, the product of two images is that of the
+    sample with its image under the quotient of their permutations.
+    """
+    xp, shape = namespace(products), (*products.shape, len(group))
+    index = xp.asarray(quotients(group), device=products.device)
+    found = xp.take(products, xp.reshape(index, (-1,)), axis=products.ndim - 1)
+    return xp.reshape(found, shape)
 
 
 def symmetric(scatter: Scatter, group: Permutations) -> Scatter:
@@ -264,15 +278,9 @@ class SymmetricGroup(Group):
     def _products(self, along: Any, shares: Any) -> Any:
         """Return products ``u^T A v`` of the images of a sample, (b, e, g, g).
 
-        ``shares`` (b, e, r) are the eigenvalues of ``A``, which does not change with
-        the permutations. So the product of two images is that of the sample with its
-        image under the quotient of their permutations.
+        ``shares`` (b, e, r) are the eigenvalues of ``A``.
         """
-        xp = namespace(along)
-        found = shares @ (along[:, :, :1] * along)
-        index = xp.asarray(quotients(self.permutations), device=along.device)
-        table = xp.take(found, xp.reshape(index, (-1,)), axis=2)
-        return xp.reshape(table, (*found.shape, found.shape[2]))
+        return table(shares @ (along[:, :, :1] * along), self.permutations)
 
     def _lengths_without(
         self, epsilons: Any, along: Any, n: Any, change: Any, mean_square: Any
@@ -297,3 +305,51 @@ class SymmetricGroup(Group):
             return lengths
         ratios = mean_square[:, None] / (epsilons * epsilons)
         return lengths + d / 2.0 * xp.log1p(ratios)
+
+
+class SymmetricDense(DenseGroup):
+    """A group represented by matrices, which samples leave with all their images.
+
+    Parameters
+    ----------
+    group : DenseGroup
+        The group of all images.
+    permutations : array of int of shape (g, d)
+        The permutations that make images, the identity first.
+    """
+
+    def __init__(self, group: DenseGroup, permutations: Permutations) -> None:
+        known = group.n, group.blocks, group.epsilon, group.scatter, group.dtype
+        super().__init__(*known, condition=group.condition)
+        self.permutations = permutations
+
+    def width(self, n_epsilons: int) -> int:
+        """Return how many numbers one sample takes while it is coded."""
+        return (super().width(n_epsilons) + 4) * len(self.permutations)
+
+    def left_out(
+        self, Z: Any, epsilon: float, weights: Any = None, part: Any = None
+    ) -> tuple[Any, Any]:
+        """Return extra nats (b,) and projections (1, C, b) of left-out samples.
+
+        All samples must have the same weight; see `SymmetricGroup.left_out`.
+        """
+        xp, w = namespace(Z), 1.0 if weights is None else float(weights[0])
+        if self.n - w <= NOTHING_LEFT * self.n:
+            return self.as_first(Z, epsilon), xp.zeros_like(Z)
+        X, G, lengths = widen(Z[0, ...]).T, len(self.permutations), []
+        turned = images(X, self.permutations)
+        eye = xp.eye(G, dtype=X.dtype, device=X.device)
+        copy = eye[:, :1] @ eye[:1, :]  # of the sample, which joins the others
+        for change, lost in ((1.0 - w, w / G * eye - copy), (-w, w / G * eye)):
+            solved = X @ widen(self._inverse(change)[0, ...])
+            products = xp.stack([xp.sum(solved * x, axis=1) for x in turned], axis=1)
+            c = float(self.blocks.scale(self.n + change, epsilon)[0])
+            rest = eye - c * lost @ table(products, self.permutations)
+            volumes = self.log_det(change) + xp.linalg.slogdet(rest)[1]
+            lengths.append((self.n + change + self.blocks.dim) / 2.0 * volumes)
+        shares = xp.linalg.solve(rest, xp.zeros_like(rest[..., :1]) + eye[:, :1])
+        parts = enumerate(images(solved, self.permutations))
+        moved = X - sum(shares[:, g, :] * part for g, part in parts)
+        moved = xp.astype(moved.T[None, ...], Z.dtype, copy=False)
+        return lengths[0] - lengths[1], moved

@@ -10,6 +10,7 @@ import numpy as np
 
 from skredu._checks import check_finite
 from skredu._compat import namespace
+from skredu.coding._dense import DenseGroup
 from skredu.coding._group import Blocks
 from skredu.coding._linalg import (
     LEAST_CONSTANT,
@@ -19,7 +20,12 @@ from skredu.coding._linalg import (
     widen,
 )
 from skredu.coding._scatter import Scatter, centre, group_of, group_of_scatter
-from skredu.coding._symmetry import SymmetricGroup, images, symmetric
+from skredu.coding._symmetry import (
+    SymmetricDense,
+    SymmetricGroup,
+    images,
+    symmetric,
+)
 
 # With at least this number of features, they are sorted by their energy, so that the
 # first of them distinguish most samples; see `Layer._sharp_costs`.
@@ -127,11 +133,14 @@ class Vectors:
             assume_centered=not options.get("centred"),
             epsilon=options.get("epsilon", math.inf),
         )
-        scatter = symmetric(scatter, self.permutations)
-        if options.get("left_out") is False and not options["exact"]:
-            return group_of_scatter(scatter, self.blocks, options["epsilon"])
-        group: Any = group_of_scatter(scatter, self.blocks)
-        return SymmetricGroup.of(group, self.permutations)
+        scatter, epsilon = symmetric(scatter, self.permutations), options.get("epsilon")
+        differ = weights is not None and bool(namespace(Z).any(weights != weights[0]))
+        if differ or options.get("exact"):  # matrices are not enough
+            epsilon = None
+        group: Any = group_of_scatter(scatter, self.blocks, epsilon)
+        dense = isinstance(group, DenseGroup)
+        form: Any = SymmetricDense if dense else SymmetricGroup.of
+        return form(group, self.permutations)
 
     def spread(self, Z: Any, rows: Any, *, centred: bool) -> float:
         """Return the root mean square distance of features from their mean, or norm."""
