@@ -427,61 +427,57 @@ def test_given_superpixels_need_no_scikit_image(monkeypatch):
 # -- bad input ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("image", "message"),
-    [
-        (3.0, r"Bad image: .* \(height, width\)"),
-        ([1.0, 2.0], r"Bad image: .* \(height, width\)"),
-        (np.zeros((0, 4)), r"Bad image: .* \(height, width\)"),
-        ([[1.0, math.nan]], "Bad image: .*NaN"),
-        ([[1.0, math.inf]], "Bad image: .*infinity"),
-        ([["a", "b"]], "Bad image: "),
-        ([[1j, 2.0]], "Bad image: "),
-        ([[1.0], [1.0, 2.0]], "Bad image: "),
-        (np.full((4, 4), 2.0), "Bad image: .* from 2 to 2.*convert2lab=False"),
-        (np.full((4, 4), -1), "Bad image: .* convert2lab=False"),
-        (np.full((4, 4), 255), "Bad image: integers of type int64 .* uint8"),
-        (np.full((4, 4, 2), 1e200), "Bad image: .* at most 1e"),
-        (np.zeros((3, 40, 50)), "Bad channel_axis: .* 50 channels .* channel_axis=0"),
-    ],
-)
-def test_bad_images_are_named(image, message):
-    with pytest.raises(ValueError, match=message):
-        CompressionSegmenter().fit(image)
+BAD_IMAGES = [
+    (3.0, r"Bad image: .* \(height, width\)"),
+    ([1.0, 2.0], r"Bad image: .* \(height, width\)"),
+    (np.zeros((0, 4)), r"Bad image: .* \(height, width\)"),
+    ([[1.0, math.nan]], "Bad image: .*NaN"),
+    ([[1.0, math.inf]], "Bad image: .*infinity"),
+    ([["a", "b"]], "Bad image: "),
+    ([[1j, 2.0]], "Bad image: "),
+    ([[1.0], [1.0, 2.0]], "Bad image: "),
+    (np.full((4, 4), 2.0), "Bad image: .* from 2 to 2.*convert2lab=False"),
+    (np.full((4, 4), -1), "Bad image: .* convert2lab=False"),
+    (np.full((4, 4), 255), "Bad image: integers of type int64 .* uint8"),
+    (np.full((4, 4, 2), 1e200), "Bad image: .* at most 1e"),
+    (np.zeros((3, 40, 50)), "Bad channel_axis: .* 50 channels .* channel_axis=0"),
+]
+BAD_PARAMETERS = [
+    ({"epsilon": 0.0}, "epsilon"),
+    ({"epsilon": math.inf}, "epsilon"),
+    ({"epsilon": "auto"}, "epsilon"),
+    ({"epsilon": True}, "epsilon"),
+    ({"n_segments": 0}, "n_segments"),
+    ({"n_segments": 10**6}, "Bad n_segments: must be at most .* superpixels"),
+    ({"boundary_weight": -1.0}, "boundary_weight"),
+    ({"boundary_weight": math.nan}, "boundary_weight"),
+    ({"boundary_weight": math.inf}, "boundary_weight"),
+    ({"window_sizes": ()}, "Bad window_sizes: .* odd"),
+    ({"window_sizes": (4, 1)}, "Bad window_sizes: .* odd"),
+    ({"window_sizes": (3, -1)}, "Bad window_sizes: .* odd"),
+    ({"window_sizes": (3, 1.0)}, "Bad window_sizes: .* odd"),
+    ({"window_sizes": (33,)}, "Bad window_sizes: .* from 1 to 31"),
+    ({"window_sizes": 3}, "window_sizes"),
+    ({"n_components": 0}, "n_components"),
+    ({"superpixels": "squares"}, "superpixels"),
+    ({"superpixels": np.zeros((3, 3), int)}, r"Bad superpixels: .*\(24, 30\)"),
+    ({"superpixels": np.zeros((24, 30))}, "Bad superpixels: must be integers"),
+    ({"superpixels": lambda image: None}, "Bad superpixels"),
+    ({"channel_axis": 3}, "Bad channel_axis: .* from -3 to 2"),
+    ({"channel_axis": 0.5}, "channel_axis"),
+    ({"channel_axis": None}, "Bad superpixels: 'felzenszwalb' is for images"),
+    ({"convert2lab": "yes"}, "convert2lab"),
+]
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"epsilon": 0.0}, "epsilon"),
-        ({"epsilon": math.inf}, "epsilon"),
-        ({"epsilon": "auto"}, "epsilon"),
-        ({"epsilon": True}, "epsilon"),
-        ({"n_segments": 0}, "n_segments"),
-        ({"n_segments": 10**6}, "Bad n_segments: must be at most .* superpixels"),
-        ({"boundary_weight": -1.0}, "boundary_weight"),
-        ({"boundary_weight": math.nan}, "boundary_weight"),
-        ({"boundary_weight": math.inf}, "boundary_weight"),
-        ({"window_sizes": ()}, "Bad window_sizes: .* odd"),
-        ({"window_sizes": (4, 1)}, "Bad window_sizes: .* odd"),
-        ({"window_sizes": (3, -1)}, "Bad window_sizes: .* odd"),
-        ({"window_sizes": (3, 1.0)}, "Bad window_sizes: .* odd"),
-        ({"window_sizes": (33,)}, "Bad window_sizes: .* from 1 to 31"),
-        ({"window_sizes": 3}, "window_sizes"),
-        ({"n_components": 0}, "n_components"),
-        ({"superpixels": "squares"}, "superpixels"),
-        ({"superpixels": np.zeros((3, 3), int)}, r"Bad superpixels: .*\(24, 30\)"),
-        ({"superpixels": np.zeros((24, 30))}, "Bad superpixels: must be integers"),
-        ({"superpixels": lambda image: None}, "Bad superpixels"),
-        ({"channel_axis": 3}, "Bad channel_axis: .* from -3 to 2"),
-        ({"channel_axis": 0.5}, "channel_axis"),
-        ({"channel_axis": None}, "Bad superpixels: 'felzenszwalb' is for images"),
-        ({"convert2lab": "yes"}, "convert2lab"),
-    ],
-)
-def test_bad_parameters_are_named(options, message):
-    with pytest.raises(ValueError, match=message):
-        CompressionSegmenter(**options).fit(patches()[0])
+def test_bad_images_and_parameters_are_named():
+    for given, message in BAD_IMAGES:
+        with pytest.raises(ValueError, match=message):
+            CompressionSegmenter().fit(given)
+    image = patches()[0]
+    for options, message in BAD_PARAMETERS:
+        with pytest.raises(ValueError, match=message):
+            CompressionSegmenter(**options).fit(image)
 
 
 def test_distortions_colors_and_scales_that_cannot_be_are_named():
