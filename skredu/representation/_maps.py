@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize
+from sklearn.utils import check_array
 
 from skredu._compat import at_least, move_to, namespace, to_numpy
 from skredu._progress import Progress
@@ -36,6 +37,12 @@ MAX_EVALUATIONS = 20
 # Number of iterations that have to gain little, since single ones can be short by
 # chance, in particular the first ones.
 WINDOW = 3
+
+# Default; with more components, features of held-out samples become worse.
+COMPONENTS_PER_CLASS = 2
+# Iterations by the loss of left-out samples. More of them lower the loss of the
+# training samples, by which the map is learned, and raise that of others (measured).
+LEFT_OUT_ITERATIONS = 2
 
 ACTIVATIONS: dict[str | None, Callable[[Any], Any]] = {
     None: lambda Z: Z,
@@ -224,6 +231,49 @@ def ascend(
         },
     )
     return found.x.reshape(W.shape), int(found.nit), found.status != 1
+
+
+def search(
+    W: Any,
+    rows: Any,
+    objectives: list[Objective],
+    limits: dict[str, Any],
+    progress: Progress,
+) -> tuple[Any, int, bool]:
+    """Improve a map by the rate reduction and then, briefly, by left-out samples.
+
+    Returns the map, the number of iterations, and whether they were sufficient.
+    """
+    W, n_iter, enough = ascend(W, rows, objectives[0], **limits, progress=progress)
+    limits = {"max_iter": LEFT_OUT_ITERATIONS, "tol": 0.0}
+    for left_out in objectives[1:]:
+        W, more, _ = ascend(W, rows, left_out, **limits, progress=progress)
+        n_iter += more
+    return W, n_iter, enough
+
+
+def components_of(model: Any, n_classes: int) -> int:
+    """Validate the number of components and the starting point, or choose it."""
+    m, d = model.n_components, model.n_features_in_
+    most = d + bool(model.fit_intercept)
+    if not isinstance(model.init, str):
+        init = check_array(model.init, dtype=np.float64, input_name="init")
+        m = len(init) if m is None else m
+        if init.shape != (m, d):
+            raise ValueError(
+                f"init must have the shape (n_components={m}, n_features={d}), "
+                f"found {init.shape}."
+            )
+        if not np.any(init):
+            raise ValueError("init must not map every sample to zero.")
+    elif m is None:
+        m = min(most, COMPONENTS_PER_CLASS * n_classes)
+    if m > most:
+        raise ValueError(
+            f"n_components={m} must be at most {most}: there are "
+            f"n_features={d}, and one more with an intercept."
+        )
+    return int(m)
 
 
 def through(layers: list[dict[str, Any]], activation: str | None, X: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
@@ -37,9 +37,11 @@ from skredu.coding._rows import Rows
 from skredu.representation._left_out import LeftOut
 from skredu.representation._maps import (
     ACTIVATIONS,
+    LEFT_OUT_ITERATIONS,
     Coordinates,
-    ascend,
+    components_of,
     features,
+    search,
     through,
 )
 from skredu.representation._objective import Objective, Reduction
@@ -47,11 +49,6 @@ from skredu.representation._objective import Objective, Reduction
 Layers = list[dict[str, Any]]
 
 RATES = ("R", "Rc", "delta_R")
-# Default; with more components, features of held-out samples become worse.
-COMPONENTS_PER_CLASS = 2
-# Iterations by the loss of left-out samples. More of them lower the loss of the
-# training samples, by which the map is learned, and raise that of others (measured).
-LEFT_OUT_ITERATIONS = 2
 
 
 class MCR2Transformer(
@@ -422,32 +419,9 @@ class MCR2Transformer(
         # equal samples are left out together
         return rows.merged() if self.objective == "left_out" else rows
 
-    def _checked_n_components(self, n_classes: int) -> int:
-        """Validate the number of components and the starting point, or choose it."""
-        m, d = self.n_components, self.n_features_in_
-        most = d + bool(self.fit_intercept)
-        if not isinstance(self.init, str):
-            init = check_array(self.init, dtype=np.float64, input_name="init")
-            m = len(init) if m is None else m
-            if init.shape != (m, d):
-                raise ValueError(
-                    f"init must have the shape (n_components={m}, n_features={d}), "
-                    f"found {init.shape}."
-                )
-            if not np.any(init):
-                raise ValueError("init must not map every sample to zero.")
-        elif m is None:
-            m = min(most, COMPONENTS_PER_CLASS * n_classes)
-        if m > most:
-            raise ValueError(
-                f"n_components={m} must be at most {most}: there are "
-                f"n_features={d}, and one more with an intercept."
-            )
-        return int(m)
-
     def _grow(self, rows: Rows, before: Layers, progress: Progress) -> None:
         """Add layers, each of which is a task of callbacks."""
-        m = self._checked_n_components(len(rows.classes))
+        m = components_of(self, len(rows.classes))
         if before and before[0]["intercept"].shape[0] != m:
             raise ValueError(
                 f"n_components={m} must be {before[0]['intercept'].shape[0]} as in "
@@ -460,16 +434,16 @@ class MCR2Transformer(
             weights = xp.ones(Z.shape[0], dtype=xp.float64, device=Z.device)
         about = rows.slices, weights, m, float(self.epsilon)
         reduction = Reduction(*about)
-        objectives: list[Objective] = [reduction]
-        if self.objective == "left_out":
-            objectives.append(LeftOut(*about))
+        left_out = [LeftOut(*about)] if self.objective == "left_out" else []
+        objectives: list[Objective] = [reduction, *left_out]
         n_tasks = self.max_iter + LEFT_OUT_ITERATIONS * (len(objectives) - 1)
+        limits = {"max_iter": self.max_iter, "tol": float(self.tol)}
         scaling = float(self.intercept_scaling) if self.fit_intercept else None
         for i in range(self.n_layers):
             with progress.task("layer", n_tasks, fitted=self._fitted) as task:
                 place = Coordinates.of(Z, weights, scaling)
                 start = self._start(i, place, rows, m, before)
-                W, n_iter, enough = self._search(start, place.rows, objectives, task)
+                W, n_iter, enough = search(start, place.rows, objectives, limits, task)
                 Z, first = (features(place.rows, map_, m) for map_ in (W, start))
                 maps = [xp.asarray(part, **like) for part in place.leave(W, m)]
                 kept = self._append(maps, reduction.rates(Z), reduction.rates(first))
@@ -484,21 +458,6 @@ class MCR2Transformer(
             if progress.stopped or not kept:
                 break
             Z = ACTIVATIONS[self.activation](Z)
-
-    def _search(
-        self, W: Any, rows: Any, objectives: list[Objective], progress: Progress
-    ) -> tuple[Any, int, bool]:
-        """Improve a map by the rate reduction and then, briefly, by left-out samples.
-
-        Returns the map, the number of iterations, and whether they were sufficient.
-        """
-        limits: dict[str, Any] = {"max_iter": self.max_iter, "tol": float(self.tol)}
-        W, n_iter, enough = ascend(W, rows, objectives[0], **limits, progress=progress)
-        limits = {"max_iter": LEFT_OUT_ITERATIONS, "tol": 0.0}
-        for left_out in objectives[1:]:
-            W, more, _ = ascend(W, rows, left_out, **limits, progress=progress)
-            n_iter += more
-        return W, n_iter, enough
 
     def _start(
         self, i: int, place: Coordinates, rows: Rows, m: int, before: Layers
