@@ -256,10 +256,9 @@ class ReduNetTransformer(BaseReduNet):
     images of the training samples, each of which has the weight of its sample divided
     by the number of images. Their scatters are averages of images of one scatter, so no
     image is computed for `transform` and predictions. While the network is built, a
-    sample is left out together with its images; for each of them, this takes about as
-    many operations as to leave out a sample. The features of an image of a sample are
-    the image of its features. All features are coordinates then, and all groups are
-    factored.
+    sample is left out together with its images, whose products with it are computed.
+    The features of an image of a sample are the image of its features. All features
+    are coordinates, even if there are fewer samples.
 
     Array-API input is supported.
 
