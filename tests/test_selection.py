@@ -8,6 +8,7 @@ from settings import limit
 from sklearn.metrics.pairwise import rbf_kernel
 
 from skredu import MICLClassifier
+from skredu.coding._choose import evenly
 
 PATH = np.logspace(-3.0, 0.5, 20)
 
@@ -154,6 +155,22 @@ def test_rows_that_are_left_out_are_spread_over_all_of_a_class(monkeypatch):
     every = MICLClassifier(1.0).fit(X, y).temperature_
     limit(monkeypatch, MAX_ROWS=120)
     assert 0.7 < MICLClassifier(1.0).fit(X, y).temperature_ / every < 1.4
+
+
+@pytest.mark.parametrize("sizes", [[5, 300, 40], [3] * 1000, [1] * 3000, [2000, 1]])
+def test_few_of_many_samples_are_chosen_and_stand_for_all(sizes, monkeypatch):
+    limit(monkeypatch, MAX_ROWS=120)
+    index, stand_for = evenly(sizes)
+    n = sum(sizes)
+    assert (np.diff(index) > 0).all()
+    assert 0 <= index[0] <= index[-1] < n
+    assert stand_for.sum() == pytest.approx(n)
+    if len(sizes) > 120:  # not every class has a sample
+        assert len(index) == 120
+    else:
+        counts = np.bincount(np.repeat(np.arange(len(sizes)), sizes)[index])
+        assert (counts >= np.minimum(sizes, 2)).all()
+        assert len(index) <= 120 + 2 * len(sizes)
 
 
 def test_label_code_evens_out_classes_that_their_lengths_put_at_a_disadvantage():
