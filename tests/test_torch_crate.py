@@ -136,6 +136,10 @@ def test_rates_are_those_of_arrays():
     assert_allclose(found, whole, rtol=1e-12)
     with pytest.raises(ValueError, match=r"Bad bases: .* found \(3, 5, 6\) and \(2,"):
         subspace_coding_rate(Z, bases[:, :4], epsilon=0.3)
+    with pytest.raises(ValueError, match=r"Bad Z or bases: .* found ndarray and T"):
+        subspace_coding_rate(Z.numpy(), bases, epsilon=0.3)
+    with pytest.raises(ValueError, match="Bad Z: contains NaN or infinity"):
+        subspace_coding_rate(Z * torch.nan, bases, epsilon=0.3)
 
 
 @pytest.fixture(scope="module")

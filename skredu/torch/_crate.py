@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from skredu._checks import distortion
-from skredu.torch._rates import _half_log_det
+from skredu.torch._rates import _check_finite, _half_log_det
 
 
 def subspace_coding_rate(Z: Tensor, bases: Tensor, *, epsilon: float) -> Tensor:
@@ -68,6 +68,12 @@ def subspace_coding_rate(Z: Tensor, bases: Tensor, *, epsilon: float) -> Tensor:
     >>> subspace_coding_rate(Z, bases, epsilon=1.0).numpy().round(4).tolist()
     [0.4055]
     """
+    if not isinstance(Z, Tensor) or not isinstance(bases, Tensor):
+        raise ValueError(
+            "Bad Z or bases: must be tensors, found "
+            f"{type(Z).__name__} and {type(bases).__name__}."
+        )
+    _check_finite(Z, "Z")
     if Z.ndim != 3 or bases.ndim != 3 or Z.shape[2] != bases.shape[1]:
         raise ValueError(
             "Bad bases: tokens of shape (n_samples, N, d) need bases of shape "
