@@ -96,6 +96,19 @@ def test_token_statistics_are_a_step_down_the_bound_of_the_rate():
     assert_allclose(module(Z).detach(), expected.detach(), rtol=1e-10)
 
 
+def test_a_subspace_without_tokens_has_no_moments():
+    module = TokenStatisticsAttention(4, 2)
+    with torch.no_grad():
+        module.sharpness.fill_(1e6)
+        module.bases[0].zero_()  # so that all tokens are in the other subspace
+    Z = torch.randn(2, 3, 4, requires_grad=True)
+    change = module(Z)
+    change.sum().backward()
+    assert torch.isfinite(change).all()
+    assert torch.isfinite(Z.grad).all()
+    assert all(torch.isfinite(part.grad).all() for part in module.parameters())
+
+
 def test_sparse_coding_is_a_step_of_ista():
     module, Z = random(SparseCodingStep(4, step_size=0.2, threshold=0.3), 3, 4)
     D, codes = module.dictionary, Z.clone()
@@ -140,6 +153,10 @@ def test_rates_are_those_of_arrays():
         subspace_coding_rate(Z.numpy(), bases, epsilon=0.3)
     with pytest.raises(ValueError, match="Bad Z: contains NaN or infinity"):
         subspace_coding_rate(Z * torch.nan, bases, epsilon=0.3)
+    with pytest.raises(ValueError, match="Bad bases: contains NaN or infinity"):
+        subspace_coding_rate(Z, bases * torch.inf, epsilon=0.3)
+    with pytest.raises(ValueError, match=r"no axis may .* shapes \(3, 0, 6\)"):
+        subspace_coding_rate(Z[:, :0], bases, epsilon=0.3)
 
 
 @pytest.fixture(scope="module")

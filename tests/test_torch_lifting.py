@@ -132,6 +132,17 @@ def test_learned_codes_are_the_same_with_and_without_torch(activation, pooling):
     assert_allclose(scaled.transform(X), plain.transform(X), rtol=1e-9, atol=1e-9)
 
 
+def test_learned_codes_of_single_precision_are_computed_in_double_precision():
+    from skredu.torch._learned_lifting import Bank
+
+    options = {"activation": "ista", "n_iter": 3, "objective": "codes"}
+    lifting = LearnedLifting(**FEW, **options).fit(X.astype(np.float32))
+    bank = Bank(lifting.filters_, (16,), **lifting._nonlinearity)
+    assert {b.dtype for b in (bank.encoder, bank.steps, bank.thresholds)} == {
+        torch.float64
+    }
+
+
 @pytest.mark.parametrize("learned", [False, True])
 def test_modules_of_sparse_codes_have_the_same_predictions(learned):
     options = {"activation": "fista", "n_iter": 3, "random_state": 0}

@@ -33,7 +33,7 @@ class Blocks:
     Parameters
     ----------
     parts : list of delayed
-        Valid samples of each block, as `_valid` returns them.
+        Valid samples of each block, as `valid` returns them.
     keep : bool
         Whether workers keep the features of all samples between layers. Otherwise, each
         pass computes them again from the samples.

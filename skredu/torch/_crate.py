@@ -14,7 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from skredu._checks import distortion
-from skredu.torch._rates import _check_finite, _half_log_det
+from skredu.torch._rates import check_finite, double_precision, half_log_det
+
+# Keeps the mean of the tokens of a subspace finite if it has none.
+LEAST_TOKENS = 1e-12
 
 
 def subspace_coding_rate(Z: Tensor, bases: Tensor, *, epsilon: float) -> Tensor:
@@ -47,7 +50,8 @@ def subspace_coding_rate(Z: Tensor, bases: Tensor, *, epsilon: float) -> Tensor:
     Raises
     ------
     ValueError
-        If the shapes do not agree, or if ``epsilon`` is not positive and finite.
+        If the shapes do not agree, if an axis is empty or an entry is not finite, or if
+        ``epsilon`` is not positive and finite.
 
     See Also
     --------
@@ -73,16 +77,22 @@ def subspace_coding_rate(Z: Tensor, bases: Tensor, *, epsilon: float) -> Tensor:
             "Bad Z or bases: must be tensors, found "
             f"{type(Z).__name__} and {type(bases).__name__}."
         )
-    _check_finite(Z, "Z")
     if Z.ndim != 3 or bases.ndim != 3 or Z.shape[2] != bases.shape[1]:
         raise ValueError(
             "Bad bases: tokens of shape (n_samples, N, d) need bases of shape "
             f"(K, d, p), found {tuple(Z.shape)} and {tuple(bases.shape)}."
         )
+    if 0 in (*Z.shape, *bases.shape):
+        raise ValueError(
+            "Bad Z or bases: no axis may have the length 0, found the shapes "
+            f"{tuple(Z.shape)} and {tuple(bases.shape)}."
+        )
+    check_finite(Z, "Z")
+    check_finite(bases, "bases")
     scale = math.sqrt(bases.shape[2] / Z.shape[1]) / distortion(epsilon)
-    with torch.autocast(Z.device.type, enabled=False):
+    with double_precision(Z):
         W = torch.einsum("bnd,kdp->bknp", Z.double(), bases.double())
-        return _half_log_det(scale * W).sum(1)
+        return half_log_det(scale * W).sum(1)
 
 
 class SubspaceAttention(nn.Module):
@@ -207,8 +217,8 @@ class TokenStatisticsAttention(SubspaceAttention):
     def _within(self, W: Tensor) -> Tensor:
         squares = W**2
         memberships = (self.sharpness * squares.sum(-1)).softmax(1)[..., None]
-        moments = (memberships * squares).sum(-2, keepdim=True)
-        moments = moments / memberships.sum(-2, keepdim=True)
+        totals = memberships.sum(-2, keepdim=True).clamp(min=LEAST_TOKENS)
+        moments = (memberships * squares).sum(-2, keepdim=True) / totals
         return -memberships * W / (1.0 + moments)
 
 

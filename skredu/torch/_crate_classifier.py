@@ -113,8 +113,8 @@ class CRATEClassifier(NetworkClassifier):
     last patches are filled with zeros.
 
     On small images, `~skredu.MICLClassifier` and a support vector machine are more
-    accurate and need a hundredth of the time. Published results rest on training with
-    millions of images.
+    accurate, and a fit takes about a twentieth of the time or less (see the benchmarks
+    of the project). Published results rest on training with millions of images.
 
     References
     ----------

@@ -55,9 +55,10 @@ class LearnedLifting(ConvolutionalLifting):
           out.
         - ``"codes"``: the iterations for sparse codes (``activation="ista"`` or
           ``"fista"``) of a given dictionary, by the cost that the codes minimise: the
-          filters of the gradient, and a step and a threshold per iteration. A few
-          learned iterations come as close to the minimum as several times as many
-          others. Labels, filters and threshold have no part.
+          filters of the gradient, and a step and a threshold per iteration. Fewer
+          learned iterations come as close to the minimum (see the benchmarks of the
+          project). The filters and the threshold stay as they are, and labels are not
+          used.
     max_iter : int, default=40
         Number of steps of Adam, each with all samples that are used.
     learning_rate : float, default=0.1
@@ -250,7 +251,9 @@ class Bank(nn.Module):
         self.n_iter, ones = n_iter, np.ones(n_iter)
         of_codes = learned or {"encoder": None, "steps": ones, "thresholds": ones}
         for name, values in of_codes.items():
-            given = None if values is None else torch.tensor(values)
+            given = None
+            if values is not None:
+                given = torch.tensor(values, dtype=torch.float64)
             self.register_buffer(name, given, persistent=False)
         self.filters = nn.Parameter(torch.tensor(filters, dtype=torch.float64))
         self.threshold = nn.Parameter(torch.tensor(threshold, dtype=torch.float64))
@@ -382,7 +385,8 @@ def _loss_of_codes(
     bank: Bank, X: Tensor, rate: float
 ) -> tuple[Callable[[], Tensor], list[dict[str, Any]]]:
     """Return the mean cost of codes, and what Adam changes."""
-    bank.encoder = bank.filters.detach().clone()
+    bank.requires_grad_(False)
+    bank.encoder = bank.filters.clone()
     learned = [bank.encoder, bank.steps, bank.thresholds]
     for values in learned:
         values.requires_grad_()

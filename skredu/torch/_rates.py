@@ -76,7 +76,7 @@ def coding_rate(Z: Tensor, *, epsilon: float, weights: Any = None) -> Tensor:
     (2.3979, [0.909, 0.909])
     """
     Z, epsilon, weights, dtype = _checked(Z, epsilon, weights)
-    with _double(Z):
+    with double_precision(Z):
         rate = _rate(Z, epsilon, weights)
     return rate.to(dtype)
 
@@ -130,7 +130,7 @@ def class_coding_rate(
     """
     Z, epsilon, weights, dtype = _checked(Z, epsilon, weights)
     y = _checked_labels(y, Z)
-    with _double(Z):
+    with double_precision(Z):
         rate = _class_rate(Z, y, epsilon, weights)
     return rate.to(dtype)
 
@@ -176,7 +176,7 @@ def rate_reduction(
     """
     Z, epsilon, weights, dtype = _checked(Z, epsilon, weights)
     y = _checked_labels(y, Z)
-    with _double(Z):
+    with double_precision(Z):
         rate, class_rate = _both_rates(Z, y, epsilon, weights)
     return (rate - class_rate).to(dtype)
 
@@ -187,7 +187,7 @@ def both_rates(
     """Return `coding_rate` and `class_coding_rate`, which share their products."""
     Z, epsilon, weights, dtype = _checked(Z, epsilon, weights)
     y = _checked_labels(y, Z)
-    with _double(Z):
+    with double_precision(Z):
         rate, class_rate = _both_rates(Z, y, epsilon, weights)
     return rate.to(dtype), class_rate.to(dtype)
 
@@ -301,7 +301,7 @@ def _traces(G: Tensor) -> Tensor:
     return G.diagonal(dim1=-2, dim2=-1).sum(-1)
 
 
-def _half_log_det(W: Tensor) -> Tensor:
+def half_log_det(W: Tensor) -> Tensor:
     """Return half the log-determinants of I + W W^T for a stack of rows (..., m, d)."""
     if not _moderate(W):
         values = torch.linalg.svdvals(W)  # whose squares may overflow
@@ -319,7 +319,7 @@ def _rate(Z: Tensor, epsilon: float, weights: Tensor | None) -> Tensor:
     n: Any = Z.shape[0] if weights is None else weights.sum().clamp(min=_tiny(Z))
     W = Z if weights is None else (weights / n).sqrt()[:, None] * Z
     scale = math.sqrt(Z.shape[1]) / epsilon / (math.sqrt(n) if weights is None else 1.0)
-    return _half_log_det(scale * W)
+    return half_log_det(scale * W)
 
 
 def _class_rate(Z: Tensor, y: Tensor, epsilon: float, weights: Tensor | None) -> Tensor:
@@ -379,8 +379,8 @@ def _scaled_classes(
 
 def _half_log_dets(classes: Tensor | tuple[Tensor, ...]) -> Tensor:
     if isinstance(classes, Tensor):
-        return _half_log_det(classes)
-    return torch.stack([_half_log_det(rows) for rows in classes])
+        return half_log_det(classes)
+    return torch.stack([half_log_det(rows) for rows in classes])
 
 
 def _soft_rate(Z: Tensor, y: Tensor, epsilon: float, weights: Tensor | None) -> Tensor:
@@ -397,7 +397,7 @@ def _soft_rate(Z: Tensor, y: Tensor, epsilon: float, weights: Tensor | None) -> 
         # The added share is below the rounding errors, and the gradient of the square
         # root is finite.
         share = 1e-16 * scales.detach().max()
-        rates = _half_log_det((scales + share).sqrt()[:, :, None] * Z)
+        rates = half_log_det((scales + share).sqrt()[:, :, None] * Z)
     else:
         rates = 0.5 * _LogDet.apply(G)
     return (totals * rates).sum() / totals.sum()
@@ -407,7 +407,7 @@ def _tiny(Z: Tensor) -> float:
     return float(torch.finfo(Z.dtype).tiny)
 
 
-def _double(Z: Tensor) -> Any:
+def double_precision(Z: Tensor) -> Any:
     """Return the context of a computation in double precision."""
     return torch.autocast(Z.device.type, enabled=False)
 
@@ -426,7 +426,7 @@ def _checked(
             "Bad Z: needs at least one sample and one feature, found the shape "
             f"{tuple(Z.shape)}."
         )
-    _check_finite(Z, "Z")
+    check_finite(Z, "Z")
     if weights is not None:
         weights = _checked_weights(weights, Z)
     dtype = torch.float64 if Z.dtype == torch.float64 else torch.float32
@@ -446,7 +446,7 @@ def _checked_weights(weights: Any, Z: Tensor) -> Tensor:
             f"{tuple(weights.shape)}."
         )
     weights = weights.double()
-    _check_finite(weights, "weights")
+    check_finite(weights, "weights")
     if weights.min() < 0 or weights.sum() <= 0:
         raise ValueError("Bad weights: must not be negative, and not all of them zero.")
     return weights
@@ -466,7 +466,7 @@ def _checked_labels(y: Any, Z: Tensor) -> Tensor:
         )
     if y.ndim == 1:
         return y
-    _check_finite(y, "y")
+    check_finite(y, "y")
     if y.min() < 0 or y.sum() <= 0:
         raise ValueError(
             "Bad y: memberships must not be negative, and not all of them zero, found "
@@ -475,7 +475,7 @@ def _checked_labels(y: Any, Z: Tensor) -> Tensor:
     return y.double()
 
 
-def _check_finite(values: Tensor, name: str) -> None:
+def check_finite(values: Tensor, name: str) -> None:
     # both are NaN if any value is
     if not torch.isfinite(torch.stack(values.detach().aminmax())).all():
         raise ValueError(f"Bad {name}: contains NaN or infinity.")
