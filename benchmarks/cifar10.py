@@ -3,8 +3,8 @@
 Run ``python -m benchmarks.cifar10 --data DATA --device cuda``; PyTorch is needed, and
 ``cifar10.npz`` with ``X_train``, ``X_test`` of shape (n, 3, 32, 32), ``y_train`` and
 ``y_test``. All operators are learned by back-propagation from random ones. The
-published description leaves the sizes open, so those below are our choice. This has not
-been measured; there was no GPU at hand.
+published description leaves the sizes open, so those below are our choice. There are no
+results yet.
 """
 
 from __future__ import annotations

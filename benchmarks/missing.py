@@ -141,10 +141,8 @@ def _measure(report: Report, args: argparse.Namespace) -> None:
 
 def _right(model: Any, X: Any, y: Any, n_folds: int) -> Any:
     """Return which samples are predicted correctly by models of the other folds."""
-    folds, found = (
-        StratifiedKFold(n_folds, shuffle=True, random_state=0),
-        np.ones(len(y)),
-    )
+    folds = StratifiedKFold(n_folds, shuffle=True, random_state=0)
+    found = np.ones(len(y))
     for train, test in folds.split(X, y):
         found[test] = clone(model).fit(X[train], y[train]).predict(X[test]) == y[test]
     return found
@@ -168,10 +166,8 @@ def _outliers(report: Report, args: argparse.Namespace) -> None:
             found = []
             for name in names:
                 X, outlier = _one_normal_class(args.data, name)
-                X, model = (
-                    with_gaps(X, share),
-                    CompressionOutlierDetector(n_neighbors=m),
-                )
+                X = with_gaps(X, share)
+                model = CompressionOutlierDetector(n_neighbors=m)
                 scores = (
                     make_pipeline(*steps, clone(model)).fit(X)[-1].training_scores_
                     for steps in _variants().values()
