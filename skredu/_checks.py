@@ -62,6 +62,15 @@ def check_rows(estimator: Any, X: Any, *y: Any, reset: bool = True) -> Any:
     except OverflowError as error:
         which = "X or y" if y else "X"
         raise ValueError(f"{which}: an integer is too large for a float.") from error
+    except ValueError as error:
+        if not str(error).startswith("Input X contains NaN"):
+            raise
+        raise ValueError(
+            f"X contains NaN, which {estimator!r} does not accept: put an imputer of "
+            "sklearn.impute before it. Without a symmetry, missing values are accepted "
+            "by CompressionClustering, CompressionOutlierDetector and "
+            "MICLClassifier(kernel='linear')."
+        ) from None
     check_namespace(estimator, rows[0] if y else rows)
     return rows
 
@@ -204,10 +213,16 @@ def check_numbers(values: Any, name: str, *, times: bool = False) -> None:
     if isinstance(values, list | tuple):
         with suppress(ValueError):  # ragged
             values = np.asarray(values)
-    frame = getattr(values, "dtypes", ())
-    for found in [values.dtype] if hasattr(values, "dtype") else frame:
+    if hasattr(values, "dtype"):
+        types = {"": values.dtype}
+    else:
+        columns = zip(
+            getattr(values, "columns", ()), getattr(values, "dtypes", ()), strict=False
+        )
+        types = {f" in column {column!r}": found for column, found in columns}
+    for where, found in types.items():
         if str(found).lower().startswith(TIMES):
-            raise ValueError(f"{name} must contain real numbers, found {found}.")
+            raise ValueError(f"{name} must contain real numbers, found {found}{where}.")
 
 
 def rows_and_weights(X: Any, weights: Any, name: str = "X") -> tuple[Any, Any]:

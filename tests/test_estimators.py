@@ -511,12 +511,18 @@ BAD_ROWS = {
     "dates": (lambda A: np.full(A.shape, DATE), REAL),
     "durations": (lambda A: np.full(A.shape, DATE - DATE), REAL),
     "list of dates": (lambda A: [[DATE] * A.shape[1]] * len(A), REAL),
-    "frame of dates": (lambda A: pd.DataFrame({"a": A[:, 0], "b": DATE}), REAL),
+    "frame of dates": (
+        lambda A: pd.DataFrame({"a": A[:, 0], "b": DATE}),
+        REAL + r".* in column 'b'",
+    ),
     "time zone": (
         lambda A: pd.DataFrame({"a": pd.date_range(DATE, periods=len(A), tz="UTC")}),
         REAL,
     ),
-    "polars": (lambda A: pl.DataFrame({"a": [dt.date(2020, 1, 1)] * len(A)}), REAL),
+    "polars": (
+        lambda A: pl.DataFrame({"a": [dt.date(2020, 1, 1)] * len(A)}),
+        REAL + r" Date in column 'a'",
+    ),
     "integers beyond floats": (lambda A: put(A, 10**400), r"X.*too large for a float"),
 }
 
