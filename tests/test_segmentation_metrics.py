@@ -127,6 +127,7 @@ def test_names_and_types_of_labels_do_not_matter(score):
     expected = score(one, other)
     for same, also in [
         (one.astype(np.uint8), other * -2.5),
+        (one * 10**12, other),
         (one.tolist(), np.array(["b", "c", "a"])[other]),
         (pandas.DataFrame(one), np.asfortranarray(other)),
     ]:
