@@ -6,8 +6,8 @@ If one sample in twenty belongs to the rare class, a classifier that is right as
 as possible seldom predicts it. :class:`skredu.MICLClassifier` has two remedies.
 ``priors="balanced"`` says that both classes will be equally frequent, or that missing a
 rare sample costs more; the shapes of the classes stay as they are.
-``class_weight="balanced"`` counts each rare sample as many, which also changes the
-distortion. Which one is right depends on what errors cost, not on the data.
+``class_weight="balanced"`` counts each rare sample several times, which also changes
+the distortion. Which one is right depends on what errors cost, not on the data.
 """
 
 # %%
@@ -81,8 +81,8 @@ for name, model in models.items():
 # Copies instead of weights
 # -------------------------
 # A weight is a number of copies, so oversampling is the same as weights: a sample is
-# left out with all of its copies. Do not add noise to copies. They would vouch for each
-# other.
+# left out with all of its copies. Do not add noise to copies: a sample would then be
+# predicted from its own copies, which are not left out.
 
 copies = np.concatenate([np.arange(len(y)), np.repeat(np.flatnonzero(y), 9)])
 copied = MICLClassifier().fit(X[copies], y[copies])

@@ -4,8 +4,8 @@ Inside a ReduNet: cosines, spectra, principal images, operators
 
 The features of a network that maximises the rate reduction have three properties:
 samples of different classes are orthogonal, each class uses several directions, and
-these directions mean something. Every operator of the network has a formula, so all of
-this can be looked at. Here are the usual pictures, for digits.
+these directions can be interpreted. Every operator of the network has a formula, so all
+of this can be looked at. Here are the usual pictures, for digits.
 """
 
 # %%

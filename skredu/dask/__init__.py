@@ -55,7 +55,8 @@ def fit(
     Networks with layers also move the samples block by block. With the memberships
     ``"coding"`` and ``construction="left_out"``, a label code is fitted in each layer,
     which is another parameter that is chosen by at most 5 000 samples. In this
-    construction, a sample leaves without its copies in other blocks, unlike in `fit`.
+    construction, a sample is left out without its copies in other blocks, unlike in
+    `fit`.
     Callbacks do not observe these fits.
 
     Parameters

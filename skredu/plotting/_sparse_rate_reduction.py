@@ -20,9 +20,8 @@ LINES = {
 class SparseRateReductionDisplay(Display):
     r"""Terms of the sparse rate reduction in the layers of a white-box transformer.
 
-    A layer is to lower the rate :math:`R^c` of the tokens against its subspaces, and to
-    leave few nonzero entries. The display shows whether the layers that were learned do
-    so.
+    A layer should lower the rate :math:`R^c` of the tokens against its subspaces, and
+    leave few nonzero entries. The display shows whether the learned layers do so.
 
     Parameters
     ----------

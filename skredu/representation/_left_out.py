@@ -1,8 +1,9 @@
 r"""The loss of samples that are left out of classes in closed form, and its gradient.
 
-The classes are those of `skredu.coding._group`, without the term of the mean: a group
-of weight n with the scatter S about its mean, of which a sample at the distance u from
-the mean changes the weight by t, has the length
+The classes are those of `skredu.coding._group`, without the term of the mean. A group
+has the weight n and the scatter S about its mean. After a sample, which differs from
+the mean by u, has been added with the weight t, or removed with a negative one, the
+length is
 
 .. math::
 
@@ -58,7 +59,7 @@ class LeftOut(Objective):
         left[np.arange(len(Z)), y] -= np.where(known, self.weights, 0.0)
         scores = np.log(left) - nats
         chosen = Likelihood(scores[known], y[known], self.weights[known])
-        chosen.least = 0.0  # any factor, so that the optimum has no gradient
+        chosen.least = 0.0  # without a bound, the gradient is zero at the optimum
         theta, _ = chosen.maximum(None, fit_labels=True)
         theta, _ = chosen.maximum(theta, fit_labels=True)  # to full precision
         loss, P = chosen.loss(theta)
@@ -97,10 +98,10 @@ class _Changes:
         own = self.along[part]
         self.joined = [(1.0, self._length(1.0, self.along))]
         self.joined.append((-1.0, self._length(0.0)))
-        self.again = [(1.0, self._length(1.0 - w, own))]
-        self.again.append((-1.0, self._length(-w, own)))
+        self.rejoined = [(1.0, self._length(1.0 - w, own))]
+        self.rejoined.append((-1.0, self._length(-w, own)))
         self.nats = sum(sign * found[0] for sign, found in self.joined)
-        self.nats[part] = sum(sign * found[0] for sign, found in self.again)
+        self.nats[part] = sum(sign * found[0] for sign, found in self.rejoined)
 
     def _length(self, change: Any, along: Any = None) -> tuple[Any, ...]:
         """Return lengths after a change of weight, and what their derivatives need."""
@@ -125,7 +126,7 @@ class _Changes:
         A, moves = np.zeros((m, m)), np.zeros_like(self.along)
         for found, g, at in (
             (self.joined, others, slice(None)),
-            (self.again, own, part),
+            (self.rejoined, own, part),
         ):
             for sign, (_, c, half, shrunk, projected, heights) in found:
                 given = np.broadcast_to(sign * g * half * c, g.shape)

@@ -113,9 +113,9 @@ class SubspaceAttention(nn.Module):
     n_heads : int, default=4
         Number K of subspaces, each of dimension p = d / K, rounded up.
     tied : bool, default=True
-        Whether the heads return by the bases :math:`U_k^T`, as in the formula, with one
-        learned factor s. If false, they return by other learned matrices, as in
-        published code.
+        Whether each head maps its result back by its basis, :math:`U_k^T`, as in the
+        formula, with one learned factor s for all heads. If false, it maps back by
+        another learned matrix, as in published code.
 
     See Also
     --------
@@ -178,8 +178,8 @@ class TokenStatisticsAttention(SubspaceAttention):
 
     For given memberships, it is a step down the gradient of an upper bound of the rate
     :math:`R^c`, which needs no products of pairs of tokens: the cost is linear in their
-    number. The distortion is the unit of the projected tokens; the scale of the bases
-    learns it.
+    number. The unit of the projected tokens is the distortion, so it is learned with
+    the scale of the bases.
 
     Parameters
     ----------
@@ -188,9 +188,9 @@ class TokenStatisticsAttention(SubspaceAttention):
     n_heads : int, default=4
         Number K of subspaces, each of dimension p = d / K, rounded up.
     tied : bool, default=True
-        Whether the heads return by the bases :math:`U_k^T`, as in the formula, with one
-        learned factor s. If false, they return by other learned matrices, as in
-        published code.
+        Whether each head maps its result back by its basis, :math:`U_k^T`, as in the
+        formula, with one learned factor s for all heads. If false, it maps back by
+        another learned matrix, as in published code.
 
     See Also
     --------
@@ -240,7 +240,7 @@ class SparseCodingStep(nn.Module):
     step_size : float, default=0.1
         Step size :math:`\eta`.
     threshold : float, default=0.1
-        Cost :math:`\lambda` of the size of an entry.
+        Factor :math:`\lambda` of the absolute values of the entries.
 
     References
     ----------
@@ -297,11 +297,11 @@ class CRATEBlock(nn.Module):
     attention : {"subspace", "statistics"}, default="subspace"
         `SubspaceAttention`, as in CRATE, or `TokenStatisticsAttention`, as in ToST.
     tied : bool, default=True
-        Whether the attention returns by the bases of its subspaces.
+        Whether each head maps back by its basis; see `SubspaceAttention`.
     step_size : float, default=0.1
         Step size of the sparse code.
     threshold : float, default=0.1
-        Cost of the size of an entry in the sparse code.
+        Factor of the absolute values of the entries in the cost of the sparse code.
 
     See Also
     --------

@@ -48,12 +48,12 @@ class CRATEClassifier(NetworkClassifier):
         `SubspaceAttention`, as in CRATE, or `TokenStatisticsAttention`, as in ToST,
         whose cost is linear in the number of tokens.
     tied : bool, default=True
-        Whether the attention returns by the bases of its subspaces, as in the theory,
-        or by other learned matrices, as in published code.
+        Whether each head of the attention maps back by its basis, as in the theory, or
+        by another learned matrix, as in published code.
     step_size : float, default=0.1
         Step size of the sparse code.
     threshold : float, default=0.1
-        Cost of the size of an entry in the sparse code.
+        Factor of the absolute values of the entries in the cost of the sparse code.
     max_iter : int, default=60
         Largest number of epochs.
     batch_size : int, default=64
