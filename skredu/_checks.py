@@ -99,7 +99,7 @@ def _are_plain(estimator: Any, X: Any, *y: Any) -> bool:
 
 
 def check_namespace(estimator: Any, X: Any) -> None:
-    """Raise an error if an estimator for NumPy arrays only gets another array."""
+    """Raise an error for an array of a library that an estimator does not support."""
     found = namespace(X).__name__
     if found.startswith("jax"):
         raise TypeError(

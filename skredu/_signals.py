@@ -124,6 +124,7 @@ class Signals(np.ndarray):
         is_rows = np.ndim(part) == 2 or self.ndim == 1 or is_integer(*keys[:1])
         if is_rows and all(map(_is_all, columns)):
             return _marked_like(part, [self])
+        # rows of which columns were selected are signals on an unknown grid
         lost = is_rows and np.ndim(part) > 0 and part.shape[-1] > 1
         return Signals(part) if lost else _marked_like(part, [])
 

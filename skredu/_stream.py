@@ -170,6 +170,7 @@ class StreamEstimator(SkreduEstimator):
     - ``summary``: state of the `Summary` of all merged samples, or None;
     - ``waiting``: samples that have not been merged yet, so that many small parts cost
       as much as one;
+    - ``entries``: how many numbers these samples have;
     - ``keep``: whether the summary keeps samples by which parameters are chosen;
     - ``found``: attributes that were computed from these samples, or None. So a slow
       thread stores its results with the samples from which it computed them;

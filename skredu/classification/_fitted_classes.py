@@ -107,8 +107,8 @@ class FittedClasses:
         The subspace passes through the mean of the class, or through the origin with
         ``assume_centered``. It contains the principal directions in which the variance
         of the class exceeds :math:`\epsilon^2 / d`; variations in all other directions
-        are smaller than the distortion. Before, each missing feature is replaced by its
-        mean given the observed ones, in a class with the covariance
+        are smaller than the distortion. Missing features are first replaced by their
+        means given the observed ones, in a class with the covariance
         :math:`S/n + (\epsilon^2 / d) I`.
 
         Parameters
@@ -141,9 +141,9 @@ class FittedClasses:
         labels = to_numpy(namespace(X).argmax(self._scores(X), axis=1))
         like, X = X, to_numpy(in_unit(X, self._unit)).astype(np.float64)
         scatters, found = self._merged(self._stream).scatters, np.empty_like(X)
-        fitted = self._stream["parameters"]
-        options = fitted["symmetry"], fitted["signal_shape"], X.shape[1]
-        images = permutations_of(*options)
+        fitted = self._stream["parameters"]  # those of the estimator may have changed
+        symmetry, grid = fitted["symmetry"], fitted["signal_shape"]
+        images = permutations_of(symmetry, grid, X.shape[1])
         for j in np.unique(labels):
             scatter = scatters[j]
             if images is not None:
@@ -187,14 +187,11 @@ def _denoised(X: Any, scatter: Any, epsilon: float) -> Any:
     """Return projections of samples on the subspace of their class."""
     noise, mean = epsilon**2 / X.shape[1], to_numpy(scatter.mean).astype(np.float64)
     if np.isnan(X).any():
-        covariance = to_numpy(scatter.dense()).astype(np.float64) / (
-            scatter.count or 1.0
-        )
-        X = completed(X, mean, covariance + noise * np.eye(len(mean)))
+        S = to_numpy(scatter.dense()).astype(np.float64)
+        covariance = S / (scatter.count or 1.0) + noise * np.eye(len(mean))
+        X = completed(X, mean, covariance)
     group = Classes.of_scatters([scatter]).groups[0]
-    values, basis = (
-        to_numpy(part[0, ...]) for part in (group.eigenvalues, group.basis)
-    )
+    values, basis = to_numpy(group.eigenvalues[0, :]), to_numpy(group.basis[0, ...])
     varying = slice(None) if group.varying is None else to_numpy(group.varying)
     directions = np.zeros((X.shape[1], len(values)))
     directions[varying] = basis

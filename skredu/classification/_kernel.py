@@ -32,7 +32,7 @@ Floats = NDArray[np.float64]
 EPS = float(np.finfo(np.float64).eps)
 # Largest product relative to the square of a small distortion.
 MOST_PRODUCT = 1e304
-# Largest sum of weighted products.
+# Largest product times the total weight of the samples, so that sums are finite.
 MOST_WEIGHTED = 1e304
 # Largest squared cosine of an eigenvector of a centred class and its null direction.
 MOST_NULL = 0.1
@@ -368,8 +368,7 @@ def mean_distance(rows: Rows) -> float:
     :math:`2 \int F (1 - F) dx`. If all samples are equal, one is returned, so the
     result can always be used as a unit of length.
     """
-    weights = np.ones(len(rows.y)) if rows.weights is None else rows.weights_at(...)
-    shares, total = weights / weights.sum(), 0.0
+    shares, total = rows.all_weights / rows.all_weights.sum(), 0.0
     for column in rows.X.T:
         order = np.argsort(column, kind="stable")
         below = np.cumsum(shares[order])[:-1]
@@ -417,7 +416,7 @@ class KernelClasses(Classes):
             same = np.allclose(norms, norms[0], rtol=1e-7, atol=0.0)
             products.index = rows.index
             products.norms = float(norms[0]) if same else (pivots, factor)
-        weights = np.ones(len(K)) if rows.weights is None else rows.weights_at(...)
+        weights = rows.all_weights
         products.check_weighted(K, float(weights.sum()))
         blocks = vector_blocks(max(len(pivots), 1), K)
         groups = [

@@ -99,8 +99,7 @@ class LocalClasses(Classes):
         """Index the samples of every class."""
         shift = None if assume_centered else rows.X.mean(axis=0)
         X = rows.X if shift is None else rows.X - shift
-        weights = np.ones(len(X)) if rows.weights is None else rows.weights_at(...)
-        groups = []
+        weights, groups = rows.all_weights, []
         for part in progress.follow("factor classes", rows.slices, len(rows.slices)):
             search = NearestNeighbors(n_jobs=n_jobs).fit(X[part])
             groups.append(

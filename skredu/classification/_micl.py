@@ -227,12 +227,12 @@ class MICLClassifier(
     `partial_fit` only adds samples, for linear kernels without ``n_neighbors``. Neither
     ``assume_centered`` and ``calibrate`` nor whether ``epsilon`` is chosen may change
     between calls and, after `fit` with ``calibrate``, ``epsilon`` and ``priors``. To
-    choose ``epsilon`` and to calibrate, it keeps up
-    to 5 000 different ones, a random sample of all so far that does not depend on their
-    order. After `fit`, the choice of `fit` is kept. Parameters are chosen when a
-    prediction or an attribute first needs them, with the parameters of the last call,
-    so many calls cost little more than one `fit`. Several threads may predict at the
-    same time, and after `fit`, ``predict`` never modifies the estimator.
+    choose ``epsilon`` and to calibrate, it keeps up to 5 000 different samples, chosen
+    at random from all so far, whatever their order. After `fit`, the choice of `fit` is
+    kept. Parameters are chosen when a prediction or an attribute first needs them, with
+    the parameters of the last call, so many calls cost little more than one `fit`.
+    Several threads may predict at the same time, and after `fit`, ``predict`` never
+    modifies the estimator.
 
     References
     ----------

@@ -15,11 +15,7 @@ from skredu.classification._kernel import KernelClasses, products_of, unit_power
 from skredu.classification._local import LocalClasses
 from skredu.coding._choose import Choice, LeftOut, choose
 from skredu.coding._classes import Classes
-from skredu.coding._missing import (
-    ClassesWithGaps,
-    expected_scatters,
-    extra_nats,
-)
+from skredu.coding._missing import ClassesWithGaps, expected_scatters, extra_nats
 from skredu.coding._rows import (
     Rows,
     check_reach,

@@ -45,7 +45,7 @@ def fit_power(rows: Rows) -> dict[str, Floats]:
         Mean and standard deviation after the power transform.
     """
     X = rows.X.astype(np.float64, copy=False)
-    w = np.ones(len(X)) if rows.weights is None else rows.weights_at(...)
+    w = rows.all_weights
     centre, spread = moments(X, w / w.sum())
     X, some = standardised(X, centre, spread), even_choice(len(X), MOST_SAMPLES)
     exponents = best_exponents(X[some], w[some])

@@ -424,10 +424,7 @@ class CompressionClustering(
             gaps, X = np.isnan(X), filled(X.astype(np.float64), weights)
         data = prepare(X, weights, self.connectivity)
         if gaps is not None:  # one of several equal samples may have a feature
-            missing, present = (
-                np.ones(data.X.shape, dtype=bool),
-                data.sample_weights > 0,
-            )
+            missing, present = np.ones(data.X.shape, bool), data.sample_weights > 0
             np.logical_and.at(missing, data.codes[present], gaps[present])
             data = replace(data, missing=missing)
         if self.n_clusters is not None and self.n_clusters > len(data.X):

@@ -94,8 +94,8 @@ class FittedGroups:
         The subspace passes through the mean of the group, or through the origin with
         ``assume_centered``. It contains the principal directions in which the variance
         of the group exceeds :math:`\epsilon^2 / d`; variations in all other directions
-        are smaller than the distortion. Before, each missing feature is replaced by its
-        mean given the observed ones, in a group with the covariance
+        are smaller than the distortion. Missing features are first replaced by their
+        means given the observed ones, in a group with the covariance
         :math:`S/n + (\epsilon^2 / d) I`. Outliers are not changed.
 
         Parameters

@@ -84,12 +84,8 @@ class Partition:
         With ``alone``, the group of number k is a new one that contains only this
         sample.
         """
-        X, weights, n, k = (
-            self.rows.X,
-            self.rows.weights,
-            len(self.labels),
-            len(self.groups),
-        )
+        X, weights = self.rows.X, self.rows.weights
+        n, k = len(self.labels), len(self.groups)
         best, leave = np.full(n, k), np.empty(n)
         cost = self.rows.alone.copy() if alone else np.full(n, np.inf)
         for j, group in enumerate(self.groups):

@@ -275,9 +275,7 @@ def _left_out(
     their class is that without the sample. Otherwise, classes count by their priors.
     """
     chosen, copies = judged
-    y, w = rows.y[chosen], np.ones(len(chosen))
-    if rows.weights is not None:
-        w = to_numpy(rows.weights)[chosen].astype(np.float64)
+    y, w = rows.y[chosen], rows.all_weights[chosen]
     xp, weights = namespace(rows.source), copies * w
     epsilons = xp.asarray(path, dtype=xp.float64, device=rows.source.device)
     scores = to_numpy(classes.left_out(rows, chosen, epsilons))

@@ -101,7 +101,6 @@ class DenseGroup(Coded):
         self.scatter, self.dtype, self.condition = scatter, dtype, condition
         self.mean, self.varying, self.constant = mean, varying, constant
         self.made = {} if made is None else made
-        # whether forms are packed, and groups share the products of coordinates
         self.packs = blocks.counts.shape[0] > 1 and blocks.dim <= MAX_PACKED
 
     @_once
@@ -336,7 +335,7 @@ def side_by_side(groups: list[Any]) -> tuple[list[Any], Any]:
 
 def packed_together(groups: list[Any], power: int) -> Any:
     """Return packed forms (F, k, p) of the groups that have them, None if none has."""
-    parts = [g.form_matrix(power) for g in groups if getattr(g, "packs", False)]
+    parts = [g.form_matrix(power) for g in groups if g.packs]
     if not parts:
         return None
     xp = namespace(parts[0])
@@ -361,7 +360,7 @@ def shared(groups: list[Any], Z: Any, stack: Any = None, forms: Any = None) -> A
                 start, stop = stop, stop + group.basis.shape[2]
                 found[j] = along[:, start:stop, :], norms
     if forms is not None:
-        packs = [j for j, group in enumerate(groups) if getattr(group, "packs", False)]
+        packs = [j for j, group in enumerate(groups) if group.packs]
         values = packed_forms(forms, Z)
         for i, j in enumerate(packs):
             found[j] = values[:, i : i + 1, :]

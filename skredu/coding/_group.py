@@ -122,6 +122,8 @@ class Coded(ABC):
     whitening: Any = None
     _remaining: Any
     codes_mean: bool = True
+    # Whether several groups share the products of the coordinates of samples.
+    packs: bool = False
 
     def width(self, n_epsilons: int) -> int:
         """Return how many numbers one sample takes while it is coded."""

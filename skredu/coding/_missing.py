@@ -230,9 +230,7 @@ def observed_spread(rows: Rows, assume_centered: bool) -> float:
 
 def _numbers(rows: Rows) -> tuple[Floats, Floats]:
     """Return sorted samples (n, d) and weights (n,) as NumPy arrays."""
-    X = to_numpy(rows.X).astype(np.float64)
-    weights = rows.weights_at(...)
-    return X, np.ones(len(X)) if weights is None else to_numpy(weights)
+    return to_numpy(rows.X).astype(np.float64), rows.all_weights
 
 
 def expected_scatters(

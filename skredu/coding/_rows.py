@@ -103,18 +103,13 @@ class Rows:
         first = first_of_equal(X, self.y, self.index)
         if first is None:
             return self
-        n = len(first)
-        merged = first != np.arange(n)
-        keep, weights = np.flatnonzero(~merged), np.ones(n)
-        if self.weights is not None:
-            weights = to_numpy(self.weights).astype(np.float64)
-        total = np.bincount(first, weights, minlength=n)[keep]
+        merged = first != np.arange(len(first))
+        keep, xp = np.flatnonzero(~merged), namespace(self.source)
+        total = np.bincount(first, self.all_weights, minlength=len(first))[keep]
         return replace(
             self,
             y=self.y[keep],
-            weights=namespace(self.source).asarray(
-                total, dtype=namespace(self.source).float64, device=self.source.device
-            ),
+            weights=xp.asarray(total, dtype=xp.float64, device=self.source.device),
             index=self.index[keep],
             copies=(self.index[merged], self.index[first[merged]]),
         )
@@ -162,6 +157,13 @@ class Rows:
         if self.weights is None:
             return None
         return widen(self.weights[part])
+
+    @property
+    def all_weights(self) -> Any:
+        """Weights of the sorted samples as a NumPy array in double precision."""
+        if self.weights is None:
+            return np.ones(len(self.y))
+        return to_numpy(widen(self.weights))
 
     @property
     def counts(self) -> list[float]:
@@ -436,7 +438,7 @@ def project_on(X: Any, mean: Any, basis: Any) -> Any:
 
 
 def n_candidates(weights: Any, n_neighbors: int) -> int:
-    """Return how many samples weigh at least ``n_neighbors``, and one to leave out."""
+    """Return how many samples weigh ``n_neighbors`` in any case, plus one to omit."""
     sums = np.cumsum(np.sort(weights))
     return min(int(np.searchsorted(sums, n_neighbors)) + 2, len(sums))
 

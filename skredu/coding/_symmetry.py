@@ -249,8 +249,8 @@ class SymmetricGroup(Group):
         D, Q = xp.linalg.eigh(self._products(along, shares[:, None, :])[:, 0, ...])
         least = float(xp.finfo(xp.float64).eps)
         D = at_least(1.0 - (c[0, :] * w / len(self.permutations))[:, None] * D, least)
-        weights = xp.sum(Q * (Q[:, :1, :] / D[:, None, :]), axis=2)
-        rest = (shares * xp.sum(along * weights[:, None, :], axis=2)) @ basis.T
+        of_images = xp.sum(Q * (Q[:, :1, :] / D[:, None, :]), axis=2)
+        rest = (shares * xp.sum(along * of_images[:, None, :], axis=2)) @ basis.T
         if basis.shape[1] < basis.shape[0]:  # a component outside of the eigenvectors
             rest = rest + X - along[:, :, 0] @ basis.T
         moved = xp.where(alone[:, None], xp.zeros_like(X), X - rest)
@@ -348,6 +348,7 @@ class SymmetricDense(DenseGroup):
             rest = eye - c * lost @ table(products, self.permutations)
             volumes = self.log_det(change) + xp.linalg.slogdet(rest)[1]
             lengths.append((self.n + change + self.blocks.dim) / 2.0 * volumes)
+        # ``solved`` and ``rest`` are now those of the group without the sample
         shares = xp.linalg.solve(rest, xp.zeros_like(rest[..., :1]) + eye[:, :1])
         parts = enumerate(images(solved, self.permutations))
         moved = X - sum(shares[:, g, :] * part for g, part in parts)

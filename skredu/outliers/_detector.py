@@ -372,9 +372,8 @@ class CompressionOutlierDetector(OutlierMixin, StreamEstimator):
         epsilon = self._given_epsilon() or spread(rows)
         assert self.n_neighbors is not None
         nearest, bits = Nearest.fit(rows, epsilon, self.n_neighbors, self.n_jobs)
-        self.__dict__.update(
-            self._found(vars(nearest), None, epsilon, bits, nearest.weights)
-        )
+        found = self._found(vars(nearest), None, epsilon, bits, nearest.weights)
+        self.__dict__.update(found)
         scores = np.empty(len(order))
         scores[order] = -bits
         return scores
@@ -431,7 +430,7 @@ class CompressionOutlierDetector(OutlierMixin, StreamEstimator):
         elif has_gaps(rows.X):
             classes = OneClassWithGaps(rows, [scatter], [group])
         chosen, copies = evenly(rows.sizes)
-        weights = copies if rows.weights is None else copies * rows.weights_at(chosen)
+        weights = copies * rows.all_weights[chosen]
         epsilon = self._given_epsilon()
         path = np.asarray([epsilon])
         if epsilon is None:

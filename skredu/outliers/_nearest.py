@@ -68,9 +68,7 @@ class Nearest:
         cls, rows: Rows, epsilon: float, n_neighbors: int, n_jobs: int | None
     ) -> tuple[Nearest, Floats]:
         """Index distinct samples; return their bits, left out."""
-        X, weights, normal = rows.X, np.ones(len(rows.y)), None
-        if rows.weights is not None:
-            weights = rows.weights_at(...)
+        X, weights, normal = rows.X, rows.all_weights, None
         there, d = ~np.isnan(X), X.shape[1]
         origin = np.where(there, X, 0.0).sum(axis=0, dtype=np.float64)
         origin /= np.maximum(there.sum(axis=0), 1)

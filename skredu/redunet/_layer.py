@@ -101,7 +101,7 @@ class Layer:
 
         It can move these samples without themselves if the network does so.
         """
-        space, membership = net._kind(**net._space), net.membership
+        space, membership = net._restored_space(), net.membership
         options = {
             "epsilon": net.epsilon_,
             "n_coded": Z.shape[2],

@@ -241,7 +241,7 @@ def bits_saved(rows: Rows) -> Any:
     bits = np.zeros(d)
     if n < 2:
         return bits
-    weights = np.ones(n) if rows.weights is None else rows.weights_at(slice(None))
+    weights = rows.all_weights
     for block in gen_batches(d, max(1, BLOCK // (16 * n))):
         X = rows.source[:, block][rows.index].astype(np.float64)
         # squares stay in range, and a power of two changes no digit
