@@ -46,6 +46,8 @@ MICL = {
     "MICL precomputed": MICLClassifier(kernel="precomputed"),
     "MICL local": MICLClassifier(n_neighbors=4),
     "MICL local given": MICLClassifier(0.5, n_neighbors=3, assume_centered=True),
+    "MICL mirrored": MICLClassifier(symmetry="flip"),
+    "MICL refitted": MICLClassifier(n_label_refits=1),
 }
 SUBSPACES = {
     "subspace": NearestSubspaceClassifier(2),
@@ -71,6 +73,7 @@ NETS = {
     "signal net that decides": InvariantReduNetClassifier(
         1, signal_shape=2, n_iter_no_change=None
     ),
+    "mirrored net": ReduNetTransformer(2, 0.5, symmetry="flip"),
     "no layers": InvariantReduNetClassifier(0),
 }
 MAPS = {
@@ -96,6 +99,7 @@ OUTLIERS = {
     "outliers of a Gaussian": CompressionOutlierDetector(
         n_neighbors=None, contamination=0.1
     ),
+    "mirrored outliers": CompressionOutlierDetector(n_neighbors=None, symmetry="flip"),
 }
 LIFTINGS = {
     "lifting": ConvolutionalLifting(2, 2, random_state=0),
@@ -134,6 +138,7 @@ FURTHER = {
     *("signal net with velocity", "signal net that decides", "MCR2 deep"),
     *("clustering", "clustering origin", "clustering graph", "clustering number"),
     *("lifting by rows", "lifting to cells", "scattering of images"),
+    *("MICL mirrored", "MICL refitted", "mirrored net", "mirrored outliers"),
     "dilated of channels",
 }
 
