@@ -56,8 +56,8 @@ def main(arguments: list[str] | None = None) -> None:
 def _groups(report: Report, args: argparse.Namespace) -> None:
     torch.set_num_threads(args.threads or torch.get_num_threads())
     report.say(
-        "Share of samples in the right group, with the number of groups given: mean, "
-        f"and smallest and largest of {args.runs} seeds, which draw the samples, the "
+        f"Share of {SIZE} samples in the right group, with the number of groups given: "
+        f"mean, smallest and largest of {args.runs} seeds, which draw the samples, the "
         "views and the network. *Pairs*: features of a network trained on two views of "
         "each sample. *Together*: largest memberships after training of features and "
         "memberships. The gain is that of the latter over clustering of the features "
