@@ -16,7 +16,13 @@ torch = pytest.importorskip("torch")
 from oracle_spectral import Family  # noqa: E402
 
 from skredu.torch import LearnedLifting, as_module, from_module  # noqa: E402
-from skredu.torch._left_out import counts_of, left_out_scores, spectra  # noqa: E402
+from skredu.torch._bank import Bank  # noqa: E402
+from skredu.torch._left_out import (  # noqa: E402
+    Decision,
+    counts_of,
+    left_out_scores,
+    spectra,
+)
 
 X, Y = make_shifted_signals(12, n_timesteps=16, random_state=0)
 FEW = {"n_filters": 3, "kernel_size": 3, "max_iter": 2, "random_state": 0}
@@ -89,14 +95,12 @@ def test_the_result_is_that_of_a_lifting_with_these_filters(activation, pooling)
 
 @pytest.mark.parametrize("activation", ["relu", "split", "fista"])
 def test_channels_and_loss_are_those_of_arrays(activation):
-    from skredu.torch._learned_lifting import Bank, _Decision
-
     options = {"activation": activation, "n_iter": 4, "random_state": 0}
     start = ConvolutionalLifting(2, 3, **options).fit(X)
     bank = Bank(start.filters_, (16,), **start._nonlinearity)
     signals = torch.fft.rfftn(torch.tensor(X[:, None]), dim=(-1,))
     y, counts = torch.tensor(Y), counts_of((16,), torch.tensor(X))
-    decision = _Decision(int(Y.max()) + 1)
+    decision = Decision(int(Y.max()) + 1)
 
     def loss(filters, threshold):
         parameters = {"filters": filters, "threshold": threshold}
@@ -110,8 +114,6 @@ def test_channels_and_loss_are_those_of_arrays(activation):
 @pytest.mark.parametrize("activation", ["ista", "fista"])
 @pytest.mark.parametrize("pooling", [None, 0.1])
 def test_learned_codes_are_the_same_with_and_without_torch(activation, pooling):
-    from skredu.torch._learned_lifting import Bank
-
     options = {**FEW, "max_iter": 5, "activation": activation, "pooling": pooling}
     lifting = LearnedLifting(**options, n_iter=3, objective="codes").fit(X)
     assert lifting.loss_curve_[-1] < lifting.loss_curve_[0]
@@ -133,8 +135,6 @@ def test_learned_codes_are_the_same_with_and_without_torch(activation, pooling):
 
 
 def test_learned_codes_of_single_precision_are_computed_in_double_precision():
-    from skredu.torch._learned_lifting import Bank
-
     options = {"activation": "ista", "n_iter": 3, "objective": "codes"}
     lifting = LearnedLifting(**FEW, **options).fit(X.astype(np.float32))
     bank = Bank(lifting.filters_, (16,), **lifting._nonlinearity)

@@ -1,4 +1,4 @@
-r"""Scores of signals that are left out of their classes, with gradients.
+r"""Scores and loss of signals that are left out of their classes, with gradients.
 
 The formulas are those of `skredu.coding._group`, for classes without a mean: with the
 scatter :math:`S` of a class of weight n, at frequency p,
@@ -17,11 +17,43 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 # Keeps the logarithm of what is left of a class finite in rounding.
 LEAST_FACTOR = 1e-9
+
+
+class Decision(nn.Module):
+    """Distortion, temperature and label code of the classes."""
+
+    def __init__(self, n_classes: int) -> None:
+        super().__init__()
+        zeros = torch.zeros((), dtype=torch.float64)
+        self.log_epsilon = nn.Parameter(zeros.clone())
+        self.log_temperature = nn.Parameter(zeros.clone())
+        self.label_code = nn.Parameter(zeros.repeat(n_classes))
+
+    def forward(self, Z: Tensor, y: Tensor, counts: Tensor) -> Tensor:
+        scores = left_out_scores(Z, y, counts, self.log_epsilon.exp())
+        logits = scores / self.log_temperature.exp() + self.label_code
+        return nn.functional.cross_entropy(logits, y)
+
+    @torch.no_grad()
+    def start(self, Z: Tensor, y: Tensor, counts: Tensor) -> None:
+        """Choose the best distortion and temperature of a grid."""
+        best = torch.inf
+        for log_epsilon in np.log(Z.shape[1] ** 0.5) + np.linspace(-5.0, 0.0, 8):
+            epsilon = torch.tensor(log_epsilon).exp()
+            scores = left_out_scores(Z, y, counts, epsilon)
+            for log_temperature in np.linspace(-1.0, 7.0, 25):
+                logits = scores / np.exp(log_temperature)
+                loss = nn.functional.cross_entropy(logits, y).item()
+                if loss < best:
+                    best = loss
+                    self.log_epsilon.fill_(log_epsilon)
+                    self.log_temperature.fill_(log_temperature)
 
 
 def left_out_scores(Z: Tensor, y: Tensor, counts: Tensor, epsilon: Tensor) -> Tensor:

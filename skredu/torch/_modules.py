@@ -23,7 +23,8 @@ from skredu import (
     ReduNetTransformer,
 )
 from skredu._compat import computing_with_torch
-from skredu.torch._learned_lifting import Bank, LearnedLifting
+from skredu.torch._bank import Bank
+from skredu.torch._learned_lifting import LearnedLifting
 
 NETWORKS = (
     InvariantReduNetClassifier,
