@@ -30,8 +30,10 @@ def filled(X: Any, weights: Any) -> Any:
     Z = np.ldexp(X, power)  # in this unit, distances are in range
     present = slice(None) if weights is None else weights > 0.0
     others = Z[present]
-    order = np.lexsort(others.T[::-1])  # the original order does not matter
-    imputer = KNNImputer(keep_empty_features=True).fit(others[order])
+    others = others[np.lexsort(others.T[::-1])]  # the original order does not matter
+    same = (others[1:] == others[:-1]) | (np.isnan(others[1:]) & np.isnan(others[:-1]))
+    others = others[np.append(True, ~same.all(axis=1))]  # nor does a number of copies
+    imputer = KNNImputer(keep_empty_features=True).fit(others)
     return np.where(np.isnan(X), np.ldexp(imputer.transform(Z), -power), X)
 
 
