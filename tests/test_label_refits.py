@@ -76,3 +76,10 @@ def test_streams_refuse_refits():
     with pytest.raises(ValueError, match="n_label_refits"):
         model.set_params(n_label_refits=1).partial_fit(X[:9] + 1.0, y[:9])
     np.testing.assert_array_equal(model.predict_proba(X), before)
+
+
+def test_refits_warn_of_no_weights_that_nobody_gave():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(24, 2)), np.arange(24) % 12  # nothing to be learned
+    model = MICLClassifier(n_label_refits=3).fit(X, y)
+    assert np.isfinite(model.predict_proba(X)).all()

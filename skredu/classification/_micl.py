@@ -379,8 +379,9 @@ class MICLClassifier(
             for _ in range(1 + self.n_label_refits):
                 if trust is not None:
                     weights = trust if given is None else trust * to_numpy(given)
-                rows = Rows.of(X, y, weights_to_fit(X, y, weights, self.class_weight))
-                rows = rows.merged()
+                options = {"given": trust is None}
+                w = weights_to_fit(X, y, weights, self.class_weight, **options)
+                rows = Rows.of(X, y, w).merged()
                 self._forget()
                 left_out = fit(self, rows, progress, everything=everything)
                 if left_out is not None:
@@ -453,4 +454,4 @@ class MICLClassifier(
         fitted = {name: getattr(self, name) for name in NEEDED}
         if not has_gaps(X):
             return scores_of(fitted, X)
-        return scores_with_gaps(fitted, self._merged(self._stream).scatters, X)
+        return scores_with_gaps(fitted, self._scatters_for_gaps(), X)

@@ -347,7 +347,9 @@ TOO_LITTLE = (
 )
 
 
-def weights_to_fit(X: Any, y: Any, weights: Any, class_weight: Any = None) -> Any:
+def weights_to_fit(
+    X: Any, y: Any, weights: Any, class_weight: Any = None, *, given: bool = True
+) -> Any:
     """Return the weights of all samples of a fit, or None.
 
     Parameters
@@ -361,6 +363,8 @@ def weights_to_fit(X: Any, y: Any, weights: Any, class_weight: Any = None) -> An
     class_weight : dict, "balanced" or None
         Factors of the weights of each class. ``"balanced"`` gives all classes the same
         total weight.
+    given : bool, default=True
+        Whether the weights are those of the user, who is warned if they are rescaled.
     """
     if weights is None and class_weight is None:
         return None
@@ -374,7 +378,8 @@ def weights_to_fit(X: Any, y: Any, weights: Any, class_weight: Any = None) -> An
     present, shares, unit = w > 0, w / most, most
     sums, n = float(shares.sum()), int(present.sum())
     if sums * most < max(len(np.unique(y[present])), n / 10.0):
-        warn(TOO_LITTLE)
+        if given:
+            warn(TOO_LITTLE)
         unit = n / sums
     elif sums * most > MOST_COPIES:
         unit = MOST_COPIES / sums
