@@ -414,6 +414,27 @@ class StreamEstimator(SkreduEstimator):
         part = Summary.of(rows, self._scatters(rows), keep=stream["keep"])
         return part if summary is None else summary.merge(part)
 
+    def _as_then(self, stream: dict[str, Any]) -> Any:
+        """Return an estimator with the parameters of the last call, for its stream."""
+        twin = type(self)(**stream["parameters"])
+        twin.classes_, twin._unit = self.classes_, self._unit
+        return twin
+
+    def _scatters_then(self) -> list[Scatter]:
+        """Return the scatters of all samples, by the parameters of the last call."""
+        stream = self._stream
+        return list(self._as_then(stream)._merged(stream).scatters)
+
+    def _scatters_for_gaps(self) -> list[Scatter]:
+        """Return the scatters by which samples with missing features are coded."""
+        stream = vars(self).get("_stream")
+        if stream is None or stream["parameters"]["symmetry"] is not None:
+            raise ValueError(
+                f"X contains NaN, but this {type(self).__name__} was fitted with "
+                "parameters that allow no missing values, whatever they are now."
+            )
+        return self._scatters_then()
+
     def _forget(self) -> None:
         """Delete the attributes that depend on previous samples."""
         for name in (*self._following, *self._forgotten, "_stream"):

@@ -12,7 +12,7 @@ from sklearn.datasets import load_wine
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import scale
 
-from skredu import MICLClassifier, ReduNetClassifier
+from skredu import CompressionOutlierDetector, MICLClassifier, ReduNetClassifier
 from skredu.coding._missing import GaussianWithGaps, expected_scatters, observed_moments
 from skredu.coding._rows import Rows
 
@@ -253,3 +253,51 @@ def test_denoised_images_are_images_of_denoised_samples():
     assert_allclose(model.denoise(X[:, flip]), model.denoise(X)[:, flip])
     with pytest.raises(ValueError, match="denoise needs a linear kernel"):
         MICLClassifier(kernel="rbf").fit(X, y).denoise(X)
+
+
+@pytest.mark.parametrize("method", ["predict_proba", "denoise"])
+def test_parameters_after_the_last_call_change_no_sample_with_gaps(method):
+    X, y = problem()
+    model = MICLClassifier(0.1).partial_fit(X, y, classes=[0, 1, 2])
+    expected = getattr(model, method)(with_gaps(X))
+    model = MICLClassifier(0.1).partial_fit(X, y, classes=[0, 1, 2])
+    model.set_params(epsilon=10.0, assume_centered=True)
+    assert_array_equal(getattr(model, method)(with_gaps(X)), expected)
+
+
+@pytest.mark.parametrize(
+    ("model", "now"),
+    [
+        (MICLClassifier(kernel="rbf"), {"kernel": "linear"}),
+        (MICLClassifier(n_neighbors=3), {"n_neighbors": None}),
+        (MICLClassifier(symmetry="flip"), {"symmetry": None}),
+        (
+            CompressionOutlierDetector(n_neighbors=None, symmetry="flip"),
+            {"symmetry": None},
+        ),
+    ],
+    ids=str,
+)
+def test_models_fitted_without_missing_values_refuse_them_later(model, now):
+    X, y = problem()
+    model = clone(model).fit(X, y).set_params(**now)
+    with pytest.raises(ValueError, match="X contains NaN"):
+        model.predict(with_gaps(X))
+
+
+def test_what_is_denoised_is_what_was_fitted():
+    X, y = problem()
+    model = MICLClassifier().fit(X, y)
+    expected = model.denoise(X)
+    assert_array_equal(model.set_params(kernel="rbf").denoise(X), expected)
+    model = model.fit(X, y).set_params(kernel="linear")
+    with pytest.raises(ValueError, match="denoise needs a linear kernel"):
+        model.denoise(X)
+
+
+@pytest.mark.parametrize("epsilon", [1e-3, 1e-9, 1e-100])
+def test_gaps_are_completed_on_lines_that_are_known_exactly(epsilon):
+    line = np.array([1.0, 2.0, 0.5, -1.0])
+    X = np.outer([1.0, 2.0, 4.0, -3.0], line)
+    model = MICLClassifier(epsilon).fit(X, [0, 0, 0, 0])
+    assert_allclose(model.denoise([[7.0, NAN, 3.5, NAN]]), [7.0 * line], rtol=1e-6)

@@ -46,8 +46,7 @@ class FittedClasses:
     # Methods and attributes of other base classes.
     _check_rows: Any
     _scores: Any
-    _adds_up: Any
-    _merged: Any
+    _scatters_then: Any
     _stream: Any
     _epsilon: float
     _unit: float
@@ -140,7 +139,7 @@ class FittedClasses:
         self._check_linear("denoise")
         labels = to_numpy(namespace(X).argmax(self._scores(X), axis=1))
         like, X = X, to_numpy(in_unit(X, self._unit)).astype(np.float64)
-        scatters, found = self._merged(self._stream).scatters, np.empty_like(X)
+        scatters, found = self._scatters_then(), np.empty_like(X)
         fitted = self._stream["parameters"]  # those of the estimator may have changed
         symmetry, grid = fitted["symmetry"], fitted["signal_shape"]
         images = permutations_of(symmetry, grid, X.shape[1])
@@ -153,11 +152,12 @@ class FittedClasses:
         return namespace(like).asarray(found * self._unit, **place)
 
     def _check_linear(self, method: str) -> None:
-        """Raise an error if the kernel is not linear."""
-        if "_mix" in vars(self) or not self._adds_up:
+        """Raise an error if the model was fitted with a kernel that is not linear."""
+        if "_mix" in vars(self) or "_stream" not in vars(self):
             raise ValueError(
-                f"{method} needs a linear kernel, which adds up over features, found "
-                f"kernel={self.kernel!r} and n_neighbors={self.n_neighbors}."
+                f"{method} needs a linear kernel, which adds up over features, in the "
+                f"last fit. The parameters are kernel={self.kernel!r} and "
+                f"n_neighbors={self.n_neighbors} now."
             )
 
 

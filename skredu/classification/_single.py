@@ -233,8 +233,7 @@ def scores_with_gaps(fitted: dict[str, Any], scatters: list[Scatter], X: Any) ->
 
 def followed(estimator: Any, stream: dict[str, Any]) -> dict[str, Any]:
     """Fit a copy of an estimator to a stream, with the parameters of the last call."""
-    twin = type(estimator)(**stream["parameters"])
-    twin.classes_, twin._unit = estimator.classes_, estimator._unit
+    twin = estimator._as_then(stream)
     summary = twin._merged(stream)
     before = None if stream["choice"] is None else Choice(**stream["choice"])
     scatters, rows = summary.scatters, None

@@ -142,7 +142,9 @@ def completed(X: Floats, mean: Floats, covariance: Floats) -> Floats:
     for at, observed in patterns(np.isnan(X)):
         m = np.setdiff1d(features, observed)
         own, other = (covariance[np.ix_(observed, part)] for part in (observed, m))
-        Z[np.ix_(at, m)] = Z[np.ix_(at, observed)] @ np.linalg.solve(own, other)
+        # least squares, since noise may be lost in the rounding of a covariance
+        found = np.linalg.lstsq(own, other, rcond=None)[0]
+        Z[np.ix_(at, m)] = Z[np.ix_(at, observed)] @ found
     return Z + mean
 
 

@@ -399,8 +399,7 @@ class CompressionOutlierDetector(OutlierMixin, StreamEstimator):
 
     def _follow(self, stream: dict[str, Any]) -> dict[str, Any]:
         """Describe all samples with the parameters at the time of the last call."""
-        twin = type(self)(**stream["parameters"])
-        twin._unit = self._unit
+        twin = self._as_then(stream)
         return twin._gaussian(twin._merged(stream))[1]
 
     def _fit_gaussian(self, summary: Summary, rows: Rows) -> Any:
@@ -484,7 +483,7 @@ class CompressionOutlierDetector(OutlierMixin, StreamEstimator):
             return -Nearest(**model).bits(Z, epsilon)
         gaps, scores = np.isnan(Z).any(axis=1), np.empty(len(Z))
         if gaps.any():
-            (scatter,), path = self._merged(self._stream).scatters, np.array([epsilon])
+            (scatter,), path = self._scatters_for_gaps(), np.array([epsilon])
             scores[gaps] = nats_of_whole(scatter, Z[gaps], path)[:, 0] / -math.log(2.0)
         if not gaps.all():
             whole, classes = Z[~gaps].T[None, ...], Classes.of_state(model)
