@@ -139,6 +139,12 @@ class Benchmark(argparse.ArgumentParser):
     def run(self, arguments: Sequence[str] | None) -> None:
         """Run the requested parts and write one report."""
         args = self.parse_args(arguments)
+        data = getattr(args, "data", None)
+        if data is not None and not data.is_dir():
+            self.error(
+                f"--data: there is no folder {data}; python -m benchmarks.fetch fills "
+                "it (see benchmarks/README.md)."
+            )
         limit_threads(args.threads)
         report = Report(self._name, self._title)
         for part in args.parts:

@@ -253,6 +253,12 @@ def test_script_reports(name, module, monkeypatch, data, tmp_path):
     assert text.count("|") > 10
 
 
+def test_a_folder_that_does_not_exist_is_an_error(module, capsys, tmp_path):
+    with pytest.raises(SystemExit):
+        module("hopkins155").main(["--data", str(tmp_path / "none")])
+    assert "benchmarks.fetch" in capsys.readouterr().err
+
+
 def test_plain_layers_are_those_of_the_published_networks(module, monkeypatch):
     redunet, invariant = module("redunet"), module("invariant")
     X, y = RNG.normal(size=(30, 8)), np.arange(30) % 3

@@ -96,7 +96,8 @@ class FittedGroups:
         of the group exceeds :math:`\epsilon^2 / d`; variations in all other directions
         are smaller than the distortion. Missing features are first replaced by their
         means given the observed ones, in a group with the covariance
-        :math:`S/n + (\epsilon^2 / d) I`. Outliers are not changed.
+        :math:`S/n + (\epsilon^2 / d) I`. Outliers are not changed, so
+        their missing features stay NaN.
 
         Parameters
         ----------
