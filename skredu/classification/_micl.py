@@ -374,12 +374,10 @@ class MICLClassifier(
         mixed = self.kernel == "auto" and isinstance(epsilon, str) and xp is np
         fit = fit_mix if mixed and self.n_neighbors is None else fit_single
         everything = everything or self.n_label_refits > 0
-        given, trust = weights, None
+        given = 1.0 if weights is None else to_numpy(weights)
         with watched(self, X=X, y=y) as progress:
-            for _ in range(1 + self.n_label_refits):
-                if trust is not None:
-                    weights = trust if given is None else trust * to_numpy(given)
-                options = {"given": trust is None}
+            for refit in range(1 + self.n_label_refits):
+                options = {"given": refit == 0}
                 w = weights_to_fit(X, y, weights, self.class_weight, **options)
                 rows = Rows.of(X, y, w).merged()
                 self._forget()
@@ -387,7 +385,8 @@ class MICLClassifier(
                 if left_out is not None:
                     quality = left_out.quality(rows)
                     self.label_quality_ = xp.asarray(quality, device=X.device)
-                    trust = left_out.trust(rows) if self.n_label_refits else None
+                    if self.n_label_refits:
+                        weights = given * left_out.trust(rows)
         return self
 
     def _add(self, X: Any, y: Any, classes: Any, sample_weight: Any) -> None:

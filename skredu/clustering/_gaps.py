@@ -38,7 +38,7 @@ def filled(X: Any, weights: Any) -> Any:
 
 
 def regrouped(data: Data, found: Found, epsilon: float, request: Request) -> Any:
-    """Return the samples, and the partition that was found, by expected scatters.
+    """Return completed samples, and a partition into groups of expected scatters.
 
     Samples of groups that count move to the one in which they cost the fewest bits, if
     samples may move and all groups are kept.

@@ -72,8 +72,8 @@ DAMPING = 1e-12
 # the remaining gain is about its square.
 TOLERANCE = 1e-4
 MAX_STEPS = 50
-# Smallest weight of a sample with an improbable label in a further fit: no class loses
-# all samples.
+# Smallest weight of a sample with an improbable label in a further fit, so that no
+# class loses all of its samples.
 LEAST_TRUST = 0.02
 
 

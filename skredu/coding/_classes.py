@@ -59,7 +59,7 @@ class Classes:
         return (log_priors - self.extra(Z, epsilons)[:, :, 0]) / math.log(2.0)
 
     def extra(self, Z: Any, epsilons: Any) -> Any:
-        """Return the extra nats (n, k, e) of samples in every class, without labels."""
+        """Return the extra nats (n, k, e) of samples, not including those of labels."""
         parts = []
         width = max(group.width(epsilons.shape[0]) for group in self.groups)
         for block in blocks_of_rows(Z.shape[2], width):

@@ -396,8 +396,8 @@ def right_triangle(Q: Any) -> Any:
 def swept(S: Any) -> tuple[Any, Any]:
     """Return inverses of ``I + S`` (F, C, C) for small blocks, and log-determinants.
 
-    One pivot after the other is eliminated in all blocks at once, which takes
-    few operations on long arrays. Larger blocks are left to LAPACK.
+    One pivot after the other is eliminated in all blocks at once, which takes few
+    operations on long arrays. Larger blocks are left to LAPACK.
     """
     xp, (_, C, _) = namespace(S), S.shape
     eye = xp.eye(C, dtype=S.dtype, device=S.device)

@@ -367,12 +367,10 @@ def without_directions(group: Group, keep: Any, shares: Any) -> Group:
     """
     xp, p, rests = namespace(group.eigenvalues), group.leverages, None
     index, dropped = split(keep)
-    if p is None:
-        pass
-    elif p.shape[1] == p.shape[2] and group.mean is None:  # there are no others
-        if dropped.shape[0]:
+    if p is not None and p.shape[1] == p.shape[2] and group.mean is None:
+        if dropped.shape[0]:  # there are no others
             rests = xp.sum(xp.take(p, dropped, axis=1), axis=1)
-    elif index.shape[0] < p.shape[2] - (group.mean is not None):
+    elif p is not None and index.shape[0] < p.shape[2] - (group.mean is not None):
         own = xp.sum(xp.take(p, index, axis=1), axis=1)
         rests = at_least(1.0 - (0.0 if group.mean is None else shares) - own, 0.0)
     group = replace(group, rests=rests)

@@ -119,7 +119,7 @@ def images(X: Any, group: Permutations) -> list[Any]:
 
 
 def first_images(X: Any, group: Permutations) -> Any:
-    """Return the image of each sample that comes first, feature by feature.
+    """Return the lexicographically first image of each sample.
 
     It is the same for all images of a sample.
     """

@@ -235,7 +235,7 @@ class CompressionOutlierDetector(OutlierMixin, StreamEstimator):
         """
         self._validate_params()
         X = check_rows(self, X)
-        X = _distinguished(X, self._permutations(X.shape[1]))
+        X = _canonical(X, self._permutations(X.shape[1]))
         y = np.zeros(len(X), dtype=np.intp)
         weights = weights_to_fit(X, y, check_weights(sample_weight, X))
         rows = Rows.of(X, y, weights, self.classes_).merged()
@@ -284,7 +284,7 @@ class CompressionOutlierDetector(OutlierMixin, StreamEstimator):
         """
         y = np.zeros(np.shape(X)[:1], dtype=np.intp)
         self._add(X, y, self.classes_, sample_weight)
-        del self.classes_  # of this object, which is that of all
+        del self.classes_  # the attribute of the class remains
         return self
 
     def score_samples(self, X: Any) -> Any:
@@ -388,7 +388,7 @@ class CompressionOutlierDetector(OutlierMixin, StreamEstimator):
         """Return valid samples of `partial_fit`."""
         found, classes = super()._checked_part(*part)
         images = self._permutations(found["X"].shape[1])
-        return {**found, "X": _distinguished(found["X"], images)}, classes
+        return {**found, "X": _canonical(found["X"], images)}, classes
 
     def _permutations(self, n_features: int) -> Any:
         """Return the permutations of features that change no score, or None."""
@@ -460,7 +460,7 @@ class CompressionOutlierDetector(OutlierMixin, StreamEstimator):
     def _checked(self, X: Any) -> Any:
         """Return valid samples for a method of the fitted estimator."""
         check_is_fitted(self)
-        return _distinguished(check_rows(self, X, reset=False), self._images)
+        return _canonical(check_rows(self, X, reset=False), self._images)
 
     def _scores(self, X: Any) -> Any:
         """Return minus the bits of samples; training samples are left out."""
@@ -491,8 +491,8 @@ class CompressionOutlierDetector(OutlierMixin, StreamEstimator):
         return scores
 
 
-def _distinguished(X: Any, images: Any) -> Any:
-    """Return samples of which all images, and equal gaps, have the same bytes."""
+def _canonical(X: Any, images: Any) -> Any:
+    """Return samples whose images, and whose gaps, all have the same hash."""
     if images is not None:
         return first_images(X, images)
     return np.where(np.isnan(X), np.nan, X) if has_gaps(X) else X

@@ -73,7 +73,8 @@ def ratio(of_all: Any, of_some: Any) -> Any:
 def _usual_nats(group: Any, epsilons: Floats) -> Floats:
     """Return the extra nats (e,) of a sample at the usual distance from the mean.
 
-    This is the distance whose square, in terms of the covariance, is the mean one.
+    This is the root mean square of the Mahalanobis distances of all samples, with a
+    covariance that includes the distortion.
     """
     n, d = group.n, group.blocks.dim
     scaled = group.blocks.scale(n + 1.0, epsilons)[0, :, None] * group.eigenvalues[0]

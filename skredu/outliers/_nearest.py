@@ -5,8 +5,8 @@ Feature by feature, the difference of two samples takes
 single number about zero with the distortion :math:`\epsilon/\sqrt d`. The logarithm
 keeps a single feature from outweighing all others.
 
-Similar samples of one with gaps are those that are similar to it after both have been
-completed by conditional means, but only the features that it has are described.
+Samples that are similar to one with gaps are found after conditional means have
+replaced missing features in all of them, but only the features that it has are coded.
 """
 
 from __future__ import annotations

@@ -95,7 +95,10 @@ class Grid:
     def scatters(
         self, Z: Any, rows: Any, epsilon: float = math.inf, *, centred: bool = False
     ) -> list[Scatter]:
-        """Return the scatters of all shifts of the signals of each class."""
+        """Return the scatters of all shifts of the signals of each class.
+
+        The last arguments, which matter for vectors only, are not used.
+        """
         found = []
         for part, n in zip(rows.slices, rows.counts, strict=True):
             S = scatters(weighted(Z[:, :, part], rows.weights_at(part)))
@@ -177,6 +180,8 @@ class Grid:
         return xp.astype(xp.sqrt(self.counts), dtype)[:, None, None]
 
 
+# -- features that are the same for all shifts ----------------------------------------
+
 # Number of frequencies of the bispectrum; with more, noise has a larger weight.
 LOWEST = 10
 
@@ -185,9 +190,6 @@ def n_invariant_features(grid: Grid, n_classes: int) -> int:
     """Return the number of invariant features."""
     n_products = triples(grid)[0].shape[1]
     return (math.prod(grid.half) + 2 * n_products) * grid.n_channels + n_classes
-
-
-# -- features that are the same for all shifts ----------------------------------------
 
 
 def invariant_features(Z: Any, proba: Any, grid: Grid) -> Any:

@@ -99,7 +99,7 @@ class Layer:
     def build(cls, net: Any, Z: Any, rows: Any) -> Layer:
         """Build the layer of a network from training features, sorted by class.
 
-        It can move these samples without themselves if the network does so.
+        If the network is constructed by left-out samples, the layer can leave them out.
         """
         space, membership = net._restored_space(), net.membership
         options = {

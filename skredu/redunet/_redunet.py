@@ -81,17 +81,18 @@ class BaseReduNet(BaseNet):
                 f"must be a positive, finite number, found {constant}: scale the "
                 "samples."
             )
-        both, given = [constant, None], [constant if self.fit_intercept else None]
-        d, relu = rows.source.shape[1], self.membership == "relu"
-        turns, found = None, []
-        if self.symmetry is not None or self.signal_shape is not None:
-            turns = permutations_of(self.symmetry, self.signal_shape, d)
-        for value in both if self.fit_intercept == "auto" else given:
-            moved = turns
-            if value is not None and turns is not None:  # the intercept stays
-                moved = np.insert(turns, d, d, axis=1)
-            found.append(Vectors(value, permutations=moved, rotates=not relu))
-        return found
+        d, rotates = rows.source.shape[1], self.membership != "relu"
+        group = permutations_of(self.symmetry, self.signal_shape, d)
+        with_constant = group
+        if group is not None:  # the constant stays where it is
+            with_constant = np.insert(group, d, d, axis=1)
+        spaces = {
+            True: Vectors(constant, permutations=with_constant, rotates=rotates),
+            False: Vectors(permutations=group, rotates=rotates),
+        }
+        if self.fit_intercept == "auto":
+            return list(spaces.values())
+        return [spaces[bool(self.fit_intercept)]]
 
 
 class ReduNetTransformer(BaseReduNet):
@@ -272,7 +273,7 @@ class ReduNetTransformer(BaseReduNet):
     Two noisy classes become two points that are orthogonal.
 
     >>> from skredu.datasets import make_gaussians_on_sphere
-    >>> from skredu.redunet import ReduNetTransformer
+    >>> from skredu import ReduNetTransformer
     >>> X, y = make_gaussians_on_sphere(100, n_classes=2, random_state=0)
     >>> net = ReduNetTransformer(
     ...     100, 0.1**0.5, 0.5, step="published", fit_intercept=False
@@ -403,7 +404,7 @@ class ReduNetClassifier(BaseNetClassifier, BaseReduNet):
     >>> from sklearn.model_selection import cross_val_score
     >>> from sklearn.pipeline import make_pipeline
     >>> from sklearn.preprocessing import StandardScaler
-    >>> from skredu.redunet import ReduNetClassifier
+    >>> from skredu import ReduNetClassifier
     >>> X, y = load_breast_cancer(return_X_y=True)
     >>> model = make_pipeline(StandardScaler(), ReduNetClassifier())
     >>> bool(cross_val_score(model, X, y).mean() > 0.96)
