@@ -10,6 +10,9 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from settings import limit, problem
+from sklearn.compose import make_column_transformer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from skredu import (
     CompressionClustering,
@@ -344,3 +347,12 @@ def test_blocks_that_do_not_fit_together_are_named():
         skredu_dask.fit(MICLClassifier(), X, LABELS)
     with pytest.raises(TypeError, match="y must be a dask array"):
         skredu_dask.fit(MICLClassifier(), ROWS, NAMED)
+
+
+def test_pipelines_with_columns_of_text_are_applied_to_data_frames():
+    frame = pd.DataFrame({"a": X[:, 0], "b": np.where(X[:, 1] > 0.0, "yes", "no")})
+    steps = (StandardScaler(), ["a"]), (OneHotEncoder(), ["b"])
+    model = make_pipeline(make_column_transformer(*steps), MICLClassifier())
+    model.fit(frame, NAMED)
+    found = skredu_dask.predict(model, dd.from_pandas(frame, npartitions=3))
+    assert_array_equal(found.compute(), model.predict(frame))

@@ -166,7 +166,10 @@ def apply(model: Any, X: Any, method: str = "predict") -> Any:
     names = getattr(X, "columns", None)
     like: Any = np.zeros((1, X.shape[1]), getattr(X, "dtype", np.float64))
     if names is not None:
-        like = X._meta.reindex(range(1)).fillna(0)
+        like = X._meta.reindex(range(1))
+        numbers = like.select_dtypes("number").shape[1] == len(names)
+        # steps before the model may know no other categories than those of samples
+        like = like.fillna(0) if numbers else X.head(1, npartitions=-1)
     result = np.asarray(getattr(model, method)(like))
     shared, call = dask.delayed(model, traverse=False), dask.delayed(_called)
     counts = X.chunks[0] if names is None else [np.nan] * len(blocks)
