@@ -70,12 +70,9 @@ class Summary:
         kept = None
         if keep:
             xp, order = namespace(rows.source), np.argsort(rows.index)
-            there = xp.asarray(order, device=rows.source.device)
-            weights = rows.weights_at(...)
-            if weights is None:
-                weights = xp.ones(len(order), dtype=xp.float64, device=there.device)
             X, codes = rows.take(order), rows.y[order]
-            kept = {"X": X, "codes": codes, "weights": xp.take(weights, there)}
+            weights = xp.asarray(rows.all_weights[order], device=X.device)
+            kept = {"X": X, "codes": codes, "weights": weights}
             kept = _thinned({**kept, "hash": hashes(X, codes), "complete": True})
         return cls(scatters, len(rows.index), kept)
 
@@ -414,16 +411,16 @@ class StreamEstimator(SkreduEstimator):
         part = Summary.of(rows, self._scatters(rows), keep=stream["keep"])
         return part if summary is None else summary.merge(part)
 
-    def _as_then(self, stream: dict[str, Any]) -> Any:
+    def _with_last_parameters(self, stream: dict[str, Any]) -> Any:
         """Return an estimator with the parameters of the last call, for its stream."""
         twin = type(self)(**stream["parameters"])
         twin.classes_, twin._unit = self.classes_, self._unit
         return twin
 
-    def _scatters_then(self) -> list[Scatter]:
+    def _merged_scatters(self) -> list[Scatter]:
         """Return the scatters of all samples, by the parameters of the last call."""
         stream = self._stream
-        return list(self._as_then(stream)._merged(stream).scatters)
+        return list(self._with_last_parameters(stream)._merged(stream).scatters)
 
     def _scatters_for_gaps(self) -> list[Scatter]:
         """Return the scatters by which samples with missing features are coded."""
@@ -431,9 +428,9 @@ class StreamEstimator(SkreduEstimator):
         if stream is None or stream["parameters"]["symmetry"] is not None:
             raise ValueError(
                 f"X contains NaN, but this {type(self).__name__} was fitted with "
-                "parameters that allow no missing values, whatever they are now."
+                "parameters, such as a symmetry, that allow no missing values."
             )
-        return self._scatters_then()
+        return self._merged_scatters()
 
     def _forget(self) -> None:
         """Delete the attributes that depend on previous samples."""

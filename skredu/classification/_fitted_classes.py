@@ -46,7 +46,7 @@ class FittedClasses:
     # Methods and attributes of other base classes.
     _check_rows: Any
     _scores: Any
-    _scatters_then: Any
+    _merged_scatters: Any
     _stream: Any
     _epsilon: float
     _unit: float
@@ -139,7 +139,7 @@ class FittedClasses:
         self._check_linear("denoise")
         labels = to_numpy(namespace(X).argmax(self._scores(X), axis=1))
         like, X = X, to_numpy(in_unit(X, self._unit)).astype(np.float64)
-        scatters, found = self._scatters_then(), np.empty_like(X)
+        scatters, found = self._merged_scatters(), np.empty_like(X)
         fitted = self._stream["parameters"]  # those of the estimator may have changed
         symmetry, grid = fitted["symmetry"], fitted["signal_shape"]
         images = permutations_of(symmetry, grid, X.shape[1])

@@ -165,7 +165,7 @@ class NearestSubspaceClassifier(ScoringClassifier, StreamClassifier):
 
     def _follow(self, stream: dict[str, Any]) -> dict[str, Any]:
         """Return the subspaces for the parameters at the time of the last call."""
-        twin = self._as_then(stream)
+        twin = self._with_last_parameters(stream)
         return twin._subspaces(twin._merged(stream).scatters)
 
     def _subspaces(self, scatters: list[Scatter]) -> dict[str, Any]:

@@ -233,7 +233,7 @@ def scores_with_gaps(fitted: dict[str, Any], scatters: list[Scatter], X: Any) ->
 
 def followed(estimator: Any, stream: dict[str, Any]) -> dict[str, Any]:
     """Fit a copy of an estimator to a stream, with the parameters of the last call."""
-    twin = estimator._as_then(stream)
+    twin = estimator._with_last_parameters(stream)
     summary = twin._merged(stream)
     before = None if stream["choice"] is None else Choice(**stream["choice"])
     scatters, rows = summary.scatters, None

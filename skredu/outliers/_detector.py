@@ -399,7 +399,7 @@ class CompressionOutlierDetector(OutlierMixin, StreamEstimator):
 
     def _follow(self, stream: dict[str, Any]) -> dict[str, Any]:
         """Describe all samples with the parameters at the time of the last call."""
-        twin = self._as_then(stream)
+        twin = self._with_last_parameters(stream)
         return twin._gaussian(twin._merged(stream))[1]
 
     def _fit_gaussian(self, summary: Summary, rows: Rows) -> Any:
