@@ -213,8 +213,11 @@ def fetch(name: str, args: argparse.Namespace) -> list[str]:
 
 def compare(name: str, data: Path) -> list[str]:
     """Print whether a file has what the published tables were made with."""
-    expected = _known()[name]
-    wrong = differences(fingerprints(load(data / SOURCES[name].file)), expected)
+    path, expected = data / SOURCES[name].file, _known()[name]
+    if not path.exists():
+        print(f"{name}: there is no file {path}: fetch it first, without --check")
+        return [*expected]
+    wrong = differences(fingerprints(load(path)), expected)
     if wrong:
         shown = ", ".join(wrong[:5]) + (", ..." if len(wrong) > 5 else "")
         print(f"{name}: differs in {len(wrong)} of {len(expected)} entries: {shown}")

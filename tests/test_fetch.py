@@ -311,6 +311,8 @@ def test_what_is_compared(fetch, tmp_path, monkeypatch, capsys):
     fetch.save(table, tmp_path / "tabular" / "glass.csv")
     assert fetch.main(["glass", "--data", str(tmp_path), "--record"]) == 0
     assert fetch.main(["glass", "--data", str(tmp_path), "--check"]) == 0
+    assert fetch.main(["glass", "--data", str(tmp_path / "none"), "--check"]) == 1
+    assert "glass: there is no file" in capsys.readouterr().out
 
 
 def test_every_source_has_an_address_and_a_converter(fetch, capsys):

@@ -220,8 +220,9 @@ class FittedGroups:
             X = self._checked(X)
             if has_gaps(X):
                 raise ValueError(
-                    "X contains NaN: summary needs all features of a sample. Pass "
-                    "denoise(X), or impute them (sklearn.impute)."
+                    "X contains NaN: summary needs all features of a sample. Impute "
+                    "them (sklearn.impute), or pass denoise(X) without outliers, "
+                    "which it leaves as they are."
                 )
             rows = self._samples(X)
             parts = parts_of(rows, self._labels_of(X), rows.weights)

@@ -77,7 +77,8 @@ class LabelQualityDisplay(Display):
         {returns_or_raises}
         """
         model, _ = cls._last_step(estimator)
-        cls._require(model, ["label_quality_"], "the quality of labels")
+        what = "the quality of labels, which fit finds if it chooses parameters"
+        cls._require(model, ["label_quality_"], what)
         with naming("X and y"):
             check_consistent_length(X, y, model.label_quality_)
         return cls.from_predictions(to_numpy(model.label_quality_), y, **kwargs)
