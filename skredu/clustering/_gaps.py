@@ -68,8 +68,9 @@ def regrouped(data: Data, found: Found, epsilon: float, request: Request) -> Any
 def blocks_with_gaps(
     Z: Any, like: Samples, clusters: list[Cluster]
 ) -> Iterator[tuple[Any, Samples, list[Cluster]]]:
-    """Yield samples with equal gaps, by position, and the groups on what they have.
+    """Yield positions of samples with equal gaps, their observed features, and groups.
 
+    Groups are restricted to these features.
     ``Z`` are samples in the unit, and about the origin, of ``like``.
     """
     for at, seen in patterns(np.isnan(Z)):

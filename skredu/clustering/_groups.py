@@ -274,7 +274,7 @@ class FittedGroups:
         return Samples(Z, np.ones(len(Z)), origin, d, self._codes["assume_centered"])
 
     def _blocks(self, X: Any) -> Iterator[tuple[Any, Samples, list[Cluster]]]:
-        """Yield blocks of samples, and all groups in their units, on what they have."""
+        """Yield blocks of samples, and all groups, on the features that they have."""
         if has_gaps(X):
             rows = self._samples(X)
             groups = [Cluster(rows, **code) for code in self._codes["groups"]]

@@ -133,7 +133,7 @@ def first_images(X: Any, group: Permutations) -> Any:
 
 
 def quotients(group: Permutations) -> Permutations:
-    """Return the positions (g, g) of the permutations that lead from one to another."""
+    """Return where ``b`` after the inverse of ``a`` is in the group, for all pairs."""
     places = {row.tobytes(): i for i, row in enumerate(group)}
     inverse = np.argsort(group, axis=1)
     return np.asarray([[places[b[a].tobytes()] for b in group] for a in inverse])

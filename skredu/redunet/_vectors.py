@@ -115,9 +115,9 @@ class Vectors:
         return inside.T[None, :, :]
 
     def on(self, X: Any) -> Vectors:
-        """Return the space for samples of which only some are known.
+        """Return the space in which all features are coordinates, on a device.
 
-        All features are coordinates.
+        It needs no training samples, so it also serves those that come in parts.
         """
         counts = namespace(X).ones(1, dtype=namespace(X).float64, device=X.device)
         d = X.shape[1] + (self.constant is not None)
