@@ -147,3 +147,16 @@ def test_a_stream_ends_with_fit():
     assert_array_equal(whole.decision_function(new), expected)
     assert not hasattr(whole, "_stream")
     assert not hasattr(whole.partial_fit(X, y), "_features")
+
+
+def test_single_precision_of_a_part_or_of_a_model_only_loses_its_digits():
+    rng, y = np.random.default_rng(0), np.arange(40) % 3
+    X = rng.normal(size=(40, 4)) + 2.0 * np.eye(3, 4)[y]
+    model = InvariantReduNetClassifier(0, signal_shape=2)
+    expected = clone(model).fit(X, y)
+    assert expected.epsilon_ < 0.01  # at which errors of 1e-7 would matter
+    mixed = stream(clone(model), X[:-1], y[:-1], 20)
+    mixed.partial_fit(X[-1:].astype(np.float32), y[-1:])
+    single = clone(model).fit(X.astype(np.float32), y)
+    for found in (mixed, single):
+        assert_allclose(found.predict_proba(X), expected.predict_proba(X), atol=1e-5)

@@ -434,7 +434,8 @@ class Group(Coded):
             outside = at_least(total - widen(xp.sum(inside, axis=1)), 0.0)
             if Z.shape[2]:
                 # what rounding of the difference of squares may do to 1 + c m
-                eps = float(xp.finfo(Z.dtype).eps)
+                types = Z.dtype, self.basis.dtype
+                eps = max(float(xp.finfo(dtype).eps) for dtype in types)
                 top = xp.max(c, axis=(1, 2))[:, None]
                 error = top * eps * total / (1.0 + top * outside)
                 if float(xp.max(error)) > math.sqrt(eps):

@@ -102,6 +102,8 @@ class StreamingNet(StreamEstimator):
         self._forget()
         self._begin_anew(rows, grid, counts.tolist(), n_rows)
         like = namespace(X).empty(0, dtype=X.dtype, device=X.device)
+        if "like" in stream:  # a last part in single precision leaves the others double
+            like = namespace(X).concat([stream["like"], like])
         self._extend({**stream, "epsilon": self.epsilon, "like": like}, part)
         return self
 
