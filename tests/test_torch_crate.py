@@ -1,5 +1,6 @@
 """White-box transformers: layers against their formulas, and the classifier."""
 
+import copy
 import pickle
 
 import numpy as np
@@ -243,6 +244,19 @@ def test_warm_start_continues():
     model = CRATEClassifier(**FAST, warm_start=True, max_iter=3).fit(X, Y)
     first = model.loss_curve_[-1]
     assert model.fit(X, Y).loss_curve_[-1] < first
+    before = model.predict_proba(NEW)
+    for name, value in [("n_layers", 2), ("n_components", 6), ("patch_size", 2)]:
+        other = copy.copy(model).set_params(**{name: value})
+        with pytest.raises(ValueError, match="With warm_start=True, parameters must"):
+            other.fit(X, Y)
+    assert_array_equal(model.predict_proba(NEW), before)
+
+
+def test_samples_whose_features_overflow_are_named():
+    model = CRATEClassifier(**FAST, max_iter=1).fit(X, Y)
+    for method in (model.predict, model.predict_proba, model.transform):
+        with pytest.raises(ValueError, match="outputs of the network overflow"):
+            method(NEW * 1e30)
 
 
 def test_the_benchmark_compares_networks(module, tmp_path, monkeypatch):

@@ -61,6 +61,7 @@ class NetworkClassifier(
     warm_start: bool
     device: str
     random_state: Any
+    network_: nn.Module
 
     @all_or_nothing
     def fit(self, X: Any, y: Any) -> Any:
@@ -97,11 +98,12 @@ class NetworkClassifier(
         random = check_random_state(self.random_state)
         seed = int(random.randint(2**31))
         with watched(self, X=X, y=y) as progress, _seeded(seed):
-            if not continues:
+            network = self._new_network(X.shape[1])
+            if continues:
+                _continue(network, self.network_)
+            else:
                 self._set_scale(X)
-                self.network_ = self._new_network(X.shape[1])
-            else:  # training changes the parameters in place
-                self.network_ = copy.deepcopy(self.network_)
+            self.network_ = network
             inputs, targets = self._inputs(X), torch.as_tensor(labels)
             self._train(inputs, targets, np.random.default_rng(seed), progress)
         self._fit_head(X, y)
@@ -135,7 +137,10 @@ class NetworkClassifier(
     def _outputs(self, X: Any, function: Callable[[Tensor], Tensor]) -> Tensor:
         """Return a function of the inputs of the network, in blocks of samples."""
         with torch.no_grad():
-            return torch.cat([function(part) for part in self._inputs(X).split(BLOCK)])
+            parts = [function(part) for part in self._inputs(X).split(BLOCK)]
+        found = torch.cat(parts)
+        check_finite(found.numpy(), "outputs of the network")
+        return found
 
     def _train(
         self,
@@ -214,6 +219,17 @@ def _finite(Z: Tensor) -> Tensor:
             "is not finite any more. Use a smaller learning_rate."
         )
     return Z
+
+
+def _continue(network: nn.Module, before: nn.Module) -> None:
+    """Start a network from another one, which remains as it is."""
+    try:
+        network.load_state_dict(before.state_dict())
+    except RuntimeError as error:
+        raise ValueError(
+            "With warm_start=True, parameters must not change the layers of network_ "
+            f"between calls of fit: {error}"
+        ) from error
 
 
 def _checked_device(device: str) -> str:
