@@ -276,6 +276,35 @@ def test_docstring_and_signature(name):
         assert "square" in " ".join(entry.desc)
 
 
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_parameters_of_extras_are_documented_in_their_order_with_their_types(extra):
+    # their files are read, since they cannot be imported without other packages
+    folder = Path(skredu.__file__).parent / extra.rpartition(".")[2]
+    nodes = [
+        node
+        for file in sorted(folder.glob("*.py"))
+        for node in ast.parse(file.read_text(encoding="utf-8")).body
+    ]
+    names = [
+        ast.literal_eval(node.value)
+        for node in nodes
+        if isinstance(node, ast.Assign) and node.targets[0].id == "__all__"
+    ]
+    defined = {node.name: node for node in nodes if hasattr(node, "name")}
+    assert len(names) == 1
+    for name in names[0]:
+        entries = NumpyDocString(ast.get_docstring(defined[name]))["Parameters"]
+        function = defined[name]
+        if isinstance(function, ast.ClassDef):
+            body = {getattr(node, "name", None): node for node in function.body}
+            function = body["__init__"]
+        arguments = [*function.args.args, *function.args.kwonlyargs]
+        expected = [argument.arg for argument in arguments if argument.arg != "self"]
+        found = [part for entry in entries for part in entry.name.split(", ")]
+        assert found == expected, name
+        assert all(entry.type for entry in entries), name
+
+
 def test_formulas_are_indented_below_their_directive():
     # Sphinx shows others as text, without an error
     for file in Path(skredu.__file__).parent.rglob("*.py"):

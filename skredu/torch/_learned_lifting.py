@@ -37,11 +37,21 @@ class LearnedLifting(ConvolutionalLifting):
 
     Parameters
     ----------
-    n_filters, kernel_size, signal_shape, filters, activation, pooling, random_state
-        As in `~skredu.ConvolutionalLifting`; ``filters`` are the initial ones.
+    n_filters : int, default=16
+        Number of filters.
+    kernel_size : int, tuple of int or "auto", default="auto"
+        Size of the filters along the axes; see `~skredu.ConvolutionalLifting`.
+    signal_shape : int, tuple of int or None, default=None
+        Shape of the grid of the samples; see `~skredu.ConvolutionalLifting`.
+    filters : {"auto", "gaussian", "pca", "kmeans", "dct"} or array-like, default="auto"
+        The initial filters; see `~skredu.ConvolutionalLifting`.
+    activation : {"relu", "soft", "split", "ista", "fista"} or None, default="relu"
+        The nonlinearity; see `~skredu.ConvolutionalLifting`.
     threshold : float, default=0.5
         The initial threshold, relative to the root mean square of the responses. 0
         stays 0.
+    pooling : float or None, default=0.1
+        How responses are pooled; see `~skredu.ConvolutionalLifting`.
     n_iter : int, default=20
         Number of iterations for sparse codes, as in `~skredu.ConvolutionalLifting`.
     objective : {"left_out", "codes"}, default="left_out"
@@ -61,6 +71,9 @@ class LearnedLifting(ConvolutionalLifting):
         Learning rate, relative to the root mean square of the filters.
     max_samples : int, default=1000
         Largest number of samples that are used, spread evenly over each class.
+    random_state : int, RandomState instance or None, default=None
+        Source of randomness of the initial filters. Pass an int for reproducible
+        filters.
 
     Attributes
     ----------
