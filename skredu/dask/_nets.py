@@ -27,7 +27,7 @@ from skredu.redunet._layer import MEMBERSHIPS, Layer, advanced
 from skredu.redunet._net import BaseNet, fit_decision, least_reduction
 
 
-class Blocks:
+class SampleBlocks:
     """Training samples in blocks, which move from layer to layer.
 
     Parameters
@@ -194,7 +194,7 @@ def fit_net(
         )
     shared, classes = _shared(clone(net)), np.unique(classes)
     rows_of = dask.delayed(valid)
-    blocks = Blocks([rows_of(shared, part, classes) for part in parts], keep=keep)
+    blocks = SampleBlocks([rows_of(shared, part, classes) for part in parts], keep=keep)
     seen = blocks.overview()
     if seen is None:
         return None
@@ -213,7 +213,7 @@ class _Fit:
     ----------
     net : BaseNet
         The network, which is fitted.
-    blocks : Blocks
+    blocks : SampleBlocks
         All samples.
     seen : dict
         The overview of all samples.
@@ -222,7 +222,7 @@ class _Fit:
     """
 
     def __init__(
-        self, net: BaseNet, blocks: Blocks, seen: dict[str, Any], classes: Any
+        self, net: BaseNet, blocks: SampleBlocks, seen: dict[str, Any], classes: Any
     ) -> None:
         self.net, self.blocks, self.seen = net, blocks, seen
         self.rows = Rows.of_parts([seen["kept"].kept], classes).merged()
