@@ -49,7 +49,7 @@ from skredu.onnx._coding import (
 )
 from skredu.onnx._graph import Graph
 from skredu.redunet._grid import Grid
-from skredu.redunet._transform import parts_of
+from skredu.redunet._transform import components_of
 
 __all__ = ["register"]
 
@@ -261,7 +261,7 @@ def _convert_net(scope: Any, operator: Any, container: Any) -> None:
         raise NotImplementedError(
             f"output='equivariant' is needed for ONNX, found {model!r}."
         )
-    space, layers, _ = parts_of(model)
+    space, layers, _ = components_of(model)
     Z, size, outside, B = _moved(graph, space, layers)
     if graph.n_blocks:
         graph.output(signals(graph, space, Z))
@@ -281,7 +281,7 @@ def _convert_net(scope: Any, operator: Any, container: Any) -> None:
 def _convert_net_classifier(scope: Any, operator: Any, container: Any) -> None:
     """Convert a ReduNetClassifier or an InvariantReduNetClassifier."""
     model, graph = operator.raw_operator, Graph(scope, operator, container)
-    space, layers, decision = parts_of(model)
+    space, layers, decision = components_of(model)
     Z, size, _, _ = _moved(graph, space, layers)
     groups, epsilon = Classes.of_state(decision).groups, decision["epsilon"]
     scores = logits(graph, groups, epsilon, decision["log_priors"], Z, size)

@@ -201,8 +201,8 @@ class TransformingNet(
         return found
 
 
-def parts_of(net: Any) -> tuple[Any, list[tuple[Layer, float, float, str]], Any]:
-    """Return the space, the layers and the last decision of a network, for converters.
+def components_of(net: Any) -> tuple[Any, list[tuple[Layer, float, float, str]], Any]:
+    """Return the space, the layers and the last decision of a network to convert.
 
     Each layer comes with its step size, momentum and step rule. The decision is the
     last result of `fit_decision`; None if there is none.
