@@ -98,6 +98,23 @@ def test_results_are_those_of_the_model(name, shape, dtype):
         assert_allclose(second, model.predict_proba(new), atol=tolerance)
 
 
+@pytest.mark.parametrize("unit", [1e-300, 1e-60, 1e290])
+@pytest.mark.parametrize("name", ["MICL", "subspace", "net classifier", "signals"])
+def test_units_are_those_of_the_model(name, unit):
+    X, y = problem(90, 8)
+    model, new = MODELS[name].fit(unit * X, y), unit * problem(60, 8, seed=1)[0]
+    first, *second = results(model, new)
+    if hasattr(model, "predict"):
+        assert_array_equal(first, model.predict(new))
+    if name == "signals":
+        assert_allclose(first, model.transform(new), atol=1e-10)
+    elif name == "subspace":
+        expected = model.decision_function(new)
+        assert_allclose(second[0] / unit, expected / unit, rtol=1e-10)
+    else:
+        assert_allclose(second[0], model.predict_proba(new), atol=1e-10)
+
+
 @pytest.mark.parametrize("classes", [[False, True], [3, 7], ["a", "b"]], ids=str)
 def test_labels_come_back(classes):
     X, y = problem(40, 4, 2)

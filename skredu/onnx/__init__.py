@@ -62,7 +62,8 @@ def register() -> None:
     probabilities differ by rounding errors of the estimator only: in tests, by less
     than 1e-6 in single precision and 1e-10 in double precision.
     `~skredu.MICLClassifier` is converted with ``kernel="linear"`` only, and
-    `~skredu.InvariantReduNetTransformer` with ``output="equivariant"`` only. The second
+    `~skredu.InvariantReduNetTransformer` with ``output="equivariant"`` only. Samples
+    with missing features have probabilities of NaN. The second
     output of `~skredu.NearestSubspaceClassifier`, which has no probabilities, is
     ``decision_function`` with one column per class.
 
@@ -162,11 +163,12 @@ def _convert_subspaces(scope: Any, operator: Any, container: Any) -> None:
             columns.append(graph.plus(far, [[np.inf]]))
             continue
         rest = graph.plus(graph.X, -mean[None, :])
+        rest = graph.times(rest, [[1.0 / model._unit]])  # squares may be out of range
         along = graph.product(graph.product(rest, V.T), V) if len(V) else None
         rest = rest if along is None else graph.minus(rest, along)
         columns.append(graph.norms(rest, d))
     scores = graph.times(joined(graph, columns), [[-1.0]])
-    _output_classes(graph, scores, scores)
+    _output_classes(graph, scores, graph.times(scores, [[model._unit]]))
 
 
 def _convert_maps(scope: Any, operator: Any, container: Any) -> None:
@@ -185,14 +187,15 @@ def _convert_maps(scope: Any, operator: Any, container: Any) -> None:
 def _enter(graph: Graph, space: Any) -> tuple[Any, int, Any, Any]:
     """Return features, their number, what is outside of them, and their directions."""
     if isinstance(space, Grid):
-        X = graph.normalised(graph.X, space.n_features_out)
+        X = graph.on_sphere(graph.X, space.n_features_out)
         graph.n_blocks = int(space.counts.shape[0])
         return spectra(graph, space, X), 2 * space.n_channels, None, None
     d, X = space.n_features, graph.X
     if space.constant is not None:
         zeros = graph.product(X, np.zeros((d - 1, 1)))
-        X = graph.concatenated(X, graph.plus(zeros, [[space.constant]]))
-    X = graph.normalised(X, d)
+        # ONNX Runtime leaves out sums with numbers that are zero in single precision
+        X = graph.concatenated(X, graph.apply("Max", zeros, [[space.constant]]))
+    X = graph.on_sphere(X, d)
     B = space.basis
     if B is None and space.used is None:
         return X, d, None, None

@@ -110,8 +110,17 @@ class Graph:
 
     def normalised(self, X: Any, width: int) -> Any:
         """Divide rows by their norms; zeros stay zeros."""
+        return self.divided(X, self.norms(X, width))
+
+    def divided(self, X: Any, sizes: Any) -> Any:
+        """Divide rows by their sizes; zeros stay zeros."""
         least = [[float(np.finfo(np.float64).tiny)]]
-        return self.apply("Div", X, self.apply("Max", self.norms(X, width), least))
+        return self.apply("Div", X, self.apply("Max", sizes, least))
+
+    def on_sphere(self, X: Any, width: int) -> Any:
+        """Divide samples by their norms, whose squares may be out of range."""
+        sizes = self.product(self.apply("Abs", X), np.ones((width, 1)))
+        return self.normalised(self.divided(X, sizes), width)
 
     def log1p(self, X: Any) -> Any:
         """Return the logarithm of one plus a node."""
