@@ -7,7 +7,6 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.datasets import load_digits
-from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from skredu import MICLClassifier, NearestSubspaceClassifier
 
@@ -18,25 +17,6 @@ from skredu.torch import MCR2Classifier, MCR2Loss  # noqa: E402
 X, Y = load_digits(return_X_y=True)
 X, Y, NEW, TRUE = X[:400], Y[:400], X[400:], Y[400:]
 FAST = {"max_iter": 5, "n_components": 8, "random_state": 0}
-CHECKED = [
-    MCR2Classifier(**FAST),
-    MCR2Classifier(**FAST, loss="cross_entropy", early_stopping=True),
-]
-CHECKS = [pair for e in CHECKED for pair in estimator_checks_generator(e)]
-
-
-@pytest.mark.parametrize(("estimator", "check"), CHECKS)
-def test_scikit_learn_checks(estimator, check):
-    # Some checks draw from NumPy's global generator, which tests must not touch.
-    state = np.random.get_state()  # noqa: NPY002
-    try:
-        check(estimator)
-    finally:
-        np.random.set_state(state)  # noqa: NPY002
-
-
-def test_number_of_checks():
-    assert len(CHECKS) > 2 * 55
 
 
 def test_training_raises_the_rate_reduction_of_new_samples():

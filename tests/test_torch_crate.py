@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_digits
-from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from skredu import rates
 from skredu.plotting import SparseRateReductionDisplay
@@ -27,28 +26,7 @@ X, Y = load_digits(return_X_y=True)
 X, Y, NEW, TRUE = X[:400], Y[:400], X[400:], Y[400:]
 FAST = {"n_components": 8, "n_layers": 1, "n_heads": 2, "random_state": 0}
 QUICK = {"max_iter": 12, "learning_rate": 0.02, "batch_size": 40}
-CHECKED = [
-    CRATEClassifier(**FAST, **QUICK),
-    CRATEClassifier(
-        **FAST, **QUICK, attention="subspace", tied=False, early_stopping=True
-    ),
-]
-CHECKS = [pair for e in CHECKED for pair in estimator_checks_generator(e)]
 ATTENTIONS = [SubspaceAttention, TokenStatisticsAttention]
-
-
-@pytest.mark.parametrize(("estimator", "check"), CHECKS)
-def test_scikit_learn_checks(estimator, check):
-    # Some checks draw from NumPy's global generator, which tests must not touch.
-    state = np.random.get_state()  # noqa: NPY002
-    try:
-        check(estimator)
-    finally:
-        np.random.set_state(state)  # noqa: NPY002
-
-
-def test_number_of_checks():
-    assert len(CHECKS) > 2 * 55
 
 
 def random(module, *shape):

@@ -6,7 +6,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.pipeline import make_pipeline
-from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from skredu import ConvolutionalLifting, InvariantReduNetClassifier
 from skredu.datasets import make_shifted_signals
@@ -26,30 +25,6 @@ from skredu.torch._left_out import (  # noqa: E402
 
 X, Y = make_shifted_signals(12, n_timesteps=16, random_state=0)
 FEW = {"n_filters": 3, "kernel_size": 3, "max_iter": 2, "random_state": 0}
-
-
-CHECKED = [
-    LearnedLifting(2, 3, max_iter=1, random_state=0),
-    LearnedLifting(2, 3, max_iter=2, activation=None, random_state=0),
-    LearnedLifting(
-        2, 3, max_iter=1, activation="ista", n_iter=2, objective="codes", random_state=0
-    ),
-]
-CHECKS = [pair for e in CHECKED for pair in estimator_checks_generator(e)]
-
-
-@pytest.mark.parametrize(("estimator", "check"), CHECKS)
-def test_scikit_learn_checks(estimator, check):
-    # Some checks draw from NumPy's global generator, which tests must not touch.
-    state = np.random.get_state()  # noqa: NPY002
-    try:
-        check(estimator)
-    finally:
-        np.random.set_state(state)  # noqa: NPY002
-
-
-def test_number_of_checks():
-    assert len(CHECKS) > 3 * 40
 
 
 @pytest.mark.parametrize("shape", [(6,), (5,), (2, 3)])
