@@ -135,3 +135,11 @@ def test_one_group_comes_apart_where_two_take_fewer_bits(seed, n, d, epsilon):
     assert bits <= partition_coding_length(X, halves, epsilon=epsilon)
     assert bits <= partition_coding_length(X, np.zeros(n, int), epsilon=epsilon)
     assert len(np.unique(labels)) > 1
+
+
+@pytest.mark.parametrize("size", [1e20, 1e50, 1e140])
+def test_a_sample_beyond_the_digits_of_the_others_does_not_keep_the_search_going(size):
+    X = np.random.default_rng(0).normal(size=(40, 4)) * (1.0 + np.arange(40)[:, None])
+    X[3] *= size
+    labels = CompressionClustering(0.5).fit_predict(X)
+    assert (labels == labels[3]).sum() == (labels == -1).sum() == 1

@@ -111,10 +111,14 @@ def settle(
         partition = merge(partition, n_groups)
     for rounds, alone in ((COARSE_ROUNDS, False), (MAX_ROUNDS, n_groups is None)):
         while True:
+            before = partition
             moved = reassign(partition, n_groups, rounds=rounds, alone=alone)
             partition = merge(moved, n_groups)
             if (watch is not None and watch()) or partition is moved:
                 break
+            fewer = len(partition.groups) < len(before.groups)
+            if not fewer and partition.bits > before.bits - LEAST_GAIN:
+                break  # by rounding errors, moves and merges undo each other
     return partition
 
 
