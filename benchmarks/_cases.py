@@ -383,15 +383,15 @@ def lifting(inputs: Inputs) -> Iterator[Case]:
     settings: dict[str, dict[str, Any]] = {
         "default": {},
         "plain": {"activation": None, "pooling": None, "kernel_size": 3},
-        "gaussian": {"filters": "gaussian", "random_state": 0, "n_filters": 5},
+        "gaussian": {"filters": "gaussian", "n_filters": 5},
         "dct": {"filters": "dct", "n_filters": 5, "activation": None},
-        "kmeans": {"filters": "kmeans", "random_state": 0, "n_filters": 4},
+        "kmeans": {"filters": "kmeans", "n_filters": 4},
         "pca": {"filters": "pca", "n_filters": 4},
     }
     for rows in ("signals", "channels", "digits"):
         X, y, new = inputs.named(rows)
         for name, one in settings.items():
-            model = ConvolutionalLifting(**one, **GRIDS[rows])
+            model = ConvolutionalLifting(**one, **GRIDS[rows], random_state=0)
             yield f"{rows}, {name}", fits(model, X[:60], y[:60], new)
     X, y, new = inputs.named("digits")
     for name in ("cubic", "linear"):
