@@ -425,7 +425,7 @@ class StreamEstimator(SkreduEstimator):
     def _scatters_for_gaps(self) -> list[Scatter]:
         """Return the scatters by which samples with missing features are coded."""
         stream = vars(self).get("_stream")
-        if stream is None or stream["parameters"]["symmetry"] is not None:
+        if stream is None or stream["parameters"].get("symmetry") is not None:
             raise ValueError(
                 f"X contains NaN, but this {type(self).__name__} was fitted with "
                 "parameters, such as a symmetry, that allow no missing values."
