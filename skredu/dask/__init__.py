@@ -73,7 +73,8 @@ def fit(
         Class labels, in blocks of the same samples as ``X``. An array whose numbers of
         samples are known may have other blocks.
     sample_weight : dask array or series of shape (n_samples,), default=None
-        Weights of the samples, in blocks like ``y``.
+        Weights of the samples, in blocks like ``y``. As in ``partial_fit``, they are
+        numbers of copies and are not rescaled, however small their sum is.
     classes : array-like of shape (n_classes,), default=None
         All class labels. If None, they are found in a pass over ``y`` and the weights.
     keep_features : bool, default=False
