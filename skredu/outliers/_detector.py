@@ -36,7 +36,7 @@ from skredu.coding._symmetry import (
     permutations_of,
     symmetric,
 )
-from skredu.outliers._gaps import (
+from skredu.outliers._gaussian import (
     OneClassWithGaps,
     about_mean,
     bits_left_out,

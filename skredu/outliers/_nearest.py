@@ -22,7 +22,7 @@ from skredu.coding._linalg import blocks_of_rows
 from skredu.coding._missing import NOISE, completed, expected_scatters
 from skredu.coding._rows import Rows, n_candidates, neighbours
 from skredu.coding._scatter import Scatter
-from skredu.outliers._gaps import ratio
+from skredu.outliers._gaussian import ratio
 
 Floats = NDArray[np.float64]
 

@@ -13,11 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skredu._base import SkreduEstimator, all_or_nothing, warn
-from skredu._checks import (
-    check_finite,
-    check_range,
-    check_training,
-)
+from skredu._checks import check_finite, check_range, check_training
 from skredu._compat import (
     ARRAY_API_SUPPORT,
     CallbackSupportMixin,
@@ -26,13 +22,7 @@ from skredu._compat import (
     namespace,
 )
 from skredu._progress import Progress, watched
-from skredu.coding._linalg import (
-    MODERATE,
-    blocks_of_rows,
-    largest,
-    power_of_two,
-    widen,
-)
+from skredu.coding._linalg import MODERATE, blocks_of_rows, largest, power_of_two, widen
 from skredu.coding._rows import Rows
 from skredu.representation._left_out import LeftOut
 from skredu.representation._maps import (

@@ -192,24 +192,6 @@ class CRATEClassifier(NetworkClassifier):
         self.device = device
         self.random_state = random_state
 
-    def transform(self, X: Any) -> Any:
-        """Return the features of samples: those of the token that is classified.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The samples.
-
-        Returns
-        -------
-        Z : ndarray of shape (n_samples, n_components)
-            The features.
-        """
-        check_is_fitted(self)
-        X = check_rows(self, X, reset=False)
-        Z = self._outputs(X, self.network_.features)
-        return Z.numpy().astype(X.dtype, copy=False)
-
     def predict(self, X: Any) -> Any:
         """Predict the classes of samples.
 
@@ -296,6 +278,10 @@ class CRATEClassifier(NetworkClassifier):
             found.append(torch.stack(values, dim=1))
             Z = after
         return torch.stack(found, dim=1)
+
+    def _features(self, X: Any) -> Any:
+        Z = self._outputs(X, self.network_.features)
+        return Z.numpy().astype(X.dtype, copy=False)
 
     def _new_network(self, n_features: int) -> nn.Module:
         given = n_features if self.signal_shape is None else self.signal_shape

@@ -9,11 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from skredu import MICLClassifier
-from skredu._checks import check_rows
 from skredu._compat import Interval, StrOptions
 from skredu._signals import shape_of
 from skredu.torch._loss import MCR2Loss
@@ -182,22 +180,6 @@ class MCR2Classifier(NetworkClassifier):
         self.warm_start = warm_start
         self.device = device
         self.random_state = random_state
-
-    def transform(self, X: Any) -> Any:
-        """Return the features of samples, on the unit sphere.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The samples.
-
-        Returns
-        -------
-        Z : ndarray of shape (n_samples, n_components)
-            The features.
-        """
-        check_is_fitted(self)
-        return self._features(check_rows(self, X, reset=False))
 
     def predict(self, X: Any) -> Any:
         """Predict the classes of samples.

@@ -16,10 +16,11 @@ from sklearn.base import (
     TransformerMixin,
 )
 from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from skredu._base import SkreduEstimator, all_or_nothing
-from skredu._checks import check_finite, check_training
+from skredu._checks import check_finite, check_rows, check_training
 from skredu._compat import CallbackSupportMixin, Interval
 from skredu._progress import Progress, watched
 from skredu.coding._linalg import root_mean_square
@@ -108,6 +109,32 @@ class NetworkClassifier(
             self._train(inputs, targets, np.random.default_rng(seed), progress)
         self._fit_head(X, y)
         return self
+
+    def transform(self, X: Any) -> Any:
+        """Return the features of samples, from which their classes are predicted.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The samples.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components)
+            The features: the outputs of the network on the unit sphere, or, of a
+            transformer, those of the token that is classified.
+
+        Raises
+        ------
+        ValueError
+            If ``X`` is invalid, or if the features overflow.
+        """
+        check_is_fitted(self)
+        return self._features(check_rows(self, X, reset=False))
+
+    def _features(self, X: Any) -> Any:
+        """Return the features of valid samples."""
+        raise NotImplementedError
 
     def _new_network(self, n_features: int) -> nn.Module:
         """Return an initial network for samples of some size."""

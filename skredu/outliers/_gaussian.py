@@ -1,4 +1,4 @@
-"""Outlier scores of samples with missing features, which can be compared with others.
+"""Outlier scores by one Gaussian, and scores of samples with missing features.
 
 A sample with few features takes few bits. So its bits on the features that it has are
 multiplied by the ratio of the bits that usual samples take on all features, and on
