@@ -72,7 +72,7 @@ def test_lengths_and_extra_bits_are_those_of_the_definition(
     expected = [[extra_bits(X, full, x, e, **options) for e in PATH] for x in new]
     assert_allclose(found, np.array(expected) * NAT, rtol=1e-9, atol=1e-9)
     copies = np.array([0.5, 1.0, 2.0, 3.0])
-    found = group.extra(features(new), 0.4, copies)
+    found = group.extra(features(new), np.array([0.4]), copies)[:, 0]
     expected = [
         extra_bits(X, full, x, 0.4, copies=t, **options)
         for x, t in zip(new, copies, strict=True)
@@ -113,13 +113,14 @@ def test_both_forms_score_and_project_at_one_distortion(n, d, kind, factored, fo
     forced(factored)
     X, w, new = data(n, d, kind)
     dim, epsilon, full = d + 3, 0.7, np.ones(n) if w is None else w
+    path = np.array([epsilon])
     group = group_of(features(X), w, vector_blocks(dim, X), epsilon=epsilon)
     assert isinstance(group, Group if factored else DenseGroup)
     restored = group_of_state(group.to_state())
     P, S = soft_projection(X, full, epsilon, dim), X.T @ np.diag(full) @ X
     for made in (group, restored):
         volume = -np.linalg.slogdet(np.eye(d) - P)[1]
-        assert_allclose(made.volume(epsilon), volume, rtol=1e-9)
+        assert_allclose(made.volumes(path), [volume], rtol=1e-9)
         assert_allclose(made.matrix(epsilon)[0], P, atol=1e-10)
         assert_allclose(made.project(features(new), epsilon)[0].T, new @ P, atol=1e-9)
         expected = [
@@ -127,7 +128,8 @@ def test_both_forms_score_and_project_at_one_distortion(n, d, kind, factored, fo
             - length_in(S, full.sum(), dim, epsilon)
             for z in new
         ]
-        assert_allclose(made.extra(features(new), epsilon), expected, rtol=1e-9)
+        found = made.extra(features(new), path)[:, 0]
+        assert_allclose(found, expected, rtol=1e-9)
     if not factored:
         residual = np.linalg.norm(new - new @ P, axis=1)
         W = group.form_matrix(2)[0]
@@ -194,10 +196,11 @@ def test_blocks_of_signals_are_all_of_their_shifts(n, kind, every):
     Z, counts = spectra(X, C, T)
     group = group_of(Z, w, Blocks(C, counts, T), epsilon=None if every else epsilon)
     assert isinstance(group, Group) == (every or n < C)
-    assert_allclose(group.volume(epsilon) / T / 2, family.rates()[0], rtol=1e-10)
+    path = np.array([epsilon])
+    assert_allclose(group.volumes(path) / T / 2, family.rates()[:1], rtol=1e-10)
     Zn = spectra(new, C, T)[0]
     expected = [family.extra(z, mask, full) for z in new]
-    assert_allclose(group.extra(Zn, epsilon), expected, rtol=1e-10)
+    assert_allclose(group.extra(Zn, path)[:, 0], expected, rtol=1e-10)
     E = operators(family.Z, family.labels, epsilon, family.weights)[0]
     alpha = C / (full.sum() * epsilon**2)
     projected = [z - E @ z / alpha for z in new]
@@ -232,7 +235,7 @@ def test_packed_forms_of_steep_groups_are_summed_in_double_precision():
     single = Z.astype(np.complex64)
     for rows in (single.astype(np.complex128), single):
         group = group_of(rows, None, Blocks(3, counts, 6), epsilon=epsilon)
-        forms.append(group.extra(rows, epsilon))
+        forms.append(group.extra(rows, np.array([epsilon])))
     assert_allclose(forms[1], forms[0], rtol=1e-4)
 
 
@@ -257,7 +260,7 @@ def test_rows_of_any_weight_without_themselves(centred):
     X, options = data(3, 8, "none")[0], {"assume_centered": not centred}
     for w in (np.full(3, 1e-9), np.full(3, 1e-20), np.array([0.5, 1e9, 1e9])):
         group = group_of(features(X), w, vector_blocks(8, X), centred=centred)
-        found = group.without(features(X), 1e-3, w)
+        found = group.without(features(X), np.array([1e-3]), w)[:, 0]
         expected = [
             extra_bits(np.delete(X, i, 0), np.delete(w, i), X[i], 1e-3, **options)
             for i in range(3)
@@ -277,11 +280,11 @@ def test_many_constant_features_cost_no_product_and_change_nothing(d):
         group = group_of_scatter(scatter, blocks, epsilon)
         varying = None if group.varying is None else group.varying.tolist()
         assert varying == ([0, 2, 3, 5] if d == 80 else None)
-        found = group.extra(features(new), 0.4)
+        found = group.extra(features(new), np.array([0.4]))[:, 0]
         expected = [extra_bits(X, w, x, 0.4) * NAT for x in new]
         assert_allclose(found, expected, rtol=1e-10)
     group = group_of_scatter(scatter, blocks)
-    found = group.without(features(X[:5]), 0.4, None, slice(5))
+    found = group.without(features(X[:5]), np.array([0.4]), None, slice(5))
     for i in range(5):
         rest = np.delete(X, i, axis=0)
         assert_allclose(found[i], extra_bits(rest, w[1:], X[i], 0.4) * NAT, rtol=1e-9)
@@ -296,9 +299,9 @@ def test_matrices_code_rows_like_eigenvectors(epsilon, centred):
     dense = group_of_scatter(scatter, blocks, epsilon)
     group = group_of_scatter(scatter, blocks)
     assert isinstance(dense, DenseGroup)
-    found, expected = (g.extra(features(new), epsilon) for g in (dense, group))
-    assert_allclose(found, expected, rtol=1e-10)
     path = np.array([epsilon])
+    found, expected = (g.extra(features(new), path) for g in (dense, group))
+    assert_allclose(found, expected, rtol=1e-10)
     assert_allclose(dense.length(path), group.length(path), rtol=1e-12)
     assert isinstance(group_of_scatter(scatter, blocks, 1e-6), Group)
 
@@ -309,8 +312,9 @@ def test_few_rows_in_single_precision_keep_the_bits_of_rows_in_their_span(epsilo
     X = np.random.default_rng(0).normal(size=(10, 50)).astype(np.float32)
     group = group_of(features(X), None, vector_blocks(50, X))
     exact = group_of(features(X.astype(float)), None, vector_blocks(50, X))
-    found = group.extra(features(X), epsilon) / NAT
-    expected = exact.extra(features(X.astype(float)), epsilon) / NAT
+    path = np.array([epsilon])
+    found = group.extra(features(X), path) / NAT
+    expected = exact.extra(features(X.astype(float)), path) / NAT
     assert_allclose(found, expected, atol=0.05)
 
 

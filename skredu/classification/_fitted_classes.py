@@ -234,7 +234,8 @@ def nats_by_feature(
         after = ((n * mean + X) / (n + 1.0) / epsilon) ** 2
         sums = xp.sum(before) + xp.zeros_like(total), xp.sum(after, axis=1)
         nats = nats + d / 2.0 * (after - before) * _slope(*sums)[:, None]
-    return nats, group.extra(Z, epsilon) - xp.sum(nats, axis=1)
+    path = xp.full_like(group.blocks.counts[:1], epsilon)
+    return nats, group.extra(Z, path)[:, 0] - xp.sum(nats, axis=1)
 
 
 def _slope(a: Any, b: Any) -> Any:

@@ -34,7 +34,6 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from skredu._compat import at_least, namespace
@@ -141,9 +140,9 @@ class Coded(ABC):
         ``known`` is what `skredu.coding._dense.shared` returns for the group.
         """
 
-    def volume(self, epsilon: float) -> Any:
-        """Return the log-determinant of ``I + c S`` over all blocks."""
-        return self._scales(as_path(epsilon, self.blocks.counts), 0.0)[1][0, 0]
+    def volumes(self, epsilons: Any) -> Any:
+        """Return the log-determinants (e,) of ``I + c S`` over all blocks."""
+        return self._scales(epsilons, 0.0)[1][:, 0]
 
     def length(self, epsilons: Any) -> Any:
         """Return the length of the group in nats at distortions (e,), of shape (e,)."""
@@ -155,7 +154,7 @@ class Coded(ABC):
         Parameters
         ----------
         Z : array of shape (F, C, b)
-        epsilons : float or array of shape (e,)
+        epsilons : array of shape (e,)
         change : float or array of shape (b,), default=1.0
             Number of copies of each sample that join.
         known : array or tuple of arrays, default=None
@@ -163,21 +162,19 @@ class Coded(ABC):
 
         Returns
         -------
-        nats : array of shape (b,) or (b, e), in double precision
+        nats : array of shape (b, e), in double precision
         """
-        path = as_path(epsilons, self.blocks.counts)
-        lengths = self._lengths(path, change, Z, known=known)
-        nats = (lengths - self.length(path)[:, None]).T
-        return nats[:, 0] if path is not epsilons else nats
+        lengths = self._lengths(epsilons, change, Z, known=known)
+        return (lengths - self.length(epsilons)[:, None]).T
 
-    def residual(self, Z: Any, epsilon: float, known: Any = None) -> Any:
-        """Return the norms (b,) of ``(I + c S)^{-1} z``, in double precision.
+    def residual(self, Z: Any, epsilons: Any, known: Any = None) -> Any:
+        """Return the norms (b, e) of ``(I + c S)^{-1} z``, in double precision.
 
         ``known`` is what `skredu.coding._dense.shared` returns for the samples.
         """
-        c, _ = self._scales(as_path(epsilon, self.blocks.counts), 0.0)
+        c, _ = self._scales(epsilons, 0.0)
         xp, forms = namespace(c), self._forms(Z, c, 2, known)
-        return xp.sqrt(widen(xp.sum(forms[:, 0, :], axis=0)))
+        return xp.sqrt(widen(xp.sum(forms, axis=0))).T
 
     def as_first(self, Z: Any, epsilon: float) -> Any:
         """Return the nats (b,) of samples in a group that is empty without them."""
@@ -207,45 +204,42 @@ class Coded(ABC):
         lengths = (self.n + change + d) / 2.0 * volumes
         if self.mean is None or not self.codes_mean:
             return lengths
-        square = self.mean_square
-        if Z is not None:
-            dots, squares = self._mean_products(Z)
-            old, new = self.n / (self.n + change), change / (self.n + change)
-            square = old * old * square + 2.0 * old * new * dots + new * new * squares
-            square = at_least(square, 0.0)
+        square, dots, squares = self._mean_products(Z)
+        old, new = self.n / (self.n + change), change / (self.n + change)
+        square = old * old * square + 2.0 * old * new * dots + new * new * squares
+        square = at_least(square, 0.0)
         return lengths + d / 2.0 * xp.log1p(square / (epsilons * epsilons)[:, None])
 
     def _log_factors(
         self, Z: Any, c: Any, change: Any, own: Any, known: Any = None
     ) -> Any:
         """Return logarithms (F, e, b) of the factors by which determinants change."""
-        xp, unknown = namespace(c), self.leverages is None and self.whitening is None
-        if own is None or unknown or xp.all(change > 0.0):
-            growth = change  # of the scatter
-            if self.mean is not None:
-                growth = change * self.n / (self.n + change)
-            step = c * growth * self._forms(Z, c, 1, known)
-            if not isinstance(change, float) and xp.any(change < 0.0):
-                # copies leave: at most the whole determinant
-                step = at_least(step, float(xp.finfo(xp.float64).eps) - 1.0)
-            return xp.log1p(step)
-        w, part = own
-        left = (w + change - change * self._remaining(Z, w, c, part)) / w
-        if self.mean is not None:
-            left = self.n / (self.n + change) * left
-        logs = xp.log(at_least(left, float(xp.finfo(xp.float64).smallest_normal)))
-        if xp.any(change > 0.0):
-            logs = xp.where(change > 0.0, self._log_factors(Z, c, change, None), logs)
-        return logs
+        xp, logs = namespace(c), None
+        centring = 1.0 if self.mean is None else self.n / (self.n + change)
+        known_shares = self.leverages is not None or self.whitening is not None
+        if own is not None and known_shares and xp.any(change < 0.0):
+            w, part = own  # precise even if hardly anything is left
+            left = (w + change - change * self._remaining(Z, w, c, part)) / w
+            least = float(xp.finfo(xp.float64).smallest_normal)
+            logs = xp.log(at_least(centring * left, least))
+            if not xp.any(change > 0.0):
+                return logs
+        step = c * (change * centring) * self._forms(Z, c, 1, known)
+        if not isinstance(change, float) and xp.any(change < 0.0):
+            # copies leave: at most the whole determinant
+            step = at_least(step, float(xp.finfo(xp.float64).eps) - 1.0)
+        joined = xp.log1p(step)
+        return joined if logs is None else xp.where(change > 0.0, joined, logs)
 
-    @cached_property
-    def mean_square(self) -> Any:
-        """Squared norm of the mean."""
-        return namespace(self.mean).sum(widen(self.mean) ** 2)
+    def _mean_products(self, Z: Any) -> tuple[Any, Any, Any]:
+        """Return the squared norm of the mean, its products with samples, and theirs.
 
-    def _mean_products(self, Z: Any) -> tuple[Any, Any]:
-        """Return the products of samples with the mean, and their squared norms."""
-        return widen(self.mean @ Z[0, ...]), squared_norms(Z)[0, :]
+        Without samples, the latter are zero.
+        """
+        square = namespace(self.mean).sum(widen(self.mean) ** 2)
+        if Z is None:
+            return square, 0.0, 0.0
+        return square, widen(self.mean @ Z[0, ...]), squared_norms(Z)[0, :]
 
     def _centred(self, Z: Any) -> tuple[Any, Any]:
         """Return varying coordinates minus the mean, and the part of the others in m.
@@ -314,7 +308,7 @@ class Group(Coded):
         Parameters
         ----------
         Z : array of shape (F, C, b)
-        epsilons : float or array of shape (e,)
+        epsilons : array of shape (e,)
         weights : array of shape (b,), default=None
             Weights of the samples; None if all are one.
         part : slice or array of int, default=slice(None)
@@ -322,31 +316,38 @@ class Group(Coded):
 
         Returns
         -------
-        nats : array of shape (b,) or (b, e), in double precision
+        nats : array of shape (b, e), in double precision
             Infinite for a sample without which the group is empty.
         """
-        path = as_path(epsilons, self.eigenvalues)
-        xp, (w, alone) = namespace(path), self._leaving(weights)
+        xp, (w, alone) = namespace(epsilons), self._leaving(weights)
         w = xp.where(alone, xp.full_like(w, 0.5 * self.n), w)
-        again = self.length(path)[:, None]
+        again = self.length(epsilons)[:, None]
         if xp.any(w != 1.0):
-            again = self._lengths(path, 1.0 - w, Z, (w, part))
-        nats = again - self._lengths(path, -w, Z, (w, part))
-        nats = xp.where(alone, xp.full_like(nats, xp.inf), nats).T
-        return nats[:, 0] if path is not epsilons else nats
+            again = self._lengths(epsilons, 1.0 - w, Z, (w, part))
+        nats = again - self._lengths(epsilons, -w, Z, (w, part))
+        return xp.where(alone, xp.full_like(nats, xp.inf), nats).T
 
     def left_out(
-        self, Z: Any, epsilon: float, weights: Any = None, part: Any = slice(None)
+        self,
+        Z: Any,
+        epsilon: float,
+        weights: Any = None,
+        part: Any = slice(None),
+        *,
+        coded: bool = True,
     ) -> tuple[Any, Any]:
         """Return extra nats (b,) and projections (F, C, b) of left-out samples.
 
-        The parameters are those of `without`. The group must have been computed from
-        the samples, about the origin. For a sample without which the group is empty,
-        the nats are those of a group of its own, and there is no projection.
+        The first parameters are those of `without`, for one distortion. The group must
+        have been computed from the samples, about the origin. For a sample without
+        which the group is empty, the nats are those of a group of its own, and there is
+        no projection. Nats are None if they are not needed (``coded=False``).
         """
-        xp, (w, alone) = namespace(self.eigenvalues), self._leaving(weights)
-        nats = self.without(Z, epsilon, weights, part)
-        nats = xp.where(alone, self.as_first(Z, epsilon), nats)
+        xp, (w, alone), nats = namespace(Z), self._leaving(weights), None
+        if coded:
+            path = xp.full_like(self.blocks.counts[:1], epsilon)
+            nats = self.without(Z, path, weights, part)[:, 0]
+            nats = xp.where(alone, self.as_first(Z, epsilon), nats)
         safe = xp.where(alone, xp.ones_like(w), self.n - w)
         c = self.blocks.scale(safe, epsilon)[:, None, :]
         shrink = 1.0 / (1.0 + c * self.eigenvalues[:, :, None])
@@ -442,14 +443,6 @@ class Group(Coded):
                     outside = squared_norms(Z - self.basis @ along)
             constant = constant + outside
         return forms + constant[:, None, :] if hasattr(constant, "ndim") else forms
-
-
-def as_path(values: Any, like: Any) -> Any:
-    """Return distortions of shape (e,); a number becomes an array of shape (1,)."""
-    if hasattr(values, "shape") and len(values.shape) == 1:
-        return values
-    xp = namespace(like)
-    return xp.asarray([float(values)], dtype=xp.float64, device=like.device)
 
 
 def _columns(A: Any, part: Any) -> Any:

@@ -32,7 +32,7 @@ from skredu._checks import naming
 from skredu._compat import at_least, namespace
 from skredu._signals import channels_of, shape_of
 from skredu.coding._dense import DenseGroup
-from skredu.coding._group import NOTHING_LEFT, Group, as_path
+from skredu.coding._group import NOTHING_LEFT, Group
 from skredu.coding._linalg import widen
 from skredu.coding._scatter import Scatter
 
@@ -211,8 +211,7 @@ class SymmetricGroup(Group):
         The remaining group codes one copy of the sample; see `Group.without`. ``along``
         are the coordinates of their images, if they are known.
         """
-        path = as_path(epsilons, self.eigenvalues)
-        xp, (w, alone) = namespace(path), self._leaving(weights)
+        xp, (w, alone) = namespace(epsilons), self._leaving(weights)
         w = xp.where(alone, xp.full_like(w, 0.5 * self.n), w)
         left, X, G = self.n - w, widen(Z[0, ...]).T, len(self.permutations)
         means = self._means_without(X, w)
@@ -225,13 +224,18 @@ class SymmetricGroup(Group):
             leaves = leaves + share * share / rest
             copy = (copy + share / rest) * xp.sqrt(rest / (rest + 1.0))
         joins = leaves - copy @ xp.matrix_transpose(copy)
-        before = self._lengths_without(path, along, left, leaves, means[0])
-        after = self._lengths_without(path, along, left + 1.0, joins, means[1])
-        nats = xp.where(alone[:, None], xp.inf + 0.0 * after, after - before)
-        return nats[:, 0] if path is not epsilons else nats
+        before = self._lengths_without(epsilons, along, left, leaves, means[0])
+        after = self._lengths_without(epsilons, along, left + 1.0, joins, means[1])
+        return xp.where(alone[:, None], xp.inf + 0.0 * after, after - before)
 
     def left_out(
-        self, Z: Any, epsilon: float, weights: Any = None, part: Any = slice(None)
+        self,
+        Z: Any,
+        epsilon: float,
+        weights: Any = None,
+        part: Any = slice(None),
+        *,
+        coded: bool = True,
     ) -> tuple[Any, Any]:
         r"""Return extra nats (b,) and projections (1, C, b) of left-out samples.
 
@@ -241,9 +245,11 @@ class SymmetricGroup(Group):
         """
         xp, (w, alone) = namespace(self.eigenvalues), self._leaving(weights)
         X, basis = widen(Z[0, ...]).T, widen(self.basis[0, ...])
-        along = self._coordinates(X)
-        nats = self.without(Z, epsilon, weights, along=along)
-        nats = xp.where(alone, self.as_first(Z, epsilon), nats)
+        along, nats = self._coordinates(X), None
+        if coded:
+            path = xp.full_like(self.blocks.counts[:1], epsilon)
+            nats = self.without(Z, path, weights, along=along)[:, 0]
+            nats = xp.where(alone, self.as_first(Z, epsilon), nats)
         c = self.blocks.scale(xp.where(alone, xp.ones_like(w), self.n - w), epsilon)
         shares = 1.0 / (1.0 + c[0, :, None] * self.eigenvalues)
         D, Q = xp.linalg.eigh(self._products(along, shares[:, None, :])[:, 0, ...])
@@ -328,7 +334,13 @@ class SymmetricDense(DenseGroup):
         return (super().width(n_epsilons) + 4) * len(self.permutations)
 
     def left_out(
-        self, Z: Any, epsilon: float, weights: Any = None, part: Any = None
+        self,
+        Z: Any,
+        epsilon: float,
+        weights: Any = None,
+        part: Any = None,
+        *,
+        coded: bool = True,
     ) -> tuple[Any, Any]:
         """Return extra nats (b,) and projections (1, C, b) of left-out samples.
 

@@ -80,7 +80,7 @@ def _nats(graph: Graph, group: Any, epsilon: float, Z: Any, size: int) -> Any:
     middle = np.zeros((1, size)) if mean is None else mean[None, :]
     if graph.n_blocks:
         middle = np.zeros((graph.n_blocks, size // 2), np.complex128)
-    constant = float(group.extra(middle[:, :, None], epsilon)[0])
+    constant = float(group.extra(middle[:, :, None], np.asarray([epsilon]))[0, 0])
     centred = Z
     if mean is not None:
         centred, c = graph.plus(Z, -mean[None, :]), c * n / (n + 1.0)

@@ -92,6 +92,7 @@ class Layer:
             counts, dtype=like.dtype, device=like.device
         )
         self.epsilon, self.label_code = epsilon, label_code
+        self.epsilons = namespace(like).full_like(like[:1], epsilon)
         self.membership, self.temperature = membership, temperature
         self.power, self.space = MEMBERSHIPS[membership], space
 
@@ -151,9 +152,12 @@ class Layer:
         grid.
         """
         unit = 2.0 * self.whole.blocks.n_points
-        R = float(self.whole.volume(self.epsilon)) / unit
-        volumes = [g.n / self.whole.n * g.volume(self.epsilon) for g in self.classes]
-        Rc = float(sum(volumes)) / unit
+        R = float(self.whole.volumes(self.epsilons)[0]) / unit
+        volumes = [
+            group.n / self.whole.n * float(group.volumes(self.epsilons)[0])
+            for group in self.classes
+        ]
+        Rc = sum(volumes) / unit
         return R, Rc, R - Rc
 
     @cached_property
@@ -191,8 +195,8 @@ class Layer:
     def _cost(self, group: Any, Z: Any, known: Any = None) -> Any:
         """Return extra nats, or norms of residuals, (b,) of samples in one group."""
         if self.power == 1:
-            return group.extra(Z, self.epsilon, known=known)
-        return group.residual(Z, self.epsilon, known)
+            return group.extra(Z, self.epsilons, known=known)[:, 0]
+        return group.residual(Z, self.epsilons, known)[:, 0]
 
     def _costs(self, Z: Any, known: list[Any]) -> Any:
         """Return the costs (b, k) of samples in all classes; see `_cost`."""
@@ -288,7 +292,10 @@ class Layer:
             for at in self._blocks(Z, part):
                 here = slice(at.start - part.start, at.stop - part.start)
                 weights = rows.weights_at(at)
-                cost, own = group.left_out(Z[:, :, at], self.epsilon, weights, here)
+                options = {"coded": self.power == 1}
+                cost, own = group.left_out(
+                    Z[:, :, at], self.epsilon, weights, here, **options
+                )
                 if self.power == 2:
                     cost = norms(Z[:, :, at] - own)
                 if self.power == 0:
@@ -305,7 +312,9 @@ class Layer:
         unknown = [None] * len(self.classes)
         for at in blocks:
             weights, block = rows.weights_at(at), Z[:, :, at]
-            start = self.whole.left_out(block, self.epsilon, weights, at)[1]
+            _, start = self.whole.left_out(
+                block, self.epsilon, weights, at, coded=False
+            )
             start = change[:, :, at] - start
             change[:, :, at] = self._add_projections(start, block, Pi[at, :], unknown)
         return change
