@@ -14,7 +14,7 @@ is the right one, so look at several of them.
 #
 # The photograph comes with scikit-image. Segments are drawn in their mean colours. As
 # the distortion grows, details disappear first, and large regions with clear borders
-# remain. The dotted line marks the default.
+# remain. The dotted line marks the distortion of the model, which is the default.
 
 from skimage.data import astronaut
 
@@ -32,7 +32,8 @@ print(f"{boundary:.0f} bits of boundaries")
 # A number of segments
 # --------------------
 #
-# The tree of merges contains a segmentation for every number of segments.
+# The tree of merges contains a segmentation for every number of segments, from one to
+# the number of superpixels. Yellow lines are their boundaries.
 
 import matplotlib.pyplot as plt
 from skimage.segmentation import mark_boundaries
@@ -52,8 +53,9 @@ for ax, (name, labels) in zip(axes, shown.items(), strict=True):
 # Four textures consist of the same grey values in the same proportions, so the colours
 # of pixels do not tell them apart. Windows do. Windows of one pixel are left out,
 # because they would merge the textures in the end. The superpixels are squares. With
-# pixels, the number of segments has to be given; with windows, it is found. The titles
-# contain the Rand index.
+# pixels, the number of segments has to be given; with windows, it is found. The Rand
+# index is the share of pairs of pixels that are in one segment, or in two, as they
+# should be.
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
@@ -76,13 +78,13 @@ found = {
     "pixels": CompressionSegmenter(0.2, window_sizes=(1,), n_segments=4, **options),
     "windows": CompressionSegmenter(0.2, window_sizes=(3,), **options),
 }
-figure, axes = plt.subplots(1, 3, figsize=(8, 2.8), layout="compressed")
+figure, axes = plt.subplots(1, 3, figsize=(9, 3.2), layout="compressed")
 axes[0].imshow(mosaic, cmap="gray")
-axes[0].set_title("four textures")
+axes[0].set_title("four textures of the same greys")
 for ax, (name, segmenter) in zip(axes[1:], found.items(), strict=True):
     labels = segmenter.fit(mosaic).labels_
     score = probabilistic_rand_index(truth, labels)
     ax.imshow(labels)
-    ax.set_title(f"{name}: {score:.2f}")
+    ax.set_title(f"{name}: Rand index {score:.2f}")
 for ax in axes:
     ax.set_axis_off()

@@ -36,9 +36,10 @@ for name, error in errors.items():
     print(f"{name:12}{np.sqrt(np.mean(error**2)):.2f}")
 
 # %%
-# The digits as they are, what the model is given, and what it returns.
+# The digits as they are, what the model is given, and what it returns. Missing pixels
+# are shown in pink.
 
-rows = {"digit": whole, "given": incomplete, "denoised": completed}
+rows = {"true": whole, "given": incomplete, "denoised": completed}
 figure, axes = plt.subplots(3, 10, figsize=(8, 2.7), layout="constrained")
 for line, (name, images) in zip(axes, rows.items(), strict=True):
     line[0].set_ylabel(name)

@@ -68,7 +68,7 @@ for column, angle in zip(axes.T, (0, 45, 90, 180), strict=True):
     for axis in column:
         axis.set(xticks=[], yticks=[])
 axes[1, 0].set_ylabel("radius")
-figure.suptitle("Rotated images, and the same images on circles: shifted")
+figure.suptitle("A digit at four angles; sampled on circles, it is shifted only")
 
 # %%
 # Train at one angle, test at all angles

@@ -44,17 +44,19 @@ for name, score in scores.items():
     print(f"{name}: {score:.3f}")
 
 # %%
-# The probabilities of one digit, in all orientations: they differ without the symmetry,
-# and are equal with it.
+# One digit in all orientations, and below each of them the probabilities of the classes
+# 0 to 9. They differ without the symmetry, and are equal with it.
 
-figure, axes = plt.subplots(3, 8, figsize=(8, 3.6), layout="constrained")
+figure, axes = plt.subplots(3, 8, figsize=(9, 4), layout="constrained")
 for column, order in zip(axes.T, orientations, strict=True):
     image = new[:1, order]
     column[0].imshow(image.reshape(8, 8), cmap="gray_r")
     column[0].set_axis_off()
     for axis, name in zip(column[1:], ("linear", "linear, symmetric"), strict=True):
         axis.bar(range(10), models[name].predict_proba(image)[0])
-        axis.set(ylim=(0, 1), xticks=[], yticks=[])
-axes[1, 0].set_ylabel("linear")
-axes[2, 0].set_ylabel("symmetric")
+        axis.set(ylim=(0, 1), xticks=[0, 5, 9], yticks=[])
+    column[2].set_xlabel("digit")
+for row, name in zip(axes[1:], ("linear", "linear, symmetric"), strict=True):
+    row[0].set(yticks=[0, 1], ylabel=name)
+figure.suptitle("A digit in eight orientations, and the probabilities of its classes")
 plt.show()

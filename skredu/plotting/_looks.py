@@ -111,6 +111,15 @@ def use_integer_ticks(axis: Any) -> None:
     axis.set_major_locator(MaxNLocator(integer=True))
 
 
+def use_plain_numbers(axis: Any) -> None:
+    """Put ticks at 1, 2 and 5 times powers of ten on a logarithmic axis."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
 def hide_frame(ax: Any) -> None:
     """Remove the frame of axes that contain images."""
     ax.spines[:].set_visible(False)

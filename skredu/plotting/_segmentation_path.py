@@ -11,7 +11,7 @@ from skredu.plotting import _looks
 from skredu.plotting._display import Axes, Display
 
 # Height of the images relative to that of the axes of the lines, and the gap.
-IMAGES, GAP = 0.8, 0.16
+IMAGES, GAP = 0.8, 0.22
 
 
 class SegmentationPathDisplay(Display):
@@ -163,29 +163,15 @@ class SegmentationPathDisplay(Display):
                 f"that and channels last, found {np.shape(self.image)}."
             )
         segments = [_segments(picture, labels[i]) for i in shown]
-        ax = self._axes(ax, (7.0, 5.0))
+        own_figure, ax = ax is None, self._axes(ax, (7.0, 5.0))
         self._draw_images(ax, [picture, *segments], shown)
-        self.bits_ax_ = ax.twinx()
-        x, bits = np.asarray(self.epsilon)[order], np.asarray(self.coding_length)[order]
-        self.bits_lines_ = []
-        for values, name, mark in zip(
-            bits.T, ("texture", "boundary"), "sv", strict=True
-        ):
-            ours = {"color": _looks.PALETTE[1], "marker": mark, "label": name}
-            style = _looks.style_of({"markersize": 4, **ours}, kwargs)
-            self.bits_lines_ += self.bits_ax_.plot(x, values, **style)
-        self.bits_ax_.legend(loc="upper right")
-        self.bits_ax_.set(yscale="log")
-        self.bits_ax_.set_ylabel("bits", color=_looks.PALETTE[1])
-        style = {"color": _looks.PALETTE[0], "marker": "o", "markersize": 4}
-        style = _looks.style_of(style, kwargs)
-        (self.line_,) = ax.plot(x, np.asarray(self.n_segments)[order], **style)
-        ax.set(xscale="log", yscale="log", xlabel=r"distortion $\epsilon$")
-        ax.set_ylabel("number of segments", color=_looks.PALETTE[0])
+        self._draw_lines(ax, order, kwargs)
         self.chosen_line_ = None
         if self.chosen is not None:
             color = _looks.text_color(ax)
             self.chosen_line_ = ax.axvline(self.chosen, color=color, ls=":", lw=1)
+        if own_figure:  # the layout fits the images only when it is drawn again
+            self.figure_.draw_without_rendering()
         return self
 
     def frame(self) -> Any:
@@ -202,6 +188,28 @@ class SegmentationPathDisplay(Display):
             {"epsilon": self.epsilon, "n_segments": self.n_segments, **bits}
         )
 
+    def _draw_lines(self, ax: Any, order: Any, given: dict[str, Any]) -> None:
+        """Draw the number of segments and the bits as functions of the distortion."""
+        self.bits_ax_ = ax.twinx()
+        x, bits = np.asarray(self.epsilon)[order], np.asarray(self.coding_length)[order]
+        self.bits_lines_ = []
+        for values, name, marker in zip(
+            bits.T, ("bits of textures", "bits of boundaries"), "sv", strict=True
+        ):
+            style = {"color": _looks.PALETTE[1], "marker": marker, "label": name}
+            style = _looks.style_of({"markersize": 4, **style}, given)
+            self.bits_lines_ += self.bits_ax_.plot(x, values, **style)
+        self.bits_ax_.legend(loc="upper right")
+        self.bits_ax_.set(yscale="log")
+        self.bits_ax_.set_ylabel("bits", color=_looks.PALETTE[1])
+        style = {"color": _looks.PALETTE[0], "marker": "o", "markersize": 4}
+        style = _looks.style_of(style, given)
+        (self.line_,) = ax.plot(x, np.asarray(self.n_segments)[order], **style)
+        ax.set(xscale="log", yscale="log", xlabel=r"distortion $\epsilon$")
+        ax.set_ylabel("number of segments", color=_looks.PALETTE[0])
+        for axis in (ax.xaxis, ax.yaxis):
+            _looks.use_plain_numbers(axis)
+
     def _draw_images(self, ax: Any, images: Any, shown: Any) -> None:
         """Draw images side by side, above the axes of the lines."""
         self.images_ax_ = ax.inset_axes((0.0, 1.0 + GAP, 1.0, IMAGES))
@@ -211,9 +219,10 @@ class SegmentationPathDisplay(Display):
         epsilon, n = np.asarray(self.epsilon)[shown], np.asarray(self.n_segments)[shown]
         names = ["image"]
         names += [
-            f"$\\epsilon$ = {e:.3g}: {k}" for e, k in zip(epsilon, n, strict=True)
+            f"$\\epsilon$ = {e:.3g}\n{k} segment{'s' * int(k > 1)}"
+            for e, k in zip(epsilon, n, strict=True)
         ]
-        self.images_ax_.set_xticks(middles, names)
+        self.images_ax_.set_xticks(middles, names, fontsize="small")
         self.images_ax_.set_yticks([])
         _looks.hide_frame(self.images_ax_)
 

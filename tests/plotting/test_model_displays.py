@@ -146,7 +146,11 @@ def test_segmentations_are_those_of_the_path(channels):
     assert_allclose(bits, path["coding_length"])
     assert drawn.chosen_line_.get_xdata()[0] == 0.1
     names = [text.get_text() for text in drawn.images_ax_.get_xticklabels()]
-    assert names == ["image", r"$\epsilon$ = 0.1: 4", r"$\epsilon$ = 30: 1"]
+    assert names == [
+        "image",
+        "$\\epsilon$ = 0.1\n4 segments",
+        "$\\epsilon$ = 30\n1 segment",
+    ]
     pixels = drawn.images_.get_array()
     assert pixels.shape[0] == 20
     assert_allclose(pixels[0, 0, :3], 0.0)
