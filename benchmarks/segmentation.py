@@ -22,7 +22,13 @@ from sklearn.cluster import MeanShift
 
 from benchmarks import _data
 from benchmarks._harness import Benchmark, Report, peak_memory, progress
-from skredu._segmentation_metrics import (
+from skredu.clustering._costs import Cluster
+from skredu.clustering._merging import merges
+from skredu.clustering._rows import Samples
+from skredu.image import CompressionSegmenter
+from skredu.image._regions import borders, connected_regions
+from skredu.image._windows import window_codes, window_features
+from skredu.metrics._segmentation import (
     boundary_counts,
     conditional_entropies,
     consistency_error,
@@ -30,12 +36,6 @@ from skredu._segmentation_metrics import (
     covering,
     rand_index,
 )
-from skredu.clustering._costs import Cluster
-from skredu.clustering._merging import merges
-from skredu.clustering._rows import Samples
-from skredu.image import CompressionSegmenter
-from skredu.image._regions import borders, connected_regions
-from skredu.image._windows import window_codes, window_features
 
 # PRI, VoI, GCE, SC and F of the papers (recalled or read in tables), and the data set.
 PUBLISHED = {

@@ -12,7 +12,6 @@ from skimage.metrics import variation_of_information as information_of_skimage
 from skimage.morphology import thin
 from sklearn.metrics import rand_score
 
-from skredu._segmentation_metrics import boundaries, boundary_counts
 from skredu.metrics import (
     boundary_f_score,
     global_consistency_error,
@@ -20,6 +19,7 @@ from skredu.metrics import (
     segmentation_covering,
     variation_of_information,
 )
+from skredu.metrics._segmentation import boundaries, boundary_counts
 
 SCORES = {
     "rand index": probabilistic_rand_index,

@@ -102,7 +102,9 @@ shown = ["invariant network", "SVC", "SVC, with copies", "1-NN, with copies"]
 figure, axes = plt.subplots(1, 4, figsize=(10, 3.2), sharey=True, layout="compressed")
 for axis, name in zip(axes, shown, strict=True):
     image = axis.imshow(accuracies[name].reshape(GRID), cmap="magma", vmin=0, vmax=1)
-    axis.set(title=f"{name}:\n{accuracies[name].mean():.3f}", xlabel="pixels to the right")
+    axis.set(
+        title=f"{name}:\n{accuracies[name].mean():.3f}", xlabel="pixels to the right"
+    )
     axis.tick_params(length=0)
 axes[0].set_ylabel("pixels down")
 figure.colorbar(image, ax=axes, label="accuracy", shrink=0.9)

@@ -196,14 +196,15 @@ class SegmentationPathDisplay(Display):
         for values, name, marker in zip(
             bits.T, ("bits of textures", "bits of boundaries"), "sv", strict=True
         ):
-            style = {"color": _looks.PALETTE[1], "marker": marker, "label": name}
-            style = _looks.style_of({"markersize": 4, **style}, given)
+            ours = {"color": _looks.PALETTE[1], "marker": marker, "label": name}
+            style = _looks.style_of({"markersize": 4, **ours}, given)
             self.bits_lines_ += self.bits_ax_.plot(x, values, **style)
         self.bits_ax_.legend(loc="upper right")
         self.bits_ax_.set(yscale="log")
         self.bits_ax_.set_ylabel("bits", color=_looks.PALETTE[1])
-        style = {"color": _looks.PALETTE[0], "marker": "o", "markersize": 4}
-        style = _looks.style_of(style, given)
+        style = _looks.style_of(
+            {"color": _looks.PALETTE[0], "marker": "o", "markersize": 4}, given
+        )
         (self.line_,) = ax.plot(x, np.asarray(self.n_segments)[order], **style)
         ax.set(xscale="log", yscale="log", xlabel=r"distortion $\epsilon$")
         ax.set_ylabel("number of segments", color=_looks.PALETTE[0])

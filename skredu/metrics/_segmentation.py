@@ -430,13 +430,3 @@ def _codes(labels: Any, name: str) -> Any:
         ):
             return labels.astype(np.intp)
         return np.unique(labels, return_inverse=True)[1].reshape(labels.shape)
-
-
-for _score in (
-    boundary_f_score,
-    global_consistency_error,
-    probabilistic_rand_index,
-    segmentation_covering,
-    variation_of_information,
-):
-    _score.__module__ = "skredu.metrics"

@@ -1,23 +1,4 @@
-"""Scores for clusterings, features, labels and segmentations of images.
-
-Higher is better for all scores but two, `variation_of_information` and
-`global_consistency_error`, which compare segmentations. A sample weight is a number of
-copies.
-
-`clustering_accuracy` compares two labelings, so ``make_scorer(clustering_accuracy)`` is
-a scorer for every clusterer that has a ``predict`` method. The other scores need
-samples and labels, like `sklearn.metrics.silhouette_score`. To use them as scorers,
-wrap them in a function of an estimator and data. This function scores the features that
-a transformer or pipeline learns::
-
-    def scoring(transformer, X, y):
-        return rate_reduction_score(transformer.transform(X), y)
-
-This function scores a clustering without true labels::
-
-    def scoring(clusterer, X, y=None):
-        return coding_length_score(X, clusterer.predict(X), epsilon=0.1)
-"""
+"""Scores of labels of samples: clusterings, features, and wrong labels."""
 
 from __future__ import annotations
 
@@ -32,29 +13,9 @@ from sklearn.utils import assert_all_finite, column_or_1d
 
 from skredu._checks import check_weights, naming, rows_and_weights
 from skredu._compat import move_to, namespace
-from skredu._segmentation_metrics import (
-    boundary_f_score,
-    global_consistency_error,
-    probabilistic_rand_index,
-    segmentation_covering,
-    variation_of_information,
-)
 from skredu.classification import MICLClassifier
 from skredu.coding._linalg import blocks_of_rows, on_sphere, widen
 from skredu.rates import coding_length, partition_coding_length, rate_reduction
-
-__all__ = [
-    "boundary_f_score",
-    "class_similarity",
-    "clustering_accuracy",
-    "coding_length_score",
-    "global_consistency_error",
-    "label_quality",
-    "probabilistic_rand_index",
-    "rate_reduction_score",
-    "segmentation_covering",
-    "variation_of_information",
-]
 
 
 def clustering_accuracy(
