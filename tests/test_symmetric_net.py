@@ -7,7 +7,7 @@ from sklearn.base import clone
 
 from skredu import ReduNetClassifier, ReduNetTransformer
 from skredu.coding._symmetry import permutations_of
-from skredu.redunet._layer import Layer
+from skredu.redunet._samples import Samples
 
 ALL = {
     "flip": ("flip", (2, 3), 6),
@@ -115,17 +115,16 @@ def test_samples_are_left_out_with_their_images(case):
     """The first layer moves a sample by operators of the others and their images."""
     given, _, X, y = case
     net = ReduNetTransformer(1, 0.5, fit_intercept=False, **given).fit(X, y)
-    layer = net._restored_layers()[0][0]
+    layer = net.layers_[0].operators
     rows = net._training_rows(X, y, None)
-    Z, _ = net._restored_space().to_features(rows.X)
-    change = Layer.build(net, Z, rows).training_change(Z, rows, "left_out")
+    samples = Samples(net, rows).enter(net._restored_space())
+    Z, change = samples.Z, samples.change
     for i in range(0, len(X), 7):
         rest = np.delete(np.arange(len(X)), i)
         other = ReduNetTransformer(0, 0.5, fit_intercept=False, **given)
         other.fit(rows.X[rest], rows.y[rest])
         kept = other._training_rows(rows.X[rest], rows.y[rest], None)
-        start, _ = other._restored_space().to_features(kept.X)
-        moving = Layer.build(other, start, kept)
+        moving = Samples(other, kept).enter(other._restored_space()).layer
         moving.label_code, moving.counts = layer.label_code, layer.counts
         expected = moving.change(Z[:, :, i : i + 1])
         assert_allclose(change[:, :, i : i + 1], expected, atol=1e-9)

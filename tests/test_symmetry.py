@@ -63,8 +63,8 @@ class TurningNet(BaseNet):
         parameters = {name: v for name, v in locals().items() if name in PARAMETERS}
         vars(self).update(parameters)
 
-    def _spaces(self, rows):
-        return [QuarterTurns.of_size(round(rows.X.shape[1] ** 0.5))]
+    def _spaces(self, samples):
+        return [QuarterTurns.of_size(round(samples.rows.X.shape[1] ** 0.5))]
 
 
 PARAMETERS = set(BaseNet._parameter_constraints)

@@ -31,7 +31,7 @@ from skredu.dask._blocks import (
     with_weight,
 )
 from skredu.dask._nets import fit_net
-from skredu.redunet._net import BaseNet
+from skredu.redunet import BaseNet
 
 __all__ = ["apply", "fit", "predict", "transform"]
 

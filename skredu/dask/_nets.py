@@ -9,8 +9,9 @@ kept here and move along.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import reduce
+from functools import cached_property, reduce
 from typing import Any
 
 import dask
@@ -23,56 +24,188 @@ from skredu.coding._linalg import MAX_DENSE_CONDITION, MAX_GRAM, root_mean_squar
 from skredu.coding._rows import Rows
 from skredu.coding._scatter import Scatter, group_of_scatter
 from skredu.dask._blocks import reduced, with_weight
-from skredu.redunet._layer import MEMBERSHIPS, Layer, advanced
-from skredu.redunet._net import BaseNet, fit_decision, least_reduction
+from skredu.redunet import BaseNet, ReduNetLayer, Samples
 
 
-class SampleBlocks:
-    """Training samples in blocks, which move from layer to layer.
+class SampleBlocks(Samples):
+    """Training samples in blocks, of which some are kept here to choose parameters.
 
     Parameters
     ----------
+    net, rows, space, Z, before :
+        See `Samples`; those of the kept samples.
     parts : list of delayed
-        Valid samples of each block, as `valid` returns them.
+        Valid samples of each block, as `_valid` returns them.
+    seen : dict
+        What is known of all samples, as `_all` returns it.
     keep : bool
         Whether workers keep the features of all samples between layers. Otherwise, each
         pass computes them again from the samples.
+    states : list of delayed, default=()
+        Samples of each block, their features, and what the next step needs for the
+        velocity.
     """
 
-    def __init__(self, parts: list[Any], *, keep: bool) -> None:
-        self.parts, self.keep = parts, keep
-        self.states: list[Any] = []
-        self.moved: list[Any] = []
+    def __init__(
+        self,
+        *kept: Any,
+        parts: list[Any],
+        seen: dict[str, Any],
+        keep: bool,
+        states: Sequence[Any] = (),
+    ) -> None:
+        super().__init__(*kept)
+        self.parts, self.seen, self.keep, self.states = parts, seen, keep, states
 
-    def overview(self) -> dict[str, Any] | None:
-        """Return what the network needs to know of all samples."""
-        found = [dask.delayed(_overview)(part) for part in self.parts]
-        return reduced(found, _all)
+    @property
+    def size(self) -> float:
+        """Root mean square norm of all samples; one if all are zero."""
+        return self.seen["size"] or 1.0
 
-    def enter(self, space: Any) -> None:
-        """Convert the samples to features of a space."""
-        given = _shared(space)
-        enter = dask.delayed(_features)
-        self.moved = self._kept([enter(part, given) for part in self.parts])
+    def counts(self) -> tuple[list[float], int]:
+        """Return the weight of each class, and the number of all samples."""
+        return self.seen["counts"].tolist(), self.seen["kept"].seen
 
-    def move(self, motion: tuple[Any, ...]) -> None:
-        """Try to move all samples by a layer, from where they are."""
-        given = _shared(motion)
-        move = dask.delayed(_moved)
-        self.moved = self._kept([move(state, given) for state in self.states])
+    def enter(self, space: Any) -> SampleBlocks:
+        """Return all samples in a space."""
+        space = space.on(self.rows.source)
+        Z, _ = space.to_features(self.rows.X)
+        given, enter = _shared(space), dask.delayed(_features)
+        states = [enter(part, given) for part in self.parts]
+        return self._at(states, space, Z)
 
-    def stay(self) -> None:
-        """Let samples go on from where they have been moved."""
-        self.states, self.moved = self.moved, []
+    def move(self, layer: ReduNetLayer) -> SampleBlocks:
+        """Return all samples after a step of their layer."""
+        kept = self._moved(layer)  # the label code is fitted by the kept samples
+        given, move = _shared((layer, self.net.construction)), dask.delayed(_moved)
+        return self._at(
+            [move(state, given) for state in self.states], self.space, *kept
+        )
 
-    def scatters(self, space: Any, epsilon: float, *, centred: bool) -> list[Scatter]:
-        """Return the scatters of the classes, where samples have been moved."""
-        given = _shared((space, epsilon, centred))
-        found = [dask.delayed(_scatters)(state, given) for state in self.moved]
-        return reduced(found, _sums)
+    def _at(self, states: list[Any], *kept: Any) -> SampleBlocks:
+        """Return the same samples with other features."""
+        if self.keep:
+            states = dask.persist(*states)
+        whole: dict[str, Any] = {
+            "parts": self.parts,
+            "seen": self.seen,
+            "keep": self.keep,
+        }
+        return SampleBlocks(self.net, self.rows, *kept, **whole, states=states)
 
-    def _kept(self, states: list[Any]) -> list[Any]:
-        return list(dask.persist(*states)) if self.keep else states
+    def groups(self) -> tuple[Any, list[Any]]:
+        """Return the groups of all samples and of the classes, about the origin."""
+        own = [about_origin(scatter) for scatter in self.scatters]
+        uneven, any_uneven = self._uneven()
+        classes = [self._coded(s, u) for s, u in zip(own, uneven, strict=True)]
+        return self._coded(reduce(Scatter.merge, own), any_uneven), classes
+
+    def factored_classes(self, *, first: bool) -> list[Any]:
+        """Return the groups of the classes for a decision, at any distortion."""
+        # no distortion is known at first
+        found = self._scatters(math.inf, centred=False) if first else self.scatters
+        return [self._factored(scatter) for scatter in found]
+
+    @cached_property
+    def scatters(self) -> list[Scatter]:
+        """Scatters of the classes for layer and decision."""
+        return self._scatters(self.net.epsilon_, centred=self.centred)
+
+    def _scatters(self, epsilon: float, *, centred: bool) -> list[Scatter]:
+        given, scatters = (
+            _shared((self.space, epsilon, centred)),
+            dask.delayed(_scatters),
+        )
+        return reduced([scatters(state, given) for state in self.states], _sums)
+
+    def _uneven(self) -> tuple[list[bool], bool]:
+        """Return for each class whether samples with different weights are left out.
+
+        The second result is whether those of all classes are.
+        """
+        if self.net.construction != "left_out":
+            return [False] * len(self.rows.classes), False
+        lightest, heaviest = self.seen["lightest"], self.seen["heaviest"]
+        own = [self.rows.weights_at(part) for part in self.rows.slices]
+        differ = [w is not None and bool(np.any(w != w[0])) for w in own]
+        uneven = [bool(u) for u in (lightest != heaviest) | differ]
+        return uneven, any(uneven) or lightest.min() != heaviest.max()
+
+    def _coded(self, scatter: Scatter, uneven: bool) -> Any:
+        """Return the group of a layer, in the form that `group_of` would choose."""
+        blocks, epsilon = self.space.blocks, self.net.epsilon_
+        if uneven or scatter.matrix is None:
+            return self._factored(scatter)
+        S, n = _stack(scatter.matrix), scatter.count
+        diagonals = np.real(np.linalg.diagonal(S))
+        traces = np.sum(blocks.scale(n, epsilon)[:, None] * diagonals, axis=1)
+        if traces.max() > (MAX_GRAM if self.exact else MAX_DENSE_CONDITION):
+            return self._factored(scatter)
+        condition = float(traces.max())
+        return DenseGroup(n, blocks, epsilon, S, self.Z.dtype, condition=condition)
+
+    def _factored(self, scatter: Scatter) -> Any:
+        """Return a group from which samples can be left out at any distortion."""
+        blocks, mean = self.space.blocks, scatter.mean.astype(self.Z.dtype)
+        if scatter.matrix is not None:
+            scatter = replace(scatter, mean=mean, matrix=_stack(scatter.matrix))
+            return group_of_scatter(scatter, blocks, n_rows=self.seen["kept"].seen)
+        group: Any = group_of_scatter(replace(scatter, mean=mean), blocks)
+        whitening = group.basis / np.sqrt(group.eigenvalues)[:, None, :]
+        return replace(group, whitening=whitening)
+
+
+def about_origin(scatter: Scatter) -> Scatter:
+    """Return the scatter of the same samples about the origin."""
+    if scatter.assume_centered:
+        return scatter
+    mean, zeros = scatter.mean + scatter.rest, 0.0 * scatter.mean
+    root = scatter.count**0.5 * mean[None, :]
+    options: dict[str, Any] = {"epsilon": scatter.epsilon, "assume_centered": True}
+    only = Scatter(0.5 * scatter.count, zeros, root, None, **options)
+    half = replace(scatter, count=only.count, mean=zeros, rest=0.0, **options)
+    return half.merge(only)
+
+
+def _stack(matrix: Any) -> Any:
+    """Return a scatter as blocks (F, C, C)."""
+    return matrix if matrix.ndim == 3 else matrix[None, ...]
+
+
+def fit_net(
+    net: BaseNet, parts: list[dict[str, Any]], classes: Any, *, keep: bool
+) -> BaseNet | None:
+    """Fit a network to samples in blocks; return None if no sample has a weight."""
+    net._validate_params()
+    if net.warm_start:
+        raise ValueError(
+            "warm_start=True compares all samples with those of the last call, which "
+            "skredu.dask does not load: set it to False."
+        )
+    if getattr(net, "symmetry", None) is not None:
+        raise ValueError(
+            f"symmetry={net.symmetry!r} of networks is not available in skredu.dask."
+        )
+    if getattr(net, "class_weight", None) == "balanced":
+        raise ValueError(
+            "class_weight='balanced' needs the counts of all classes: pass a dict."
+        )
+    shared, classes = _shared(clone(net)), np.unique(classes)
+    rows_of = dask.delayed(_valid)
+    blocks = [rows_of(shared, part, classes) for part in parts]
+    seen = reduced([dask.delayed(_overview)(block) for block in blocks], _all)
+    if seen is None:
+        return None
+    if not np.all(seen["counts"] > 0.0):
+        missing = classes[seen["counts"] == 0.0].tolist()
+        raise ValueError(f"classes contains labels that no sample has: {missing}.")
+    for name, value in seen["attributes"].items():
+        setattr(net, name, value)
+    rows = Rows.of_parts([seen["kept"].kept], classes).merged()
+    net._build(
+        SampleBlocks(net, rows, parts=blocks, seen=seen, keep=keep), net.n_layers
+    )
+    return net
 
 
 def _shared(value: Any) -> Any:
@@ -83,7 +216,7 @@ def _shared(value: Any) -> Any:
 # -- what is computed for each block --------------------------------------------------
 
 
-def valid(net: Any, part: dict[str, Any], classes: Any) -> Any:
+def _valid(net: Any, part: dict[str, Any], classes: Any) -> Any:
     """Return the samples of a block as `Rows`, and the attributes that they set.
 
     None means that no sample has a weight.
@@ -147,14 +280,14 @@ def _features(part: Any, space: Any) -> Any:
     return replace(rows, source=rows.source[:0]), Z, None
 
 
-def _moved(state: Any, motion: tuple[Any, ...]) -> Any:
+def _moved(state: Any, given: tuple[ReduNetLayer, str]) -> Any:
     """Return the samples of a block after a layer."""
     if state is None:
         return None
     rows, Z, before = state
-    layer, construction, *step = motion
-    change = layer.training_change(Z, rows, construction)
-    return rows, *advanced(Z, change, before, *step)
+    layer, construction = given
+    change = layer.operators.training_change(Z, rows, construction)
+    return rows, *layer.move(Z, before, change)
 
 
 def _scatters(state: Any, given: tuple[Any, float, bool]) -> list[Scatter] | None:
@@ -169,203 +302,3 @@ def _scatters(state: Any, given: tuple[Any, float, bool]) -> list[Scatter] | Non
 
 def _sums(found: list[list[Scatter]]) -> list[Scatter]:
     return [reduce(Scatter.merge, same) for same in zip(*found, strict=True)]
-
-
-# -- the network ----------------------------------------------------------------------
-
-
-def fit_net(
-    net: BaseNet, parts: list[dict[str, Any]], classes: Any, *, keep: bool
-) -> BaseNet | None:
-    """Fit a network to samples in blocks; return None if no sample has a weight."""
-    net._validate_params()
-    if net.warm_start:
-        raise ValueError(
-            "warm_start=True compares all samples with those of the last call, which "
-            "skredu.dask does not load: set it to False."
-        )
-    if getattr(net, "symmetry", None) is not None:
-        raise ValueError(
-            f"symmetry={net.symmetry!r} of networks is not available in skredu.dask."
-        )
-    if getattr(net, "class_weight", None) == "balanced":
-        raise ValueError(
-            "class_weight='balanced' needs the counts of all classes: pass a dict."
-        )
-    shared, classes = _shared(clone(net)), np.unique(classes)
-    rows_of = dask.delayed(valid)
-    blocks = SampleBlocks([rows_of(shared, part, classes) for part in parts], keep=keep)
-    seen = blocks.overview()
-    if seen is None:
-        return None
-    if not np.all(seen["counts"] > 0.0):
-        missing = classes[seen["counts"] == 0.0].tolist()
-        raise ValueError(f"classes contains labels that no sample has: {missing}.")
-    for name, value in seen["attributes"].items():
-        setattr(net, name, value)
-    return _Fit(net, blocks, seen, classes).run()
-
-
-class _Fit:
-    """The construction of a network from samples in blocks.
-
-    Parameters
-    ----------
-    net : BaseNet
-        The network, which is fitted.
-    blocks : SampleBlocks
-        All samples.
-    seen : dict
-        The overview of all samples.
-    classes : array of shape (k,)
-        Labels of the classes.
-    """
-
-    def __init__(
-        self, net: BaseNet, blocks: SampleBlocks, seen: dict[str, Any], classes: Any
-    ) -> None:
-        self.net, self.blocks, self.seen = net, blocks, seen
-        self.rows = Rows.of_parts([seen["kept"].kept], classes).merged()
-        self.space: Any = None
-        self.scatters: list[Scatter] = []
-
-    def run(self) -> BaseNet:
-        """Build the network layer by layer."""
-        net = self.net
-        state = self._begin(), None
-        layer = self._layer()
-        self._record(layer, state)
-        for _ in range(net.n_layers):
-            step = self._step(layer, *state)
-            if step is None:
-                break
-            new, state, layer = step
-            net._layers = [*net._layers, new]
-            if self._record(layer, state):
-                break
-        net._finish()
-        return net
-
-    def _begin(self) -> Any:
-        """Choose space and distortion, and return the features of the kept samples."""
-        net, rows, seen = self.net, self.rows, self.seen
-        spaces = [s.on(rows.source) for s in net._spaces(rows, seen["size"] or 1.0)]
-        features = [space.to_features(rows.X)[0] for space in spaces]
-        self.dtype = features[0].dtype
-
-        def decide(i: int) -> dict[str, Any]:
-            self.blocks.enter(spaces[i])
-            found = self.blocks.scatters(spaces[i], math.inf, centred=False)
-            return self._decision(features[i], spaces[i], found, centred=False)
-
-        best = net._choose_space(spaces, decide)
-        self.space = spaces[best]
-        net._begin_anew(rows, self.space, seen["counts"].tolist(), seen["kept"].seen)
-        self.blocks.enter(self.space)
-        return features[best]
-
-    def _layer(self) -> Layer:
-        """Return the layer of samples where they have been moved."""
-        net, space, epsilon = self.net, self.space, self.net.epsilon_
-        centred = bool(net._decides and space.centred)
-        self.scatters = self.blocks.scatters(space, epsilon, centred=centred)
-        own = [about_origin(scatter) for scatter in self.scatters]
-        uneven, any_uneven = self._uneven()
-        classes = [self._coded(s, u) for s, u in zip(own, uneven, strict=True)]
-        whole = self._coded(reduce(Scatter.merge, own), any_uneven)
-        temperature = float(net.inverse_temperature)
-        return Layer(whole, classes, epsilon, net.membership, temperature, space=space)
-
-    def _step(
-        self, layer: Layer, Z: Any, before: Any
-    ) -> tuple[dict[str, Any], tuple[Any, Any], Layer] | None:
-        """Move all samples by the first step that increases the rate reduction.
-
-        See `BaseNet._step`.
-        """
-        net, rule = self.net, self.net.step
-        # this also fits the label code, by the kept samples
-        change = layer.training_change(Z, self.rows, net.construction)
-        self.blocks.stay()
-        least = least_reduction(layer, Z)
-        for length, momentum in net._tries(layer):
-            motion = length, momentum, rule
-            self.blocks.move((layer, net.construction, *motion))
-            following = self._layer()
-            if rule == "published" or following.rates[2] >= least:
-                new = {"step": length, "momentum": momentum, "rule": rule}
-                state = advanced(Z, change, before, *motion)
-                return {"layer": layer.to_state(), **new}, state, following
-        return None
-
-    def _record(self, layer: Layer, state: tuple[Any, Any]) -> bool:
-        """Record a layer; return whether to stop."""
-        net, Z = self.net, state[0]
-        if net._decides and len(net._decisions) == net.n_iter_:
-            centred = self.space.centred
-            new = self._decision(Z, self.space, self.scatters, centred=centred)
-            net._decisions = [*net._decisions, new]
-        return net._record(layer, state, self.rows)
-
-    def _decision(
-        self, Z: Any, space: Any, scatters: list[Scatter], *, centred: bool
-    ) -> dict[str, Any]:
-        """Code the classes, and choose parameters by the kept samples."""
-        groups = [self._factored(scatter, space.blocks) for scatter in scatters]
-        return fit_decision(
-            Z, self.rows, space, self.rows.classes, centred=centred, groups=groups
-        )
-
-    def _uneven(self) -> tuple[list[bool], bool]:
-        """Return for each class whether samples with different weights are left out.
-
-        The second result is whether those of all classes are.
-        """
-        if self.net.construction != "left_out":
-            return [False] * len(self.rows.classes), False
-        lightest, heaviest = self.seen["lightest"], self.seen["heaviest"]
-        own = [self.rows.weights_at(part) for part in self.rows.slices]
-        differ = [w is not None and bool(np.any(w != w[0])) for w in own]
-        uneven = [bool(u) for u in (lightest != heaviest) | differ]
-        return uneven, any(uneven) or lightest.min() != heaviest.max()
-
-    def _coded(self, scatter: Scatter, uneven: bool) -> Any:
-        """Return the group of a layer, in the form that `group_of` would choose."""
-        blocks, epsilon = self.space.blocks, self.net.epsilon_
-        if uneven or scatter.matrix is None:
-            return self._factored(scatter, blocks)
-        S, n = _stack(scatter.matrix), scatter.count
-        diagonals = np.real(np.linalg.diagonal(S))
-        traces = np.sum(blocks.scale(n, epsilon)[:, None] * diagonals, axis=1)
-        exact = MEMBERSHIPS[self.net.membership] == 2
-        if traces.max() > (MAX_GRAM if exact else MAX_DENSE_CONDITION):
-            return self._factored(scatter, blocks)
-        condition = float(traces.max())
-        return DenseGroup(n, blocks, epsilon, S, self.dtype, condition=condition)
-
-    def _factored(self, scatter: Scatter, blocks: Any) -> Any:
-        """Return a group from which samples can be left out at any distortion."""
-        mean = scatter.mean.astype(self.dtype)
-        if scatter.matrix is not None:
-            scatter = replace(scatter, mean=mean, matrix=_stack(scatter.matrix))
-            return group_of_scatter(scatter, blocks, n_rows=self.seen["kept"].seen)
-        group: Any = group_of_scatter(replace(scatter, mean=mean), blocks)
-        whitening = group.basis / np.sqrt(group.eigenvalues)[:, None, :]
-        return replace(group, whitening=whitening)
-
-
-def about_origin(scatter: Scatter) -> Scatter:
-    """Return the scatter of the same samples about the origin."""
-    if scatter.assume_centered:
-        return scatter
-    mean, zeros = scatter.mean + scatter.rest, 0.0 * scatter.mean
-    root = scatter.count**0.5 * mean[None, :]
-    options: dict[str, Any] = {"epsilon": scatter.epsilon, "assume_centered": True}
-    only = Scatter(0.5 * scatter.count, zeros, root, None, **options)
-    half = replace(scatter, count=only.count, mean=zeros, rest=0.0, **options)
-    return half.merge(only)
-
-
-def _stack(matrix: Any) -> Any:
-    """Return a scatter as blocks (F, C, C)."""
-    return matrix if matrix.ndim == 3 else matrix[None, ...]

@@ -48,8 +48,7 @@ from skredu.onnx._coding import (
     spectra,
 )
 from skredu.onnx._graph import Graph
-from skredu.redunet._grid import Grid
-from skredu.redunet._transform import components_of
+from skredu.redunet import Grid, components_of
 
 __all__ = ["register"]
 
@@ -218,15 +217,16 @@ def _moved(graph: Graph, space: Any, layers: Any) -> tuple[Any, int, Any, Any]:
     """Return features after the last layer, and the rest as `_enter`."""
     Z, size, outside, B = _enter(graph, space)
     before = Z
-    for layer, step, momentum, rule in layers:
-        change = _change(graph, layer, Z, size)
-        if rule == "momentum":
-            velocity = graph.times(graph.minus(Z, before), [[momentum / step]])
+    for layer in layers:
+        change = _change(graph, layer.operators, Z, size)
+        if layer.rule == "momentum":
+            factor = layer.momentum / layer.step
+            velocity = graph.times(graph.minus(Z, before), [[factor]])
             change, before = graph.plus(change, velocity), Z
-        reached = graph.plus(Z, graph.times(change, [[step]]))
+        reached = graph.plus(Z, graph.times(change, [[layer.step]]))
         reached = graph.normalised(reached, size)
-        if rule == "nesterov":
-            velocity = graph.times(graph.minus(reached, before), [[momentum]])
+        if layer.rule == "nesterov":
+            velocity = graph.times(graph.minus(reached, before), [[layer.momentum]])
             before = reached
             reached = graph.normalised(graph.plus(reached, velocity), size)
         Z = reached

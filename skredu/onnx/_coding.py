@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from skredu.onnx._graph import Graph
-from skredu.redunet._grid import Grid
+from skredu.redunet import Grid
 
 
 def real(matrix: Any) -> Any:

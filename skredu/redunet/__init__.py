@@ -5,12 +5,18 @@ from typing import TYPE_CHECKING
 from skredu._lazy import lazy
 
 if TYPE_CHECKING:
+    # Names with an alias are for other parts of skredu only.
+    from skredu.redunet._grid import Grid as Grid
     from skredu.redunet._invariant import (
         InvariantReduNetClassifier,
         InvariantReduNetTransformer,
     )
+    from skredu.redunet._layer import ReduNetLayer as ReduNetLayer
+    from skredu.redunet._net import BaseNet as BaseNet
     from skredu.redunet._pipeline import make_invariant_pipeline
     from skredu.redunet._redunet import ReduNetClassifier, ReduNetTransformer
+    from skredu.redunet._samples import Samples as Samples
+    from skredu.redunet._transform import components_of as components_of
 
 __all__ = [
     "InvariantReduNetClassifier",
@@ -29,5 +35,11 @@ __getattr__ = lazy(
         "ReduNetClassifier": "_redunet",
         "ReduNetTransformer": "_redunet",
         "make_invariant_pipeline": "_pipeline",
+        # for other parts of skredu only
+        "BaseNet": "_net",
+        "Grid": "_grid",
+        "ReduNetLayer": "_layer",
+        "Samples": "_samples",
+        "components_of": "_transform",
     },
 )

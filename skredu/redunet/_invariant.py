@@ -19,7 +19,8 @@ from skredu._signals import (
 from skredu.coding._linalg import softmax
 from skredu.coding._rows import Rows
 from skredu.redunet._grid import Grid, invariant_features, n_invariant_features
-from skredu.redunet._net import BaseNet, BaseNetClassifier, decision_scores
+from skredu.redunet._net import BaseNet, BaseNetClassifier
+from skredu.redunet._samples import Samples, decision_scores
 from skredu.redunet._stream import StreamingNet
 
 
@@ -62,7 +63,7 @@ class BaseInvariantReduNet(SignalsOutMixin, BaseNet):
         self.tol = tol
         self.warm_start = warm_start
 
-    def _spaces(self, rows: Rows, size: float | None = None) -> list[Grid]:
+    def _spaces(self, samples: Samples) -> list[Grid]:
         return [Grid(self.signal_shape_, self.n_channels_)]
 
     @property

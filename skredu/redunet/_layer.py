@@ -96,30 +96,6 @@ class Layer:
         self.membership, self.temperature = membership, temperature
         self.power, self.space = MEMBERSHIPS[membership], space
 
-    @classmethod
-    def build(cls, net: Any, Z: Any, rows: Any) -> Layer:
-        """Build the layer of a network from training features, sorted by class.
-
-        If the network is constructed by left-out samples, the layer can leave them out.
-        """
-        space, membership = net._restored_space(), net.membership
-        options = {
-            "epsilon": net.epsilon_,
-            "n_coded": Z.shape[2],
-            "left_out": net.construction == "left_out",
-            "exact": MEMBERSHIPS[membership] == 2,
-        }
-        classes = [
-            space.group(Z[:, :, part], rows.weights_at(part), **options)
-            for part in rows.slices
-        ]
-        scatters: list[Any] = [getattr(group, "scatter", None) for group in classes]
-        total = None if any(S is None for S in scatters) else sum(scatters)
-        weights = rows.weights_at(slice(None))
-        whole = space.group(Z, weights, **options, scatter=total)
-        temperature = float(net.inverse_temperature)
-        return cls(whole, classes, net.epsilon_, membership, temperature, space=space)
-
     def to_state(self) -> dict[str, Any]:
         """Return the state as arrays, numbers and containers."""
         names = ("epsilon", "membership", "temperature", "label_code")
@@ -358,7 +334,7 @@ class Layer:
 
 
 class ReduNetLayer:
-    r"""A layer with its operators, which are computed on demand.
+    r"""A layer with its step, and with its operators, which are computed on demand.
 
     A sample ``z`` becomes :math:`z + \eta (Ez - \sum_j \gamma_j \pi_j(z) C_j z)`,
     divided by its norm; see the network for ``membership="relu"`` and steps with
@@ -367,14 +343,14 @@ class ReduNetLayer:
 
     Parameters
     ----------
-    layer : Layer
-        The layer on features.
+    operators : Layer
+        The operators on features.
     step : float
         Step size of the layer, relative to ``1 / alpha``.
-    momentum : float
+    momentum : float, default=0.0
         Factor of the velocity.
-    space : Vectors or Grid
-        The space of the samples.
+    rule : {"relative", "published", "momentum", "nesterov"}, default="relative"
+        Rule for the step.
 
     Attributes
     ----------
@@ -388,37 +364,87 @@ class ReduNetLayer:
         The expansion operator ``E``.
     """
 
-    def __init__(self, layer: Layer, step: float, momentum: float, space: Any) -> None:
-        self._layer, self._step, self._space = layer, step, space
-        self.momentum = momentum
+    def __init__(
+        self,
+        operators: Layer,
+        step: float,
+        momentum: float = 0.0,
+        rule: str = "relative",
+    ) -> None:
+        self.operators, self.step = operators, step
+        self.momentum, self.rule = momentum, rule
 
     def __repr__(self) -> str:
-        dim, k = int(self._space.blocks.dim), len(self._layer.classes)
+        dim, k = int(self.operators.whole.blocks.dim), len(self.operators.classes)
         return f"{type(self).__name__}({dim} features, {k} classes)"
 
     @property
     def eta(self) -> float:
         """Step size in the units of the paper; for signals, on all of their shifts."""
-        return self._step / self._layer.alpha
+        return self.step / self.operators.alpha
 
     @property
     def gamma(self) -> list[float]:
         """Share of each class."""
-        return [group.n / self._layer.whole.n for group in self._layer.classes]
+        n = self.operators.whole.n
+        return [group.n / n for group in self.operators.classes]
 
     @property
     def expansion(self) -> Any:
         """The expansion operator ``E``."""
-        return self._operator(self._layer.whole)
+        return self._shown(self.operators.whole)
 
     def compression(self, j: int) -> Any:
         """Return the compression operator ``C_j`` of the class with index j."""
-        return self._operator(self._layer.classes[j])
+        return self._shown(self.operators.classes[j])
 
-    def _operator(self, group: Any) -> Any:
-        epsilon = self._layer.epsilon
+    def _shown(self, group: Any) -> Any:
+        epsilon, space = self.operators.epsilon, self.operators.space
         alpha = group.blocks.dim / epsilon**2 / group.n
-        return self._space.show(group.matrix(epsilon), alpha)
+        return space.show(group.matrix(epsilon), alpha)
+
+    def move(self, Z: Any, before: Any = None, change: Any = None) -> tuple[Any, Any]:
+        """Move features through the layer.
+
+        Parameters
+        ----------
+        Z : array of shape (F, C, n)
+            The features.
+        before : array of shape (F, C, n), default=None
+            The second result of the layer before, for the velocity; None in the first
+            layer, in which samples are at rest.
+        change : array of shape (F, C, n), default=None
+            The direction of each sample. If None, it is that of new samples.
+
+        Returns
+        -------
+        Z : array of shape (F, C, n)
+            The features after the step.
+        before : array of shape (F, C, n) or None
+            What the next layer needs for the velocity: the features before the step
+            (``"momentum"``), or after the step without the velocity (``"nesterov"``).
+        """
+        change = self.operators.change(Z) if change is None else change
+        before = Z if before is None else before
+        if self.rule == "nesterov":
+            reached = stepped(Z, change, self.step)
+            return stepped(reached, reached - before, self.momentum), reached
+        if self.rule == "momentum":
+            change = change + (self.momentum / self.step) * (Z - before)
+            return stepped(Z, change, self.step), Z
+        return stepped(Z, change, self.step), None
+
+    def to_state(self) -> dict[str, Any]:
+        """Return the state as arrays, numbers and containers."""
+        names = ("step", "momentum", "rule")
+        own = {name: getattr(self, name) for name in names}
+        return {"layer": self.operators.to_state(), **own}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any], space: Any) -> ReduNetLayer:
+        """Restore the layer from its state and the space of its features."""
+        own = {name: value for name, value in state.items() if name != "layer"}
+        return cls(Layer.from_state(state["layer"], space), **own)
 
 
 def stepped(Z: Any, change: Any, step: float) -> Any:
@@ -434,21 +460,3 @@ def stepped(Z: Any, change: Any, step: float) -> Any:
     scale = xp.astype(scale, real_dtype(Z), copy=False)
     # tensors may need their values for gradients
     return np.multiply(moved, scale, out=moved) if xp is np else moved * scale
-
-
-def advanced(
-    Z: Any, change: Any, before: Any, step: float, momentum: float, rule: str
-) -> tuple[Any, Any]:
-    """Return samples after a step by a rule, and what the next step needs of them.
-
-    This is ``before`` in the next call: the samples as they are now (``"momentum"``),
-    or after the step, but without the velocity (``"nesterov"``). It is None in the
-    first layer, in which samples are at rest.
-    """
-    before = Z if before is None else before
-    if rule == "nesterov":
-        reached = stepped(Z, change, step)
-        return stepped(reached, reached - before, momentum), reached
-    if rule == "momentum":
-        return stepped(Z, change + (momentum / step) * (Z - before), step), Z
-    return stepped(Z, change, step), None

@@ -7,7 +7,7 @@ and back; see `skredu.redunet._vectors` and `skredu.redunet._grid`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from copy import deepcopy
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -24,12 +24,11 @@ from skredu._compat import (
     StrOptions,
     namespace,
 )
-from skredu._progress import watched
-from skredu.coding._choose import choose
-from skredu.coding._classes import Classes
-from skredu.coding._linalg import MODERATE, blocks_of_rows, real_dtype, softmax
+from skredu._progress import UNWATCHED, Progress, watched
+from skredu.coding._linalg import MODERATE, real_dtype, softmax
 from skredu.coding._rows import Rows, weights_to_add, weights_to_fit
-from skredu.redunet._layer import MEMBERSHIPS, Layer, advanced, stepped
+from skredu.redunet._layer import MEMBERSHIPS, Layer, ReduNetLayer
+from skredu.redunet._samples import ACCELERATED, Samples, decision_scores
 from skredu.redunet._transform import TransformingNet
 
 # Least reduction of the leave-one-out loss (error rate plus Brier score) by a layer
@@ -42,8 +41,6 @@ HALVINGS = 10
 FITTED = ("_layers", "_features", "_origin")
 # Attributes that change with each layer.
 GROWN = ("_layers", "_decisions", "rates_")
-# Rules with a velocity, which is carried from layer to layer.
-ACCELERATED = ("momentum", "nesterov")
 
 
 class BaseNet(CallbackSupportMixin, TransformingNet):
@@ -65,9 +62,7 @@ class BaseNet(CallbackSupportMixin, TransformingNet):
     # Whether there is a decision after every layer.
     _decides: Any = False
 
-    # Method of subclasses: returns spaces for training samples ``rows``, of which the
-    # best will be chosen. ``size`` is the root mean square norm of all samples if
-    # ``rows`` are some of them.
+    # Method of subclasses: returns spaces for training `Samples`, to choose from.
     _spaces: Any
     _decisions: list[dict[str, Any]]
     _origin: dict[str, Any]
@@ -112,26 +107,12 @@ class BaseNet(CallbackSupportMixin, TransformingNet):
         rows = self._training_rows(X, y, sample_weight)
         if self.warm_start:
             self._check_origin(rows)
-        missing = self.n_layers - (self.n_iter_ if self._continues else 0)
+        missing, samples = self.n_layers, Samples(self, rows)
+        if self._continues:
+            missing -= self.n_iter_
+            samples = Samples(self, rows, self._restored_space(), *self._features)
         with watched(self, missing, X=X, y=y) as progress:
-            state = self._features if self._continues else (self._begin(rows), None)
-            layer = Layer.build(self, state[0], rows)
-            if len(self.rates_["R"]) == 0:  # otherwise, all layers have been dropped
-                self._record(layer, state, rows)
-            for _ in range(missing):
-                enough = True
-                with progress.task(
-                    "layer", fitted=lambda: {n: vars(self)[n] for n in GROWN}
-                ):
-                    step = self._step(state, layer, rows)
-                    if step is not None:
-                        new = {"layer": layer.to_state(), **step[0]}
-                        self._layers = [*self._layers, new]
-                        _, state, layer = step
-                        enough = self._record(layer, state, rows)
-                if enough or progress.stopped:
-                    break
-            self._finish()
+            self._build(samples, missing, progress)
         return self
 
     @property
@@ -159,37 +140,45 @@ class BaseNet(CallbackSupportMixin, TransformingNet):
 
     # -- building layers --------------------------------------------------------------
 
-    def _begin(self, rows: Rows) -> Any:
-        """Return the features of the training samples for a network without layers.
+    def _build(
+        self, samples: Samples, n_layers: int, progress: Progress = UNWATCHED
+    ) -> None:
+        """Build layers from training samples, which may be in memory or in blocks."""
+        if not self._continues:
+            samples = self._begin(samples)
+            self._record(samples)
+        for _ in range(n_layers):
+            enough = True
+            with progress.task(
+                "layer", fitted=lambda: {n: vars(self)[n] for n in GROWN}
+            ):
+                found = self._step(samples)
+                if found is not None:
+                    layer, samples = found
+                    self._layers = [*self._layers, layer.to_state()]
+                    enough = self._record(samples)
+            if enough or progress.stopped:
+                break
+        self._finish()
 
-        The space is the best of several, and ``epsilon_`` is that of a decision on the
-        sphere if it is not given.
+    def _begin(self, samples: Samples) -> Samples:
+        """Choose the best of several spaces and ``epsilon_``, unless they are given.
+
+        Returns the samples in this space. The choice is that of a decision on the
+        sphere.
         """
-        spaces = self._spaces(rows)
-        features = [space.fit(rows) for space in spaces]
-        best = self._choose_space(
-            spaces, lambda i: fit_decision(features[i], rows, spaces[i], rows.classes)
-        )
-        self._begin_anew(rows, spaces[best], rows.counts, len(rows.index))
-        return features[best]
-
-    def _choose_space(
-        self, spaces: list[Any], decide: Callable[[int], dict[str, Any]]
-    ) -> int:
-        """Return the position of the best space, and choose the distortion.
-
-        ``decide`` returns the decision in the space with a given position.
-        """
-        epsilon, best, self._decisions = self.epsilon, 0, []
-        if len(spaces) > 1 or isinstance(epsilon, str):
-            found = [decide(i) for i in range(len(spaces))]
+        places = [samples.enter(space) for space in self._spaces(samples)]
+        best, epsilon, self._decisions = 0, self.epsilon, []
+        if len(places) > 1 or isinstance(epsilon, str):
+            found = [place.decision(first=True) for place in places]
             best = int(np.argmin([decision["loss"] for decision in found]))
             epsilon = found[best]["epsilon"] if isinstance(epsilon, str) else epsilon
-            if self._decides and not spaces[best].centred:
+            if self._decides and not places[best].space.centred:
                 self._decisions = [found[best]]
-        self.epsilon_ = float(epsilon)
+        samples, self.epsilon_ = places[best], float(epsilon)
         self.rates_ = {name: np.empty(0) for name in RATES}
-        return best
+        self._begin_anew(samples.rows, samples.space, *samples.counts())
+        return samples
 
     def _begin_anew(
         self, rows: Rows, space: Any, counts: list[float], n_rows: int
@@ -216,59 +205,33 @@ class BaseNet(CallbackSupportMixin, TransformingNet):
             tries.insert(0, (first, float(self.momentum)))
         return tries
 
-    def _step(
-        self, state: tuple[Any, Any], layer: Layer, rows: Rows
-    ) -> tuple[dict[str, Any], tuple[Any, Any], Layer] | None:
-        """Move training features by the first step that increases the rate reduction.
+    def _step(self, samples: Samples) -> tuple[ReduNetLayer, Samples] | None:
+        """Return the first layer that increases the rate reduction, and moved samples.
 
-        The ``"published"`` step is always taken.
-
-        Returns
-        -------
-        motion, (Z, before), following : dict, arrays of shape (F, C, n) and Layer
-            How samples move in this layer, the features after the step and what the
-            next step needs for their velocity, and the layer that is computed from
-            them; or None if no step increases the rate reduction.
+        None means that no step increases it. The ``"published"`` step is always taken.
         """
-        Z, before = state
-        F, C, n = Z.shape
-        blocks, change = blocks_of_rows(n, F * C), None
-        least = least_reduction(layer, Z)
-        for length, momentum in self._tries(layer):
-            if change is None:
-                change = layer.training_change(Z, rows, self.construction)
-            carried = None
-            if len(blocks) == 1 or self.step in ACCELERATED:
-                motion = before, length, momentum, self.step
-                moved, carried = advanced(Z, change, *motion)
-            else:  # for many samples, two arrays of their size have to suffice
-                for at in blocks:
-                    change[:, :, at] = stepped(Z[:, :, at], change[:, :, at], length)
-                moved, change = change, None
-            following = Layer.build(self, moved, rows)
-            if self.step == "published" or following.rates[2] >= least:
-                new = {"step": length, "momentum": momentum, "rule": self.step}
-                return new, (moved, carried), following
+        R, _, reduction = samples.layer.rates
+        # a change by the rounding errors of the rates is no decrease
+        eps = float(namespace(samples.Z).finfo(real_dtype(samples.Z)).eps)
+        least = reduction - abs(R) * eps
+        for length, momentum in self._tries(samples.layer):
+            layer = ReduNetLayer(samples.layer, length, momentum, self.step)
+            moved = samples.move(layer)
+            if self.step == "published" or moved.layer.rates[2] >= least:
+                return layer, moved
         return None
 
-    def _record(self, layer: Layer, state: tuple[Any, Any], rows: Rows) -> bool:
-        """Record the rates and the decision of features; return whether to stop.
-
-        ``layer`` is computed from the features in ``state``, which also contains what
-        the next step needs for their velocity.
-        """
-        Z, _ = state
-        gains, rates = self.rates_["delta_R"][-1:], layer.rates
+    def _record(self, samples: Samples) -> bool:
+        """Record the rates and the decision of samples; return whether to stop."""
+        gains, rates = self.rates_["delta_R"][-1:], samples.layer.rates
         self.rates_ = {
             name: np.append(self.rates_[name], rate)
             for name, rate in zip(RATES, rates, strict=True)
         }
         if self.warm_start:
-            self._features = state
+            self._features = samples.Z, samples.before
         if self._decides and len(self._decisions) == self.n_iter_:
-            space = layer.space
-            new = fit_decision(Z, rows, space, rows.classes, centred=space.centred)
-            self._decisions = [*self._decisions, new]
+            self._decisions = [*self._decisions, samples.decision()]
         return bool(self.n_iter_) and rates[2] - gains[0] < self.tol > 0.0
 
     def _finish(self) -> None:
@@ -320,54 +283,6 @@ class BaseNet(CallbackSupportMixin, TransformingNet):
                         f"only n_layers may change when warm_start=True. {anew}"
                     )
         self._origin = {"rows": found, "parameters": parameters}
-
-
-def least_reduction(layer: Layer, Z: Any) -> float:
-    """Return the least rate reduction after a step that counts as no decrease.
-
-    A change by the rounding errors of the rates is no decrease.
-    """
-    R, _, delta = layer.rates
-    return delta - abs(R) * float(namespace(Z).finfo(real_dtype(Z)).eps)
-
-
-def fit_decision(
-    Z: Any,
-    rows: Rows | None,
-    space: Any,
-    labels: Any,
-    *,
-    centred: bool = False,
-    groups: list[Any] | None = None,
-    before: Any = None,
-) -> dict[str, Any]:
-    """Code the classes of training features, and choose the parameters of decisions.
-
-    Distortion, label code and temperature are chosen by leave-one-out, or are those of
-    a choice ``before``. The groups of the classes can be given if they contain more
-    samples than ``rows``, with the features ``Z``.
-    """
-    spread = 1.0  # on the sphere, about the origin
-    if rows is not None and space.centred:  # vectors; signals have no mean
-        spread = space.spread(Z, rows, centred=centred)
-    if groups is None:
-        assert rows is not None
-        groups = [
-            space.group(Z[:, :, p], rows.weights_at(p), centred=centred)
-            for p in rows.slices
-        ]
-    classes = Classes(groups, Z)
-    choice = choose(classes, rows, labels=labels, spread=spread, before=before)
-    counts = space.counts
-    xp, place = namespace(counts), {"dtype": counts.dtype, "device": counts.device}
-    log_priors = xp.asarray(choice.log_priors, **place)
-    return {**classes.to_state(), **choice._asdict(), "log_priors": log_priors}
-
-
-def decision_scores(decision: dict[str, Any], Z: Any) -> Any:
-    """Return minus the extra bits of features in every class, with labels, (n, k)."""
-    classes = Classes.of_state(decision)
-    return classes.scores(Z, decision["epsilon"], decision["log_priors"])
 
 
 class BaseNetClassifier(CodingClassifier, BaseNet):
@@ -433,10 +348,10 @@ class BaseNetClassifier(CodingClassifier, BaseNet):
         parts = [decision_scores(self._decisions[-1], Z) for _, Z, _ in moved]
         return namespace(X).concat(parts)
 
-    def _record(self, layer: Layer, state: tuple[Any, Any], rows: Rows) -> bool:
+    def _record(self, samples: Samples) -> bool:
         """Record a layer, and stop if the last ones did not reduce the loss."""
         best = getattr(self, "_features", None)
-        enough = super()._record(layer, state, rows)
+        enough = super()._record(samples)
         losses = [decision["loss"] for decision in self._decisions]
         self.temperature_ = self._decisions[-1]["temperature"]
         last, patience = self.n_iter_, self.n_iter_no_change

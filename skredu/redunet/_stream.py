@@ -19,7 +19,8 @@ from skredu.coding._rows import Rows
 from skredu.coding._scatter import Scatter, group_of_scatter
 from skredu.redunet._grid import Grid
 from skredu.redunet._layer import Layer
-from skredu.redunet._net import FITTED, RATES, fit_decision
+from skredu.redunet._net import FITTED, RATES
+from skredu.redunet._samples import fit_decision
 
 
 class StreamingNet(StreamEstimator):

@@ -20,7 +20,7 @@ from skredu.coding._linalg import (
     real_dots,
     real_dtype,
 )
-from skredu.redunet._layer import Layer, ReduNetLayer, advanced, stepped
+from skredu.redunet._layer import ReduNetLayer, stepped
 
 # Largest number of iterations for one layer, and smallest share of a step.
 MAX_ITERATIONS, LEAST_SHARE = 200, 1e-8
@@ -133,8 +133,8 @@ class TransformingNet(
         samples = xp.empty(shape, dtype=Z.dtype, device=Z.device)
         for block in blocks_of_rows(Z.shape[0], space.width):
             features, outside = space.split(on_sphere(Z[block, :]))
-            for layer, step, _, _ in reversed(layers):
-                features, error = _undone(layer, step, features)
+            for layer in reversed(layers):
+                features, error = _undone(layer, features)
                 worst = max(worst, error)
             samples[block, :] = space.to_samples(features, outside)
         if worst > float(xp.finfo(Z.dtype).eps) ** ACCURACY:
@@ -149,11 +149,7 @@ class TransformingNet(
     def layers_(self) -> list[ReduNetLayer]:
         """The layers with their operators, one object per layer."""
         check_is_fitted(self)
-        space = self._restored_space()
-        return [
-            ReduNetLayer(layer, step, momentum, space)
-            for layer, step, momentum, _ in self._restored_layers()
-        ]
+        return self._restored_layers()
 
     @property
     def _n_features_out(self) -> int:
@@ -191,36 +187,30 @@ class TransformingNet(
     def _restored_space(self) -> Any:
         return self._kind(**self._space)
 
-    def _restored_layers(self) -> list[tuple[Layer, float, float, str]]:
-        """Return the layers with their step sizes, momenta and step rules."""
-        space, found = self._restored_space(), []
-        for state in self._layers:  # those of version 0.1 have no momentum
-            layer = Layer.from_state(state["layer"], space)
-            momentum, rule = state.get("momentum", 0.0), state.get("rule", "relative")
-            found.append((layer, state["step"], momentum, rule))
-        return found
+    def _restored_layers(self) -> list[ReduNetLayer]:
+        space = self._restored_space()
+        return [ReduNetLayer.from_state(state, space) for state in self._layers]
 
 
-def components_of(net: Any) -> tuple[Any, list[tuple[Layer, float, float, str]], Any]:
+def components_of(net: Any) -> tuple[Any, list[ReduNetLayer], Any]:
     """Return the space, the layers and the last decision of a network to convert.
 
-    Each layer comes with its step size, momentum and step rule. The decision is the
-    last result of `fit_decision`; None if there is none.
+    The decision is the last result of `fit_decision`; None if there is none.
     """
     decisions = net._decisions or [None]
     return net._restored_space(), net._restored_layers(), decisions[-1]
 
 
-def through(layers: list[tuple[Layer, float, float, str]], Z: Any) -> Iterator[Any]:
+def through(layers: list[ReduNetLayer], Z: Any) -> Iterator[Any]:
     """Yield features before the first layer and after each, as new samples move."""
     before = None
     yield Z
-    for layer, step, momentum, rule in layers:
-        Z, before = advanced(Z, layer.change(Z), before, step, momentum, rule)
+    for layer in layers:
+        Z, before = layer.move(Z, before)
         yield Z
 
 
-def _undone(layer: Layer, step: float, after: Any) -> tuple[Any, float]:
+def _undone(layer: ReduNetLayer, after: Any) -> tuple[Any, float]:
     """Return features (F, C, n) before a layer, and the largest error after it.
 
     Memberships are sharp, so near the border of two classes an iteration overshoots. It
@@ -229,8 +219,9 @@ def _undone(layer: Layer, step: float, after: Any) -> tuple[Any, float]:
     """
     xp, dtype = namespace(after), real_dtype(after)
     enough = UNITS * float(xp.finfo(dtype).eps)
+    step, change_of = layer.step, layer.operators.change
     Z = trial = after
-    change = moved = layer.change(after)
+    change = moved = change_of(after)
     errors, share = math.inf, xp.ones_like(norms(after))
     target = last_target = gap = last_gap = xp.zeros_like(after)
     for _ in range(MAX_ITERATIONS):
@@ -259,5 +250,5 @@ def _undone(layer: Layer, step: float, after: Any) -> tuple[Any, float]:
         ratio = ratio / xp.where(size > 0, size, xp.ones_like(size))
         aim = target - xp.astype(ratio, dtype) * (target - last_target)
         trial = stepped(Z, xp.astype(share, dtype, copy=False) * (aim - Z), 1.0)
-        moved = layer.change(trial)
+        moved = change_of(trial)
     return Z, float(xp.max(errors))
