@@ -48,6 +48,19 @@ def bits_with_nearest(x, others, epsilon, m):
     return np.mean(each) * len(x)
 
 
+def bits_with_nearest_images(x, images, weights, epsilon, m):
+    """Return the mean length of the differences; equal distances share a weight."""
+    distances = np.abs(images - x).sum(axis=1).round(9)
+    lengths = np.log2(1 + len(x) * (images - x) ** 2 / epsilon**2).sum(axis=1) / 2
+    left, total = m, 0.0
+    for distance in np.unique(distances):
+        tied = distances == distance
+        weight = weights[tied].sum()
+        total += min(left, weight) / weight * weights[tied] @ lengths[tied]
+        left -= min(left, weight)
+    return total / (m - left)
+
+
 def bits(x, others, epsilon, n_neighbors):
     if n_neighbors is None:
         return bits_with_all(x, others, epsilon)
@@ -328,7 +341,7 @@ def test_wrong_parameters_are_named():
         ({"n_neighbors": 0}, "n_neighbors"),
         ({"epsilon": -1.0}, "epsilon"),
         ({"epsilon": 1e-200}, "epsilon=1e-200 is too small"),
-        ({"symmetry": "flip"}, "symmetry needs n_neighbors=None"),
+        ({"symmetry": "flip", "signal_shape": 3}, "not a multiple"),
         ({"signal_shape": (2, 2)}, "signal_shape"),
     ):
         with pytest.raises(ValueError, match=message):
@@ -442,31 +455,51 @@ SYMMETRIES = {
 
 
 @pytest.mark.parametrize("name", SYMMETRIES)
-def test_symmetric_outliers_are_those_of_all_images(name):
+@each
+def test_symmetric_outliers_are_those_of_all_images(name, n_neighbors):
     symmetry, shape = SYMMETRIES[name]
     group = permutations_of(symmetry, shape, 4)
-    options = {"epsilon": 0.7, "n_neighbors": None, "contamination": 0.2}
+    options = {"epsilon": 0.7, "n_neighbors": n_neighbors, "contamination": 0.2}
     model = CompressionOutlierDetector(symmetry=symmetry, signal_shape=shape, **options)
-    model.fit(X, sample_weight=WEIGHTS)
-    every = np.vstack([X[:, g] for g in group])
-    share = np.tile(WEIGHTS, len(group)) / len(group)
-    expected = CompressionOutlierDetector(**options).fit(every, sample_weight=share)
-    assert_allclose(model.score_samples(NEW), expected.score_samples(NEW), rtol=1e-9)
+    rows = np.vstack([X, X[3:5][:, group[-1]]])  # two samples have an image among them
+    weights = np.r_[WEIGHTS, 1, 2]
+    model.fit(rows, sample_weight=weights)
+
+    def scores_by_images(keep, new):
+        every = np.vstack([rows[keep][:, g] for g in group])
+        w = np.tile(weights[keep], len(group))
+        if n_neighbors is not None:
+            known = every, w, 0.7, n_neighbors
+            return [-bits_with_nearest_images(x, *known) for x in new]
+        copies = CompressionOutlierDetector(**options)
+        return copies.fit(every, sample_weight=w / len(group)).score_samples(new)
+
+    expected = scores_by_images(slice(None), NEW)
+    assert_allclose(model.score_samples(NEW), expected, rtol=1e-9)
     for g in group:  # also training samples, which are left out with all images
-        for rows in (NEW, X):
-            found = model.score_samples(rows[:, g])
-            assert_array_equal(found, model.score_samples(rows))
-    for i in (0, 17):
-        keep = np.arange(60) != i
-        rest = CompressionOutlierDetector(**options).fit(
-            np.vstack([X[keep][:, g] for g in group]),
-            sample_weight=np.tile(WEIGHTS[keep], len(group)) / len(group),
-        )
-        found = rest.score_samples(X[i : i + 1])
-        assert_allclose(model.training_scores_[i], found, rtol=1e-8)
-    stream = clone(model)
-    for part in (slice(0, 25), slice(25, 60)):
-        stream.partial_fit(X[part][:, group[-1]], sample_weight=WEIGHTS[part])
-    assert_same(stream, model)
-    with pytest.raises(ValueError, match=r"symmetry .* must not change"):
-        stream.set_params(symmetry=None, signal_shape=None).partial_fit(X)
+        for new in (NEW, X):
+            found = model.score_samples(new[:, g])
+            assert_array_equal(found, model.score_samples(new))
+    for i in (0, 3, 17):
+        orbit = [tuple(rows[i, g]) for g in group]
+        keep = [j for j, row in enumerate(rows) if tuple(row) not in orbit]
+        found = scores_by_images(keep, rows[i : i + 1])
+        assert_allclose(model.training_scores_[i], found[0], rtol=1e-8)
+    if n_neighbors is None:
+        stream = clone(model)
+        for part in (slice(0, 25), slice(25, 62)):
+            stream.partial_fit(rows[part][:, group[-1]], sample_weight=weights[part])
+        assert_same(stream, model)
+        with pytest.raises(ValueError, match=r"symmetry .* must not change"):
+            stream.set_params(symmetry=None, signal_shape=None).partial_fit(X)
+
+
+def test_distortion_of_symmetric_neighbours_is_the_spread_of_all_images():
+    group = permutations_of("dihedral", (2, 2), 4)
+    options = {"symmetry": "dihedral", "signal_shape": (2, 2)}
+    for rows, weights in ((X + 5.0, WEIGHTS), (X[:1], None), (0.0 * X[:3], None)):
+        every = np.vstack([rows[:, g] for g in group])
+        w = None if weights is None else np.tile(weights, len(group))
+        expected = CompressionOutlierDetector().fit(every, sample_weight=w).epsilon_
+        model = CompressionOutlierDetector(**options).fit(rows, sample_weight=weights)
+        assert_allclose(model.epsilon_, expected, rtol=1e-12)

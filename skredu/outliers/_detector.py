@@ -73,9 +73,10 @@ class CompressionOutlierDetector(OutlierMixin, StreamEstimator):
         determines the threshold. With ``"auto"``, the bits of the training samples
         determine it; see Notes.
     symmetry : {"flip", "rot90", "dihedral"} or array-like of shape (m, d), default=None
-        Permutations of features after which a sample has the same score. The Gaussian
-        is that of all images of the training samples, each of which counts ``1 / m``.
-        Only with ``n_neighbors=None``; see `MICLClassifier`.
+        Permutations of features after which a sample has the same score; see
+        `MICLClassifier`. Samples are described by all images of the training samples. A
+        neighbour is an image that counts like a training sample, while in a Gaussian
+        each image counts ``1 / m``.
     signal_shape : int, tuple of int or None, default=None
         Grid of the features for a ``symmetry`` that is named.
     n_jobs : int, default=None
@@ -369,10 +370,12 @@ class CompressionOutlierDetector(OutlierMixin, StreamEstimator):
         # sorted, so that ties between neighbours do not depend on the order of samples
         order = np.lexsort(rows.X.T[::-1])
         rows = rows.part(order)
-        epsilon = self._given_epsilon() or spread(rows)
+        images = self._permutations(rows.X.shape[1])
+        epsilon = self._given_epsilon() or spread(rows, images)
         assert self.n_neighbors is not None
-        nearest, bits = Nearest.fit(rows, epsilon, self.n_neighbors, self.n_jobs)
-        found = self._found(vars(nearest), None, epsilon, bits, nearest.weights)
+        options = self.n_neighbors, self.n_jobs, images
+        nearest, bits = Nearest.fit(rows, epsilon, *options)
+        found = self._found(vars(nearest), images, epsilon, bits, nearest.weights)
         self.__dict__.update(found)
         scores = np.empty(len(order))
         scores[order] = -bits
@@ -392,9 +395,6 @@ class CompressionOutlierDetector(OutlierMixin, StreamEstimator):
 
     def _permutations(self, n_features: int) -> Any:
         """Return the permutations of features that change no score, or None."""
-        if self.symmetry is not None and self.n_neighbors is not None:
-            found = self.n_neighbors
-            raise ValueError(f"symmetry needs n_neighbors=None, found {found}.")
         return permutations_of(self.symmetry, self.signal_shape, n_features)
 
     def _follow(self, stream: dict[str, Any]) -> dict[str, Any]:
