@@ -163,7 +163,7 @@ SCRIPTS = {
     "symmetry": (
         "--splits|1",
         {"load_digits": lambda **_: few_digits()},
-        ["| MICL, symm"],
+        ["| MICL, symm", "| neighbours, symmetric"],
     ),
     "dask_rows": (
         "--rows|400|--rows-of-nets|400|--size|150|--layers|1",

@@ -176,6 +176,27 @@ def test_parts_add_up_and_weights_are_copies(dtype):
     assert_allclose(found, weighted.label_quality_.mean(), rtol=0.1)
 
 
+@pytest.mark.parametrize("kernel", ["linear", "rbf"])
+def test_samples_of_a_class_that_are_images_of_each_other_leave_together(case, kernel):
+    options, group, d = case
+    X, y = problem(d)
+    turned = X[:20][:, group[-1]]
+    both, labels = np.vstack([X, turned]), np.r_[y, y[:20]]
+    model = MICLClassifier(kernel=kernel, **options)
+    weighted = clone(model).fit(X, y, sample_weight=np.r_[2 * np.ones(20), np.ones(16)])
+    models = [clone(model).fit(both, labels)]
+    assert_allclose(models[0].label_quality_[36:], weighted.label_quality_[:20])
+    if kernel == "linear":
+        models.append(clone(model))
+        models[1].partial_fit(both[:30], labels[:30], classes=[0, 1, 2])
+        models[1].partial_fit(both[30:], labels[30:])
+    for found in models:
+        assert_allclose(found.epsilon_, weighted.epsilon_)
+        assert_allclose(found.temperature_, weighted.temperature_, rtol=1e-6)
+        expected = weighted.predict_proba(X)
+        assert_allclose(found.predict_proba(X), expected, rtol=1e-5, atol=1e-8)
+
+
 def test_gaps_of_new_samples_are_refused():
     X, y = problem(4)
     model = MICLClassifier(symmetry="rot90", signal_shape=(2, 2)).fit(X, y)

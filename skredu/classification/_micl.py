@@ -375,11 +375,12 @@ class MICLClassifier(
         fit = fit_mix if mixed and self.n_neighbors is None else fit_single
         everything = everything or self.n_label_refits > 0
         given = 1.0 if weights is None else to_numpy(weights)
+        images = permutations_of(self.symmetry, self.signal_shape, X.shape[1])
         with watched(self, X=X, y=y) as progress:
             for refit in range(1 + self.n_label_refits):
                 options = {"given": refit == 0}
                 w = weights_to_fit(X, y, weights, self.class_weight, **options)
-                rows = Rows.of(X, y, w).merged()
+                rows = Rows.of(X, y, w).merged(images)
                 self._forget()
                 left_out = fit(self, rows, progress, everything=everything)
                 if left_out is not None:

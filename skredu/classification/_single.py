@@ -238,7 +238,10 @@ def followed(estimator: Any, stream: dict[str, Any]) -> dict[str, Any]:
     before = None if stream["choice"] is None else Choice(**stream["choice"])
     scatters, rows = summary.scatters, None
     if summary.kept is not None:
-        rows = Rows.of_parts([summary.kept], twin.classes_).merged()
+        images = permutations_of(
+            twin.symmetry, twin.signal_shape, summary.kept["X"].shape[1]
+        )
+        rows = Rows.of_parts([summary.kept], twin.classes_).merged(images)
         rows = rows.scaled(twin._unit)
         if summary.complete:  # exactly as in `fit`
             scatters = scatters_of(twin, rows)

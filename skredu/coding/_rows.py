@@ -21,6 +21,7 @@ from skredu._checks import check_range, has_gaps, naming
 from skredu._compat import namespace, to_numpy
 from skredu.coding._linalg import blocks_of_rows, largest, power_of_two, widen
 from skredu.coding._scatter import Scatter
+from skredu.coding._symmetry import first_images
 
 # Number of columns that distinguish most rows.
 FEW_COLUMNS = 24
@@ -91,14 +92,17 @@ class Rows:
             weights = None  # as in `fit` without weights
         return cls.of(X, classes[codes], weights, classes)
 
-    def merged(self) -> Rows:
+    def merged(self, images: Any = None) -> Rows:
         """Merge equal samples of a class to one sample with their total weight.
 
         Samples are left out together with those that are equal to them, because a copy
-        of a sample contains no new information.
+        of a sample contains no new information. With permutations (g, d), samples that
+        are images of each other are equal.
         """
         X = to_numpy(self.source)
-        if has_gaps(self.source):
+        if images is not None:
+            X = first_images(X, images)
+        elif has_gaps(self.source):
             X = np.where(np.isnan(X), np.inf, X)  # equal gaps are equal
         first = first_of_equal(X, self.y, self.index)
         if first is None:

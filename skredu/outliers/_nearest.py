@@ -158,8 +158,8 @@ class Nearest:
             weights = np.where(near == own[:, None], 0.0, weights)
         weights = _with_ties(distances, weights, self.n_neighbors)
         counting = weights.any(axis=0)
-        which, near, weights = (A[:, counting] for A in (order // most, near, weights))
-        return turned[np.arange(b)[:, None], which] - self.X[near], weights
+        which = np.arange(b)[:, None], (order // most)[:, counting]
+        return turned[which] - self.X[near[:, counting]], weights[:, counting]
 
     def _total(self, lengths: Floats, there: Any) -> Floats:
         """Return the bits of samples from those of the features that they have."""
