@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.cluster.hierarchy import fcluster
 from scipy.ndimage import label as connected
 from skimage.color import rgb2lab
 from skimage.data import astronaut
@@ -301,6 +302,24 @@ def test_labels_at_every_number_of_segments():
     assert given.n_segments_ == 4
 
 
+def test_tree_is_numbered_like_that_of_agglomerative_clustering():
+    # a linkage matrix of SciPy is written from it as in the examples of scikit-learn
+    image, _, superpixels = patches(6)
+    model = CompressionSegmenter(superpixels=superpixels).fit(image)
+    n = int(superpixels.max()) + 1
+    assert model.children_.shape == (n - 1, 2)
+    sizes = np.ones(2 * n - 1)
+    for node, pair in enumerate(model.children_, n):
+        assert (pair < node).all()
+        sizes[node] = sizes[pair].sum()
+    heights = np.arange(n - 1.0)
+    linkage = np.column_stack([model.children_, heights, sizes[n:]])
+    for k in (1, 2, 5, n):
+        names = fcluster(linkage, k, "maxclust")[model.superpixels_]
+        labels = model.labels_at(k)
+        assert len({*zip(names.flat, labels.flat, strict=True)}) == k == names.max()
+
+
 def test_path_consists_of_fits():
     image, _, superpixels = patches(7, noise=0.2)
     model = CompressionSegmenter(superpixels=superpixels).fit(image)
@@ -441,6 +460,7 @@ BAD_IMAGES = [
     (np.full((4, 4), 255), "Bad image: integers of type int64 .* uint8"),
     (np.full((4, 4, 2), 1e200), "Bad image: .* at most 1e"),
     (np.zeros((3, 40, 50)), "Bad channel_axis: .* 50 channels .* channel_axis=0"),
+    (np.zeros((4, 4), "M8[s]"), r"image must contain real numbers, found datetime64"),
 ]
 BAD_PARAMETERS = [
     ({"epsilon": 0.0}, "epsilon"),
@@ -464,8 +484,9 @@ BAD_PARAMETERS = [
     ({"superpixels": np.zeros((24, 30))}, "Bad superpixels: must be integers"),
     ({"superpixels": lambda image: None}, "Bad superpixels"),
     ({"channel_axis": 3}, "Bad channel_axis: .* from -3 to 2"),
+    ({"channel_axis": 0}, "Bad channel_axis: .* 24 channels .* channel_axis=2"),
     ({"channel_axis": 0.5}, "channel_axis"),
-    ({"channel_axis": None}, "Bad superpixels: 'felzenszwalb' is for images"),
+    ({"channel_axis": None}, "Bad superpixels: 'felzenszwalb' is for at most 2 dim"),
     ({"convert2lab": "yes"}, "convert2lab"),
 ]
 
@@ -481,6 +502,8 @@ def test_bad_images_and_parameters_are_named():
 
 
 def test_distortions_colors_and_scales_that_cannot_be_are_named():
+    with pytest.raises(ValueError, match=r"Bad superpixels: 'slic' .* at most 3 dim"):
+        CompressionSegmenter(superpixels="slic").fit(np.zeros((2, 3, 4, 5, 6)))
     with pytest.raises(ValueError, match=r"Bad convert2lab: .* 5 channels"):
         CompressionSegmenter(convert2lab=True).fit(np.zeros((9, 9, 5)))
     image, _, superpixels = patches(15)

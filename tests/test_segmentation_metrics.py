@@ -8,6 +8,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
+from skimage.metrics import adapted_rand_error
 from skimage.metrics import variation_of_information as information_of_skimage
 from skimage.morphology import thin
 from sklearn.metrics import rand_score
@@ -54,6 +55,33 @@ def entropy(*labels):
     return -sum(p * math.log2(p) for p in counts / pixels.shape[1])
 
 
+def test_values_computed_by_hand():
+    truth = np.repeat([[0, 0, 1, 1]], 2, axis=0)
+    found = np.repeat([[0, 0, 0, 1]], 2, axis=0)
+    # the pairs of segments share 4, 2 and 2 of the 8 pixels
+    together, apart, pairs = 6 + 1 + 1, 4 * 2, 28
+    rand = (together + apart) / pairs
+    assert_allclose(probabilistic_rand_index(truth, found), rand)
+    entropies = 1.0, 0.75 * math.log2(4 / 3) + 0.25 * 2, 0.5 + 2 * 0.25 * 2
+    information = 2 * entropies[2] - entropies[0] - entropies[1]
+    assert_allclose(variation_of_information(truth, found), information)
+    assert_allclose(segmentation_covering(truth, found), (4 * 4 / 6 + 4 * 2 / 4) / 8)
+    assert_allclose(segmentation_covering(found, truth), (6 * 4 / 6 + 2 * 2 / 4) / 8)
+    errors = 4 * (2 / 4) / 8, (4 * (2 / 6) + 2 * (4 / 6)) / 8
+    assert_allclose(global_consistency_error(truth, found), min(errors))
+    # the boundaries are columns at a distance of one pixel; the diagonal has sqrt(20)
+    assert boundary_f_score(truth, found, max_distance=0.22) == 0.0
+    assert boundary_f_score(truth, found, max_distance=0.23) == 1.0
+    # all pixels that were found are matched, and half of the true ones
+    both = boundary_f_score([truth, found], found, max_distance=0.0)
+    assert_allclose(both, 2 * 1.0 * 0.5 / (1.0 + 0.5))
+    for score, one, self in [
+        (probabilistic_rand_index, rand, 1.0),
+        (variation_of_information, information, 0.0),
+    ]:
+        assert_allclose(score([truth, truth, found], found), (2 * one + self) / 3)
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_scores_are_those_of_pairs_entropies_and_sets(seed):
     one, other = image(seed), image(seed + 10, k=seed + 2)
@@ -63,6 +91,11 @@ def test_scores_are_those_of_pairs_entropies_and_sets(seed):
     found = probabilistic_rand_index(a, b)
     assert_allclose(found, agree / len(pairs), rtol=1e-14)
     assert_allclose(found, rand_score(a, b), rtol=1e-14)
+    # precision and recall of pairs in one segment, from segments that count from 1
+    common = sum(a[i] == a[j] and b[i] == b[j] for i, j in pairs)
+    _, precision, recall = adapted_rand_error(one + 1, other + 1)
+    wrong = common * (1 / precision + 1 / recall - 2)
+    assert_allclose(found, 1 - wrong / len(pairs), rtol=1e-12)
     expected = 2 * entropy(one, other) - entropy(one) - entropy(other)
     found = variation_of_information(one, other)
     assert_allclose(found, expected, rtol=1e-12)

@@ -32,8 +32,8 @@ USUAL_CHANNELS = (3, 4)
 
 def checked_image(image: Any, channel_axis: int | None) -> Any:
     """Return an image with the channels last; there is one if the image is grey."""
+    check_numbers(image, "image")
     with naming("image"):
-        check_numbers(image, "image")
         image = np.asarray(image)
         if image.dtype.kind == "c":
             raise ValueError(f"must contain real numbers, found {image.dtype}.")
@@ -153,6 +153,12 @@ def _of_scikit_image(picture: Any, method: str) -> Any:
             f"superpixels={method!r} needs scikit-image. Install it with "
             'pip install "skredu[image]", or pass a label image.'
         ) from error
+    n_axes, most = picture.ndim - 1, 3 if method == "slic" else 2
+    if n_axes > most:
+        raise ValueError(
+            f"Bad superpixels: {method!r} is for at most {most} dimensions, found "
+            f"{n_axes}. Pass a label image, or 'slic' for a volume."
+        )
     if method == "slic":
         options = (
             {"compactness": 10.0}
@@ -160,11 +166,6 @@ def _of_scikit_image(picture: Any, method: str) -> Any:
             else {"compactness": 0.1, "convert2lab": False}
         )
         return slic(picture, 400, start_label=0, channel_axis=-1, **options)
-    if picture.ndim != 3:
-        raise ValueError(
-            f"Bad superpixels: 'felzenszwalb' is for images, found {picture.ndim - 1} "
-            "dimensions; pass 'slic' or a label image for a volume."
-        )
     with warnings.catch_warnings():  # of images that look like volumes
         warnings.filterwarnings("ignore", "Got image with third dimension")
         return felzenszwalb(picture, 60.0, 0.8, 100, channel_axis=-1)

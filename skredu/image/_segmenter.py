@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skredu._base import SkreduEstimator, all_or_nothing
-from skredu._checks import check_integer, distortion, is_integer, naming
+from skredu._checks import check_integer, distortion, is_integer
 from skredu._compat import CallbackSupportMixin, Interval, StrOptions
 from skredu._progress import watched
 from skredu.image._coding import Coder, cut
@@ -18,7 +18,7 @@ from skredu.image._pixels import checked_image, pixel_values, superpixels_of
 
 LARGEST_WINDOW = 31
 # Default distortions of a path, relative to that of the estimator.
-PATH = 2.0 ** np.arange(-2.0, 2.25, 0.5)
+RELATIVE_EPSILONS = 2.0 ** np.arange(-2.0, 2.25, 0.5)
 
 
 class CompressionSegmenter(CallbackSupportMixin, SkreduEstimator):
@@ -219,6 +219,11 @@ class CompressionSegmenter(CallbackSupportMixin, SkreduEstimator):
         self.coding_length_ = coder.bits(self.labels_, epsilon)
         return self
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "labels_")
 
@@ -274,11 +279,10 @@ class CompressionSegmenter(CallbackSupportMixin, SkreduEstimator):
         check_is_fitted(self)
         fitted_epsilon, parameters = self._coding
         if epsilons is None:
-            epsilons = fitted_epsilon * PATH
-        with naming("epsilons"):
-            values = [distortion(e) for e in np.ravel(np.asarray(epsilons)).tolist()]
-            if not values:
-                raise ValueError("must be at least one distortion, found none.")
+            epsilons = fitted_epsilon * RELATIVE_EPSILONS
+        values = [distortion(e) for e in np.ravel(np.asarray(epsilons, dtype=object))]
+        if not values:
+            raise ValueError("Bad epsilons: must be at least one number, found none.")
         coder = Coder(self._values, self.superpixels_, *parameters)
         labels, bits = [], []
         for epsilon in values:

@@ -26,7 +26,7 @@ def window_features(values: Any, size: int, n_components: int) -> Any:
     -------
     features : array of shape (..., r)
         With ``r = min(n_components, size**ndim * n_channels)``. If the windows have no
-        more coordinates than that, these are not turned.
+        more coordinates than that, these are returned as they are.
     """
     *shape, n_channels = values.shape
     around = [(size // 2, size // 2)] * len(shape) + [(0, 0)]

@@ -375,6 +375,7 @@ def contingency(truth: Any, found: Any) -> tuple[Any, Any, Any]:
 
 
 def rand_index(table: Any, rows: Any, columns: Any) -> float:
+    """Return the share of pairs of pixels on which two segmentations agree."""
     n, pairs = np.sum(rows), rows @ rows + columns @ columns
     return float(
         1.0 - (pairs - 2.0 * table.data @ table.data) / max(n * (n - 1.0), 1.0)
@@ -382,12 +383,14 @@ def rand_index(table: Any, rows: Any, columns: Any) -> float:
 
 
 def conditional_entropies(table: Any, rows: Any, columns: Any) -> float:
+    """Return the sum of the bits of each segmentation given the other one."""
     i, j = table.coords
     logs = np.log2(rows[i] / table.data) + np.log2(columns[j] / table.data)
     return float(table.data @ logs / np.sum(rows))
 
 
 def covering(table: Any, rows: Any, columns: Any) -> float:
+    """Return the mean overlap of the segments of the rows with the best ones."""
     i, j = table.coords
     best = np.zeros(len(rows))
     np.maximum.at(best, i, table.data / (rows[i] + columns[j] - table.data))
@@ -395,6 +398,7 @@ def covering(table: Any, rows: Any, columns: Any) -> float:
 
 
 def consistency_error(table: Any, rows: Any, columns: Any) -> float:
+    """Return the mean error of refinement in the direction in which it is smaller."""
     i, j = table.coords
     n, shares = np.sum(rows), table.data * table.data
     return float(min(n - np.sum(shares / rows[i]), n - np.sum(shares / columns[j])) / n)
