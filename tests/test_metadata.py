@@ -14,9 +14,9 @@ pytestmark = pytest.mark.skipif(not (ROOT / "conda").exists(), reason="in checko
 
 
 def test_conda_recipe_has_the_version_and_the_requirements():
-    recipe = (ROOT / "conda" / "meta.yaml").read_text(encoding="utf-8")
+    recipe = (ROOT / "conda" / "recipe.yaml").read_text(encoding="utf-8")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    assert f'set version = "{skredu.__version__}"' in recipe
+    assert f"\n  version: {skredu.__version__}\n" in recipe
     run = recipe.partition("\n  run:\n")[2].partition("\n\n")[0]
     required = {
         line.removeprefix("    - ").replace(" ", "") for line in run.split("\n")
