@@ -138,14 +138,6 @@ def has_gaps(X: Any) -> bool:
     return bool(suspect) and bool(xp.any(xp.isnan(X)))
 
 
-def without_gaps(X: Any) -> Any:
-    """Return samples with zeros where features are missing."""
-    if not has_gaps(X):
-        return X
-    xp = namespace(X)
-    return xp.where(xp.isnan(X), xp.zeros_like(X), X)
-
-
 def check_range(
     weights: Any, low: float = 1e-50, high: float = 1e50, *, where: str = ""
 ) -> Any:

@@ -434,6 +434,11 @@ class MICLClassifier(
                 f"symmetry needs one of the kernels {SYMMETRIC} and n_neighbors=None, "
                 f"found kernel={self.kernel!r} and n_neighbors={self.n_neighbors}."
             )
+        if self.signal_shape is not None and self.symmetry is None:
+            raise ValueError(
+                f"signal_shape={self.signal_shape!r} is only used with a symmetry "
+                f"among {NAMES}, found None."
+            )
         for name, (unused, kernels) in USED.items():
             value = getattr(self, name)
             if kind not in kernels and value not in (unused, {}):

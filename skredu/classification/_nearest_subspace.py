@@ -20,10 +20,9 @@ from skredu._compat import (
     to_numpy,
 )
 from skredu._stream import StreamClassifier
-from skredu.coding._group import Group, vector_blocks
-from skredu.coding._linalg import blocks_of_rows, largest, spread_columns
+from skredu.coding._linalg import blocks_of_rows, largest
 from skredu.coding._rows import Rows, unit_of
-from skredu.coding._scatter import Scatter, group_of_scatter
+from skredu.coding._scatter import Scatter, principal_directions
 
 
 class NearestSubspaceClassifier(ScoringClassifier, StreamClassifier):
@@ -181,10 +180,9 @@ class NearestSubspaceClassifier(ScoringClassifier, StreamClassifier):
     def _leading(self, scatter: Scatter) -> Any:
         """Return orthonormal vectors, one per row, of the subspace of a class."""
         xp, mean = namespace(scatter.mean), scatter.mean
-        group = group_of_scatter(scatter, vector_blocks(mean.shape[0], mean))
-        assert isinstance(group, Group)
-        order = xp.argsort(-group.eigenvalues[0, :], stable=True)
-        eigenvalues = xp.take(group.eigenvalues[0, :], order)
+        eigenvalues, basis = principal_directions(scatter)
+        order = xp.argsort(-eigenvalues, stable=True)
+        eigenvalues = xp.take(eigenvalues, order)
         top = eigenvalues[0] if eigenvalues.shape[0] else 0.0
         floor = mean.shape[0] * float(xp.finfo(mean.dtype).eps)
         rank = count(eigenvalues > floor * top)
@@ -194,10 +192,7 @@ class NearestSubspaceClassifier(ScoringClassifier, StreamClassifier):
             energy = np.cumsum(to_numpy(eigenvalues))
             missing = energy < self.n_components * energy[-1]
             rank = min(rank, int(missing.sum()) + 1)
-        components = xp.take(group.basis[0, ...].T, order[:rank], axis=0)
-        if group.varying is None:
-            return components
-        return spread_columns(components, group.varying, group.constant)
+        return xp.take(basis.T, order[:rank], axis=0)
 
     def _scores(self, X: Any) -> Any:
         """Return the residual norms of samples with a minus sign, of shape (n, k)."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from skredu._checks import has_gaps, without_gaps
+from skredu._checks import has_gaps
 from skredu._compat import namespace, to_numpy
 from skredu._progress import UNWATCHED, Progress
 from skredu.classification._kernel import KernelClasses, products_of, unit_power
@@ -55,7 +55,7 @@ def unit_for(estimator: Any, X: Any) -> float:
     if callable(estimator.kernel) or estimator.kernel == "precomputed":
         return 1.0
     given = estimator.kernel in LINEAR and not isinstance(estimator.epsilon, str)
-    return unit_of(without_gaps(X), float(estimator.epsilon) if given else None)
+    return unit_of(X, float(estimator.epsilon) if given else None)
 
 
 def scatters_of(estimator: Any, rows: Rows) -> list[Scatter]:
@@ -83,8 +83,9 @@ def fit_linear(
 ) -> tuple[Choice, dict[str, Any]]:
     """Choose parameters by samples, or keep a choice; return fitted attributes."""
     epsilon, d = given_epsilon(estimator), scatters[0].mean.shape[0]
-    images = permutations_of(estimator.symmetry, estimator.signal_shape, d)
-    if images is not None:
+    images: Any = None
+    if estimator.symmetry is not None:
+        images = permutations_of(estimator.symmetry, estimator.signal_shape, d)
         scatters = [symmetric(scatter, images) for scatter in scatters]
     left_out = estimator.calibrate or how.get("everything", False)
     left_out = left_out and rows is not None
@@ -221,7 +222,7 @@ def scores_with_gaps(fitted: dict[str, Any], scatters: list[Scatter], X: Any) ->
     xp, unit, epsilon = namespace(X), fitted["_unit"], fitted["_epsilon"]
     places = np.flatnonzero(~missing), np.flatnonzero(missing)
     whole, rest = (xp.asarray(index, device=X.device) for index in places)
-    check_reach(without_gaps(X), unit, min(epsilon, 1.0))
+    check_reach(X, unit, min(epsilon, 1.0))
     log_priors, Z = fitted["_log_priors"], in_unit(xp.take(X, rest, axis=0), unit)
     epsilons = xp.full_like(log_priors[:1], epsilon)
     nats = extra_nats(scatters, Z, epsilons, epsilon)[:, :, 0]

@@ -10,14 +10,15 @@ import numpy as np
 from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
-from skredu._checks import check_integer, check_rows, has_gaps, without_gaps
+from skredu._checks import check_integer, check_rows, has_gaps
 from skredu._lazy import data_frame
 from skredu.clustering._costs import Cluster
-from skredu.clustering._gaps import blocks_with_gaps, completed_in
+from skredu.clustering._gaps import blocks_with_gaps
 from skredu.clustering._partition import parts_of
 from skredu.clustering._rows import Samples
 from skredu.coding._linalg import BLOCK
-from skredu.coding._rows import check_reach, project_on
+from skredu.coding._missing import denoised
+from skredu.coding._rows import check_reach
 
 
 class FittedGroups:
@@ -118,14 +119,10 @@ class FittedGroups:
         labels = self._labels_of(X)
         projected, unit = X.copy(), self._unit
         for j, code in enumerate(self._codes["groups"][: self.n_clusters_]):
-            mean = (code["mean"] + self._codes["origin"]) * unit
-            basis = code["basis"][:, code["eigenvalues"] > code["count"]]
-            rows = X[labels == j]
-            if np.isnan(rows).any():
-                samples = self._samples(rows)
-                rows = completed_in(Cluster(samples, **code), samples.X)
-                rows = (rows + samples.origin) * unit
-            projected[labels == j] = project_on(rows, mean, basis)
+            about = code["mean"], code["eigenvalues"], code["basis"]
+            Z = self._samples(X[labels == j]).X  # the unit is the deviation of noise
+            Z = denoised(Z, code["count"], *about, noise=1.0)
+            projected[labels == j] = (Z + self._codes["origin"]) * unit
         return projected
 
     def sample(self, n_samples: int = 1, random_state: Any = None) -> tuple[Any, Any]:
@@ -253,7 +250,7 @@ class FittedGroups:
         check_is_fitted(self)
         X = check_rows(self, X, reset=False)
         X = X.astype(np.float64, copy=False)
-        check_reach(without_gaps(X), 1.0, self.epsilon_)
+        check_reach(X, 1.0, self.epsilon_)
         return X
 
     def _labels_of(self, X: Any) -> Any:

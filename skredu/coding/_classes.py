@@ -8,8 +8,8 @@ from typing import Any
 
 from skredu._compat import namespace
 from skredu.coding._dense import group_of_state
-from skredu.coding._group import vector_blocks
-from skredu.coding._linalg import blocks_of_rows, take
+from skredu.coding._group import Coded, vector_blocks
+from skredu.coding._linalg import blocks_of_rows, take, widen
 from skredu.coding._rows import Rows
 from skredu.coding._scatter import Scatter, group_of_scatter
 
@@ -68,6 +68,15 @@ class Classes:
             parts.append(namespace(epsilons).stack(nats, axis=1))
         return parts[0] if len(parts) == 1 else namespace(epsilons).concat(parts)
 
+    def by_feature(self, Z: Any, epsilon: float) -> Any:
+        """Divide the extra nats of vectors between their features, (n, d, k)."""
+        xp, (_, d, n), parts = namespace(Z), Z.shape, []
+        for block in blocks_of_rows(n, 4 * d * len(self.groups)):
+            part = Z[:, :, block]
+            nats = [nats_by_feature(group, part, epsilon) for group in self.groups]
+            parts.append(xp.stack(nats, axis=2))
+        return parts[0] if len(parts) == 1 else xp.concat(parts)
+
     def features(self, Z: Any) -> Any:
         """Return the features that the groups need."""
         return Z
@@ -118,3 +127,70 @@ class Classes:
     def of_state(cls, state: dict[str, Any]) -> Classes:
         """Restore the classes from what `to_state` returned."""
         return cls([group_of_state(part) for part in state["groups"]])
+
+
+# -- nats of each feature -------------------------------------------------------------
+
+
+def nats_by_feature(group: Coded, Z: Any, epsilon: float) -> Any:
+    r"""Divide the extra nats of samples in a group between their features.
+
+    With the difference :math:`u = z - \mu` from the mean, the logarithm in
+
+    .. math:: \delta L = \frac{n+1+d}{2} \log\Bigl(1 + \sum_i q_i\Bigr) + \ldots, \quad
+        q_i = c f\, u_i \, [(I + cS)^{-1} u]_i
+
+    is divided in proportion to the terms :math:`q_i` of its argument, and so is the
+    change of the term of the mean in proportion to the changes of :math:`\mu_i^2`. What
+    is left, the change of the determinant of the group by its new weight, is the same
+    for all samples.
+
+    Parameters
+    ----------
+    group : Group or DenseGroup
+        A group of vectors.
+    Z : array of shape (1, d, b)
+        Features of the samples.
+    epsilon : float
+        The distortion.
+
+    Returns
+    -------
+    nats : array of shape (b, d)
+        Nats of each feature, in double precision; negative where a feature makes the
+        sample more likely, given the others.
+    """
+    xp, n, d = namespace(Z), group.n, group.blocks.dim
+    c, X = float(group.blocks.scale(n + 1.0, epsilon)[0]), widen(Z[0, ...].T)
+    if group.mean is None:
+        q = c * X * _solved(group, X, c)
+    else:
+        mean = widen(group.mean)
+        q = c * n / (n + 1.0) * (X - mean) * _solved(group, X - mean, c)
+    total = xp.sum(q, axis=1)
+    nats = (n + 1.0 + d) / 2.0 * q * _slope(xp.zeros_like(total), total)[:, None]
+    if group.mean is not None and group.codes_mean:
+        before = (mean / epsilon) ** 2
+        after = ((n * mean + X) / (n + 1.0) / epsilon) ** 2
+        sums = xp.sum(before) + xp.zeros_like(total), xp.sum(after, axis=1)
+        nats = nats + d / 2.0 * (after - before) * _slope(*sums)[:, None]
+    return nats
+
+
+def _slope(a: Any, b: Any) -> Any:
+    """Return the mean slope of ``log(1 + x)`` between arrays of numbers."""
+    xp, step = namespace(a), (b - a) / (1.0 + a)
+    small = xp.abs(step) < 1e-12
+    step = xp.where(small, xp.ones_like(step), step)
+    return xp.where(small, xp.ones_like(step), xp.log1p(step) / step) / (1.0 + a)
+
+
+def _solved(group: Coded, rows: Any, c: float) -> Any:
+    """Return ``(I + c S)^{-1} z`` of rows (b, d), in double precision."""
+    if group.varying is None:
+        return group.solved(rows.T[None, ...], c)[0, ...].T
+    xp, index = namespace(rows), (group.varying, group.constant)
+    inner, rest = (xp.take(rows, part, axis=1) for part in index)
+    inner = group.solved(inner.T[None, ...], c)[0, ...].T
+    places = xp.argsort(xp.concat(index))
+    return xp.take(xp.concat([inner, rest], axis=1), places, axis=1)

@@ -106,7 +106,8 @@ class DenseGroup(Coded):
     @_once
     def log_det(self, change: float) -> float:
         """Return the log-determinant of ``I + c S`` at a changed weight."""
-        return float(self.blocks.total(self._factor(change)[1]))
+        found = self._swept(change) if self.packs else self._factor(change)
+        return float(self.blocks.total(found[1]))
 
     @_once
     def matrix(self, epsilon: float) -> Any:
@@ -234,22 +235,25 @@ class DenseGroup(Coded):
     def _factor(self, change: float) -> tuple[Any, Any]:
         """Return Cholesky factors of ``I + c S``, and log-determinants (F,).
 
-        The factors have the precision in which they are inverted. For small blocks,
-        these are the inverses instead.
+        The factors have the precision in which they are inverted.
         """
         c = self.blocks.scale(self.n + change, self.epsilon)
-        if self.packs:
-            return swept(c[:, None, None] * self.scatter)
         L, log_dets = factors(c[:, None, None] * self.scatter)
         if one_block(L) and self.condition <= MAX_SINGLE_INVERSE:
             L = namespace(L).astype(L, self.dtype, copy=False)
         return L, log_dets
 
     @_once
+    def _swept(self, change: float) -> tuple[Any, Any]:
+        """Return inverses of small blocks of ``I + c S``, and log-determinants (F,)."""
+        c = self.blocks.scale(self.n + change, self.epsilon)
+        return swept(c[:, None, None] * self.scatter)
+
+    @_once
     def _inverse(self, change: float) -> Any:
         """Return the inverse of ``I + c S``, (F, C, C)."""
         if self.packs:
-            return self._factor(change)[0]
+            return self._swept(change)[0]
         c = self.blocks.scale(self.n + change, self.epsilon)
         return inverses(c[:, None, None] * self.scatter, self._factor(change)[0])
 
@@ -260,6 +264,10 @@ class DenseGroup(Coded):
             )
         c = self.blocks.scale(self.n + change, self.epsilon)[:, None, None]
         return c, namespace(epsilons).full_like(epsilons, self.log_det(change))[:, None]
+
+    def solved(self, Z: Any, c: float) -> Any:
+        W = widen(self.form_matrix(1))  # of the scale of one more sample
+        return W @ adjoint_product(W, Z)
 
     def _forms(self, Z: Any, c: Any, power: int = 1, known: Any = None) -> Any:
         if known is not None:

@@ -176,6 +176,10 @@ class Coded(ABC):
         xp, forms = namespace(c), self._forms(Z, c, 2, known)
         return xp.sqrt(widen(xp.sum(forms, axis=0))).T
 
+    @abstractmethod
+    def solved(self, Z: Any, c: float) -> Any:
+        """Return ``(I + c S)^{-1} z`` of varying coordinates (1, a, b)."""
+
     def as_first(self, Z: Any, epsilon: float) -> Any:
         """Return the nats (b,) of samples in a group that is empty without them."""
         xp, c = namespace(Z), self.blocks.scale(1.0, epsilon)
@@ -423,6 +427,10 @@ class Group(Coded):
             rests = None if rests is None else _columns(rests, part)
         inner = shrunk(p, self.eigenvalues, c)
         return inner if rests is None else inner + rests[:, None, :]
+
+    def solved(self, Z: Any, c: float) -> Any:
+        V, scaled = widen(self.basis), c * self.eigenvalues
+        return Z - V @ ((scaled / (1.0 + scaled))[:, :, None] * coordinates(V, Z))
 
     def _forms(self, Z: Any, c: Any, power: int = 1, known: Any = None) -> Any:
         xp, (Z, constant) = namespace(Z), self._centred(Z)

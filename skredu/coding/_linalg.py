@@ -59,42 +59,19 @@ def widen(X: Any) -> Any:
 
 
 def largest(X: Any) -> float:
-    """Return the largest absolute entry; zero for an empty array."""
+    """Return the largest absolute entry, except NaN; zero if there is none."""
     xp = namespace(X)
     if math.prod(X.shape) == 0:
         return 0.0
-    return max(float(xp.max(X)), -float(xp.min(X)))  # needs no copy of X
+    size = max(float(xp.max(X)), -float(xp.min(X)))  # needs no copy of X
+    if math.isnan(size):
+        return largest(xp.where(xp.isnan(X), xp.zeros_like(X), X))
+    return size
 
 
 def power_of_two(size: float) -> float:
     """Return a power of two near a number; division by it is exact."""
     return math.ldexp(1.0, math.frexp(size)[1] - 1)
-
-
-def factor_of(M: Any) -> Any:
-    """Return the lower Cholesky factor of ``I + M``; ``M`` is overwritten.
-
-    For NumPy arrays, LAPACK is called directly: for small matrices the validation in a
-    library function costs more than the factorisation, and for large ones its copies
-    do.
-    """
-    xp = namespace(M)
-    if xp is not np:
-        return xp.linalg.cholesky(
-            M + xp.eye(M.shape[0], dtype=M.dtype, device=M.device)
-        )
-    M.reshape(-1)[:: len(M) + 1] += 1.0
-    potrf = getattr(lapack, LETTERS[M.dtype.char] + "potrf")
-    U, failed = potrf(M.T, lower=0, overwrite_a=1)
-    if failed:
-        raise np.linalg.LinAlgError("The matrix is not positive definite.")
-    return U.T
-
-
-def log_det_of(L: Any) -> Any:
-    """Return the log-determinant of ``L L^T`` in nats."""
-    xp = namespace(L)
-    return 2.0 * xp.sum(xp.log(xp.linalg.diagonal(L)))
 
 
 def inverse_of(L: Any) -> Any:
@@ -157,7 +134,8 @@ def split(mask: Any) -> tuple[Any, Any]:
 
 def split_constant(varies: Any) -> tuple[Any, Any]:
     """Return indices of varying and of constant columns, None if few are constant."""
-    varying, constant = split(varies)
+    xp = namespace(varies)
+    varying, constant = xp.nonzero(varies)[0], xp.nonzero(~varies)[0]
     few = constant.shape[0] < max(LEAST_COLUMNS, LEAST_CONSTANT * varies.shape[0])
     return (None, None) if few or not varying.shape[0] else (varying, constant)
 
@@ -364,10 +342,20 @@ def one_block(S: Any) -> bool:
 
 
 def factors(S: Any) -> tuple[Any, Any]:
-    """Return Cholesky factors of ``I + S`` and log-determinants; S is overwritten."""
+    """Return Cholesky factors of ``I + S`` and log-determinants; S is overwritten.
+
+    For one real block of NumPy, LAPACK is called directly: for small matrices the
+    validation in a library function costs more than the factorisation, and for large
+    ones its copies do.
+    """
     xp = namespace(S)
-    if one_block(S):
-        L = factor_of(S[0, ...])[None, ...]
+    if xp is np and one_block(S):
+        S[0].flat[:: S.shape[1] + 1] += 1.0
+        potrf = getattr(lapack, LETTERS[S.dtype.char] + "potrf")
+        U, failed = potrf(S[0].T, lower=0, overwrite_a=1)
+        if failed:
+            raise np.linalg.LinAlgError("The matrix is not positive definite.")
+        L = U.T[None]
     else:
         S += xp.eye(S.shape[-1], dtype=S.dtype, device=S.device)
         L = xp.linalg.cholesky(S)

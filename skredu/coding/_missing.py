@@ -148,6 +148,36 @@ def completed(X: Floats, mean: Floats, covariance: Floats) -> Floats:
     return Z + mean
 
 
+def denoised(
+    X: Floats, count: float, mean: Floats, values: Floats, basis: Floats, noise: float
+) -> Floats:
+    """Project samples on the principal directions of a group that exceed the noise.
+
+    Missing features are first replaced by their conditional means, given the covariance
+    of the group plus that of the noise.
+
+    Parameters
+    ----------
+    X : array of shape (n, d)
+        Samples, with NaN where a feature is missing.
+    count : float
+        Weight of the samples of the group.
+    mean : array of shape (d,)
+        A vector of the affine subspace.
+    values : array of shape (r,)
+        Eigenvalues of the scatter of the group; all others are zero.
+    basis : array of shape (d, r)
+        Its eigenvectors.
+    noise : float
+        Variance of the noise of each feature, which is positive.
+    """
+    if np.isnan(X).any():
+        root = basis * np.sqrt(values / (count or 1.0))
+        X = completed(X, mean, root @ root.T + noise * np.eye(len(mean)))
+    V = basis[:, values > count * noise]
+    return mean + (X - mean) @ V @ V.T
+
+
 class ClassesWithGaps(Classes):
     """Classes of training samples with gaps, each coded on its observed features.
 

@@ -135,7 +135,8 @@ class Rows:
     @cached_property
     def X(self) -> Any:  # noqa: N802
         """The sorted samples, in which each class is a slice."""
-        return self.take(slice(None))
+        xp, source = namespace(self.source), self.source
+        return xp.take(source, xp.asarray(self.index, device=source.device), axis=0)
 
     def take(self, part: Any) -> Any:
         """Return the sorted samples at some positions, a slice or an index array."""
@@ -182,7 +183,7 @@ class Rows:
         """Return the scatter of each class; see `Scatter` for a given distortion."""
         return [
             Scatter.from_rows(
-                self.take(part),
+                self.X[part, ...],
                 None if self.weights is None else self.weights[part],
                 assume_centered=assume_centered,
                 epsilon=epsilon or math.inf,
@@ -439,11 +440,6 @@ def _products(y: Any, weights: Any, class_weight: Any, known: Any) -> Any:
 def even_choice(n: int, most: int) -> Any:
     """Return at most ``most`` evenly spaced positions out of ``n``."""
     return np.linspace(0, n - 1, min(n, most)).astype(np.intp)
-
-
-def project_on(X: Any, mean: Any, basis: Any) -> Any:
-    """Project rows on the affine subspace with an orthonormal ``basis`` (d, r)."""
-    return mean + (X - mean) @ basis @ basis.T
 
 
 def n_candidates(weights: Any, n_neighbors: int) -> int:

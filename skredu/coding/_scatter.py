@@ -21,7 +21,7 @@ from typing import Any
 
 from skredu._compat import at_least, namespace
 from skredu.coding._dense import DenseGroup
-from skredu.coding._group import Blocks, Group
+from skredu.coding._group import Blocks, Group, vector_blocks
 from skredu.coding._linalg import (
     MAX_DENSE_CONDITION,
     MAX_GRAM,
@@ -33,6 +33,7 @@ from skredu.coding._linalg import (
     scatters,
     split,
     split_constant,
+    spread_columns,
     squared_norms,
     squares,
     weighted,
@@ -299,6 +300,17 @@ def group_of_scatter(
     if S.ndim == 2:  # differences are precise enough, and take half of the time
         whitening = None
     return Group(n, blocks, eigenvalues, V, whitening=whitening, **place)
+
+
+def principal_directions(scatter: Scatter) -> tuple[Any, Any]:
+    """Return eigenvalues (r,) of the scatter of vectors, and eigenvectors (d, r)."""
+    mean = scatter.mean
+    group = group_of_scatter(scatter, vector_blocks(mean.shape[0], mean))
+    assert isinstance(group, Group)
+    basis = group.basis[0, ...]
+    if group.varying is not None:
+        basis = spread_columns(basis.T, group.varying, group.constant).T
+    return group.eigenvalues[0, :], basis
 
 
 def _factored_pays(Z: Any, n_coded: int) -> bool:

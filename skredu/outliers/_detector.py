@@ -13,7 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skredu._base import all_or_nothing
-from skredu._checks import check_rows, check_weights, has_gaps, without_gaps
+from skredu._checks import check_rows, check_weights, has_gaps
 from skredu._compat import Interval, StrOptions
 from skredu._stream import StreamEstimator, Summary, hashes
 from skredu.coding._choose import candidates, evenly
@@ -357,7 +357,7 @@ class CompressionOutlierDetector(OutlierMixin, StreamEstimator):
 
     def _unit_for(self, X: Any) -> float:
         given = None if isinstance(self.epsilon, str) else float(self.epsilon)
-        return unit_of(without_gaps(X), given)
+        return unit_of(X, given)
 
     def _given_epsilon(self) -> float | None:
         """Return the distortion in the unit of the samples, None to choose it."""
@@ -477,7 +477,7 @@ class CompressionOutlierDetector(OutlierMixin, StreamEstimator):
     def _scores_of_new(self, X: Any) -> Any:
         """Return minus the bits of samples given all training samples."""
         model, epsilon = self._model, self._epsilon
-        check_reach(without_gaps(X), self._unit, min(epsilon, 1.0))
+        check_reach(X, self._unit, min(epsilon, 1.0))
         Z = in_unit(X, self._unit)
         if "groups" not in model:
             return -Nearest(**model).bits(Z, epsilon)

@@ -11,9 +11,8 @@ import numpy as np
 
 from skredu._compat import move_to, namespace, to_numpy
 from skredu.coding._linalg import (
-    factor_of,
+    factors,
     inverse_of,
-    log_det_of,
     log_volume,
     volume_gradient,
 )
@@ -142,6 +141,5 @@ class Reduction(Objective):
 
 def _inverse_and_volume(S: Any, alpha: float) -> tuple[Any, float]:
     """Return the inverse of ``I + alpha S``, and its log-determinant."""
-    L = factor_of(alpha * S)
-    volume = float(log_det_of(L))
-    return inverse_of(L), volume
+    L, volumes = factors(alpha * S[None, ...])
+    return inverse_of(L[0, ...]), float(volumes[0])
