@@ -30,12 +30,8 @@ class QuarterTurns(Grid):
         orbits = np.unique(turned.min(axis=0))
         return cls(n_channels=len(orbits), orbits=turned[:, orbits].T)
 
-    def fit(self, rows):
-        self.counts = self.on(rows.source).counts
-        return self.to_features(rows.X)[0]
-
-    def to_features(self, X):
-        return super().to_features(X[:, self.orbits.ravel()] * self._shares())
+    def split(self, X):
+        return super().split(X[:, self.orbits.ravel()] * self._shares())
 
     def from_features(self, Z, outside=None):
         signals = super().from_features(Z) / self._shares()
@@ -99,12 +95,19 @@ def test_turns_of_an_image_turn_its_features(size, construction):
     assert net.n_iter_ > 0
     assert np.all(np.diff(net.rates_["delta_R"]) >= 0.0)
     new, _ = images(size, 8, seed=1)
-    assert_allclose(
-        net.transform(turn(new, size)), turn(net.transform(new), size), atol=1e-12
-    )
+    Z = net.transform(new)
+    assert_allclose(net.transform(turn(new, size)), turn(Z, size), atol=1e-12)
+    assert_allclose(net.transform(net.inverse_transform(Z)), Z, atol=1e-9)
     model = TurningClassifier(3, construction=construction).fit(X, y)
     assert model.score(turn(X, size), y) == model.score(X, y) == 1.0
     assert_array_equal(model.predict(turn(new, size)), model.predict(new))
+
+
+def test_positive_parts_of_turned_images_are_turned():
+    X, y = images(5)
+    net = TurningNet(2, 0.5, step="published", membership="relu").fit(X, y)
+    assert net.n_iter_ == 2
+    assert_allclose(net.transform(turn(X, 5)), turn(net.transform(X), 5), atol=1e-12)
 
 
 def test_rates_are_those_of_all_turns():

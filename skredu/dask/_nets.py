@@ -109,7 +109,8 @@ class SampleBlocks(Samples):
     @cached_property
     def scatters(self) -> list[Scatter]:
         """Scatters of the classes for layer and decision."""
-        return self._scatters(self.net.epsilon_, centred=self.centred)
+        centred = bool(self.net._decides and self.space.centred)
+        return self._scatters(self.net.epsilon_, centred=centred)
 
     def _scatters(self, epsilon: float, *, centred: bool) -> list[Scatter]:
         given, scatters = (

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from copy import copy
 from typing import Any, ClassVar
 
 import numpy as np
@@ -71,8 +72,9 @@ class Grid:
         if self.shape[-1] % 2 == 0:
             last[-1] = 1.0
         counts, xp = np.broadcast_to(last, self.half).reshape(-1), namespace(X)
-        counts = xp.asarray(counts.tolist(), dtype=xp.float64, device=X.device)
-        return Grid(self.shape, self.n_channels, counts)
+        grid = copy(self)
+        grid.counts = xp.asarray(counts.tolist(), dtype=xp.float64, device=X.device)
+        return grid
 
     def fit(self, rows: Any) -> Any:
         """Return the features of training samples, computed in blocks."""
@@ -129,31 +131,15 @@ class Grid:
 
     def split(self, X: Any) -> tuple[Any, None]:
         """Return the spectra of signals on the sphere, as `to_features` does."""
-        return self._spectra(X), None
-
-    def from_features(self, Z: Any, outside: None = None) -> Any:
-        """Return samples (n, C * T) from their spectra."""
-        return self._signals(Z)
-
-    def to_samples(self, Z: Any, outside: None = None) -> Any:
-        """Return samples of norm one that have given spectra."""
-        return self._signals(Z)
-
-    def positive(self, Z: Any) -> Any:
-        """Return the spectra of the positive parts of signals, point by point."""
-        signals = self._signals(Z)
-        xp = namespace(signals)
-        return self._spectra(xp.where(signals > 0, signals, xp.zeros_like(signals)))
-
-    def _spectra(self, X: Any) -> Any:
         xp = namespace(X)
         signals = xp.reshape(X, (X.shape[0], self.n_channels, *self.shape))
         spectra = fourier(X).rfftn(signals, axes=self._axes, norm="ortho")
         spectra = xp.reshape(spectra, (X.shape[0], self.n_channels, -1))
         spectra = xp.permute_dims(spectra, (2, 1, 0)) * self._roots(X.dtype)
-        return np.ascontiguousarray(spectra) if xp is np else spectra
+        return (np.ascontiguousarray(spectra) if xp is np else spectra), None
 
-    def _signals(self, Z: Any) -> Any:
+    def from_features(self, Z: Any, outside: None = None) -> Any:
+        """Return samples (n, C * T) from their spectra."""
         xp, n = namespace(Z), Z.shape[2]
         dtype = xp.real(Z).dtype
         spectra = xp.permute_dims(Z / self._roots(dtype), (2, 1, 0))
@@ -161,6 +147,17 @@ class Grid:
         options = {"s": self.shape, "axes": self._axes, "norm": "ortho"}
         signals = fourier(spectra).irfftn(spectra, **options)
         return xp.astype(xp.reshape(signals, (n, -1)), dtype, copy=False)
+
+    def to_samples(self, Z: Any, outside: None = None) -> Any:
+        """Return samples of norm one that have given spectra."""
+        return self.from_features(Z)
+
+    def positive(self, Z: Any) -> Any:
+        """Return the spectra of the positive parts of signals, point by point."""
+        signals = self.from_features(Z)
+        xp = namespace(signals)
+        positive = xp.where(signals > 0, signals, xp.zeros_like(signals))
+        return self.split(positive)[0]
 
     def show(self, P: Any, alpha: float) -> Any:
         """Return ``alpha (I - P)`` as filters (C, C, *shape) between channels."""

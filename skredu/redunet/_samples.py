@@ -38,6 +38,7 @@ class Samples:
     ) -> None:
         self.net, self.rows, self.space = net, rows, space
         self.Z, self.before = Z, before
+        self.exact = MEMBERSHIPS[net.membership] == 2  # whether residuals are compared
 
     @property
     def size(self) -> float:
@@ -52,23 +53,13 @@ class Samples:
         """Return the samples in a space."""
         return Samples(self.net, self.rows, space, space.fit(self.rows))
 
-    @property
-    def centred(self) -> bool:
-        """Whether decisions behind layers code classes around their means."""
-        return bool(self.net._decides and self.space.centred)
-
-    @property
-    def exact(self) -> bool:
-        """Whether small residuals will be compared."""
-        return MEMBERSHIPS[self.net.membership] == 2
-
     def decision(self, *, first: bool = False) -> dict[str, Any]:
         """Return a decision by the features; the ``first`` one is about the origin."""
-        options: dict[str, Any] = {
-            "groups": self.factored_classes(first=first),
-            "centred": self.centred and not first,
-        }
-        return fit_decision(self.Z, self.rows, self.space, self.rows.classes, **options)
+        groups, rows = self.factored_classes(first=first), self.rows
+        centred = self.space.centred and not first
+        return fit_decision(
+            self.Z, rows, self.space, rows.classes, groups=groups, centred=centred
+        )
 
     @cached_property
     def layer(self) -> Layer:
@@ -102,7 +93,7 @@ class Samples:
 
     def factored_classes(self, *, first: bool) -> list[Any]:
         """Return the groups of the classes for a decision, at any distortion."""
-        centred = self.centred and not first
+        centred = self.space.centred and not first
         return [
             self.space.group(
                 self.Z[:, :, part], self.rows.weights_at(part), centred=centred
