@@ -16,7 +16,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from statistics import median
+from statistics import mean, median, stdev
 from typing import Any
 
 from threadpoolctl import threadpool_info, threadpool_limits
@@ -208,8 +208,18 @@ def _memory() -> str:
 # -- time -----------------------------------------------------------------------------
 
 
+def mean_and_error(values: Sequence[float], digits: int = 4, sign: str = "") -> str:
+    """Return the mean and its standard error as text; a sign of "+" is always shown."""
+    middle = f"{mean(values):{sign}.{digits}f}"
+    if len(values) < 2:
+        return middle
+    return f"{middle} ± {stdev(values) / len(values) ** 0.5:.{digits}f}"
+
+
 def median_times(
-    tasks: Mapping[str, Callable[[], object]], runs: int
+    tasks: Mapping[str, Callable[[], object]],
+    runs: int,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, float]:
     """Return the median seconds of each task; tasks alternate to share the load.
 
@@ -220,19 +230,23 @@ def median_times(
     repeats = {name: _repeats(task) for name, task in tasks.items()} if runs > 1 else {}
     for run in range(runs):
         for name, task in tasks.items():
-            seconds = seconds_of(task, repeats.get(name, 1))
+            seconds = seconds_of(task, repeats.get(name, 1), clock)
             progress(f"run {run + 1}/{runs}: {name}: {seconds:.3g} s")
             times[name].append(seconds)
     return {name: median(values) for name, values in times.items()}
 
 
-def seconds_of(task: Callable[[], object], repeats: int = 1) -> float:
+def seconds_of(
+    task: Callable[[], object],
+    repeats: int = 1,
+    clock: Callable[[], float] = time.perf_counter,
+) -> float:
     """Return the mean seconds of some calls."""
     gc.collect()
-    start = time.perf_counter()
+    start = clock()
     for _ in range(repeats):
         task()
-    return (time.perf_counter() - start) / repeats
+    return (clock() - start) / repeats
 
 
 def _repeats(task: Callable[[], object]) -> int:

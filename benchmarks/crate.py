@@ -21,7 +21,7 @@ from sklearn.svm import SVC
 from torch import nn
 
 from benchmarks._data import Split
-from benchmarks._harness import Benchmark, Report, progress
+from benchmarks._harness import Benchmark, Report, mean_and_error, progress
 from skredu import MICLClassifier
 from skredu.torch import CRATEClassifier
 
@@ -78,19 +78,19 @@ def _fashion(report: Report, args: argparse.Namespace) -> None:
     if args.data is None:
         report.say("Fashion-MNIST was left out, because `--data` was not given.")
         return
-    split = fashion(args.data, FASHION)
+    splits = [fashion(args.data, FASHION, seed) for seed in range(args.runs)]
     options = {"signal_shape": (28, 28), "patch_size": 7}
-    _compare(report, args, "Fashion-MNIST", [split], options)
+    _compare(report, args, "Fashion-MNIST", splits, options)
 
 
-def fashion(data: Path, size: int) -> Split:
-    """Return the first training and the first test samples."""
+def fashion(data: Path, size: int, seed: int) -> Split:
+    """Return some training samples, drawn at random, and the first test samples."""
     with np.load(data / "fashion_mnist.npz") as file:
-        X, y, X_test, y_test = (
-            file[key][:size] for key in ("X_train", "y_train", "X_test", "y_test")
-        )
-    rows = (np.reshape(Z, (len(Z), -1)) / 255.0 for Z in (X, X_test))
-    return Split(next(rows), y, next(rows), y_test)
+        rows = np.random.default_rng(seed).permutation(len(file["y_train"]))[:size]
+        X, y = file["X_train"][rows], file["y_train"][rows]
+        X_test, y_test = file["X_test"][:size], file["y_test"][:size]
+    X, X_test = (np.reshape(Z, (len(Z), -1)) / 255.0 for Z in (X, X_test))
+    return Split(X, y, X_test, y_test)
 
 
 def _compare(
@@ -112,9 +112,9 @@ def _compare(
     models["MICL"] = MICLClassifier()
     report.say(
         f"### {name}\n\n{len(splits[0].y_train)} training and {len(splits[0].y_test)} "
-        f"test samples; mean, smallest and largest accuracy of {len(splits)} splits "
-        f"and initial networks. {EPOCHS[name]} epochs. Seconds are processor time of a "
-        "fit."
+        f"test samples; mean accuracy of {len(splits)} splits and initial networks, "
+        f"its standard error, and the smallest and largest one. {EPOCHS[name]} epochs. "
+        "Seconds are processor time of a fit."
     )
     rows, layers = [], []
     for key, model in models.items():
@@ -133,8 +133,7 @@ def _compare(
             rates = model.layer_rates(split.X_test[:500])
             for layer, terms in enumerate(np.transpose(list(rates.values()))):
                 layers.append([key, layer + 1, *(f"{term:.2f}" for term in terms)])
-        found = (np.mean(scores), min(scores), max(scores))
-        cells = [f"{value:.4f}" for value in found]
+        cells = [mean_and_error(scores), f"{min(scores):.4f}", f"{max(scores):.4f}"]
         rows.append([key, size, *cells, f"{np.mean(seconds):.1f}"])
     header = ["model", "parameters", "accuracy", "smallest", "largest", "seconds"]
     report.table(header, rows)

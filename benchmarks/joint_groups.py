@@ -20,7 +20,7 @@ import torch
 from sklearn.datasets import load_digits, make_moons
 from torch import Tensor, nn
 
-from benchmarks._harness import Benchmark, Report, progress
+from benchmarks._harness import Benchmark, Report, mean_and_error, progress
 from skredu import CompressionClustering
 from skredu.metrics import clustering_accuracy
 from skredu.torch import coding_rate, rate_reduction
@@ -74,10 +74,8 @@ def _groups(report: Report, args: argparse.Namespace) -> None:
             f"{column.mean():.3f} ({column.min():.3f} to {column.max():.3f})"
             for column in scores[:, :4].T
         ]
-        gain = scores[:, 2] - scores[:, 1]
-        error = gain.std(ddof=1) / len(gain) ** 0.5 if len(gain) > 1 else np.nan
-        seconds = f"{scores[:, 4].mean():.0f}"
-        rows.append([name, *cells, f"{gain.mean():+.3f} ± {error:.3f}", seconds])
+        gain = mean_and_error(scores[:, 2] - scores[:, 1], 3, "+")
+        rows.append([name, *cells, gain, f"{scores[:, 4].mean():.0f}"])
     header = ["samples", "clustering", "pairs + clustering", "together"]
     header += ["together + clustering", "gain", "seconds"]
     report.table(header, rows)

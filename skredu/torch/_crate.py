@@ -92,7 +92,7 @@ def subspace_coding_rate(Z: Tensor, bases: Tensor, *, epsilon: float) -> Tensor:
     scale = math.sqrt(bases.shape[2] / Z.shape[1]) / distortion(epsilon)
     with double_precision(Z):
         W = torch.einsum("bnd,kdp->bknp", Z.double(), bases.double())
-        return half_log_det(scale * W).sum(1)
+        return half_log_det(scale * W.flatten(0, 1)).reshape(len(Z), -1).sum(1)
 
 
 class SubspaceAttention(nn.Module):

@@ -251,7 +251,8 @@ def set_rate_reduction(
 class _Gram(torch.autograd.Function):
     """Products W^T W of a stack of matrices.
 
-    The two factors are the same, so that the gradient is one product instead of two.
+    The two factors are the same, so that the gradient is one product instead of two. It
+    must be symmetric, as are all gradients of `_LogDet`.
     """
 
     @staticmethod
@@ -262,7 +263,7 @@ class _Gram(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (W,) = ctx.saved_tensors
-        return W @ (gradient + gradient.mT)
+        return torch.baddbmm(W, W, gradient, beta=0, alpha=2)
 
 
 class _LogDet(torch.autograd.Function):
@@ -275,7 +276,9 @@ class _LogDet(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, G: Tensor) -> Tensor:
-        M = G.clone()
+        # One more row and column, because columns of 2^k numbers evict each other from
+        # the cache; the factorisation of 128 x 128 numbers took twice the time.
+        M = torch.nn.functional.pad(G, (0, 1, 0, 1))
         M.diagonal(dim1=-2, dim2=-1).add_(1.0)
         L = torch.linalg.cholesky(M)
         ctx.save_for_backward(G, L)
@@ -291,9 +294,9 @@ class _LogDet(torch.autograd.Function):
         G, L = ctx.saved_tensors
         if torch.is_grad_enabled():
             eye = torch.eye(G.shape[-1], dtype=G.dtype, device=G.device)
-            inverse = torch.linalg.inv(G + eye)
+            inverse = torch.linalg.inv((G + G.mT) / 2 + eye)
         else:
-            inverse = torch.cholesky_inverse(L)
+            inverse = torch.cholesky_inverse(L)[..., :-1, :-1]
         return gradient[..., None, None] * inverse
 
 
@@ -302,16 +305,17 @@ def _traces(G: Tensor) -> Tensor:
 
 
 def half_log_det(W: Tensor) -> Tensor:
-    """Return half the log-determinants of I + W W^T for a stack of rows (..., m, d)."""
-    if not _moderate(W):
+    """Return half the log-determinants of I + W W^T for a stack of rows (k, m, d)."""
+    G = _Gram.apply(W.mT if W.shape[-2] < W.shape[-1] else W)
+    if not _precise(G):
         values = torch.linalg.svdvals(W)  # whose squares may overflow
         return torch.hypot(torch.ones_like(values), values).log().sum(-1)
-    return 0.5 * _LogDet.apply(_Gram.apply(W.mT if W.shape[-2] < W.shape[-1] else W))
+    return 0.5 * _LogDet.apply(G)
 
 
-def _moderate(W: Tensor) -> bool:
-    """Return whether the products of a stack of rows are precise enough."""
-    return bool((W.detach() ** 2).sum((-2, -1)).max() <= MAX_TRACE)
+def _precise(G: Tensor) -> bool:
+    """Return whether products are precise enough for their determinants."""
+    return bool(_traces(G.detach()).max() <= MAX_TRACE)
 
 
 def _rate(Z: Tensor, epsilon: float, weights: Tensor | None) -> Tensor:
@@ -319,7 +323,7 @@ def _rate(Z: Tensor, epsilon: float, weights: Tensor | None) -> Tensor:
     n: Any = Z.shape[0] if weights is None else weights.sum().clamp(min=_tiny(Z))
     W = Z if weights is None else (weights / n).sqrt()[:, None] * Z
     scale = math.sqrt(Z.shape[1]) / epsilon / (math.sqrt(n) if weights is None else 1.0)
-    return half_log_det(scale * W)
+    return half_log_det((scale * W)[None])[0]
 
 
 def _class_rate(Z: Tensor, y: Tensor, epsilon: float, weights: Tensor | None) -> Tensor:
@@ -344,8 +348,7 @@ def _both_rates(
     if isinstance(classes, Tensor):
         d, (k, m) = Z.shape[1], classes.shape[:2]
         common = k * d * d * (m + d) <= k * m * m * (m + d) + d * d * (len(Z) + d)
-        if common and _moderate(classes):
-            G = _Gram.apply(classes)
+        if common and _precise(G := _Gram.apply(classes)):
             every = (shares @ G.flatten(1)).reshape(1, d, d)
             values = 0.5 * _LogDet.apply(torch.cat([every, G]))
             return values[0], shares @ values[1:]
@@ -366,21 +369,22 @@ def _scaled_classes(
     totals = Z.new_zeros(len(sizes)).index_add(0, y, weights)
     scales = (Z.shape[1] * weights / totals.clamp(min=_tiny(Z))[y]).sqrt() / epsilon
     order = torch.argsort(y, stable=True)
-    W, longest = (scales[:, None] * Z)[order], int(sizes.max())
+    W, longest = scales[:, None] * Z, int(sizes.max())
     shares = totals / totals.sum()
     if len(sizes) * longest > MAX_PADDING * len(W):
-        return W.split(sizes.tolist()), shares
+        return W[order].split(sizes.tolist()), shares
     starts = sizes.cumsum(0) - sizes
     gaps = longest * torch.arange(len(sizes), device=W.device) - starts
-    places = torch.arange(len(W), device=W.device) + gaps[y[order]]
-    stack = W.new_zeros(len(sizes) * longest, W.shape[1]).index_copy(0, places, W)
+    places = torch.empty_like(order)
+    places[order] = torch.arange(len(W), device=W.device) + gaps[y[order]]
+    stack = W.new_zeros(len(sizes) * longest, W.shape[1]).index_copy_(0, places, W)
     return stack.reshape(len(sizes), longest, -1), shares
 
 
 def _half_log_dets(classes: Tensor | tuple[Tensor, ...]) -> Tensor:
     if isinstance(classes, Tensor):
         return half_log_det(classes)
-    return torch.stack([half_log_det(rows) for rows in classes])
+    return torch.cat([half_log_det(rows[None]) for rows in classes])
 
 
 def _soft_rate(Z: Tensor, y: Tensor, epsilon: float, weights: Tensor | None) -> Tensor:
@@ -393,7 +397,7 @@ def _soft_rate(Z: Tensor, y: Tensor, epsilon: float, weights: Tensor | None) -> 
     totals, Z = y.sum(0), Z / epsilon
     scales = Z.shape[1] * (y / totals.clamp(min=_tiny(Z))).T
     G = Z.T @ (scales[:, :, None] * Z)
-    if _traces(G.detach()).max() > MAX_TRACE:
+    if not _precise(G):
         # The added share is below the rounding errors, and the gradient of the square
         # root is finite.
         share = 1e-16 * scales.detach().max()
