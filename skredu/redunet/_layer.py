@@ -11,6 +11,7 @@ n); see `skredu.coding._group`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
@@ -44,6 +45,10 @@ from skredu.coding._linalg import (
 # "relu" computes no memberships: a feature is a member of every class in which its
 # projection is positive.
 MEMBERSHIPS = {"coding": 1, "residual": 2, "weighted_residual": 2, "relu": 0}
+# Step rules, and whether samples have a velocity, which is carried from layer to layer.
+STEPS = {"relative": False, "published": False, "momentum": True, "nesterov": True}
+# A step size is halved at most this number of times.
+HALVINGS = 9
 # Memberships of classes that are this number of nats worse than the best one are below
 # the rounding errors: exp(-40) = 4e-18.
 FAR = 40.0
@@ -350,7 +355,7 @@ class ReduNetLayer:
     momentum : float, default=0.0
         Factor of the velocity.
     rule : {"relative", "published", "momentum", "nesterov"}, default="relative"
-        Rule for the step.
+        Step rule.
 
     Attributes
     ----------
@@ -377,6 +382,26 @@ class ReduNetLayer:
     def __repr__(self) -> str:
         dim, k = int(self.operators.whole.blocks.dim), len(self.operators.classes)
         return f"{type(self).__name__}({dim} features, {k} classes)"
+
+    @classmethod
+    def candidates(
+        cls, operators: Layer, net: Any, last: float
+    ) -> Iterator[ReduNetLayer]:
+        """Yield the layers that a network tries in turn until one is good enough.
+
+        The ``"published"`` step is the only one. Others are halved, and recover from
+        the ``last`` one, that of the layer before. Before a step is halved, the
+        velocity is dropped.
+        """
+        rule, step = net.step, float(net.eta)
+        if rule == "published":
+            yield cls(operators, step * operators.alpha, 0.0, rule)
+            return
+        step = min(step, 2.0 * last)
+        if STEPS[rule]:
+            yield cls(operators, step, float(net.momentum), rule)
+        for halving in range(HALVINGS + 1):
+            yield cls(operators, step / 2**halving, 0.0, rule)
 
     @property
     def eta(self) -> float:

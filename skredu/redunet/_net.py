@@ -27,16 +27,14 @@ from skredu._compat import (
 from skredu._progress import UNWATCHED, Progress, watched
 from skredu.coding._linalg import MODERATE, real_dtype, softmax
 from skredu.coding._rows import Rows, weights_to_add, weights_to_fit
-from skredu.redunet._layer import MEMBERSHIPS, Layer, ReduNetLayer
-from skredu.redunet._samples import ACCELERATED, Samples, decision_scores
+from skredu.redunet._layer import MEMBERSHIPS, STEPS, ReduNetLayer
+from skredu.redunet._samples import Samples, decision_scores
 from skredu.redunet._transform import TransformingNet
 
 # Least reduction of the leave-one-out loss (error rate plus Brier score) by a layer
 # that is kept.
 IMPROVEMENT = 1e-3
 RATES = ("R", "Rc", "delta_R")
-# A step size is halved at most this number of times.
-HALVINGS = 10
 # Attributes without which a network is not fitted, or does not continue.
 FITTED = ("_layers", "_features", "_origin")
 # Attributes that change with each layer.
@@ -50,7 +48,7 @@ class BaseNet(CallbackSupportMixin, TransformingNet):
         "n_layers": [Interval(Integral, 0, None, closed="left")],
         "epsilon": [MODERATE, StrOptions({"auto"})],
         "eta": [MODERATE],
-        "step": [StrOptions({"relative", "published", *ACCELERATED})],
+        "step": [StrOptions(set(STEPS))],
         "momentum": [Interval(Real, 0, 1, closed="left")],
         "membership": [StrOptions(set(MEMBERSHIPS))],
         "inverse_temperature": [MODERATE],
@@ -189,22 +187,6 @@ class BaseNet(CallbackSupportMixin, TransformingNet):
         self.classes_, self._n_rows = rows.classes, n_rows
         self._space, self._layers = dict(vars(space)), []
 
-    def _tries(self, layer: Layer) -> list[tuple[float, float]]:
-        """Return the step sizes relative to ``1 / alpha`` and momenta to try in turn.
-
-        The ``"published"`` step is the only one. Others are halved, and recover from
-        that of the last layer. Before a step is halved, the velocity is dropped.
-        """
-        first = float(self.eta)
-        if self.step == "published":
-            return [(first * layer.alpha, 0.0)]
-        if self._layers:
-            first = min(first, 2.0 * self._layers[-1]["step"])
-        tries = [(first / 2**halving, 0.0) for halving in range(HALVINGS)]
-        if self.step in ACCELERATED:
-            tries.insert(0, (first, float(self.momentum)))
-        return tries
-
     def _step(self, samples: Samples) -> tuple[ReduNetLayer, Samples] | None:
         """Return the first layer that increases the rate reduction, and moved samples.
 
@@ -214,8 +196,8 @@ class BaseNet(CallbackSupportMixin, TransformingNet):
         # a change by the rounding errors of the rates is no decrease
         eps = float(namespace(samples.Z).finfo(real_dtype(samples.Z)).eps)
         least = reduction - abs(R) * eps
-        for length, momentum in self._tries(samples.layer):
-            layer = ReduNetLayer(samples.layer, length, momentum, self.step)
+        last = self._layers[-1]["step"] if self._layers else math.inf
+        for layer in ReduNetLayer.candidates(samples.layer, self, last):
             moved = samples.move(layer)
             if self.step == "published" or moved.layer.rates[2] >= least:
                 return layer, moved

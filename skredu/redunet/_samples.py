@@ -10,10 +10,7 @@ from skredu.coding._choose import choose
 from skredu.coding._classes import Classes
 from skredu.coding._linalg import blocks_of_rows, root_mean_square
 from skredu.coding._rows import Rows
-from skredu.redunet._layer import MEMBERSHIPS, Layer, ReduNetLayer, stepped
-
-# Rules with a velocity, which is carried from layer to layer.
-ACCELERATED = ("momentum", "nesterov")
+from skredu.redunet._layer import MEMBERSHIPS, STEPS, Layer, ReduNetLayer, stepped
 
 
 class Samples:
@@ -113,7 +110,7 @@ class Samples:
     def _moved(self, layer: ReduNetLayer) -> tuple[Any, Any]:
         F, C, n = self.Z.shape
         blocks = blocks_of_rows(n, F * C)
-        if len(blocks) == 1 or layer.rule in ACCELERATED:
+        if len(blocks) == 1 or STEPS[layer.rule]:
             return layer.move(self.Z, self.before, self.change)
         # for many samples, two arrays of their size have to suffice
         moved = self.change

@@ -20,7 +20,7 @@ from skredu.coding._linalg import (
     real_dots,
     real_dtype,
 )
-from skredu.redunet._layer import ReduNetLayer, stepped
+from skredu.redunet._layer import STEPS, ReduNetLayer, stepped
 
 # Largest number of iterations for one layer, and smallest share of a step.
 MAX_ITERATIONS, LEAST_SHARE = 200, 1e-8
@@ -32,9 +32,9 @@ ACCURACY = 0.5
 
 def _inverts(net: Any) -> bool:
     """Return whether features determine how samples have moved."""
-    return net.step in ("relative", "published") and (
-        getattr(net, "output", "equivariant") == "equivariant"
-    )
+    at_rest = [rule for rule, has_velocity in STEPS.items() if not has_velocity]
+    equivariant = getattr(net, "output", "equivariant") == "equivariant"
+    return net.step in at_rest and equivariant
 
 
 class TransformingNet(
