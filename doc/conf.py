@@ -7,6 +7,8 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+from joblib import cpu_count
+
 import skredu
 
 HERE = Path(__file__).parent
@@ -69,6 +71,9 @@ sphinx_gallery_conf = {
     "backreferences_dir": "generated/backreferences",
     "doc_module": ("skredu",),
     "reference_url": {"skredu": None},
+    "parallel": cpu_count(),
+    "reset_modules": ("matplotlib", "gallery_run.strict"),
+    "reset_modules_order": "both",
     "subsection_order": [
         f"../examples/{name}"
         for name in ("classify", "cluster", "tables", "images", "signals", "networks")

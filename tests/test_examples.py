@@ -1,14 +1,12 @@
-"""The examples run with an installed skredu, in any folder, without warnings."""
+"""The quickstart shows what it says; the site runs the gallery, without warnings."""
 
+import ast
 import os
 import re
-import runpy
 import subprocess
 import sys
 from pathlib import Path
 
-import matplotlib.pyplot as plt
-import numpy as np
 import pytest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -27,27 +25,12 @@ QUICKSTART = {
 }
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "path", sorted(EXAMPLES.rglob("plot_*")), ids=lambda path: path.stem
-)
-def test_example_of_the_gallery_runs_without_a_warning(
-    path, tmp_path, monkeypatch, capsys
-):
-    if "skredu.torch" in path.read_text(encoding="utf-8"):
-        pytest.importorskip("torch")
-    # In this process: a new one takes longer to import what is used than many examples.
-    monkeypatch.chdir(tmp_path)
-    state = np.random.get_state()  # noqa: NPY002
-    with plt.rc_context():
-        plt.switch_backend("Agg")
-        runpy.run_path(str(path), run_name="__main__")
-    plt.close("all")
-    np.random.set_state(state)  # noqa: NPY002
-    printed = capsys.readouterr()
-    assert printed.err == ""
-    assert printed.out
-    assert not list(tmp_path.iterdir())
+@pytest.mark.parametrize("path", sorted(EXAMPLES.rglob("plot_*")), ids=lambda p: p.stem)
+def test_example_of_the_gallery_has_a_title_and_prints_results(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    title, line, *_ = ast.get_docstring(tree).splitlines()
+    assert line == len(title) * "="
+    assert any(getattr(node, "id", None) == "print" for node in ast.walk(tree))
 
 
 @pytest.mark.slow

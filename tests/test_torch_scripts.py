@@ -1,4 +1,7 @@
-"""The benchmarks of networks with PyTorch run on small data."""
+"""Examples and benchmarks of networks with PyTorch run, the latter on small data."""
+
+import runpy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -51,3 +54,20 @@ def test_script_reports(name, module, tmp_path, monkeypatch):
     text = out.read_text(encoding="utf-8")
     for word in words:
         assert word in text
+
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+@pytest.mark.parametrize(
+    "path", sorted(EXAMPLES.rglob("plot_torch_*")), ids=lambda path: path.stem
+)
+@pytest.mark.filterwarnings("ignore:.* is non-interactive")
+def test_example_of_the_gallery_runs_without_a_warning(path, tmp_path, monkeypatch):
+    plt = pytest.importorskip("matplotlib.pyplot")
+    monkeypatch.chdir(tmp_path)
+    with plt.rc_context():
+        plt.switch_backend("Agg")
+        runpy.run_path(str(path), run_name="__main__")
+    plt.close("all")
+    assert not list(tmp_path.iterdir())
