@@ -1,6 +1,6 @@
 r"""The loss of samples that are left out of classes in closed form, and its gradient.
 
-The classes are those of `skredu.coding._group`, without the term of the mean. A group
+Classes are coded as in `skredu.coding._group`, without the term of the mean. A class
 has the weight n and the scatter S about its mean. After a sample, which differs from
 the mean by u, has been added with the weight t, or removed with a negative one, the
 length is
@@ -13,7 +13,8 @@ length is
 
 A sample costs :math:`L_1 - L_0` nats in another class, and :math:`L_{1-w} - L_{-w}` in
 its own class, of which it leaves with its weight w. The loss is the cross-entropy of
-these costs, after the temperature and label code that suit them best.
+these costs, after the temperature and label code that suit them best. Only the
+gradients of lengths are computed here.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from skredu.coding._choose import Likelihood
+from skredu.coding._group import Group, vector_blocks
 from skredu.representation._objective import Objective
 
 # Keeps the logarithm of what is left of a class finite in rounding.
@@ -68,77 +70,63 @@ class LeftOut(Objective):
         slopes = np.zeros_like(nats)
         slopes[known] = (theta[0] / chosen.unit * chosen.weights * P).T
         for j, part in enumerate(self.slices):
-            # computed again, since arrays of all classes would take much memory
-            _Changes(Z, part, self).add_gradient(slopes[:, j], gradient)
+            self._add_gradient(Z, part, slopes[:, j], gradient)
         return -loss, gradient
 
     def _costs(self, Z: Any, part: slice) -> tuple[Any, float, Any]:
         """Return costs (n,) in a class, its weight, and whether it can be predicted."""
-        changes = _Changes(Z, part, self)
-        return changes.nats, changes.n, changes.remains
+        group, w = self._group(Z, part), self.weights[part]
+        X, path = Z.T[None], np.asarray([self.epsilon])
+        nats = group.extra(X, path)[:, 0]
+        nats[part] = group.without(X[:, :, part], path, w)[:, 0]
+        return nats, group.n, self._remain(group, w)
 
+    def _group(self, Z: Any, part: slice) -> Group:
+        """Return the group of a class, with all eigenvectors."""
+        w = self.weights[part]
+        n = float(np.sum(w))
+        mean = w / (n or 1.0) @ Z[part]
+        V = np.sqrt(w)[:, None] * (Z[part] - mean)
+        values, basis = np.linalg.eigh(V.T @ V)
+        parts = np.maximum(values, 0.0)[None], basis[None], mean
+        return Group(n, vector_blocks(self.n_features, Z), *parts, codes_mean=False)
 
-class _Changes:
-    """Costs of all samples in one class, and their derivatives."""
+    def _remain(self, group: Group, w: Any) -> Any:
+        """Return whether enough of the weight of a class is left without a sample."""
+        return group.n - w > LEAST_REST * group.n
 
-    def __init__(self, Z: Any, part: slice, objective: LeftOut) -> None:
-        self.part, self.weights = part, objective.weights[part]
-        self.n = n = float(np.sum(self.weights))
-        shares = self.weights / n if n > 0.0 else self.weights
-        self.shares = shares
-        self.U = Z - shares @ Z[part]
-        roots = np.sqrt(self.weights)[:, None]
-        V = roots * self.U[part]
-        values, self.basis = np.linalg.eigh(V.T @ V)
-        self.values = np.maximum(values, 0.0)
-        self.along = self.U @ self.basis
-        self.dim, self.epsilon = float(objective.n_features), objective.epsilon
-        self.remains = n - self.weights > LEAST_REST * n
-        w = np.where(self.remains, self.weights, 0.5 * n)
-        own = self.along[part]
-        self.joined = [(1.0, self._length(1.0, self.along))]
-        self.joined.append((-1.0, self._length(0.0)))
-        self.rejoined = [(1.0, self._length(1.0 - w, own))]
-        self.rejoined.append((-1.0, self._length(-w, own)))
-        self.nats = sum(sign * found[0] for sign, found in self.joined)
-        self.nats[part] = sum(sign * found[0] for sign, found in self.rejoined)
-
-    def _length(self, change: Any, along: Any = None) -> tuple[Any, ...]:
-        """Return lengths after a change of weight, and what their derivatives need."""
-        n = np.atleast_1d(self.n + change)
-        c = self.dim / (n * self.epsilon**2)
-        half = 0.5 * (n + self.dim)
-        scaled = c[:, None] * self.values
-        lengths, shrunk = half * np.sum(np.log1p(scaled), axis=1), 1.0 / (1.0 + scaled)
-        if along is None:
-            return lengths, c, half, shrunk, None, None
-        f = self.n * np.atleast_1d(change) / n
-        forms = np.sum(shrunk * along * along, axis=1)
-        factors = np.maximum(1.0 + c * f * forms, LEAST_FACTOR)
-        lengths = lengths + half * np.log(factors)
-        return lengths, c, half, shrunk, along * shrunk, half * c * f / factors
-
-    def add_gradient(self, slopes: Any, gradient: Any) -> None:
-        """Add the derivatives by features, given those by the costs of all samples."""
-        m, part = len(self.values), self.part
+    def _add_gradient(self, Z: Any, part: slice, slopes: Any, gradient: Any) -> None:
+        """Add derivatives by features, given those by the costs (n,) in a class."""
+        # coded again, since arrays of all classes would take much memory
+        group, w = self._group(Z, part), self.weights[part]
+        n, values, V = group.n, group.eigenvalues[0], group.basis[0]
+        U = Z - group.mean
+        along = U @ V
         own, others = slopes[part], slopes.copy()
         others[part] = 0.0
-        A, moves = np.zeros((m, m)), np.zeros_like(self.along)
-        for found, g, at in (
-            (self.joined, others, slice(None)),
-            (self.rejoined, own, part),
+        leaves = np.where(self._remain(group, w), w, 0.5 * n)
+        A, moves = np.zeros((len(values), len(values))), np.zeros_like(along)
+        for sign, change, g, at in (
+            (1.0, np.ones(1), others, slice(None)),
+            (-1.0, np.zeros(1), others, slice(None)),
+            (1.0, 1.0 - leaves, own, part),
+            (-1.0, -leaves, own, part),
         ):
-            for sign, (_, c, half, shrunk, projected, heights) in found:
-                given = np.broadcast_to(sign * g * half * c, g.shape)
-                diagonal = given @ np.broadcast_to(shrunk, (len(g), m))
-                A[np.arange(m), np.arange(m)] += diagonal
-                if projected is None:
-                    continue
-                weighed = (sign * g * heights)[:, None] * projected
-                moves[at] += 2.0 * weighed
-                A -= (c[:, None] * weighed).T @ projected
-        moves = moves @ self.basis.T
+            c = group.blocks.scale(n + change, self.epsilon)[0]
+            heights = sign * g * (n + change + self.n_features) / 2.0 * c
+            shrunk = 1.0 / (1.0 + c[:, None] * values)
+            A[np.diag_indices_from(A)] += heights @ np.broadcast_to(
+                shrunk, (len(g), len(A))
+            )
+            if not np.any(change):
+                continue
+            f, projected = n * change / (n + change), shrunk * along[at]
+            factors = 1.0 + c * f * np.sum(projected * along[at], axis=1)
+            heights = heights * f / np.maximum(factors, LEAST_FACTOR)
+            weighed = heights[:, None] * projected
+            moves[at] += 2.0 * weighed
+            A -= (c[:, None] * weighed).T @ projected
+        moves = moves @ V.T
         gradient += moves
-        A = self.basis @ A @ self.basis.T
-        inner = 2.0 * self.weights[:, None] * (self.U[part] @ A)
-        gradient[part] += inner - self.shares[:, None] * np.sum(moves, axis=0)
+        gradient[part] += 2.0 * w[:, None] * (U[part] @ (V @ A @ V.T))
+        gradient[part] -= w[:, None] / (n or 1.0) * np.sum(moves, axis=0)
