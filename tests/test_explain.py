@@ -149,7 +149,9 @@ def test_what_is_not_linear_is_not_explained():
         model = MICLClassifier(**options).fit(X, y)
         with pytest.raises(ValueError, match="explain needs a linear kernel"):
             model.explain(new)
-    given = MICLClassifier(0.5, kernel="auto").fit(X, y)
+    given = MICLClassifier(0.5, kernel="auto")
+    with pytest.warns(UserWarning, match="kernel='auto' is 'linear'"):
+        given.fit(X, y)
     assert_allclose(
         given.explain(new).bits, MICLClassifier(0.5).fit(X, y).explain(new).bits
     )

@@ -3,10 +3,16 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.utils.class_weight import compute_sample_weight
 
-from skredu import InvariantReduNetClassifier, MICLClassifier, ReduNetClassifier
+from skredu import (
+    InvariantReduNetClassifier,
+    MICLClassifier,
+    NearestSubspaceClassifier,
+    ReduNetClassifier,
+)
 
 MICL = {
     "linear": {},
@@ -127,6 +133,52 @@ def test_parts_of_a_stream_cannot_be_balanced():
     assert_allclose(parts.predict_proba(X), whole.predict_proba(X), atol=1e-6)
 
 
+ABSENT = r"All samples of the classes \['c'\] have weight zero \(sample_weight"
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        MICLClassifier(),
+        MICLClassifier(kernel="rbf"),
+        MICLClassifier(n_label_refits=1),
+        NearestSubspaceClassifier(2),
+        ReduNetClassifier(1, n_iter_no_change=None),
+        InvariantReduNetClassifier(0),
+    ],
+    ids=repr,
+)
+def test_classes_without_weight_are_absent_with_a_warning(model):
+    rng = np.random.default_rng(0)
+    y = np.array(["a", "b", "c"])[np.arange(45) % 3]
+    X = rng.normal(size=(45, 4)) + np.eye(3, 4)[np.arange(45) % 3]
+    known = y != "c"
+    expected = clone(model).fit(X[known], y[known]).decision_function(X)
+    with pytest.warns(UserWarning, match=ABSENT):
+        model.fit(X, y, known.astype(float))
+    assert_array_equal(model.classes_, ["a", "b"])
+    assert_allclose(model.decision_function(X), expected, rtol=1e-9, atol=1e-9)
+    if "class_weight" in model.get_params():
+        with pytest.warns(UserWarning, match=ABSENT):
+            model.set_params(class_weight={"c": 0.0}).fit(X, y)
+        assert_array_equal(model.classes_, ["a", "b"])
+
+
+@pytest.mark.parametrize(
+    "model",
+    [MICLClassifier(), NearestSubspaceClassifier(2), InvariantReduNetClassifier(0)],
+    ids=repr,
+)
+def test_parts_keep_classes_without_weight_and_do_not_predict_them(model):
+    y = np.arange(40) % 2
+    X = np.random.default_rng(0).normal(size=(40, 4)) + 4.0 * np.eye(2, 4)[y]
+    model.partial_fit(X, y, [0, 1, 2], np.where(y == 1, 0.0, 1.0))
+    assert_array_equal(model.classes_, [0, 1, 2])
+    assert set(model.predict(X)) == {0}
+    model.partial_fit(X, y)
+    assert set(model.predict(X)) == {0, 1}
+
+
 @pytest.mark.parametrize("make", [MICLClassifier, InvariantReduNetClassifier])
 def test_class_weights_name_some_of_the_classes(make):
     rng = np.random.default_rng(0)
@@ -141,7 +193,6 @@ def test_class_weights_name_some_of_the_classes(make):
     assert_allclose(parts.predict_proba(X), whole, atol=1e-6)
     every = make(class_weight={0: 1.0, 1: 1.0, 2: 5.0, 9: 2.0}, **settings).fit(X, y)
     assert_allclose(every.predict_proba(X), whole)
-    assert_array_equal(model.fit(X, y, np.where(y == 2, 0.0, 1.0)).classes_, [0, 1])
     with pytest.raises(ValueError, match=r"keys among the classes \[0, 1\]"):
         model.fit(X[y < 2], y[y < 2])
     with pytest.raises(ValueError, match=r"keys among the classes \[0, 1\]"):

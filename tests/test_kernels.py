@@ -145,6 +145,9 @@ def test_products_out_of_range_are_named():
     assert np.isfinite(model.predict_proba(most)).all()
     with pytest.raises(ValueError, match=r"kernel='precomputed' returns .* at most"):
         model.fit(np.nextafter(most, np.inf), y_even)
+    model = MICLClassifier(100.0, kernel="precomputed")  # allows no larger products
+    with pytest.raises(ValueError, match=r"found 1e\+305: up to 1e\+304 are allowed"):
+        model.fit(1e305 * np.eye(16), y_even)
     model = MICLClassifier(kernel="poly", gamma=1e290, degree=1).fit(X, y)
     assert np.isfinite(model.predict_proba(X)).all()
     with pytest.raises(ValueError, match=r"kernel='poly' returns .*sample_weight"):

@@ -9,6 +9,7 @@ import oracle
 import pytest
 from numpy.testing import assert_allclose
 
+from skredu import rates
 from skredu.coding import _linalg
 from skredu.coding._linalg import factors, inverses, log_volume, volume_gradient
 
@@ -68,6 +69,22 @@ def test_log_volume_of_many_null_directions_keeps_twelve_digits(shape, rank):
             for given in (W, W.T):
                 found = log_volume(given, log_scale=log_scale)
                 assert relative_error(found, exact) < 1e-12
+
+
+def test_only_ill_conditioned_samples_need_singular_values(monkeypatch):
+    """They take several times as long as a Cholesky factor."""
+    X = np.random.default_rng(0).normal(size=(90, 60))
+    exact = np.linalg.slogdet(np.eye(60) + 60 / 90 / 0.1**2 * X.T @ X)[1] / 2.0
+
+    def refuse(W):
+        raise AssertionError(W.shape)
+
+    monkeypatch.setattr(np.linalg, "svdvals", refuse)
+    found = rates.coding_rate(X, epsilon=0.1)
+    assert_allclose(found, exact, rtol=1e-12)
+    for rows in (X[:, :30] @ X[:30], X * np.logspace(0, -9, 60)):
+        with pytest.raises(AssertionError):
+            rates.coding_rate(rows, epsilon=0.1)
 
 
 def test_log_volume_never_overflows():

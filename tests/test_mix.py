@@ -227,8 +227,9 @@ def test_class_of_no_prior_no_calibration_and_a_given_distortion():
     model = MICLClassifier(kernel="auto", calibrate=False).fit(X, y)
     assert_array_equal(model._mix["label_terms"], 0.0)
     assert {c["temperature"] for c in model.candidates_.values()} == {1.0}
-    given = MICLClassifier(0.3, kernel="auto").fit(X, y)  # that of the linear kernel
-    linear = MICLClassifier(0.3).fit(X, y)
+    given, linear = MICLClassifier(0.3, kernel="auto"), MICLClassifier(0.3).fit(X, y)
+    with pytest.warns(UserWarning, match=r"epsilon=0\.3 .* kernel='auto' is 'linear'"):
+        given.fit(X, y)
     assert_array_equal(given.predict_proba(X), linear.predict_proba(X))
     assert not hasattr(given, "candidates_")
     given.partial_fit(X, y)
@@ -251,6 +252,7 @@ def test_parts_fit_the_linear_candidate_and_replace_a_mix():
     assert not hasattr(mix, "candidates_")
 
 
+@pytest.mark.filterwarnings(r"ignore:All samples of the classes \[4\]")
 def test_every_class_is_coded_by_a_sample_if_there_are_many_classes(monkeypatch):
     rng = np.random.default_rng(0)
     y = np.repeat(np.arange(30), 3)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
@@ -79,7 +79,7 @@ class MICLClassifier(
         - ``"auto"``: a mix of four candidates, weighted by leave-one-out, which
           predicts best but takes longest; see the notes. It is ``"linear"`` in
           `partial_fit`, for arrays of other libraries than NumPy, with ``n_neighbors``,
-          and with a given ``epsilon``, which is a length between samples.
+          and, with a warning, with a given ``epsilon``, a length between samples.
         - ``"precomputed"``: ``X`` contains inner products. The squared norm of a sample
           is that of the training samples if these all have the same norm, and otherwise
           the smallest value that is possible.
@@ -343,7 +343,8 @@ class MICLClassifier(
             Class labels.
         sample_weight : array-like of shape (n_samples,), default=None
             Number of copies of each sample; fractions are allowed, and zero means
-            absent. If the weights sum to less than the number of classes or a tenth of
+            absent. A class of absent samples is not in ``classes_``, which leads to a
+            warning. If the weights sum to less than the number of classes or a tenth of
             the number of samples, they are rescaled to have mean one, with a warning.
 
         Returns
@@ -369,18 +370,27 @@ class MICLClassifier(
                 "X must be a square matrix of products with kernel='precomputed', "
                 f"found shape {X.shape}."
             )
-        # a given distortion is a length between samples, which kernels replace
-        xp, epsilon = namespace(X), self.epsilon
-        mixed = self.kernel == "auto" and isinstance(epsilon, str) and xp is np
-        fit = fit_mix if mixed and self.n_neighbors is None else fit_single
+        xp, fit = namespace(X), cast(Any, fit_single)
+        if self.kernel == "auto" and self.n_neighbors is None and xp is np:
+            if isinstance(self.epsilon, str):
+                fit = fit_mix
+            else:
+                warn(
+                    f"epsilon={self.epsilon} is a length between samples, which other "
+                    "kernels than the linear one replace, so kernel='auto' is 'linear' "
+                    "here: use kernel='linear', or epsilon='auto' to mix kernels."
+                )
         everything = everything or self.n_label_refits > 0
-        given = 1.0 if weights is None else to_numpy(weights)
-        images = permutations_of(self.symmetry, self.signal_shape, X.shape[1])
+        given, classes = 1.0 if weights is None else to_numpy(weights), None
+        images = None
+        if self.symmetry is not None:
+            images = permutations_of(self.symmetry, self.signal_shape, X.shape[1])
         with watched(self, X=X, y=y) as progress:
             for refit in range(1 + self.n_label_refits):
                 options = {"given": refit == 0}
                 w = weights_to_fit(X, y, weights, self.class_weight, **options)
-                rows = Rows.of(X, y, w).merged(images)
+                rows = Rows.of(X, y, w, classes).merged(images)
+                classes = rows.classes
                 self._forget()
                 left_out = fit(self, rows, progress, everything=everything)
                 if left_out is not None:

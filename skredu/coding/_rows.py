@@ -69,12 +69,23 @@ class Rows:
 
     @classmethod
     def of(cls, X: Any, y: Any, weights: Any, classes: Any = None) -> Rows:
-        """Sort samples by their labels, an ndarray, and drop those of weight zero."""
+        """Sort samples by their labels, an ndarray, and drop those of weight zero.
+
+        Classes without a positive weight are dropped, too, with a warning, unless
+        ``classes`` are given.
+        """
         xp, index = namespace(X), np.arange(len(y))
         if weights is not None:
             index = index[to_numpy(weights) > 0]
         if classes is None:
             classes, codes = np.unique(y[index], return_inverse=True)
+            absent = np.setdiff1d(y, classes)
+            if len(absent):
+                warn(
+                    f"All samples of the classes {absent.tolist()} have weight zero "
+                    "(sample_weight times class_weight), so they are absent: the model "
+                    "does not contain these classes, and classes_ does not name them."
+                )
         else:
             codes = codes_of(y[index], classes)
         order = np.argsort(codes, kind="stable")
