@@ -160,6 +160,8 @@ def about_origin(scatter: Scatter) -> Scatter:
     """Return the scatter of the same samples about the origin."""
     if scatter.assume_centered:
         return scatter
+    # as that of two groups of half the weight: one has this scatter about zero, and all
+    # samples of the other one are equal to the mean, up to their signs
     mean, zeros = scatter.mean + scatter.rest, 0.0 * scatter.mean
     root = scatter.count**0.5 * mean[None, :]
     options: dict[str, Any] = {"epsilon": scatter.epsilon, "assume_centered": True}

@@ -77,7 +77,7 @@ class Layer:
     label_code : list of float, default=None
         Nats to add to the scores of each class, fitted to left-out samples.
     space : Vectors or Grid, default=None
-        Space of the features; only needed for ``membership="relu"``.
+        Space of the features, which shows operators and computes positive parts.
     """
 
     def __init__(
@@ -273,9 +273,8 @@ class Layer:
             for at in self._blocks(Z, part):
                 here = slice(at.start - part.start, at.stop - part.start)
                 weights = rows.weights_at(at)
-                options = {"coded": self.power == 1}
                 cost, own = group.left_out(
-                    Z[:, :, at], self.epsilon, weights, here, **options
+                    Z[:, :, at], self.epsilon, weights, here, coded=self.power == 1
                 )
                 if self.power == 2:
                     cost = norms(Z[:, :, at] - own)

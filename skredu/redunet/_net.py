@@ -142,7 +142,7 @@ class BaseNet(CallbackSupportMixin, TransformingNet):
         self, samples: Samples, n_layers: int, progress: Progress = UNWATCHED
     ) -> None:
         """Build layers from training samples, which may be in memory or in blocks."""
-        if not self._continues:
+        if samples.space is None:  # there are no layers to continue from
             samples = self._begin(samples)
             self._record(samples)
         for _ in range(n_layers):
@@ -160,10 +160,9 @@ class BaseNet(CallbackSupportMixin, TransformingNet):
         self._finish()
 
     def _begin(self, samples: Samples) -> Samples:
-        """Choose the best of several spaces and ``epsilon_``, unless they are given.
+        """Choose a space and ``epsilon_``, and return the samples in this space.
 
-        Returns the samples in this space. The choice is that of a decision on the
-        sphere.
+        What is not given minimises the loss of a decision on the sphere.
         """
         places = [samples.enter(space) for space in self._spaces(samples)]
         best, epsilon, self._decisions = 0, self.epsilon, []
@@ -233,14 +232,14 @@ class BaseNet(CallbackSupportMixin, TransformingNet):
         return bool(self.warm_start) and hasattr(self, "_features")
 
     def _forget(self) -> None:
-        """Delete all fitted attributes."""
+        """Delete the layers, and what is needed to continue from them."""
         for name in FITTED:
             self.__dict__.pop(name, None)
 
     def _check_origin(self, rows: Rows) -> None:
         """Store what determines the layers: samples, device, and parameters.
 
-        If layers of the last call are kept, nothing of this may have changed.
+        If layers of the last call are kept, none of these may have changed.
         """
         parameters = deepcopy(self.get_params(deep=False))
         del parameters["n_layers"], parameters["warm_start"]

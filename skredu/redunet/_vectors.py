@@ -27,8 +27,8 @@ from skredu.coding._symmetry import (
     symmetric,
 )
 
-# With at least this number of features, they are sorted by their energy, so that the
-# first of them distinguish most samples; see `Layer._sharp_costs`.
+# With at least this number of features, they are sorted by their sums of squares, so
+# that the first of them distinguish most samples; see `Layer._sharp_costs`.
 LEAST_ORDERED = 128
 
 
@@ -41,9 +41,9 @@ class Vectors:
     samples than features, a sample is therefore represented by its coordinates in an
     orthonormal basis of this span and, in one more coordinate, by the norm of the rest.
     If many features are zero in all training samples, or classes have many samples, the
-    other features are the coordinates, those with the most energy first. A function of
-    single features needs features as coordinates, which do not rotate then, and so do
-    permutations of features.
+    other features are the coordinates, those with the largest sums of squares first.
+    Positive parts and permutations of features need features as coordinates, so there
+    is no basis for them.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class Vectors:
     counts : array of shape (1,)
         How many equal blocks the block represents: one.
     rotates : bool
-        Whether coordinates in the span may be used in place of features.
+        Whether coordinates in a basis of the span may be used in place of features.
     basis : array of shape (d, r) or None
         Orthonormal columns that span the training samples.
     used, unused : arrays of shape (r,) and (d - r,), or None
