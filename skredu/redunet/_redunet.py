@@ -236,7 +236,8 @@ class ReduNetTransformer(BaseReduNet):
     :math:`r^2`, and :math:`2 r^2`. All samples together have one ``r x r`` matrix per
     layer. Since memberships are sharp, a sample is a member of few classes. With 128
     coordinates or more, products with dense classes are only completed for the classes
-    that the coordinates with the most energy do not rule out.
+    that a quarter of the coordinates does not rule out, those with the largest sums of
+    squares.
 
     **Positive parts.** With ``membership="relu"``, a layer is :math:`z^+ \propto z +
     \eta\alpha(\sum_j \mathrm{ReLU}(P_j z) - P z)`. This is the layer with memberships
