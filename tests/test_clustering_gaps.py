@@ -75,6 +75,9 @@ def test_groups_of_samples_with_gaps_are_those_of_expected_scatters(options):
     scatters = expected_scatters(Rows.of(rows, model.labels_, None), False)
     scatters = [s for s in scatters if s.count][-model.n_clusters_ :]
     assert_allclose(model.cluster_means_, [s.mean for s in scatters], atol=0.05)
+    nothing = np.full((1, 4), NAN)  # is completed by the mean of its group
+    mean = scatters[model.predict(nothing)[0]].mean
+    assert_allclose(model.denoise(nothing)[0], mean, atol=1e-6)
     unit = model.epsilon_**2 / 4
     for scatter, found in zip(scatters, model.cluster_dimensions_, strict=True):
         values = np.linalg.eigvalsh(scatter.dense()) / scatter.count

@@ -4,6 +4,7 @@ import time
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 
 from skredu import CompressionClustering
 from skredu.rates import partition_coding_length
@@ -138,8 +139,15 @@ def test_one_group_comes_apart_where_two_take_fewer_bits(seed, n, d, epsilon):
 
 
 @pytest.mark.parametrize("size", [1e20, 1e50, 1e140])
-def test_a_sample_beyond_the_digits_of_the_others_does_not_keep_the_search_going(size):
+def test_a_sample_beyond_the_digits_of_the_others_changes_nothing_for_them(size):
     X = np.random.default_rng(0).normal(size=(40, 4)) * (1.0 + np.arange(40)[:, None])
-    X[3] *= size
+    far = np.vstack([X, size * X[3]])
     labels = CompressionClustering(0.5).fit_predict(X)
-    assert (labels == labels[3]).sum() == (labels == -1).sum() == 1
+    model = CompressionClustering(0.5).fit(far)
+    assert_array_equal(model.labels_, np.append(labels, -1))
+    assert_array_equal(model.predict(far), model.labels_)
+    wide = np.hstack([far[:6], np.ones((6, 9))]) + 7.0  # in their span
+    few = CompressionClustering(0.5).fit(np.vstack([wide, size * wide[3]]))
+    assert few.labels_[-1] == -1
+    found = few.merge_costs_[:5]
+    assert_allclose(found, CompressionClustering(0.5).fit(wide).merge_costs_)

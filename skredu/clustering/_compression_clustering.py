@@ -457,8 +457,13 @@ class CompressionClustering(
         self.n_clusters_ = k = int(labels.max()) + 1
         # outliers come last, with one code per group of them
         order = np.where(labels < 0, k + partition.labels, labels)
-        rows = data.scaled(self.epsilon_, self.assume_centered, span=False)
         known = None if data.missing is None else partition  # of expected scatters
+        rows = data.scaled(
+            self.epsilon_,
+            self.assume_centered,
+            span=False,
+            origin=None if known is None else known.rows.origin,
+        )
         groups = Partition(rows, order, known).groups
         # a sample next to a single outlier costs about as few bits alone
         groups = groups[:k] + [g for g in groups[k:] if len(g.members) > 1]

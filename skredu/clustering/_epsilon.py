@@ -206,7 +206,10 @@ def reduced(
     # All that can be inferred from some samples is visible in the directions in which
     # they differ most, and codes of few samples are short.
     rows = some.scaled(spread_of(some, assume_centered), assume_centered, span=False)
-    root = np.sqrt(rows.weights)[:, None] * rows.X
+    X = rows.X
+    if not assume_centered:
+        X = X - rows.weights @ X / np.sum(rows.weights)
+    root = np.sqrt(rows.weights)[:, None] * X
     basis = np.linalg.svd(root, full_matrices=False)[2][:MAX_DENSE].T
     return replace(data, X=data.X @ basis), replace(some, X=some.X @ basis)
 

@@ -107,14 +107,25 @@ class Data:
         return self.X @ np.linalg.qr(self.X.T)[0]
 
     def scaled(
-        self, epsilon: float, assume_centered: bool, *, span: bool = True
+        self,
+        epsilon: float,
+        assume_centered: bool,
+        *,
+        span: bool = True,
+        origin: Any = None,
     ) -> Samples:
-        """Return samples in units of epsilon / sqrt(d), in their span if smaller."""
+        """Return samples in units of epsilon / sqrt(d), in their span if smaller.
+
+        ``origin`` is their centre; None to find one.
+        """
         m, d = self.X.shape
         X = (self.spanned if span and m < d else self.X) * (d**0.5 / epsilon)
-        origin = np.zeros(X.shape[1])
-        if not assume_centered:
-            origin = self.weights @ X / np.sum(self.weights)
+        if origin is None and assume_centered:
+            origin = np.zeros(X.shape[1])
+        elif origin is None:
+            # values of samples instead of means, to which one distant sample adds
+            # more than the digits of all others can hold
+            origin = np.quantile(X, 0.5, axis=0, method="lower")
         return Samples(X - origin, self.weights, origin, d, assume_centered)
 
 
