@@ -38,6 +38,22 @@ def mnist(
         return Split(X_train, file["y_train"][:train], X_test, file["y_test"][:test])
 
 
+def halved(images: Any) -> Any:
+    """Return rows in [0, 1] of images (n, h, w) with half of the height and width."""
+    n, h, w = images.shape
+    return images.reshape(n, h // 2, 2, w // 2, 2).mean((2, 4)).reshape(n, -1) / 255.0
+
+
+def cifar10(data: Path) -> Split:
+    """Return rows of CIFAR-10 in [0, 1], one colour after the other."""
+    with np.load(data / "cifar10.npz") as file:
+        X, X_test = (
+            file[key].reshape(len(file[key]), -1) / np.float32(255)
+            for key in ("X_train", "X_test")
+        )
+        return Split(X, file["y_train"].ravel(), X_test, file["y_test"].ravel())
+
+
 def _like_mnist(dtype: str, train: int, test: int) -> Split:
     """Generate ten classes in [0, 1]^784, each with most energy in 50 directions."""
     rng = np.random.default_rng(0)

@@ -12,12 +12,11 @@ from __future__ import annotations
 import argparse
 import time
 
-import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
-from benchmarks._data import Split
+from benchmarks._data import cifar10
 from benchmarks._harness import Benchmark, Report, progress
 from skredu import MICLClassifier
 from skredu.torch import MCR2Classifier
@@ -79,17 +78,12 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _cifar10(report: Report, args: argparse.Namespace) -> None:
-    with np.load(args.data / "cifar10.npz") as file:
-        X, X_test = (
-            file[key].reshape(len(file[key]), -1) / np.float32(255)
-            for key in ("X_train", "X_test")
-        )
-        split = Split(X, file["y_train"].ravel(), X_test, file["y_test"].ravel())
+    split = cifar10(args.data)
     report.say(
-        f"{len(X)} training and {len(X_test)} test images, {N_LAYERS} layers of "
-        f"{WIDTH} channels, {EPOCHS} epochs on {args.device} without augmentation. "
-        "*Linear*: no activation. The classifiers are fitted to the features of the "
-        "network, which is trained by cross-entropy."
+        f"{len(split.y_train)} training and {len(split.y_test)} test images, "
+        f"{N_LAYERS} layers of {WIDTH} channels, {EPOCHS} epochs on {args.device} "
+        "without augmentation. *Linear*: no activation. The classifiers are fitted to "
+        "the features of the network, which is trained by cross-entropy."
     )
     rows = []
     for activation, published in PUBLISHED.items():

@@ -20,6 +20,7 @@ import torch
 from sklearn.datasets import load_digits, make_moons
 from torch import Tensor, nn
 
+from benchmarks._data import halved
 from benchmarks._harness import Benchmark, Report, mean_and_error, progress
 from skredu import CompressionClustering
 from skredu.metrics import clustering_accuracy
@@ -90,11 +91,8 @@ def tasks(data: Path | None, seed: int) -> dict[str, Task]:
     if data is not None:
         with np.load(data / "mnist.npz") as file:
             rows = rng.permutation(len(file["y_train"]))[:SIZE]
-            images = file["X_train"][rows].reshape(-1, 14, 2, 14, 2).mean((2, 4))
-            y = file["y_train"][rows]
-        found["MNIST, 14 x 14"] = Task(
-            images.reshape(SIZE, -1) / 255.0, y, shifts((14, 14))
-        )
+            X, y = halved(file["X_train"][rows]), file["y_train"][rows]
+        found["MNIST, 14 x 14"] = Task(X, y, shifts((14, 14)))
     X, y = make_moons(SIZE, noise=0.08, random_state=seed)
     found["two moons"] = Task(X, y, noise(0.1))
     X, y = closed_curves(SIZE, rng)

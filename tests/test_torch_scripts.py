@@ -29,6 +29,11 @@ SCRIPTS = {
         [],
         ["| ReLU, MICL ", "| published: linear ", " 0.6542 |"],
     ),
+    "network_labels": (
+        {"WIDTH": 2, "EPOCHS": (1, 2), "TRAIN": 150, "TEST": 20},
+        ["--runs", "1", "--shares", "0.5", "--parts", "mnist", "cifar10"],
+        ["### MNIST", "### CIFAR-10", "| MCR², early, nearest subspace "],
+    ),
     "fine_tuning": (
         {"N_FILTERS": 2, "TRAIN": 200, "TEST": 20, "EPOCHS": {"digits": 1, "MNIST": 1}},
         ["--runs", "1"],
