@@ -130,6 +130,22 @@ def check_training(
     return X, to_numpy(y), check_weights(sample_weight, X)
 
 
+def known_classes(classes: Any, known: Any) -> Any:
+    """Return the sorted classes of all calls of `partial_fit`.
+
+    ``known`` are those of the first call; None if this is the first call.
+    """
+    if classes is None and known is None:
+        raise ValueError("classes must be given in the first partial_fit call.")
+    same = classes is None or (known is not None and np.array_equal(classes, known))
+    given = known if same else np.unique(classes)
+    if known is not None and not np.array_equal(given, known):
+        raise ValueError(
+            f"classes={classes!r} differ from those of the first call, {known!r}."
+        )
+    return given
+
+
 def has_gaps(X: Any) -> bool:
     """Return whether a feature of a sample is missing, that is, NaN."""
     xp = namespace(X)

@@ -18,7 +18,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skredu._base import SkreduEstimator, all_or_nothing, warn
-from skredu._checks import check_training, has_gaps
+from skredu._checks import check_training, has_gaps, known_classes
 from skredu._compat import namespace, to_numpy
 from skredu.coding._choose import MAX_ROWS
 from skredu.coding._linalg import blocks_of_rows, widen
@@ -364,14 +364,7 @@ class StreamEstimator(SkreduEstimator):
 
         ``known`` are the classes of the first call; None if this is the first call.
         """
-        if classes is None and known is None:
-            raise ValueError("classes must be given in the first partial_fit call.")
-        same = classes is None or (known is not None and np.array_equal(classes, known))
-        given = known if same else np.unique(classes)
-        if known is not None and not np.array_equal(given, known):
-            raise ValueError(
-                f"classes={classes!r} differ from those of the first call, {known!r}."
-            )
+        given = known_classes(classes, known)
         X, y, weights = check_training(self, X, y, sample_weight, reset=known is None)
         if has_gaps(X):
             raise ValueError(

@@ -182,6 +182,49 @@ def test_devices_that_cannot_be_used_are_named(device):
         MCR2Classifier(device=device, **FAST).fit(X, Y)
 
 
+@pytest.mark.parametrize("loss", ["mcr2", "cross_entropy"])
+def test_parts_train_the_same_network_further(loss):
+    model = MCR2Classifier(signal_shape=(8, 8), loss=loss, random_state=0)
+    curve = []
+    for _ in range(8):
+        for part in np.split(np.arange(400), 4):
+            model.partial_fit(X[part], Y[part], classes=np.arange(10))
+            curve.append(model.loss_curve_[-1])
+    assert model.n_iter_ == len(model.loss_curve_) == 32
+    assert curve == model.loss_curve_
+    assert curve[-1] < curve[3] < curve[0]
+    assert model.score(NEW, TRUE) > 0.8
+    # The head is that of the present features of the last samples.
+    other = MICLClassifier().fit(model.transform(np.tile(X, (8, 1))), np.tile(Y, 8))
+    assert_allclose(
+        model.predict_proba(NEW), other.predict_proba(model.transform(NEW)), atol=1e-6
+    )
+    # After `fit`, the network is trained further; `fit` starts anew.
+    whole = clone(model).set_params(max_iter=5).fit(X, Y)
+    before = whole.loss_curve_
+    assert_array_equal(model.fit(X, Y).transform(NEW).shape, (len(NEW), 32))
+    whole.partial_fit(X, Y)
+    assert whole.loss_curve_[:-1] == before
+    assert whole.loss_curve_[-1] < before[-1]
+
+
+def test_parts_need_not_contain_all_classes():
+    model, few = MCR2Classifier(**FAST), Y < 2
+    model.partial_fit(X[few], Y[few], classes=np.arange(3))
+    assert model.predict_proba(NEW).shape == (len(NEW), 3)
+    assert (model.predict_proba(NEW)[:, 2] == 0).all()
+    for y, classes, message in [
+        (Y[few] + 5, None, "y contains labels"),
+        (Y[few], [0, 1], "differ from those of the first call"),
+    ]:
+        before = model.predict_proba(NEW)
+        with pytest.raises(ValueError, match=message):
+            model.partial_fit(X[few], y, classes)
+        assert_array_equal(model.predict_proba(NEW), before)
+    with pytest.raises(ValueError, match="classes must be given in the first"):
+        MCR2Classifier(**FAST).partial_fit(X, Y)
+
+
 def test_a_failed_warm_start_leaves_the_network_as_it_was():
     model = MCR2Classifier(warm_start=True, **FAST).fit(X, Y)
     before = model.transform(NEW)

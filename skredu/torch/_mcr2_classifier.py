@@ -26,6 +26,10 @@ def _head_has(name: str) -> Any:
     return check
 
 
+# Number of the last samples to whose features `partial_fit` fits the head.
+RECENT = 5000
+
+
 class MCR2Classifier(NetworkClassifier):
     r"""Train a network by the rate reduction, and classify its features.
 
@@ -113,6 +117,9 @@ class MCR2Classifier(NetworkClassifier):
     The mean of each feature is subtracted from the samples, and all are divided by one
     number, the root mean square of what remains, before they enter the network.
 
+    `partial_fit` changes the features of all samples. It keeps the last 5000 samples of
+    its calls, and fits the head to their present features.
+
     A network need not predict better than its input: on tables and small images,
     `~skredu.MICLClassifier` is often more accurate, and takes a tenth of the time or
     less.
@@ -135,6 +142,7 @@ class MCR2Classifier(NetworkClassifier):
     """
 
     __module__ = "skredu.torch"
+    _recent: tuple[Any, Any] | None = None
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **NetworkClassifier._parameter_constraints,
@@ -212,7 +220,14 @@ class MCR2Classifier(NetworkClassifier):
             The probabilities.
         """
         Z = self.transform(X)
-        return self.head_.predict_proba(Z)
+        found = self.head_.predict_proba(Z)
+        if found.shape[1] == len(self.classes_):
+            return found
+        # Some classes have not occurred in calls of `partial_fit` yet.
+        probabilities = np.zeros((len(found), len(self.classes_)), found.dtype)
+        seen = np.searchsorted(self.classes_, self.head_.classes_)
+        probabilities[:, seen] = found
+        return probabilities
 
     @property
     def _n_features_out(self) -> int:
@@ -254,6 +269,14 @@ class MCR2Classifier(NetworkClassifier):
     def _fit_head(self, X: Any, y: Any) -> None:
         head = MICLClassifier() if self.head is None else clone(self.head)
         self.head_ = head.fit(self._features(X), y)
+        self._recent = None
+
+    def _update_head(self, X: Any, y: Any) -> None:
+        if self._recent is not None:
+            X, y = np.concatenate([self._recent[0], X]), np.append(self._recent[1], y)
+        recent = X[-RECENT:].copy(), y[-RECENT:].copy()
+        self._fit_head(*recent)
+        self._recent = recent
 
     def _features(self, X: Any) -> Any:
         """Return the features of valid samples, in their type."""

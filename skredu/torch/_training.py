@@ -20,10 +20,11 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from skredu._base import SkreduEstimator, all_or_nothing
-from skredu._checks import check_finite, check_rows, check_training
+from skredu._checks import check_finite, check_rows, check_training, known_classes
 from skredu._compat import CallbackSupportMixin, Interval
 from skredu._progress import Progress, watched
 from skredu.coding._linalg import root_mean_square
+from skredu.coding._rows import codes_of
 
 # Number of samples that a fitted network maps at a time.
 BLOCK = 4096
@@ -63,6 +64,7 @@ class NetworkClassifier(
     device: str
     random_state: Any
     network_: nn.Module
+    _last_loss: nn.Module | None = None
 
     @all_or_nothing
     def fit(self, X: Any, y: Any) -> Any:
@@ -104,10 +106,63 @@ class NetworkClassifier(
                 _continue(network, self.network_)
             else:
                 self._set_scale(X)
+                self._last_loss = None
             self.network_ = network
             inputs, targets = self._inputs(X), torch.as_tensor(labels)
             self._train(inputs, targets, np.random.default_rng(seed), progress)
         self._fit_head(X, y)
+        return self
+
+    @all_or_nothing
+    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Any:
+        """Train the network for one epoch with some samples.
+
+        A network that is fitted already is trained further. The first call determines
+        how samples are scaled. ``max_iter``, ``early_stopping`` and ``warm_start`` have
+        no effect.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The samples.
+        y : array-like of shape (n_samples,)
+            The class labels.
+        classes : array-like of shape (n_classes,), default=None
+            All class labels that occur in any call. Required in the first call.
+
+        Returns
+        -------
+        self : classifier
+            The classifier.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or an array is invalid, or if ``classes`` is missing in the
+            first call.
+        """
+        self._validate_params()
+        first = not hasattr(self, "network_")
+        known = known_classes(classes, None if first else self.classes_)
+        X, y, _ = check_training(self, X, y, None, reset=first)
+        labels, self.classes_ = codes_of(y, known), known
+        curve = getattr(self, "loss_curve_", [])
+        seed = check_random_state(self.random_state).randint(2**31)
+        seed = int(seed) + len(curve)  # calls differ
+        with _seeded(seed):
+            if first:
+                self._set_scale(X)
+                self.network_ = self._new_network(X.shape[1])
+            else:
+                self.network_ = copy.deepcopy(self.network_)
+            inputs, random = self._inputs(X), np.random.default_rng(seed)
+            loss, optimizer = self._begin(inputs)
+            rows = inputs.to(self.device), torch.as_tensor(labels, device=self.device)
+            batches = _batches(np.arange(len(y)), self.batch_size, random)
+            mean = _epoch(self.network_, loss, optimizer, *rows, batches)
+        self.loss_curve_ = [*curve, mean]
+        self._end(loss)
+        self._update_head(X, y)
         return self
 
     def transform(self, X: Any) -> Any:
@@ -147,6 +202,9 @@ class NetworkClassifier(
     def _fit_head(self, X: Any, y: Any) -> None:
         """Fit what predicts from the features of the trained network."""
 
+    def _update_head(self, X: Any, y: Any) -> None:
+        """Fit what predicts from the features after a call of `partial_fit`."""
+
     def _pace(self, share: float) -> float:
         """Return the factor of the learning rate after a share of the training."""
         return 1.0
@@ -169,6 +227,17 @@ class NetworkClassifier(
         check_finite(found.numpy(), "outputs of the network")
         return found
 
+    def _begin(self, inputs: Tensor) -> tuple[nn.Module, torch.optim.Optimizer]:
+        """Return the loss, which continues that of a previous call, and its steps."""
+        self.network_ = self.network_.to(_checked_device(self.device)).train()
+        self._n_out = _check_output(self.network_, inputs[:2].to(self.device))
+        loss, before = self._loss(self._n_out), self._last_loss
+        if before is not None and type(loss) is type(before):
+            loss.load_state_dict(before.state_dict())
+        loss = loss.to(self.device)
+        learned = [*self.network_.parameters(), *loss.parameters()]
+        return loss, torch.optim.Adam(learned, lr=self.learning_rate)
+
     def _train(
         self,
         inputs: Tensor,
@@ -177,12 +246,9 @@ class NetworkClassifier(
         progress: Progress,
     ) -> None:
         """Minimise the loss by Adam over batches, and keep its curves."""
-        network = self.network_.to(_checked_device(self.device)).train()
+        loss, optimizer = self._begin(inputs)
+        network = self.network_
         inputs, labels = inputs.to(self.device), labels.to(self.device)
-        self._n_out = _check_output(network, inputs[:2])
-        loss = self._loss(self._n_out).to(self.device)
-        learned = [*network.parameters(), *loss.parameters()]
-        optimizer = torch.optim.Adam(learned, lr=self.learning_rate)
         train, left_out = self._split(labels, random)
         self.loss_curve_, self.validation_curve_ = [], []
         best = copy.deepcopy(network.state_dict())
@@ -192,14 +258,9 @@ class NetworkClassifier(
                 continue
             rate = float(self.learning_rate) * self._pace(epoch / len(epochs))
             optimizer.param_groups[0]["lr"] = rate
-            values = []
-            for batch in _batches(train, self.batch_size, random):
-                optimizer.zero_grad()
-                value = loss(_finite(network(inputs[batch])), labels[batch])
-                value.backward()
-                optimizer.step()
-                values.append(value.item())
-            self.loss_curve_.append(float(np.mean(values)))
+            batches = _batches(train, self.batch_size, random)
+            mean = _epoch(network, loss, optimizer, inputs, labels, batches)
+            self.loss_curve_.append(mean)
             if not len(left_out):
                 continue
             with torch.no_grad():
@@ -213,8 +274,11 @@ class NetworkClassifier(
             enough = bool(age >= self.n_iter_no_change)
         if len(left_out):
             network.load_state_dict(best)
+        self._end(loss)
+
+    def _end(self, loss: nn.Module) -> None:
         self.n_iter_ = len(self.loss_curve_)
-        self.network_ = network.cpu().eval()
+        self.network_, self._last_loss = self.network_.cpu().eval(), loss.cpu()
 
     def _split(self, labels: Tensor, random: np.random.Generator) -> tuple[Any, Any]:
         """Return the positions of training samples, and of those that are left out."""
@@ -229,6 +293,25 @@ class NetworkClassifier(
             n_out = max(n_out, min(1, len(own) - 1))
             out[own[len(own) - n_out :]] = True
         return order[~out], order[out]
+
+
+def _epoch(
+    network: nn.Module,
+    loss: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    inputs: Tensor,
+    labels: Tensor,
+    batches: Iterator[Tensor],
+) -> float:
+    """Take a step for each batch, and return the mean loss."""
+    values = []
+    for batch in batches:
+        optimizer.zero_grad()
+        value = loss(_finite(network(inputs[batch])), labels[batch])
+        value.backward()
+        optimizer.step()
+        values.append(value.item())
+    return float(np.mean(values))
 
 
 def _batches(rows: Any, size: int, random: np.random.Generator) -> Iterator[Tensor]:
