@@ -8,8 +8,7 @@ from sklearn.base import clone
 from sklearn.metrics.pairwise import rbf_kernel
 
 from skredu import MICLClassifier
-from skredu.coding._classes import Classes
-from skredu.coding._scatter import Scatter
+from skredu.coding._scatter import Scatter, group_of_scatter
 from skredu.coding._symmetry import SymmetricGroup, permutations_of, symmetric
 
 ALL = {
@@ -96,7 +95,7 @@ def test_samples_are_left_out_with_their_images(case, assume_centered, weighted)
     X, options = problem(d, 12)[0], {"assume_centered": assume_centered}
     weights = np.tile([0.5, 1.0, 2.0], 4) if weighted else np.ones(12)
     scatter = symmetric(Scatter.from_rows(X, weights, **options), group)
-    coded = SymmetricGroup.of(Classes.of_scatters([scatter]).groups[0], group)
+    coded = SymmetricGroup.of(group_of_scatter(scatter), group)
     epsilons = np.array([0.05, 1.0, 30.0])
     found = coded.without(X.T[None], epsilons, weights if weighted else None)
     for i, x in enumerate(X):
@@ -120,7 +119,7 @@ def test_projections_are_those_of_the_other_samples_and_their_images(
     weights = np.tile([0.5, 1.0, 2.0], 4)[:n] if weighted else np.ones(n)
     scatter = Scatter.from_rows(X, weights, assume_centered=True)
     scatter = symmetric(scatter, group)
-    coded = SymmetricGroup.of(Classes.of_scatters([scatter]).groups[0], group)
+    coded = SymmetricGroup.of(group_of_scatter(scatter), group)
     nats, moved = coded.left_out(X.T[None], epsilon, weights if weighted else None)
     given = weights if weighted else None
     assert_allclose(

@@ -89,7 +89,8 @@ def fit_linear(
         scatters = [symmetric(scatter, images) for scatter in scatters]
     left_out = estimator.calibrate or how.get("everything", False)
     left_out = left_out and rows is not None
-    classes = Classes.of_scatters(scatters, None if left_out else epsilon)
+    given = None if left_out else epsilon
+    classes = Classes([group_of_scatter(s, epsilon=given) for s in scatters])
     if left_out and images is not None:
         classes.groups = [SymmetricGroup.of(g, images) for g in classes.groups]
     if rows is not None and has_gaps(rows.X):
@@ -97,9 +98,9 @@ def fit_linear(
         classes, how = gaps, {"judged": gaps.judged, **how}
     choice = _choose(estimator, classes, rows, progress, **how)
     if left_out or epsilon is None:  # matrices take half of the products
-        for j, (s, group) in enumerate(zip(scatters, classes.groups, strict=True)):
+        for j, s in enumerate(scatters):
             if s.matrix is not None and not s.ill_conditioned(choice.epsilon):
-                classes.groups[j] = group_of_scatter(s, group.blocks, choice.epsilon)
+                classes.groups[j] = group_of_scatter(s, epsilon=choice.epsilon)
     return choice, _fitted(estimator, classes, choice, scatters[0].mean)
 
 
@@ -154,7 +155,7 @@ def _choose(
 
     ``everything`` leaves out all of them, even if nothing is to be chosen.
     """
-    options = {"labels": estimator.classes_, "spread": classes.spread, **known}
+    options = {"labels": estimator.classes_, **known}
     options |= {"priors": estimator.priors, "calibrate": estimator.calibrate}
     epsilon = given_epsilon(estimator)
     wanted = everything or estimator.calibrate or epsilon is None

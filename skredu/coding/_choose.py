@@ -160,7 +160,6 @@ def choose(
     *,
     labels: Any,
     epsilon: float | None = None,
-    spread: float | None = None,
     priors: Any = "auto",
     calibrate: bool = True,
     before: Choice | None = None,
@@ -183,8 +182,6 @@ def choose(
         Labels of the classes.
     epsilon : float, default=None
         A given distortion; None to choose it.
-    spread : float, default=None
-        Root mean square distance of the samples from their mean; None to compute it.
     priors : array-like of shape (k,), dict, "balanced", "auto" or None
         See `MICLClassifier`.
     calibrate : bool, default=True
@@ -211,9 +208,9 @@ def choose(
     assert rows is not None
     path = np.asarray([epsilon])
     if epsilon is None:
-        if spread is None:
-            spread = rows.spread(classes.groups[0].mean is None)
-        path = candidates(spread, classes.groups[0].blocks.dim)
+        first = classes.groups[0]
+        spread = classes.spread or rows.spread(assume_centered=first.mean is None)
+        path = candidates(spread, first.blocks.dim)
     estimated = priors is None or (isinstance(priors, str) and priors == "auto")
     judged = evenly(rows.sizes) if judged is None else judged
     scores, y, weights = _left_out(

@@ -8,10 +8,9 @@ from typing import Any
 
 from skredu._compat import namespace
 from skredu.coding._dense import group_of_state
-from skredu.coding._group import Coded, vector_blocks
+from skredu.coding._group import Coded
 from skredu.coding._linalg import blocks_of_rows, take, widen
 from skredu.coding._rows import Rows
-from skredu.coding._scatter import Scatter, group_of_scatter
 
 
 class Classes:
@@ -34,15 +33,6 @@ class Classes:
         self, groups: Sequence[Any], Z: Any = None, spread: float | None = None
     ) -> None:
         self.groups, self.Z, self.spread = list(groups), Z, spread
-
-    @classmethod
-    def of_scatters(
-        cls, scatters: list[Scatter], epsilon: float | None = None
-    ) -> Classes:
-        """Code classes of vectors whose scatters are known."""
-        like = scatters[0].mean
-        blocks = vector_blocks(like.shape[0], like)
-        return cls([group_of_scatter(s, blocks, epsilon) for s in scatters])
 
     def scores(self, Z: Any, epsilon: float, log_priors: Any) -> Any:
         """Return minus the extra bits of samples in every class, with labels, (n, k).

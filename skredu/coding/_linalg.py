@@ -267,10 +267,12 @@ def adjoint(A: Any) -> Any:
 
 def coordinates(V: Any, Z: Any) -> Any:
     """Return products ``V^H Z`` of stacked matrices; the smaller one is conjugated."""
-    xp = namespace(Z)
-    if not is_complex(V) or Z.shape[2] >= V.shape[2]:
-        return adjoint(V) @ Z
-    return xp.conj(xp.matrix_transpose(V) @ xp.conj(Z))
+    xp, turned = namespace(Z), namespace(Z).matrix_transpose(V)
+    if not is_complex(V):
+        return turned @ Z
+    if Z.shape[2] < V.shape[2]:
+        return xp.conj(turned @ xp.conj(Z))
+    return xp.conj(turned) @ Z
 
 
 def squares(Z: Any) -> Any:

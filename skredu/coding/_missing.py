@@ -41,7 +41,7 @@ from skredu._compat import namespace, to_numpy
 from skredu.coding._choose import evenly
 from skredu.coding._classes import Classes
 from skredu.coding._rows import Rows, root_spread
-from skredu.coding._scatter import EIGENVECTORS, Scatter
+from skredu.coding._scatter import EIGENVECTORS, Scatter, group_of_scatter
 
 Floats = NDArray[np.float64]
 
@@ -119,10 +119,11 @@ def extra_nats(
             continue
         share = math.sqrt(len(observed) / d)
         given = None if epsilon is None else epsilon * share
-        some = [restricted(scatter, observed) for scatter in scatters]
+        some = (restricted(scatter, observed) for scatter in scatters)
+        classes = Classes([group_of_scatter(s, epsilon=given) for s in some])
         rows, columns = (xp.asarray(i, device=X.device) for i in (at, observed))
         Z = xp.take(xp.take(X, rows, axis=0), columns, axis=1).T[None, ...]
-        parts.append(Classes.of_scatters(some, given).extra(Z, epsilons * share))
+        parts.append(classes.extra(Z, epsilons * share))
     back = xp.asarray(np.argsort(np.concatenate(places)), device=X.device)
     return xp.take(xp.concat(parts), back, axis=0)
 

@@ -259,7 +259,11 @@ def group_of(
 
 
 def group_of_scatter(
-    scatter: Scatter, blocks: Blocks, epsilon: float | None = None, *, n_rows: int = 0
+    scatter: Scatter,
+    blocks: Blocks | None = None,
+    epsilon: float | None = None,
+    *,
+    n_rows: int = 0,
 ) -> Group | DenseGroup:
     """Code a group whose scatter is known.
 
@@ -271,7 +275,8 @@ def group_of_scatter(
     ----------
     scatter : Scatter
         Scatter of vectors, or scatters (F, C, C) about the origin.
-    blocks : Blocks
+    blocks : Blocks, default=None
+        None for vectors.
     epsilon : float, default=None
         The only distortion that will be used; None if any may be used.
     n_rows : int, default=0
@@ -279,6 +284,7 @@ def group_of_scatter(
     """
     n, mean, S = scatter.count, scatter.mean, scatter.matrix
     xp, dtype = namespace(mean), mean.dtype
+    blocks = vector_blocks(mean.shape[0], mean) if blocks is None else blocks
     mean = None if scatter.assume_centered else mean
     if S is None:
         root, shares = scatter.root.T[None, ...], scatter.shares
@@ -304,8 +310,7 @@ def group_of_scatter(
 
 def principal_directions(scatter: Scatter) -> tuple[Any, Any]:
     """Return eigenvalues (r,) of the scatter of vectors, and eigenvectors (d, r)."""
-    mean = scatter.mean
-    group = group_of_scatter(scatter, vector_blocks(mean.shape[0], mean))
+    group = group_of_scatter(scatter)
     assert isinstance(group, Group)
     basis = group.basis[0, ...]
     if group.varying is not None:

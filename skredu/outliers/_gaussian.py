@@ -23,7 +23,7 @@ from skredu.coding._missing import (
     restricted,
 )
 from skredu.coding._rows import Rows, root_spread
-from skredu.coding._scatter import Scatter
+from skredu.coding._scatter import Scatter, group_of_scatter
 
 Floats = NDArray[np.float64]
 
@@ -62,7 +62,8 @@ def nats_of_whole(scatter: Scatter, X: Floats, epsilons: Floats) -> Floats:
 
 def about_mean(scatter: Scatter) -> Any:
     """Return the group of a scatter whose mean takes no bits."""
-    return replace(Classes.of_scatters([scatter]).groups[0], codes_mean=False)
+    group: Any = group_of_scatter(scatter)
+    return replace(group, codes_mean=False)
 
 
 def ratio(of_all: Any, of_some: Any) -> Any:

@@ -139,8 +139,8 @@ def fit_decision(
     spread = 1.0  # on the sphere, about the origin
     if rows is not None and space.centred:  # vectors; signals have no mean
         spread = space.spread(Z, rows, centred=centred)
-    classes = Classes(groups, Z)
-    choice = choose(classes, rows, labels=labels, spread=spread, before=before)
+    classes = Classes(groups, Z, spread)
+    choice = choose(classes, rows, labels=labels, before=before)
     counts = space.counts
     xp, place = namespace(counts), {"dtype": counts.dtype, "device": counts.device}
     log_priors = xp.asarray(choice.log_priors, **place)
