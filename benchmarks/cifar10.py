@@ -4,7 +4,7 @@ Run ``python -m benchmarks.cifar10 --data DATA --device cuda``; PyTorch is neede
 ``cifar10.npz`` with ``X_train``, ``X_test`` of shape (n, 3, 32, 32), ``y_train`` and
 ``y_test``. All operators are learned by back-propagation from random ones. The
 published description leaves the sizes open, so those below are our choice. There are no
-results yet: the script has run on a CPU only, with 250 images and two epochs.
+results yet: the script has run on a CPU only, with 60 images and two epochs.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ def test_images_enter_a_convolutional_network():
     two = np.hstack([X, X])
     assert MCR2Classifier(signal_shape=(8, 8), **FAST).fit(two, Y).score(two, Y) > 0.5
     odd = MCR2Classifier(signal_shape=(8, 7), **FAST)
-    with pytest.raises(ValueError, match="Bad signal_shape: must be the height and"):
+    with pytest.raises(ValueError, match=r"Bad signal_shape: .* has 56 points"):
         odd.fit(X, Y)
     assert not hasattr(odd, "network_")
 
@@ -199,10 +199,11 @@ def test_parts_train_the_same_network_further(loss):
     assert_allclose(
         model.predict_proba(NEW), other.predict_proba(model.transform(NEW)), atol=1e-6
     )
-    # After `fit`, the network is trained further; `fit` starts anew.
-    whole = clone(model).set_params(max_iter=5).fit(X, Y)
+    # After `fit`, which starts anew, the network is trained further.
+    model.set_params(max_iter=5)
+    whole = clone(model).fit(X, Y)
+    assert_array_equal(model.fit(X, Y).predict_proba(NEW), whole.predict_proba(NEW))
     before = whole.loss_curve_
-    assert_array_equal(model.fit(X, Y).transform(NEW).shape, (len(NEW), 32))
     whole.partial_fit(X, Y)
     assert whole.loss_curve_[:-1] == before
     assert whole.loss_curve_[-1] < before[-1]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from skredu import MICLClassifier
 from skredu._compat import Interval, StrOptions
-from skredu._signals import shape_of
+from skredu._signals import channels_of, shape_of
 from skredu.torch._loss import MCR2Loss
 from skredu.torch._training import NetworkClassifier
 
@@ -244,14 +244,14 @@ class MCR2Classifier(NetworkClassifier):
                 nn.Linear(hidden, self.n_components),
             )
         shape = shape_of(self.signal_shape, "signal_shape")
-        if len(shape) != 2 or n_features % (shape[0] * shape[1]):
+        if len(shape) != 2:
             raise ValueError(
-                f"Bad signal_shape: must be the height and width of images in rows of "
-                f"{n_features} features, found {self.signal_shape!r}."
+                "Bad signal_shape: must be the height and width of images, found "
+                f"{self.signal_shape!r}."
             )
         return nn.Sequential(
             nn.Unflatten(1, (-1, *shape)),
-            nn.Conv2d(n_features // (shape[0] * shape[1]), 16, 3, padding=1),
+            nn.Conv2d(channels_of(shape, n_features, "signal_shape"), 16, 3, padding=1),
             nn.ReLU(),
             nn.MaxPool2d(2, ceil_mode=True),
             nn.Conv2d(16, 32, 3, padding=1),
