@@ -142,8 +142,10 @@ def test_blocks_without_weight_are_left_out(name):
 def test_classes_without_weight_are_no_classes():
     weights = np.where(Y[0] == Y, 0.0, 1.0)
     w = da.from_array(weights, 50)
-    model = skredu_dask.fit(MICLClassifier(), ROWS, LABELS, sample_weight=w)
-    whole = MICLClassifier().fit(X, NAMED, sample_weight=weights)
+    with pytest.warns(UserWarning, match="All samples of the classes .* weight zero"):
+        model = skredu_dask.fit(MICLClassifier(), ROWS, LABELS, sample_weight=w)
+    with pytest.warns(UserWarning, match="All samples of the classes .* weight zero"):
+        whole = MICLClassifier().fit(X, NAMED, sample_weight=weights)
     assert model.classes_.tolist() == whole.classes_.tolist()
     assert_allclose(model.predict_proba(X), whole.predict_proba(X), rtol=1e-7)
 

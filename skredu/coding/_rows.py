@@ -37,6 +37,11 @@ MOST_COPIES = 1e9
 # Smallest weight relative to the largest one; smaller weights are increased to it, so
 # that no class vanishes.
 LEAST_SHARE = 1e-30
+ABSENT = (
+    "All samples of the classes {} have weight zero (sample_weight times "
+    "class_weight), so they are absent: the model does not contain these classes, and "
+    "classes_ does not name them."
+)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -81,11 +86,7 @@ class Rows:
             classes, codes = np.unique(y[index], return_inverse=True)
             absent = np.setdiff1d(y, classes)
             if len(absent):
-                warn(
-                    f"All samples of the classes {absent.tolist()} have weight zero "
-                    "(sample_weight times class_weight), so they are absent: the model "
-                    "does not contain these classes, and classes_ does not name them."
-                )
+                warn(ABSENT.format(absent.tolist()))
         else:
             codes = codes_of(y[index], classes)
         order = np.argsort(codes, kind="stable")

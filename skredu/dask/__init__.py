@@ -23,6 +23,8 @@ except ImportError as error:
         'skredu.dask needs Dask: install it with pip install "skredu[dask]".'
     ) from error
 
+from skredu._base import warn
+from skredu.coding._rows import ABSENT
 from skredu.dask._blocks import (
     blocks_of,
     check_two_axes,
@@ -119,7 +121,12 @@ def fit(
     parts = training_blocks(X, y, sample_weight)
     if y is not None and classes is None:
         (found,) = dask.compute([dask.delayed(_classes)(part) for part in parts])
-        classes = np.unique(np.concatenate(found))
+        classes, every = (
+            np.unique(np.concatenate(f)) for f in zip(*found, strict=True)
+        )
+        absent = np.setdiff1d(every, classes)
+        if len(absent):
+            warn(ABSENT.format(absent.tolist()))
     if adds_up:
         shared = dask.delayed(clone(estimator), traverse=False)
         part_of = dask.delayed(_part)
@@ -249,12 +256,13 @@ def _part(estimator: Any, part: dict[str, Any], classes: Any) -> Any:
     )
 
 
-def _classes(part: dict[str, Any]) -> Any:
-    """Return the labels of the samples of a block that have a weight."""
+def _classes(part: dict[str, Any]) -> tuple[Any, Any]:
+    """Return the labels of the samples of a block that have a weight, and of all."""
     labels, weights = np.asarray(part["y"]), part.get("sample_weight")
+    every = np.unique(labels)
     if weights is None or len(weights) != len(labels):
-        return np.unique(labels)
-    return np.unique(labels[np.asarray(weights) != 0.0])
+        return every, every
+    return np.unique(labels[np.asarray(weights) != 0.0]), every
 
 
 def _merged(models: list[Any]) -> Any:
