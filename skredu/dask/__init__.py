@@ -125,7 +125,7 @@ def fit(
             np.unique(np.concatenate(f)) for f in zip(*found, strict=True)
         )
         absent = np.setdiff1d(every, classes)
-        if len(absent):
+        if 0 < len(absent) < len(every):
             warn(ABSENT.format(absent.tolist()))
     if adds_up:
         shared = dask.delayed(clone(estimator), traverse=False)
