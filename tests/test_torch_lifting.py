@@ -18,9 +18,9 @@ from skredu.torch import LearnedLifting, as_module, from_module  # noqa: E402
 from skredu.torch._bank import Bank  # noqa: E402
 from skredu.torch._left_out import (  # noqa: E402
     Decision,
-    counts_of,
+    blocks_of,
     left_out_scores,
-    spectra,
+    spectra_on_sphere,
 )
 
 X, Y = make_shifted_signals(12, n_timesteps=16, random_state=0)
@@ -28,13 +28,16 @@ FEW = {"n_filters": 3, "kernel_size": 3, "max_iter": 2, "random_state": 0}
 
 
 @pytest.mark.parametrize("shape", [(6,), (5,), (2, 3)])
-def test_scores_are_those_of_all_shifts_written_out(shape):
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_scores_are_those_of_all_shifts_written_out(shape, dtype):
     rng = np.random.default_rng(0)
-    n, channels, y = 7, 2, np.array([0, 1, 0, 1, 0, 1, 0])
+    n, channels, y = 7, 2, np.array([0, 0, 0, 0, 1, 1, 1])
     signals = torch.tensor(rng.normal(size=(n, channels, *shape)))
-    counts = counts_of(shape, signals)
-    Z = spectra(signals, shape, counts)
-    found = left_out_scores(Z, torch.tensor(y), counts, torch.tensor(0.3))
+    axes = tuple(range(2, signals.ndim))
+    first = torch.fft.rfftn(signals.to(dtype), dim=axes)
+    blocks = blocks_of(shape, first)
+    Z = spectra_on_sphere(first, blocks)
+    found = left_out_scores(Z, [4, 3], blocks, torch.tensor(0.3))
     rows = signals.reshape(n, -1).numpy()
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     family = Family(rows, y, channels, shape, 0.3)
@@ -46,7 +49,8 @@ def test_scores_are_those_of_all_shifts_written_out(shape):
             np.log(sizes[j] / (n - 1)) - family.extra(rows[i], y == j, rest)
             for j in range(2)
         ]
-        assert_allclose(found[i].numpy(), exact, rtol=1e-6)
+        tolerance = 1e-6 if dtype == torch.float64 else 1e-4
+        assert_allclose(found[i].numpy(), exact, rtol=tolerance)
 
 
 @pytest.mark.parametrize("activation", ["relu", "soft", "split", "ista", "fista", None])
@@ -73,14 +77,16 @@ def test_channels_and_loss_are_those_of_arrays(activation):
     options = {"activation": activation, "n_iter": 4, "random_state": 0}
     start = ConvolutionalLifting(2, 3, **options).fit(X)
     bank = Bank(start.filters_, (16,), **start._nonlinearity)
-    signals = torch.fft.rfftn(torch.tensor(X[:, None]), dim=(-1,))
-    y, counts = torch.tensor(Y), counts_of((16,), torch.tensor(X))
-    decision = Decision(int(Y.max()) + 1)
+    order = np.argsort(Y, kind="stable")
+    signals = torch.fft.rfftn(torch.tensor(X[order, None]), dim=(-1,))
+    blocks = blocks_of((16,), bank.lifted(signals))
+    decision = Decision(np.bincount(Y).tolist(), blocks)
 
     def loss(filters, threshold):
         parameters = {"filters": filters, "threshold": threshold}
         channels = torch.func.functional_call(bank, parameters, signals)
-        return decision(spectra(channels, (16,), counts), y, counts)
+        found = torch.fft.rfftn(channels, dim=(-1,))
+        return decision(spectra_on_sphere(found, blocks))
 
     parameters = [p.detach().requires_grad_() for p in bank.parameters()]
     assert torch.autograd.gradcheck(loss, parameters, atol=1e-4, rtol=1e-3)

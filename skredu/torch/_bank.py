@@ -28,6 +28,7 @@ class Bank(nn.Module):
         widths: tuple[float, ...],
         n_iter: int = 0,
         learned: dict[str, Any] | None = None,
+        dtype: torch.dtype = torch.float64,
     ) -> None:
         super().__init__()
         self.grid, self.activation, self.root = grid, activation, root
@@ -36,19 +37,23 @@ class Bank(nn.Module):
         for name, values in of_codes.items():
             given = None
             if values is not None:
-                given = torch.tensor(values, dtype=torch.float64)
+                given = torch.tensor(values, dtype=dtype)
             self.register_buffer(name, given, persistent=False)
-        self.filters = nn.Parameter(torch.tensor(filters, dtype=torch.float64))
-        self.threshold = nn.Parameter(torch.tensor(threshold, dtype=torch.float64))
+        self.filters = nn.Parameter(torch.tensor(filters, dtype=dtype))
+        self.threshold = nn.Parameter(torch.tensor(threshold, dtype=dtype))
         impulse = np.zeros(grid)
         impulse.flat[0] = 1.0
         blur = gaussian_filter(impulse, widths, mode="wrap") if any(widths) else impulse
         self.dims = tuple(range(-len(grid), 0))
-        blurred = torch.fft.rfftn(torch.tensor(blur), dim=self.dims)
+        blurred = torch.fft.rfftn(torch.tensor(blur, dtype=dtype), dim=self.dims)
         self.register_buffer("blur", blurred, persistent=False)
 
     def forward(self, spectra: Tensor) -> Tensor:
         """Return channels (n, channels, *grid) of signals with the given spectra."""
+        return torch.fft.irfftn(self.lifted(spectra), s=self.grid, dim=self.dims)
+
+    def lifted(self, spectra: Tensor) -> Tensor:
+        """Return the spectra (n, channels, *half) of the channels."""
         Y, size = self.responses(spectra)
         level = self.threshold.clamp(min=0.0) * size
         if self.n_iter:
@@ -56,19 +61,14 @@ class Bank(nn.Module):
         else:
             out = _activate(Y, self.activation, level)
         if self.root:
-            floor = LEAST_ROOT * size
-            roots = (out.abs().clamp(min=floor) * size).sqrt()
-            out = torch.where(
-                out.abs() > floor, out.sign() * roots, out / floor * roots
-            )
-        blurred = torch.fft.rfftn(out, dim=self.dims) * self.blur
-        return torch.fft.irfftn(blurred, s=self.grid, dim=self.dims)
+            out = out * (size / out.abs().clamp(min=LEAST_ROOT * size)).sqrt()
+        return torch.fft.rfftn(out, dim=self.dims) * self.blur
 
     def responses(self, spectra: Tensor) -> tuple[Tensor, Tensor]:
         """Return responses (n, n_filters, *grid), and their root mean squares."""
         Y = self._analysis(spectra, self._spectra_of(self.filters))
-        axes = tuple(range(1, Y.ndim))
-        return Y, (Y * Y).mean(axes, keepdim=True).clamp(min=1e-300).sqrt()
+        squares = (Y * Y).mean(tuple(range(1, Y.ndim)), keepdim=True)
+        return Y, squares.clamp(min=torch.finfo(Y.dtype).tiny).sqrt()
 
     def codes(self, spectra: Tensor, level: Tensor) -> Tensor:
         """Return sparse codes (n, n_filters, *grid) of signals.

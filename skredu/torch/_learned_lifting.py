@@ -19,7 +19,7 @@ from skredu._signals import channels_of, refuse_stacks
 from skredu.coding._choose import evenly
 from skredu.lifting._responses import SPARSE
 from skredu.torch._bank import Bank
-from skredu.torch._left_out import Decision, counts_of, spectra
+from skredu.torch._left_out import Decision, blocks_of, spectra_on_sphere
 
 
 class LearnedLifting(ConvolutionalLifting):
@@ -99,9 +99,10 @@ class LearnedLifting(ConvolutionalLifting):
     Notes
     -----
     With F filters, k classes and n samples on T points, a step takes about
-    :math:`k T (F^3 + F^2 n)` complex operations and :math:`3 k F T n / 2` complex
-    numbers of memory. With 16 filters, 500 images of 8 x 8 points in 10 classes take
-    about a quarter of a second per step on one core.
+    :math:`k T F^2 (F + n)` complex operations and 15 n F T numbers of memory. With 16
+    filters, 500 images of 8 x 8 points in 10 classes take about a sixth of a second per
+    step on one core. Samples in single precision take half of the time and memory, and
+    their loss differs from that in double precision by about :math:`10^{-6}`.
 
     Samples of a class without a second sample are not used. The distortion, the
     temperature and the label code are learned together with the filters and then
@@ -215,7 +216,10 @@ class LearnedLifting(ConvolutionalLifting):
 
     def _improve(self, rows: Any, labels: Any, progress: Progress) -> None:
         """Learn what the objective asks for, beginning with the fitted lifting."""
-        bank = Bank(self.filters_, self.signal_shape_, **self._nonlinearity)
+        dtype = torch.tensor(rows[:0]).dtype
+        bank = Bank(
+            self.filters_, self.signal_shape_, **self._nonlinearity, dtype=dtype
+        )
         rate, self.loss_curve_ = float(self.learning_rate), np.zeros(0)
         loss = None
         if labels is None:
@@ -225,7 +229,7 @@ class LearnedLifting(ConvolutionalLifting):
             some, y = _some(rows, labels, self.max_samples)
             if len(np.unique(y)) > 1:
                 X = _spectra_of(some, bank)
-                loss, groups = _loss_left_out(bank, X, torch.tensor(y), rate)
+                loss, groups = _loss_left_out(bank, X, np.bincount(y).tolist(), rate)
         if loss is not None:
             self.loss_curve_ = _descend(loss, groups, self.max_iter, progress)
         self.n_iter_, dtype = max(0, len(self.loss_curve_) - 1), self.filters_.dtype
@@ -255,30 +259,27 @@ def _spectra_of(rows: Any, bank: Bank) -> Tensor:
 
     Neither features on the sphere nor codes depend on the factor.
     """
-    signals = torch.tensor(rows, dtype=torch.float64)
-    signals = signals.reshape(len(rows), -1, *bank.grid)
-    largest = signals.abs().max().clamp(min=1e-300)
+    signals = torch.tensor(rows).reshape(len(rows), -1, *bank.grid)
+    largest = signals.abs().max().clamp(min=torch.finfo(signals.dtype).tiny)
     return torch.fft.rfftn(signals / largest, dim=bank.dims)
 
 
 def _loss_left_out(
-    bank: Bank, X: Tensor, y: Tensor, rate: float
+    bank: Bank, X: Tensor, sizes: list[int], rate: float
 ) -> tuple[Callable[[], Tensor], list[dict[str, Any]]]:
     """Return the cross-entropy of left-out samples, and what Adam changes."""
-    counts = counts_of(bank.grid, bank.filters)
-    decision = Decision(int(y.max()) + 1)
-
-    def loss() -> Tensor:
-        return decision(spectra(bank(X), bank.grid, counts), y, counts)
-
-    decision.start(spectra(bank(X).detach(), bank.grid, counts), y, counts)
+    with torch.no_grad():
+        first = bank.lifted(X)
+    blocks = blocks_of(bank.grid, first)
+    decision = Decision(sizes, blocks)
+    decision.start(spectra_on_sphere(first, blocks))
     groups = [
         {"params": [bank.filters], "lr": rate * _size(bank.filters)},
         {"params": list(decision.parameters()), "lr": rate},
     ]
     if bank.threshold > 0:
         groups.append({"params": [bank.threshold], "lr": rate})
-    return loss, groups
+    return lambda: decision(spectra_on_sphere(bank.lifted(X), blocks)), groups
 
 
 def _loss_of_codes(
