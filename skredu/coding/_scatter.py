@@ -7,10 +7,10 @@ samples than features (so that no ``d x d`` array is formed), and by a ``matrix`
 otherwise. The mean is represented by the sum of two floats, so that the distance of two
 means that are far from the origin is precise.
 
-`group_of` and `group_of_scatter` are the only functions that choose the form of a
-coded group. A scatter is factored on its cheaper side, and in a way that preserves the
-precision that its condition :math:`c \operatorname{tr} S` requires: rounding errors of
-weak directions are this number times the machine precision.
+`group_of`, `dense_group` and `group_of_scatter` are the only functions that choose the
+form of a coded group. A scatter is factored on its cheaper side, and in a way that
+preserves the precision that its condition :math:`c \operatorname{tr} S` requires:
+rounding errors of weak directions are this number times the machine precision.
 """
 
 from __future__ import annotations
@@ -217,7 +217,7 @@ def group_of(
         The only distortion that will be used. None means that any distortion may be
         used, so the group is factored.
     centred : bool, default=False
-        Whether to code vectors about their mean.
+        Whether to code vectors about their mean; only if any distortion may be used.
     n_coded : int, default=0
         Number of samples that will be scored and projected.
     left_out : bool, default=False
@@ -240,22 +240,39 @@ def group_of(
         condition = math.inf if few else 0.0
     else:
         differ = left_out and weights is not None and xp.any(weights != weights[0])
-        dense = not differ and not _factored_pays(Z, n_coded)
-        if scatter is None and dense:
-            scatter = scatters(root)
-        if scatter is None:
-            parts = squared_norms(root)
+        if differ or _factored_pays(Z, n_coded):
+            condition = _condition(squared_norms(root), n, blocks, epsilon)
         else:
-            parts = xp.linalg.diagonal(scatter)
-            parts = xp.real(parts) if is_complex(parts) else parts
-        traces = xp.sum(blocks.scale(n, epsilon)[:, None] * parts, axis=1)
-        condition = float(xp.max(traces))
-        if dense and condition <= (MAX_GRAM if exact else MAX_DENSE_CONDITION):
-            return DenseGroup(
-                n, blocks, epsilon, scatter, Z.dtype, condition=condition, mean=mean
-            )
+            S = scatters(root) if scatter is None else scatter
+            group = dense_group(S, n, blocks, epsilon, Z.dtype, exact=exact)
+            if group is not None:
+                return group
+            condition = math.inf
     shares = 1.0 / n if weights is None else weights / n
     return _group_of_root(root, n, blocks, mean, shares, epsilon, condition)
+
+
+def dense_group(
+    S: Any, n: float, blocks: Blocks, epsilon: float, dtype: Any, *, exact: bool
+) -> DenseGroup | None:
+    """Code a group about the origin by its scatter (F, C, C); see `group_of`.
+
+    None means that a matrix would be too imprecise.
+    """
+    diagonals = namespace(S).linalg.diagonal(S)
+    if is_complex(diagonals):
+        diagonals = namespace(S).real(diagonals)
+    condition = _condition(diagonals, n, blocks, epsilon)
+    if condition > (MAX_GRAM if exact else MAX_DENSE_CONDITION):
+        return None
+    return DenseGroup(n, blocks, epsilon, S, dtype, condition=condition)
+
+
+def _condition(parts: Any, n: float, blocks: Blocks, epsilon: float) -> float:
+    """Return the largest trace of ``c S`` among the blocks, from parts of traces."""
+    xp = namespace(parts)
+    traces = xp.sum(blocks.scale(n, epsilon)[:, None] * parts, axis=1)
+    return float(xp.max(traces))
 
 
 def group_of_scatter(

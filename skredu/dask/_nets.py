@@ -19,10 +19,9 @@ import numpy as np
 from sklearn.base import clone
 
 from skredu._stream import Summary
-from skredu.coding._dense import DenseGroup
-from skredu.coding._linalg import MAX_DENSE_CONDITION, MAX_GRAM, root_mean_square
+from skredu.coding._linalg import root_mean_square
 from skredu.coding._rows import Rows
-from skredu.coding._scatter import Scatter, group_of_scatter
+from skredu.coding._scatter import Scatter, dense_group, group_of_scatter
 from skredu.dask._blocks import reduced, with_weight
 from skredu.redunet import BaseNet, ReduNetLayer, Samples
 
@@ -134,16 +133,12 @@ class SampleBlocks(Samples):
 
     def _coded(self, scatter: Scatter, uneven: bool) -> Any:
         """Return the group of a layer, in the form that `group_of` would choose."""
-        blocks, epsilon = self.space.blocks, self.net.epsilon_
         if uneven or scatter.matrix is None:
             return self._factored(scatter)
         S, n = _stack(scatter.matrix), scatter.count
-        diagonals = np.real(np.linalg.diagonal(S))
-        traces = np.sum(blocks.scale(n, epsilon)[:, None] * diagonals, axis=1)
-        if traces.max() > (MAX_GRAM if self.exact else MAX_DENSE_CONDITION):
-            return self._factored(scatter)
-        condition = float(traces.max())
-        return DenseGroup(n, blocks, epsilon, S, self.Z.dtype, condition=condition)
+        given = self.space.blocks, self.net.epsilon_, self.Z.dtype
+        group = dense_group(S, n, *given, exact=self.exact)
+        return self._factored(scatter) if group is None else group
 
     def _factored(self, scatter: Scatter) -> Any:
         """Return a group from which samples can be left out at any distortion."""
