@@ -58,6 +58,7 @@ def download(address: str, path: Path) -> Path:
         try:
             with urlopen(request, timeout=60) as answer, part.open("wb") as file:
                 shutil.copyfileobj(answer, file)
+            _check_size(part, answer.headers["Content-Length"])
         except OSError as error:
             raise SystemExit(
                 f"{address}: {error}. If the file has moved, download it, and put it "
@@ -69,11 +70,20 @@ def download(address: str, path: Path) -> Path:
     return path
 
 
+def _check_size(path: Path, expected: str | None) -> None:
+    """Raise if a file is shorter or longer than the server said, and remove it."""
+    found = path.stat().st_size
+    if expected is not None and found != int(expected):
+        path.unlink()
+        raise OSError(f"{found} bytes came, but {expected} were announced")
+
+
 def originals(name: str, folder: Path, place: str | None) -> dict[str, Path]:
     """Return the original files of a data set, downloaded if need be."""
     found = {}
     for address in SOURCES[name].addresses:
-        file = urlsplit(address).path.rpartition("/")[2]
+        parts = urlsplit(address)  # a fragment names the file where the path does not
+        file = parts.fragment or parts.path.rpartition("/")[2]
         is_openml = address.startswith(OPENML)
         file = f"{name}.json" if is_openml else file
         found[file] = download(_at(place, name, file) or address, folder / file)

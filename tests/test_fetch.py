@@ -289,6 +289,16 @@ def test_an_address_without_the_file(fetch, server, tmp_path):
     assert not list(tmp_path.rglob("*.gz"))
 
 
+def test_a_file_that_came_in_part_is_refused_and_removed(fetch, tmp_path, monkeypatch):
+    class Answer(io.BytesIO):
+        headers = types.MappingProxyType({"Content-Length": "10"})
+
+    monkeypatch.setattr(fetch, "urlopen", lambda *_, **__: Answer(b"abc"))
+    with pytest.raises(SystemExit, match=r"3 bytes came, but 10 were announced"):
+        fetch.main(["usps", "--data", str(tmp_path)])
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
 def test_what_is_compared(fetch, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(fetch, "FINGERPRINTS", tmp_path / "known.json")
     (tmp_path / "known.json").write_text("{}", encoding="utf-8")
@@ -323,6 +333,7 @@ def test_every_source_has_an_address_and_a_converter(fetch, capsys):
     for source in fetch.SOURCES.values():
         assert callable(getattr(fetch._convert, source.convert))
         assert all(address in shown for address in source.addresses)
+        assert all(address.startswith("http") for address in source.addresses)
     with pytest.raises(SystemExit):
         fetch.main(["no_such_set"])
     assert "unknown data sets: no_such_set" in capsys.readouterr().err
