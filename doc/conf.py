@@ -31,6 +31,7 @@ extensions = [
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
     "external_links",
+    "folded_tables",
     "gallery_figure",
 ]
 # "generated/backreferences" and the gallery contain parts that other pages include.
@@ -50,7 +51,18 @@ autosummary_generate = True
 EXTRAS = ("dask", "onnx", "skl2onnx", "torch")
 autodoc_mock_imports = [name for name in EXTRAS if not find_spec(name)]
 autodoc_typehints = "none"  # numpydoc shows the types as they are documented
-autodoc_default_options = {"members": True, "inherited-members": True}
+# What networks inherit from PyTorch is not ours to describe.
+autodoc_default_options = {"members": True, "inherited-members": "Module"}
+NETWORKS = (
+    "CRATEBlock",
+    "MCR2Loss",
+    "SparseCodingStep",
+    "SubspaceAttention",
+    "TokenStatisticsAttention",
+)
+numpydoc_show_inherited_class_members = {
+    f"skredu.torch.{name}": False for name in NETWORKS
+}
 numpydoc_class_members_toctree = False
 # Parameter types are described in words, so there is nothing to link to.
 numpydoc_xref_param_type = False
@@ -96,6 +108,8 @@ html_baseurl = "https://skredu.readthedocs.io/en/stable/"
 html_static_path = ["_static"]
 html_favicon = "_static/logo.svg"
 html_css_files = ["skredu.css"]
+html_js_files = ["scroll_hints.js"]
+html_domain_indices = False  # nine modules, which the reference lists
 html_copy_source = False
 html_show_sourcelink = False
 html_sidebars = {

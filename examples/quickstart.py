@@ -2,11 +2,13 @@
 
 Run it with ``python examples/quickstart.py``. It needs only skredu and scikit-learn,
 downloads nothing, and takes about 20 seconds. Every table ends with a line that says
-what it shows.
+what it shows. If matplotlib is there, a picture is written to quickstart.png.
 """
 
 import time
 from collections.abc import Iterable
+from importlib import import_module
+from importlib.util import find_spec
 from itertools import product
 from typing import Any
 
@@ -112,8 +114,8 @@ def best_k_means(X: Any) -> KMeans:
     return max(models, key=lambda model: silhouette_score(X, model.fit_predict(X)))
 
 
-def shift() -> None:
-    """Classify digits, and all cyclic shifts of the digits."""
+def shift() -> dict[str, Any]:
+    """Classify digits, and return the accuracy at each of their cyclic shifts."""
     print("\nShifts: accuracy on 100 digits after training on 200, and on all shifts")
     X, y = load_digits(return_X_y=True)
     X_train, X_test, y_train, y_test = train_test_split(
@@ -124,6 +126,7 @@ def shift() -> None:
     moved = np.concatenate([np.roll(images, move, (1, 2)) for move in moves])
     moved, y_moved = moved.reshape(-1, 64), np.tile(y_test, 64)
     print_row("", ["here", "shifted", "time"])
+    maps = {}
     for name, model in {
         # Averaged wavelet coefficients, and a network without back-propagation
         "scattering + network": make_invariant_pipeline((8, 8), subsampling=1),
@@ -131,14 +134,16 @@ def shift() -> None:
     }.items():
         start = time.perf_counter()
         model.fit(X_train, y_train)
-        here, there = model.score(X_test, y_test), model.score(moved, y_moved)
+        here, right = model.score(X_test, y_test), model.predict(moved) == y_moved
+        maps[name] = right.reshape(8, 8, -1).mean(axis=2)
         seconds = f"{time.perf_counter() - start:.1f} s"
-        print_row(name, [f"{here:.3f}", f"{there:.3f}", seconds])
+        print_row(name, [f"{here:.3f}", f"{right.mean():.3f}", seconds])
     print("The network predicts the same for all 64 shifts, without shifted copies.")
+    return maps
 
 
-def find_wrong_labels() -> None:
-    """Find wrong labels among digits."""
+def find_wrong_labels() -> list[tuple[Any, int]]:
+    """Find wrong labels among digits, and return the most suspicious ones."""
     print("\nWrong labels: 180 of 1797 digits have one; area under the ROC curve")
     X, y = load_digits(return_X_y=True)
     rng = np.random.default_rng(0)
@@ -150,6 +155,7 @@ def find_wrong_labels() -> None:
         return P[np.arange(len(given)), given]
 
     forest = RandomForestClassifier(random_state=0)
+    suspects = []
     for name, quality in {
         "MICL, one fit": lambda: MICLClassifier().fit(X, given).label_quality_,
         "random forest, 5 folds": lambda: own(
@@ -157,9 +163,33 @@ def find_wrong_labels() -> None:
         ),
     }.items():
         start = time.perf_counter()
-        area = roc_auc_score(wrong, -quality())
+        found = quality()
+        area = roc_auc_score(wrong, -found)
+        suspects.append(np.argsort(found)[:6])
         print_row(name, [f"{area:.3f}", f"{time.perf_counter() - start:.2f} s"])
     print("One fit predicts the label of each sample from all other samples.")
+    return [(X[i].reshape(8, 8), int(given[i])) for i in suspects[0]]
+
+
+def draw(maps: dict[str, Any], suspects: list[tuple[Any, int]]) -> None:
+    """Write a picture of the last two tables, if matplotlib is there."""
+    if find_spec("matplotlib") is None:
+        return
+    figure = import_module("matplotlib.figure").Figure((10, 3.4), layout="constrained")
+    left, right = figure.subfigures(1, 2)
+    left.suptitle("Accuracy at each shift, down and to the right")
+    axes = left.subplots(1, 2)
+    for axis, (name, accuracy) in zip(axes, maps.items(), strict=True):
+        image = axis.imshow(accuracy, cmap="magma", vmin=0, vmax=1)
+        axis.set_title(f"{name}: {accuracy.mean():.2f}", fontsize=10)
+    left.colorbar(image, ax=axes, shrink=0.7)
+    right.suptitle("The most suspicious labels")
+    for axis, (digit, label) in zip(right.subplots(2, 3).flat, suspects, strict=True):
+        axis.imshow(digit, cmap="gray_r")
+        axis.set_title(f'"{label}"', fontsize=10)
+        axis.set_axis_off()
+    figure.savefig("quickstart.png", dpi=120)
+    print("quickstart.png shows the accuracy at each shift, and suspicious labels.")
 
 
 def main() -> None:
@@ -168,9 +198,10 @@ def main() -> None:
     print(f"skredu {skredu.__version__}")
     classify()
     group()
-    shift()
-    find_wrong_labels()
+    maps = shift()
+    suspects = find_wrong_labels()
     print(f"\nThis took {time.perf_counter() - start:.0f} seconds.")
+    draw(maps, suspects)
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ def test_quickstart_shows_what_it_says(tmp_path):
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == ["quickstart.png"]
     first, *tables, last = done.stdout.split("\n\n")
     assert first.startswith("skredu ")
     assert last.startswith("This took ")

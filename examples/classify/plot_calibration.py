@@ -76,5 +76,4 @@ figure.suptitle("Probabilities of MICL are close to the share that is right")
 for axis in (left, right):
     axis.spines[["top", "right"]].set_visible(False)
 
-if plt.get_backend().lower() != "agg":
-    plt.show()
+plt.show()

@@ -95,10 +95,7 @@ X, y = tables["400 digits"]
 inch = MICLClassifier().fit(X, y)
 millimetre = MICLClassifier().fit(25.4 * X, y)
 same = np.mean(inch.predict(X) == millimetre.predict(25.4 * X))
-print(
-    f"25.4 times the units: epsilon {millimetre.epsilon_ / inch.epsilon_:.1f}", end=""
-)
-print(f" times as large, predictions the same for {same:.0%} of the samples")
+print(f"ratio of the distortions: {millimetre.epsilon_ / inch.epsilon_:.1f}")
+print(f"samples with the same prediction: {same:.0%}")
 
-if plt.get_backend().lower() != "agg":
-    plt.show()
+plt.show()

@@ -90,5 +90,4 @@ weighted = MICLClassifier(class_weight={0: 1, 1: 10}).fit(X, y)
 gap = copied.predict_proba(X_test) - weighted.predict_proba(X_test)
 print(f"largest difference of probabilities: {np.abs(gap).max():.0e}")
 
-if plt.get_backend().lower() != "agg":
-    plt.show()
+plt.show()

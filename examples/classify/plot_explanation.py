@@ -42,13 +42,11 @@ plt.title("one wine")
 # %%
 # Many samples
 # ------------
-# In a heat map, each line is a sample. We put those with the smallest sum first: the
-# classifier is unsure about them.
+# In a heat map, each line is a sample. The sum of its bits is the difference between
+# the two best classes. Where it is smallest, the classifier is unsure.
 
-display = BitsDisplay.from_estimator(model, X_test, feature_names=X.columns)
-totals = display.frame().sum(axis=1).to_numpy()
-order = np.argsort(totals)
-unsure = X_test.iloc[order[:30]]
+best = np.sort(model.decision_function(X_test), axis=1)[:, -2:]
+unsure = X_test.iloc[np.argsort(best[:, 1] - best[:, 0])[:30]]
 BitsDisplay.from_estimator(model, unsure, feature_names=X.columns)
 plt.title("the thirty samples with the least certain decisions")
 

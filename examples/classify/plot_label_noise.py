@@ -96,5 +96,4 @@ for axis in axes:
     axis.spines[["top", "right"]].set_visible(False)
 figure.suptitle("Wrong labels do little harm if details are not coded")
 
-if plt.get_backend().lower() != "agg":
-    plt.show()
+plt.show()

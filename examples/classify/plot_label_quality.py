@@ -57,12 +57,12 @@ axes[1].set_title("what we do not know")
 # ---------------------------
 # The label of each sample is followed by the prediction.
 
-worst = quality.argsort()[:12]
-figure, axes = plt.subplots(1, 12, figsize=(10, 1.4), layout="constrained")
+worst = quality.argsort()[:7]
+figure, axes = plt.subplots(1, 7, figsize=(10, 1.9), layout="constrained")
 for axis, i in zip(axes, worst, strict=True):
     axis.imshow(X_train[i].reshape(8, 8), cmap="gray_r")
     prediction = model.predict(X_train[[i]])[0]
-    axis.set_title(f"{labels[i]}, rather {prediction}", fontsize=7)
+    axis.set_title(f"{labels[i]}, rather {prediction}", fontsize=12)
     axis.axis("off")
 
 # %%
@@ -95,5 +95,4 @@ for way, training in ways.items():
     scores = [c.fit(*training).score(X_test, y_test) for c in classifiers.values()]
     print(f"{way:26}" + "".join(f"{score:14.3f}" for score in scores))
 
-if plt.get_backend().lower() != "agg":
-    plt.show()
+plt.show()

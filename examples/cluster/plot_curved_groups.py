@@ -9,6 +9,10 @@ separated by gaps, use a method that is based on densities, such as
 described rather than counted: each of them is a line with a direction and a width.
 """
 
+# %%
+# Two tables, two methods
+# -----------------------
+
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.cluster import HDBSCAN
@@ -38,5 +42,4 @@ for name, (X, y) in tables.items():
         axis.set(xticks=[], yticks=[], aspect="equal")
         axis.set_title(f"{method}:\n{n_groups} groups, ARI {index:.2f}", fontsize=10)
 
-if plt.get_backend().lower() != "agg":
-    plt.show()
+plt.show()

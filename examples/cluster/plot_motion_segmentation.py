@@ -180,5 +180,4 @@ axes[0, 0].set_ylabel("first frame")
 axes[1, 0].set_ylabel("last frame")
 figure.suptitle("Three overlapping bodies: the coding length groups points by motion")
 
-if plt.get_backend().lower() != "agg":
-    plt.show()
+plt.show()

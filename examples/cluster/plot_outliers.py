@@ -65,12 +65,11 @@ index = np.concatenate([ones, others])
 model = CompressionOutlierDetector().fit(digits[index])
 scores, strange = model.training_scores_, y[index] != 1
 print(f"area under the ROC curve: {roc_auc_score(strange, -scores):.3f}")
-figure, axes = plt.subplots(1, 14, figsize=(10, 1.3), layout="constrained")
-for axis, i in zip(axes, np.argsort(scores), strict=False):
+figure, axes = plt.subplots(2, 7, figsize=(10, 3.8), layout="constrained")
+for axis, i in zip(axes.flat, np.argsort(scores), strict=False):
     axis.imshow(digits[index[i]].reshape(8, 8), cmap="gray_r")
     color = "C3" if strange[i] else "0.2"
-    axis.set_title(f"{y[index[i]]}: {-scores[i]:.0f} bits", fontsize=7, color=color)
+    axis.set_title(f"{y[index[i]]}: {-scores[i]:.0f} bits", fontsize=12, color=color)
     axis.axis("off")
 
-if plt.get_backend().lower() != "agg":
-    plt.show()
+plt.show()

@@ -93,5 +93,4 @@ figure.supxlabel(r"distortion $\epsilon\,/\,\epsilon_0$")
 decades = np.log10(plateau.max() / plateau.min())
 figure.suptitle(f"Three groups over {decades:.0f} decades of distortion (shaded)")
 
-if plt.get_backend().lower() != "agg":
-    plt.show()
+plt.show()

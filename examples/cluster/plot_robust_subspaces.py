@@ -141,5 +141,4 @@ axis.set_axisbelow(True)
 axis.spines[["top", "right"]].set_visible(False)
 axis.set_title("Three subspaces in eight dimensions, with one outlier in five samples")
 
-if plt.get_backend().lower() != "agg":
-    plt.show()
+plt.show()

@@ -47,5 +47,4 @@ for line, (name, images) in zip(axes, rows.items(), strict=True):
         axis.imshow(image.reshape(8, 8), cmap="gray_r", vmin=0, vmax=16)
         axis.set(xticks=[], yticks=[], facecolor="#f2d7c4")
 
-if plt.get_backend().lower() != "agg":
-    plt.show()
+plt.show()

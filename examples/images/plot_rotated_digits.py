@@ -144,5 +144,4 @@ axis.set(ylim=(0, 1), yticks=[0.25, 0.5, 0.75, 1], theta_zero_location="N")
 axis.legend(frameon=False, loc="center left", bbox_to_anchor=(1.1, 0.5))
 axis.set_title("Trained on upright digits, accurate at every angle")
 
-if plt.get_backend().lower() != "agg":
-    plt.show()
+plt.show()

@@ -56,6 +56,9 @@ for axis, frequency in zip(axes.flat, 2 * np.pi * waves.frequencies_, strict=Tru
     axis.set(xticks=[], yticks=[])
 figure.suptitle("Waves of two scales and six directions")
 
+# %%
+# The coefficients of order one of a digit and of the same digit, moved:
+
 first = ScatteringTransformer(2, signal_shape=GRID, order=1, subsampling=1).fit(X)
 four = X[y == 4][:1]
 figure, axes = plt.subplots(2, 7, figsize=(8, 2.6), layout="constrained")
@@ -125,5 +128,4 @@ for axis, found, title in zip(
 axes[0].set_ylabel("accuracy")
 axes[1].legend(frameon=False, loc="center right")
 
-if plt.get_backend().lower() != "agg":
-    plt.show()
+plt.show()

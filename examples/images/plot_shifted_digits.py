@@ -139,8 +139,12 @@ axes[1].set_title("invariant features of the same images")
 
 display = FilterDisplay.from_estimator(net, n_columns=8)
 display.ax_.set_title("filters of the first layer: $E$, and $C_j$ of each digit")
+
+# %%
+# The filters of the lifting, in front of the network, are centres of clusters of
+# patches.
+
 display = FilterDisplay.from_estimator(net[0], n_columns=8)
 display.ax_.set_title("filters of the lifting, learned by k-means")
 
-if plt.get_backend().lower() != "agg":
-    plt.show()
+plt.show()

@@ -114,5 +114,4 @@ axes[0, 0].set_ylabel("row of a pixel")
 axes[1, 0].set_ylabel("relative size")
 print(f"layers: {net.n_iter_}, rate reduction {net.rates_['delta_R'][-1]:.1f} nats")
 
-if plt.get_backend().lower() != "agg":
-    plt.show()
+plt.show()

@@ -109,5 +109,4 @@ for axis in axes:
     axis.spines[["top", "right"]].set_visible(False)
 figure.suptitle("After the layers, the nearest mean is as good as counting bits")
 
-if plt.get_backend().lower() != "agg":
-    plt.show()
+plt.show()

@@ -130,5 +130,4 @@ for axis, (n_classes, net) in zip(axes, nets.items(), strict=True):
     axis.legend(frameon=False, loc="lower right")
 axes[0].set_ylabel(r"rate reduction $\Delta R$, nats")
 
-if plt.get_backend().lower() != "agg":
-    plt.show()
+plt.show()

@@ -134,5 +134,4 @@ figure.legend(
 )
 figure.suptitle("The rate reduction is largest for orthogonal classes")
 
-if plt.get_backend().lower() != "agg":
-    plt.show()
+plt.show()

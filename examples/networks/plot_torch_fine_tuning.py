@@ -78,5 +78,4 @@ right.legend(frameon=False, title="constructed from")
 # The network that contains its training samples predicts them almost without an error
 # from the start, so back-propagation has nothing to correct.
 
-if plt.get_backend().lower() != "agg":
-    plt.show()
+plt.show()

@@ -91,5 +91,4 @@ for axis, labels, title in zip(
     axis.scatter(*points.T, c=labels, cmap="coolwarm", s=12)
     axis.set(title=f"{title}: {accuracy(labels)}", xticks=[], yticks=[])
 
-if plt.get_backend().lower() != "agg":
-    plt.show()
+plt.show()

@@ -52,5 +52,4 @@ for axis, (name, model) in zip(axes, models.items(), strict=True):
     axis.set_xlabel(f"layer, {name}")
     print(f"\n{name}\n{display.frame().round(2)}")
 
-if plt.get_backend().lower() != "agg":
-    plt.show()
+plt.show()

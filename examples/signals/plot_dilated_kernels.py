@@ -108,5 +108,4 @@ for axis in axes[1, :2]:
     axis.set_xlabel("time")
 axes[1, 2].set_xlabel("share, all test series of the class")
 
-if plt.get_backend().lower() != "agg":
-    plt.show()
+plt.show()

@@ -128,5 +128,4 @@ axis.set_title(
     "The network is invariant to shifts, and it learns from all series at once"
 )
 
-if plt.get_backend().lower() != "agg":
-    plt.show()
+plt.show()

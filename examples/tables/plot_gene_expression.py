@@ -231,5 +231,4 @@ axis.set(yscale="log", xlabel="bits per sample that the classes save", ylabel="g
 axis.legend(frameon=False, fontsize=8)
 axis.spines[["top", "right"]].set_visible(False)
 
-if plt.get_backend().lower() != "agg":
-    plt.show()
+plt.show()

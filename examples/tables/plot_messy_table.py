@@ -68,7 +68,7 @@ def pipeline(model):
 
 
 net = pipeline(ReduNetClassifier()).fit(X, y)
-print(net[:-1].transform(X).iloc[:2, [0, 1, -2, -1]].round(2).to_string())
+print(net[:-1].transform(X).iloc[:2, [0, 1, -1]].round(2).to_string())
 print(net.transform(X).iloc[:2, :4].round(2).to_string())
 print(f"layers kept: {net[-1].n_iter_}, epsilon {net[-1].epsilon_:.2f}")
 
@@ -126,5 +126,4 @@ for axis, title, part in zip(axes, panels, (0, 1), strict=True):
     axis.spines[["top", "right"]].set_visible(False)
 axes[0].invert_yaxis()
 
-if plt.get_backend().lower() != "agg":
-    plt.show()
+plt.show()

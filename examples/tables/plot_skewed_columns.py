@@ -59,5 +59,4 @@ for axis, (name, (X, x_name, y_name)) in zip(axes, shown.items(), strict=True):
     axis.set(title=f"{name}: {groups.max() + 1} groups", xlabel=x_name, ylabel=y_name)
     axis.spines[["top", "right"]].set_visible(False)
 
-if plt.get_backend().lower() != "agg":
-    plt.show()
+plt.show()
