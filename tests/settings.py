@@ -151,11 +151,16 @@ def names_of(settings):
     ]
 
 
+def slowly(*values):
+    """Return values as parameters of a test, marked as slow."""
+    return [pytest.param(value, marks=pytest.mark.slow) for value in values]
+
+
 METHODS = ("decision_function", "predict_proba", "predict", "transform")
 METHODS += ("score_samples",)
 FITTED = ("epsilon_", "temperature_", "priors_", "labels_", "class_count_", "rates_")
 FITTED += ("coding_length_", "class_coding_length_", "rate_reduction_")
-FITTED += ("offset_", "training_scores_")
+FITTED += ("offset_", "training_scores_", "label_quality_")
 
 
 def problem(n=36, d=6, k=3, seed=0):

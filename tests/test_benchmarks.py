@@ -1,9 +1,11 @@
 """Run every benchmark script on small data; times and scores are not tested."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.cluster import MeanShift
 from sklearn.datasets import load_digits, load_iris, load_wine
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
@@ -56,7 +58,7 @@ def data(tmp_path_factory):
         photos = {"ids": [*"abc"][: len(splits)], "split": splits}
         for name in photos["ids"]:
             truth = np.kron(
-                RNG.permutation(4).reshape(2, 2), np.ones((20, 20), np.uint8)
+                RNG.permutation(4).reshape(2, 2), np.ones((10, 10), np.uint8)
             )
             photos |= {f"seg/{name}": np.stack([truth, truth // 2])}
             image = np.repeat(60 * truth[..., None], 3, axis=2).astype(np.uint8)
@@ -182,13 +184,13 @@ SCRIPTS = {
         ["wine", "| predict"],
     ),
     "scattering": (
-        "--train|120|--test|20|--size|60|--per-class|5|--models|scattering",
+        "--train|60|--test|9|--size|30|--per-class|3|--models|scattering",
         {},
-        ["### Parts of 60 samples", "| without 9 |"],
+        ["### Parts of 30 samples", "| without 9 |"],
     ),
     "segmentation": (
         "",
-        {},
+        {"MeanShift": partial(MeanShift, bin_seeding=True)},
         [
             "| CompressionSegmenter ",
             "one setting",
@@ -202,7 +204,7 @@ SCRIPTS = {
         ["published: other", "not MNIST"],
     ),
     "stream": (
-        "--train|120|--test|20|--size|60|--filters|2|--parts-of-100|2|--batches|20",
+        "--train|60|--test|9|--size|30|--filters|2|--parts-of-100|1|--batches|9",
         {},
         ["| "],
     ),

@@ -94,7 +94,7 @@ def test_signals_take_the_memory_of_their_spectra_and_of_their_change(
 ):
     limit(monkeypatch, BLOCK=2**14, MAX_ROWS=150, CACHED=2**12)
     rng = np.random.default_rng(0)
-    X, y = rng.normal(size=(1500, 2 * 196)).astype(np.float32), np.arange(1500) % 4
+    X, y = rng.normal(size=(800, 2 * 196)).astype(np.float32), np.arange(800) % 4
     X += rng.normal(size=(4, X.shape[1])).astype(np.float32)[y]
     spectra = 8 * 14 * 8 * 2 * len(X)
     options = {"signal_shape": (14, 14), "n_iter_no_change": None}

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from settings import slowly
 from sklearn.base import clone
 from sklearn.datasets import make_blobs
 from sklearn.impute import SimpleImputer
@@ -62,7 +63,9 @@ def test_new_samples_are_coded_on_what_they_have(assume_centered):
         model.summary(new)
 
 
-@pytest.mark.parametrize("options", [{}, {"epsilon": EPSILON, "n_clusters": 3}])
+@pytest.mark.parametrize(
+    "options", [{"epsilon": EPSILON, "n_clusters": 3}, *slowly({})]
+)
 def test_groups_of_samples_with_gaps_are_those_of_expected_scatters(options):
     rows = with_gaps(X)
     model = CompressionClustering(**options).fit(rows)
@@ -85,7 +88,8 @@ def test_groups_of_samples_with_gaps_are_those_of_expected_scatters(options):
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"n_clusters": 3}, {"connectivity": 6}, {"assume_centered": True}]
+    "options",
+    [{}, {"connectivity": 6}, *slowly({"n_clusters": 3}, {"assume_centered": True})],
 )
 def test_orders_units_and_copies_change_no_group(options):
     rows = with_gaps(X, 0.2)

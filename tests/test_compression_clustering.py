@@ -7,7 +7,7 @@ from scipy.cluster.hierarchy import dendrogram, fcluster, is_valid_linkage
 from scipy.linalg import helmert
 from scipy.special import gammaln
 from scipy.stats import multivariate_t
-from settings import limit
+from settings import limit, slowly
 from sklearn.base import clone
 from sklearn.datasets import load_iris, make_blobs
 from sklearn.metrics import adjusted_rand_score
@@ -41,12 +41,7 @@ def same_groups(a, b):
 # -- what it finds --------------------------------------------------------------------
 
 
-SLOW = pytest.mark.slow
-
-
-@pytest.mark.parametrize(
-    "epsilon", [0.001, 0.01, 0.1, 0.5, 1.0, pytest.param("auto", marks=SLOW)]
-)
+@pytest.mark.parametrize("epsilon", [0.001, 0.01, 0.1, 0.5, 1.0, *slowly("auto")])
 def test_lines_and_a_plane_over_three_decades(lines_and_plane, epsilon):
     X, y = lines_and_plane
     given = epsilon if epsilon == "auto" else epsilon * NOISE
@@ -313,29 +308,13 @@ def test_many_rows_first_join_cells(blobs, assume_centered, monkeypatch):
     assert len(np.unique(model.labels_at(4))) == 4
 
 
-@pytest.mark.parametrize("value", [0.0, 1.0, 1e-200, 1e100])
-@pytest.mark.parametrize("parameters", [{}, {"epsilon": 1.0}, {"n_clusters": 1}])
-def test_equal_rows_are_one_group(parameters, value):
-    X = np.full((5, 3), value)
-    model = CompressionClustering(**parameters).fit(X)
-    assert model.n_clusters_ == 1
-    assert model.labels_.tolist() == [0] * 5
-    assert is_valid_linkage(model.linkage())
-
-
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"epsilon": 0.0}, "'epsilon' parameter"),
-        ({"epsilon": -1.0}, "'epsilon' parameter"),
-        ({"epsilon": "small"}, "'epsilon' parameter"),
         ({"epsilon": 1e-200}, "epsilon=1e-200 is too small"),
-        ({"n_clusters": 0}, "'n_clusters' parameter"),
         ({"n_clusters": 91}, "n_clusters=91 must be at most"),
-        ({"min_cluster_size": 0}, "'min_cluster_size' parameter"),
         ({"min_cluster_size": 80, "n_clusters": 2}, "n_clusters=2 groups"),
         ({"connectivity": np.eye(3)}, "Bad connectivity: must have the shape"),
-        ({"refine": "yes"}, "'refine' parameter"),
     ],
 )
 def test_bad_parameters_are_named_and_change_nothing(blobs, parameters, message):
@@ -347,6 +326,7 @@ def test_bad_parameters_are_named_and_change_nothing(blobs, parameters, message)
     assert model.coding_length_ == before
 
 
+@pytest.mark.slow
 def test_distortion_is_the_same_in_each_of_many_directions(monkeypatch):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(30, 3)) + 8.0 * (np.arange(30)[:, None] < 15)

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
-from settings import limit
+from settings import limit, slowly
 from sklearn.feature_extraction.image import grid_to_graph
 
 from skredu import CompressionClustering
@@ -51,7 +51,7 @@ def names_aside(labels):
 # -- connected groups -----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *slowly(1, 2)])
 @pytest.mark.parametrize("ties", [False, True])
 @pytest.mark.parametrize("parameters", [{"epsilon": 0.1}, {}, {"n_clusters": 4}])
 def test_every_group_is_connected_in_the_graph(parameters, ties, seed):
@@ -158,7 +158,7 @@ def test_the_path_has_the_groups_of_a_fit():
 # -- order and weights ----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, *slowly(1, 2, 3)])
 @pytest.mark.parametrize("ties", [False, True])
 @pytest.mark.parametrize("form", ["sparse", "dense", "callable"])
 def test_rows_and_graph_in_another_order_change_nothing_but_names(form, ties, seed):

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from settings import limit, problem
+from settings import limit, problem, slowly
 from sklearn.compose import make_column_transformer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -166,7 +166,7 @@ def assert_same_net(found, expected, new, tolerance=1e-8):
 
 
 @pytest.mark.filterwarnings("ignore:.* (keeps|has) no layer:UserWarning")
-@pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["none", "weights"])
+@pytest.mark.parametrize("weights", [WEIGHTS, *slowly(None)], ids=["weights", "none"])
 @pytest.mark.parametrize("name", NETS)
 def test_networks_equal_those_of_the_array(name, weights):
     whole = NETS[name].fit(X, NAMED, sample_weight=weights)
@@ -270,16 +270,7 @@ def test_classes_may_be_given_and_a_block_need_not_contain_all():
 
 
 @pytest.mark.slow
-def test_processes_give_the_same_model():
-    whole = ADDING["MICL"].fit(X, NAMED).decision_function(X)
-    with dask.config.set(scheduler="processes", num_workers=2):
-        model = skredu_dask.fit(ADDING["MICL"], ROWS, LABELS)
-        found = skredu_dask.apply(model, ROWS, "decision_function").compute()
-    assert_allclose(found, whole, rtol=1e-9, atol=1e-9)
-
-
-@pytest.mark.slow
-def test_model_is_the_same_if_a_worker_is_killed():
+def test_processes_give_the_same_model_even_if_one_is_killed():
     distributed = pytest.importorskip("distributed")
     table = np.random.default_rng(0).normal(size=(4000, 5))
 
@@ -304,9 +295,13 @@ def test_model_is_the_same_if_a_worker_is_killed():
         killer.start()
         model = skredu_dask.fit(ADDING["outliers"], da.concatenate(rows))
         killer.join()
+        named = skredu_dask.fit(ADDING["MICL"], ROWS, LABELS)
+        found = skredu_dask.apply(named, ROWS, "decision_function").compute()
     whole = ADDING["outliers"].fit(table)
     new = table[:9] + 0.5
     assert_allclose(model.score_samples(new), whole.score_samples(new), rtol=1e-9)
+    expected = ADDING["MICL"].fit(X, NAMED).decision_function(X)
+    assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize(

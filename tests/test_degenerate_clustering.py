@@ -5,6 +5,7 @@ import time
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from settings import slowly
 
 from skredu import CompressionClustering
 from skredu.rates import partition_coding_length
@@ -29,7 +30,7 @@ def test_rows_below_all_distortions_are_one_group(X, centered, connectivity):
     assert model.predict(X).tolist() == [0] * len(X)
 
 
-@pytest.mark.parametrize("connectivity", [None, 2])
+@pytest.mark.parametrize("connectivity", [2, *slowly(None)])
 def test_rows_of_any_size_are_those_of_size_one(connectivity):
     X = RNG.normal(size=(12, 2)) + 9.0 * (np.arange(12)[:, None] % 2)
     weights = np.arange(12) % 5  # absent ones take the group of the nearest row
@@ -91,7 +92,7 @@ NORMAL = RNG_FINE.normal(size=(40, 3))
 PAIRS = np.repeat(NORMAL, 2, axis=0) + 1e-6 * RNG_FINE.normal(size=(80, 3))
 
 
-@pytest.mark.parametrize("epsilon", [1e-3, 1e-5, 1e-7, 1e-9, 1e-11])
+@pytest.mark.parametrize("epsilon", [1e-3, 1e-7, 1e-11, *slowly(1e-5, 1e-9)])
 @pytest.mark.parametrize("centered", [False, True])
 @pytest.mark.parametrize("X", [NORMAL, PAIRS], ids=["normal", "pairs"])
 def test_costs_of_merges_are_differences_of_bits(X, centered, epsilon):

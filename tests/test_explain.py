@@ -5,6 +5,7 @@ import oracle_micl
 import pytest
 from numpy.testing import assert_allclose
 from scipy.stats import multivariate_normal, spearmanr
+from settings import slowly
 from sklearn.datasets import load_iris, load_wine, make_classification
 from sklearn.inspection import permutation_importance
 from sklearn.model_selection import train_test_split
@@ -129,7 +130,10 @@ def unrelated():
 
 @pytest.mark.parametrize(
     "load",
-    [lambda: load_iris(return_X_y=True), lambda: load_wine(return_X_y=True), unrelated],
+    [
+        lambda: load_iris(return_X_y=True),
+        *slowly(lambda: load_wine(return_X_y=True), unrelated),
+    ],
     ids=["iris", "wine", "unrelated"],
 )
 def test_importances_are_in_the_order_of_permutation_importances(load):

@@ -255,6 +255,7 @@ def test_flipped_images_have_flipped_segments():
 PHOTO = astronaut()[20:180, 140:300]
 
 
+@pytest.mark.slow
 def test_a_photograph():
     image = PHOTO
     model = CompressionSegmenter().fit(image)

@@ -446,14 +446,9 @@ def test_given_filters_are_used_as_they_are_in_fit():
         ({"filters": np.ones((2, 3)), "signal_shape": (4, 3)}, "Bad filters"),
         ({"filters": [["a"]]}, "Bad filters"),
         ({"filters": np.full((2, 3), np.nan)}, "Bad filters"),
-        ({"n_filters": 0}, "n_filters"),
-        ({"threshold": -1.0}, "threshold"),
-        ({"pooling": -0.1}, "pooling"),
         ({"pool_size": 5}, r"Bad pool_size: must divide the grid of shape \(12,\)"),
         ({"pool_size": (2, 2)}, "Bad pool_size: must be one number or one .* found 2"),
         ({"pool_size": (2.0,)}, "Bad pool_size: must be one or several positive"),
-        ({"pool_size": 0}, "pool_size"),
-        ({"pool_by": "median"}, "pool_by"),
     ],
 )
 def test_errors_name_the_parameter(parameters, message):

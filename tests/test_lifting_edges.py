@@ -101,8 +101,6 @@ DATES = np.arange(24).reshape(2, 12).astype("datetime64[s]")
         (ConvolutionalLifting(10**12), "n_filters"),
         (ConvolutionalLifting(10**8, filters="gaussian"), "n_filters"),
         (ConvolutionalLifting(3, "large"), "kernel_size"),
-        (ConvolutionalLifting(threshold=float("nan")), "threshold"),
-        (ConvolutionalLifting(pooling=2.0), "pooling"),
         (ConvolutionalLifting(filters=DATES), "filters"),
         (PolarTransformer(None, 10**12), "n_radii or n_angles"),
         (PolarTransformer(None, 2, 10**12), "n_radii or n_angles"),

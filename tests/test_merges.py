@@ -6,6 +6,7 @@ import numpy as np
 import oracle_merging
 import pytest
 from scipy.sparse import csr_array
+from settings import slowly
 
 from skredu.clustering._costs import Cluster
 from skredu.clustering._merging import merges
@@ -65,9 +66,7 @@ def random_edges(seed, n):
 
 @pytest.mark.parametrize("assume_centered", [False, True])
 @pytest.mark.parametrize("epsilon", [1e-5, 0.5])
-@pytest.mark.parametrize(
-    "d", [1, 4, 12, *(pytest.param(d, marks=pytest.mark.slow) for d in (36, 70))]
-)
+@pytest.mark.parametrize("d", [1, 4, 12, *slowly(36, 70)])
 def test_groups_that_start_with_several_rows(d, epsilon, assume_centered):
     for seed, n_single in ((2 * d, 4), (2 * d + 1, 4), (d, 0)):
         X, weights, groups = groups_of_rows(seed, d, n_single, 6)

@@ -7,12 +7,10 @@ import oracle_merging
 import pytest
 from scipy.sparse import csr_array
 from scipy.spatial.distance import pdist
-from settings import peak_of
+from settings import peak_of, slowly
 
 from skredu import CompressionClustering
 from skredu.datasets import make_subspaces
-
-SLOW = pytest.mark.slow
 
 
 def assert_same_merges(X, weights, epsilon, assume_centered, pairs=None, exact=True):
@@ -45,9 +43,7 @@ def problem(seed, d):
 
 
 @pytest.mark.parametrize("assume_centered", [False, True])
-@pytest.mark.parametrize(
-    "d", [1, 2, 3, 5, 12, *(pytest.param(d, marks=SLOW) for d in (8, 20, 30, 70))]
-)
+@pytest.mark.parametrize("d", [1, 2, 3, 5, 12, *slowly(8, 20, 30, 70)])
 def test_merges_are_those_of_the_plain_algorithm(d, assume_centered):
     for seed in range(6):
         X, weights, epsilon = problem(6 * d + seed, d)

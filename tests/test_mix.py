@@ -189,17 +189,6 @@ def test_mix_is_better_than_its_linear_candidate():
     assert losses["auto"] < 0.9 * losses["linear"]
 
 
-def test_weight_is_a_number_of_copies_in_a_mix():
-    X, y = skewed(120)
-    weights = np.random.default_rng(4).integers(0, 3, len(y))
-    index = np.repeat(np.arange(len(y)), weights)
-    one = MICLClassifier(kernel="auto").fit(X, y, sample_weight=weights)
-    other = MICLClassifier(kernel="auto").fit(X[index], y[index])
-    assert_allclose(one.predict_proba(X), other.predict_proba(X), atol=1e-5)
-    assert_allclose(one.label_quality_[index], other.label_quality_, atol=1e-5)
-    assert np.isnan(one.label_quality_[weights == 0]).all()
-
-
 def test_given_priors_and_weights_of_classes_reach_the_mix():
     rng = np.random.default_rng(0)
     y = (rng.random(400) < 0.06).astype(int)
@@ -330,15 +319,6 @@ def test_quality_is_the_probability_after_a_fit_without_the_sample(kernel):
             )
             P = oracle_micl.probabilities(scores)
         assert_allclose(model.label_quality_[i], P[0, y[i]], rtol=1e-5)
-
-
-def test_equal_samples_have_the_same_quality_and_others_follow_their_order():
-    X, y = load_iris(return_X_y=True)
-    twice = MICLClassifier().fit(np.r_[X, X], np.r_[y, y]).label_quality_
-    assert_array_equal(twice[:150], twice[150:])
-    order = np.random.default_rng(0).permutation(150)
-    shuffled = MICLClassifier().fit(X[order], y[order]).label_quality_
-    assert_allclose(shuffled, MICLClassifier().fit(X, y).label_quality_[order])
 
 
 # -- the laplacian kernel -------------------------------------------------------------

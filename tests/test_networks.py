@@ -12,7 +12,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from oracle_redunet import on_sphere
 from oracle_spectral import Family, accelerated
-from settings import limit
+from settings import limit, slowly
 from sklearn.datasets import load_digits
 
 from skredu import InvariantReduNetTransformer, MICLClassifier, ReduNetTransformer
@@ -420,7 +420,7 @@ def test_relative_steps_have_no_momentum_and_are_halved_nine_times_at_most():
 )
 @pytest.mark.parametrize(
     "case",
-    ["few rows", "1-D odd", *(pytest.param(c, marks=pytest.mark.slow) for c in MANY)],
+    ["few rows", "1-D odd", *slowly(*MANY)],
 )
 def test_rows_in_blocks_are_the_rows(case, construction, other, monkeypatch):
     problem = Problem(case, "copies")

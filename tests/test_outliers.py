@@ -15,7 +15,6 @@ from sklearn.preprocessing import StandardScaler
 from skredu import CompressionOutlierDetector
 from skredu.coding._symmetry import permutations_of
 from skredu.outliers._threshold import bits_of_outliers
-from skredu.rates import coding_length
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 4)) @ np.diag([3.0, 2.0, 1.0, 0.1])
@@ -44,8 +43,8 @@ def bits_with_nearest(x, others, epsilon, m):
     """Return the mean length of the differences, each feature by itself."""
     order = np.argsort(np.abs(others - x).sum(axis=1), kind="stable")[:m]
     apart = (others[order] - x) * len(x) ** 0.5
-    each = [[coding_length([[a]], epsilon=epsilon) for a in b] for b in apart]
-    return np.mean(each) * len(x)
+    alone = 0.5 * np.log2(1 + apart**2 / epsilon**2)  # the length of a single number
+    return np.mean(alone) * len(x)
 
 
 def bits_with_nearest_images(x, images, weights, epsilon, m):
@@ -337,9 +336,6 @@ def test_pipeline_search_and_frames():
 
 def test_wrong_parameters_are_named():
     for options, message in (
-        *(({"contamination": share}, "contamination") for share in (0.6, 0.0)),
-        ({"n_neighbors": 0}, "n_neighbors"),
-        ({"epsilon": -1.0}, "epsilon"),
         ({"epsilon": 1e-200}, "epsilon=1e-200 is too small"),
         ({"symmetry": "flip", "signal_shape": 3}, "not a multiple"),
         ({"signal_shape": (2, 2)}, "signal_shape"),

@@ -12,7 +12,7 @@ import pickles
 import pytest
 import skops.io
 from numpy.testing import assert_allclose, assert_array_equal
-from settings import ESTIMATORS, LIFTINGS, answers, names_of, problem, rows_for
+from settings import ESTIMATORS, LIFTINGS, answers, names_of, problem, rows_for, slowly
 from sklearn.base import clone
 from sklearn.exceptions import InconsistentVersionWarning, NotFittedError
 
@@ -47,7 +47,7 @@ def our_names(value):
 
 
 # fewer rows than features live in their span
-@pytest.mark.parametrize("n", [36, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n", [36, *slowly(4)])
 @every
 def test_pickle_and_joblib_restore_every_answer(name, n):
     model, table = fitted(name, n=n)

@@ -96,6 +96,7 @@ def test_values_of_rows_in_general_position_keep_twelve_digits(name):
             assert_as_exact(name, normal + 1e8, y, epsilon=epsilon, weights=share)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SCALARS)
 def test_extreme_rows_and_distortions_do_not_overflow(name):
     for rows, epsilon in itertools.product(

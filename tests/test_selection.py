@@ -4,7 +4,7 @@ import numpy as np
 import oracle_micl as oracle
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from settings import limit
+from settings import limit, slowly
 from sklearn.metrics.pairwise import rbf_kernel
 
 from skredu import MICLClassifier
@@ -69,9 +69,7 @@ def assert_chosen(model, X, y, weights, epsilons, priors=None, **settings):
     assert model.temperature_ == pytest.approx(temperature, rel=5e-3)
 
 
-@pytest.mark.parametrize(
-    "weighting", ["none", "fractions", pytest.param("copies", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("weighting", ["fractions", *slowly("none", "copies")])
 @pytest.mark.parametrize("kind", KINDS)
 def test_distortion_label_code_and_temperature_are_those_of_the_formulas(
     kind, weighting

@@ -4,6 +4,7 @@ import numpy as np
 import oracle_micl as oracle
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from settings import slowly
 from sklearn.base import clone
 from sklearn.metrics.pairwise import rbf_kernel
 
@@ -60,7 +61,9 @@ def test_named_groups_are_those_of_images():
     assert len(np.unique(permutations_of("dihedral", (3, 3), 18), axis=0)) == 8
 
 
-@pytest.mark.parametrize("kernel", ["linear", "rbf", "laplacian", "poly", "cosine"])
+@pytest.mark.parametrize(
+    "kernel", ["linear", "rbf", *slowly("laplacian", "poly", "cosine")]
+)
 def test_samples_and_their_images_have_the_same_probabilities(case, kernel):
     options, group, d = case
     X, y = problem(d)
@@ -157,9 +160,9 @@ def test_kernels_are_averaged_over_images(case):
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_parts_add_up_and_weights_are_copies(dtype):
+def test_parts_add_up(dtype):
     X, y = problem(9, 45)
-    X, weights = X.astype(dtype), np.random.default_rng(0).integers(1, 4, 45)
+    X = X.astype(dtype)
     model = MICLClassifier(symmetry="dihedral", signal_shape=(3, 3))
     whole, parts = clone(model).fit(X, y), clone(model)
     for part in (slice(0, 20), slice(20, 45)):
@@ -167,12 +170,6 @@ def test_parts_add_up_and_weights_are_copies(dtype):
     tolerance = {"rtol": 1e-3, "atol": 1e-3} if dtype == np.float32 else {"rtol": 1e-7}
     expected = whole.predict_proba(X)
     assert_allclose(parts.predict_proba(X), expected, **tolerance)
-    weighted = clone(model).fit(X, y, sample_weight=weights)
-    copies = clone(model).fit(np.repeat(X, weights, 0), np.repeat(y, weights))
-    expected = weighted.predict_proba(X)
-    assert_allclose(copies.predict_proba(X), expected, **tolerance)
-    found = copies.label_quality_.mean()
-    assert_allclose(found, weighted.label_quality_.mean(), rtol=0.1)
 
 
 @pytest.mark.parametrize("kernel", ["linear", "rbf"])

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from settings import slowly
 from sklearn.base import clone
 
 from skredu import ReduNetClassifier, ReduNetTransformer
@@ -62,7 +63,7 @@ def test_features_of_an_image_are_the_image_of_the_features(case, options):
             assert_allclose(found, new[:, g], rtol=1e-6)
 
 
-@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("options", [OPTIONS[0], *slowly(*OPTIONS[1:])], ids=str)
 def test_an_image_in_place_of_a_training_sample_changes_nothing(case, options):
     given, group, X, y = case
     model = ReduNetClassifier(3, n_iter_no_change=None, **options, **given).fit(X, y)
@@ -75,7 +76,7 @@ def test_an_image_in_place_of_a_training_sample_changes_nothing(case, options):
         assert_allclose(model.predict_proba(X[:, g]), expected, rtol=1e-7, atol=1e-9)
 
 
-@pytest.mark.parametrize("n", [8, 45])  # fewer and more samples than features
+@pytest.mark.parametrize("n", [8, *slowly(45)])  # fewer and more samples than features
 @pytest.mark.parametrize("options", [OPTIONS[i] for i in (0, 1, 2, 4)], ids=str)
 def test_the_identity_alone_changes_nothing(options, n):
     rng = np.random.default_rng(0)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from settings import slowly
 from sklearn.base import clone
 
 from skredu import (
@@ -15,9 +16,11 @@ from skredu import (
 ALL = {"warm_start": True, "epsilon": 0.5}
 NETS = [
     ReduNetTransformer(1, **ALL),
-    ReduNetClassifier(1, n_iter_no_change=None, **ALL),
-    InvariantReduNetTransformer(1, step="nesterov", **ALL),
     InvariantReduNetClassifier(1, output="invariant", n_iter_no_change=None, **ALL),
+    *slowly(
+        ReduNetClassifier(1, n_iter_no_change=None, **ALL),
+        InvariantReduNetTransformer(1, step="nesterov", **ALL),
+    ),
 ]
 RNG = np.random.default_rng(0)
 Y = np.arange(20) % 2
