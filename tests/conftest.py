@@ -132,10 +132,11 @@ def dtype(request):
 
 
 def pytest_collection_modifyitems(items):
-    """Mark pages of the documentation as slow."""
+    """Mark pages of the documentation as slow, and begin with the longest test."""
     for item in items:
         if item.path.suffix == ".rst":
             item.add_marker("slow")
+    items.sort(key=lambda item: "quickstart" not in item.name)
 
 
 def pytest_collection_finish():

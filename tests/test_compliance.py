@@ -15,7 +15,7 @@ import pytest
 import scipy
 import sklearn
 from scipy.stats import rankdata, spearmanr
-from sklearn.base import clone, is_classifier, is_clusterer
+from sklearn.base import is_classifier, is_clusterer
 from sklearn.datasets import make_blobs
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import estimator_checks_generator
@@ -302,27 +302,6 @@ def test_values_are_those_of_numpy_in_another_namespace(estimator, dtype):
         array_namespace="array_api_strict",
         dtype_name=dtype,
     )
-
-
-@supported
-@pytest.mark.filterwarnings("ignore:No feature saves bits:UserWarning")
-@pytest.mark.parametrize(
-    "estimator", [e for e in ESTIMATORS if e not in ARRAY_API], ids=check_id
-)
-def test_estimators_for_numpy_arrays_say_so(estimator):
-    xp = pytest.importorskip("array_api_strict")
-    X, y = make_blobs(30, 6, centers=2, random_state=0)
-    if is_pairwise(estimator):
-        X = X @ X.T
-    model = clone(estimator).fit(X, y)
-    methods = ("predict", "transform", "inverse_transform")
-    with sklearn.config_context(array_api_dispatch=True):
-        for method in filter(partial(hasattr, model), methods):
-            rows = model.transform(X) if method == "inverse_transform" else X
-            with pytest.raises(TypeError, match="takes NumPy arrays only: convert X"):
-                getattr(model, method)(xp.asarray(np.asarray(rows)))
-        with pytest.raises(TypeError, match="takes NumPy arrays only: convert X"):
-            model.fit(xp.asarray(X), xp.asarray(y))
 
 
 @pytest.mark.parametrize("estimator", [MICLClassifier(), CompressionClustering()])

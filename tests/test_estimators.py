@@ -566,13 +566,15 @@ def test_arrays_of_a_namespace_are_refused_where_they_are_not_supported(name):
     import array_api_strict as xp
 
     table, model = rows_for(name, X), fitted(name)
-    other = xp.asarray(table)
+    said = "X is an array of array_api_strict, but .*takes NumPy arrays only: convert X"
     with sklearn.config_context(array_api_dispatch=True):
-        with pytest.raises(TypeError, match="X is an array of array_api_strict, but"):
-            clone(model).fit(other, Y)
-        method = model.predict if hasattr(model, "predict") else model.transform
-        with pytest.raises(TypeError, match="takes NumPy arrays only"):
-            method(other)
+        with pytest.raises(TypeError, match=said):
+            clone(model).fit(xp.asarray(table), xp.asarray(Y))
+        for method in ("predict", "transform", "inverse_transform"):
+            if hasattr(model, method):
+                rows = model.transform(table) if method[0] == "i" else table
+                with pytest.raises(TypeError, match=said):
+                    getattr(model, method)(xp.asarray(np.asarray(rows)))
 
 
 # one setting of each class

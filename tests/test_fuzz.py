@@ -278,7 +278,6 @@ def test_segmentation(image, parameters):
 
 # -- functions ------------------------------------------------------------------------
 
-CODING = {"epsilon": LENGTH, "weights": st.none()}
 WITHOUT_LABELS = ["coding_length", "coding_rate"]
 
 

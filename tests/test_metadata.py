@@ -1,4 +1,4 @@
-"""Files that repeat the version or the requirements agree with pyproject.toml."""
+"""Files that repeat the version, requirements or tables agree."""
 
 import re
 import tomllib
@@ -34,3 +34,16 @@ def test_citation_has_the_version():
     assert re.search(
         rf"^version: .?{re.escape(skredu.__version__)}.?$", text, re.MULTILINE
     )
+
+
+def test_every_table_of_the_benchmarks_is_on_one_page():
+    readme = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
+    pages = [
+        path.read_text(encoding="utf-8")
+        for path in (ROOT / "doc" / "benchmarks").glob("*.md")
+        if path.stem != "measuring"
+    ]
+    for part in ("begin", "end"):
+        sections = sorted(re.findall(f"<!-- {part}: (\\w+) -->", readme))
+        shown = re.findall(f"<!-- {part}: (\\w+) -->", "\n".join(pages))
+        assert sections == sorted(shown)
