@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.cluster.hierarchy import dendrogram, fcluster, is_valid_linkage
 from scipy.linalg import helmert
-from scipy.special import gammaln
+from scipy.special import gammaln, multigammaln
 from scipy.stats import multivariate_t
 from settings import limit, slowly
 from sklearn.base import clone
@@ -175,7 +175,7 @@ def test_outliers_and_a_least_size_are_those_of_all_rows_where_some_are_chosen(
     assert (two.cluster_sizes_ == 100.0).all()
 
 
-def described(X, labels):
+def described(X, labels, chosen=None):
     """Return the bits that describe groups, by predicting each of their samples.
 
     With an inverse Wishart prior, a sample has a multivariate t distribution, given the
@@ -184,7 +184,7 @@ def described(X, labels):
     """
     n, r = X.shape
     X, bits = X / np.sum(np.var(X, axis=0)) ** 0.5, 0.0
-    for label in np.unique(labels):
+    for label in np.unique(labels) if chosen is None else chosen:
         group = X[labels == label]
         m, usual = len(group), np.mean(np.var(group, axis=0))
         degrees, shares = np.meshgrid(4.0 ** np.arange(9), 4.0 ** -np.arange(10))
@@ -211,6 +211,41 @@ def test_groups_are_described_by_predicting_their_samples(epsilon):
     path = model.epsilon_path(X, [epsilon])
     assert path["n_clusters"] == [3]
     assert_allclose(path["description_length"], described(X, model.labels_), 1e-5)
+
+
+def test_errors_of_rounding_count_in_all_directions_of_a_group_of_few_samples():
+    rng = np.random.default_rng(0)
+    X = 3.0 * rng.integers(0, 9, (8, 6)) + 600.0 * (np.arange(8) > 3)[:, None]
+    assert_array_equal(rounding_variances(X), np.full(6, 9.0 / 12.0))
+    path = CompressionClustering().epsilon_path(X, [60.0])
+    assert path["n_clusters"] == [2]
+    unit, n, r, m, bits = np.var(X, axis=0).sum(), 8, 6, 4, 0.0
+    degrees, shares = np.meshgrid(4.0 ** np.arange(9), 4.0 ** -np.arange(10))
+    for group in (X[:4], X[4:]):
+        variances = np.linalg.eigvalsh(np.cov(group.T, bias=True)) + 9.0 / 12.0
+        variances /= unit
+        usual, nu = variances.mean(), degrees + r - 1
+        psi = usual * degrees * shares
+        nats = (nu + m - 1) / 2 * np.log(psi[..., None] + m * variances).sum(axis=2)
+        nats -= nu * r / 2 * np.log(psi)
+        nats -= multigammaln((nu + m - 1) / 2, r) - multigammaln(nu / 2, r)
+        nats += r / 2 * np.log(usual) + (r + 2) / 2 * np.log(n)
+        nats -= (m - 1) * r / 2 * np.log(2 * np.e)
+        bits += nats.min() / np.log(2) - m * np.log2(m / n)
+    assert_allclose(path["description_length"], bits, 1e-9)
+
+
+def test_a_few_of_many_samples_that_are_close_are_described_as_outliers():
+    rng = np.random.default_rng(0)
+    X = np.vstack([rng.normal(size=(198, 2)), [[90.0, 40.0], [90.01, 40.02]]])
+    path = CompressionClustering().epsilon_path(X, [3.0])
+    assert path["n_clusters"] == [2]  # 2 of 200 samples are a hundredth
+    centred = (X - X.mean(axis=0)) / np.var(X, axis=0).sum() ** 0.5
+    cauchy = multivariate_t(shape=np.eye(2) / 2.0, df=1)
+    bits = -cauchy.logpdf(centred[198:]).sum() / np.log(2.0)
+    bits -= 2 * np.log2(2.0 * np.pi * np.e) + 2 * np.log2(2 / 200)
+    bits += described(X, np.arange(200) // 198, [0])
+    assert_allclose(path["description_length"], bits, 1e-5)
 
 
 @pytest.mark.parametrize("offset", [1e9, -1e10])
