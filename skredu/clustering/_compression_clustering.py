@@ -33,6 +33,9 @@ from skredu.clustering._rows import Data, checked_epsilon, prepare
 from skredu.clustering._search import Found, Request, not_in_tree
 from skredu.clustering._tree import Tree, merge_greedily, numbered
 
+# The arguments of `Cluster` that `predict` needs.
+STATE = ("count", "mean", "eigenvalues", "basis", "mean_square", "bits")
+
 
 class CompressionClustering(
     CallbackSupportMixin, ClusterMixin, FittedGroups, SkreduEstimator
@@ -470,7 +473,7 @@ class CompressionClustering(
         outliers = bool(np.any(labels < 0)) if request.auto else request.least > 0.0
         parts = parts_of(rows, labels, weights, known)
         self._codes = {
-            "groups": [group.to_state() for group in groups],
+            "groups": [{name: getattr(g, name) for name in STATE} for g in groups],
             "parts": parts,
             "origin": rows.origin,
             "assume_centered": bool(self.assume_centered),

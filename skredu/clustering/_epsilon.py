@@ -50,7 +50,7 @@ from skredu.clustering._partition import (
 from skredu.clustering._rows import MAX_DENSE, SMALLEST, Data, Samples
 from skredu.clustering._search import MAX_CHOSEN, MAX_SMALL, Request, Starts
 from skredu.clustering._tree import merge_greedily
-from skredu.coding._rows import even_choice, unit_of
+from skredu.coding._rows import even_choice
 
 # Distortions that are tried, relative to the spread of the samples.
 EPSILONS = 2.5 * 2.0 ** np.arange(-10.0, 1.0)
@@ -88,7 +88,9 @@ def choose_epsilon(
     them. ``watch`` is called between distortions (or between batches of parallel ones),
     and returns whether to stop.
     """
-    n_clusters, moves, unit = request.n_clusters, request.moves, unit_of(data.X)
+    n_clusters, moves = request.n_clusters, request.moves
+    # a power of two near the spread, in which squares are in range
+    unit = math.ldexp(1.0, math.frexp(spread_of(data, assume_centered))[1])
     all_data = replace(data, X=data.X / unit)
     most = max(MAX_CHOSEN if moves else MAX_MERGED, 3 * (n_clusters or 1))
     data, some = reduced(all_data, most, assume_centered, moves)
@@ -256,7 +258,17 @@ class EpsilonSearch:
             self.rounding, self.counts = 0.0 * self.rounding, data.counts
         self.floor = FINEST**2 / max(self.n_directions, 1)
         self.total = float(np.sum(data.weights))
-        self.outlier_bits = self._outlier_bits()
+        # Bits of each sample as an outlier: with a Cauchy distribution, as wide as all
+        # samples, compared with a Gaussian one.
+        r, group = max(self.n_directions, 1), Cluster.of(self.rows, slice(None))
+        scale = self.rows.n_features**-0.5
+        variance = float(np.sum(group.eigenvalues)) * scale**2 / (self.total * r)
+        variance, half = max(variance, self.floor), 0.5 * (r + 1)
+        bits = 0.5 * r * math.log2(variance) - math.lgamma(half) / math.log(2.0)
+        bits += half * math.log2(math.pi) - 0.5 * r * math.log2(2.0 * math.pi * math.e)
+        squares = np.sum(((self.rows.X - group.mean) * scale) ** 2, axis=1)
+        bits = bits + half * np.log2(1.0 + squares / variance)
+        self.outlier_bits = data.weights * bits
 
     def best(self, epsilon: float) -> Candidate:
         """Return the partition with the shortest description."""
@@ -373,22 +385,6 @@ class EpsilonSearch:
         least -= 0.5 * free * r * math.log(2.0 * math.e)  # as for outliers
         least += 0.5 * (2 + (n - free) * r) * math.log(self.total)
         return group.count / n * least / math.log(2.0)
-
-    def _outlier_bits(self) -> Any:
-        """Return the bits of each sample as an outlier.
-
-        Outliers have a Cauchy distribution that is as wide as all samples.
-        """
-        rows, r = self.rows, max(self.n_directions, 1)
-        group, unit = Cluster.of(rows, np.arange(len(rows.X))), rows.n_features**-0.5
-        X = (rows.X - group.mean) * unit
-        variance = float(np.sum(group.eigenvalues)) * unit**2 / (self.total * r)
-        variance, half = max(variance, self.floor), 0.5 * (r + 1)
-        bits = 0.5 * r * math.log2(variance) - math.lgamma(half) / math.log(2.0)
-        bits += half * math.log2(math.pi)
-        bits -= 0.5 * r * math.log2(2.0 * math.pi * math.e)  # as for Gaussians
-        distances = np.einsum("ij,ij->i", X, X) / variance
-        return rows.weights * (bits + half * np.log2(1.0 + distances))
 
 
 def extended(rows: Samples, chosen: Any, counting: Any) -> Any:

@@ -289,8 +289,8 @@ def parts_of(
     groups = Partition(rows, labels, before).groups
     for label, group in zip(np.unique(labels), groups, strict=True):
         X, weights = rows.X[group.members], rows.weights[group.members]
-        mean = weights @ X / group.count
-        squares = group.basis**2 @ group.eigenvalues / group.count
+        mean, values = weights @ X / group.count, group.eigenvalues
+        squares = group.basis**2 @ values / group.count
         if rows.assume_centered:  # these are about the origin
             squares = np.maximum(squares - mean**2, 0.0)
         bits = group.bits if label >= 0 else float(np.sum(rows.alone[group.members]))
@@ -298,7 +298,7 @@ def parts_of(
             {
                 "label": label,
                 "size": float(np.sum(sizes[group.members])),
-                "dimension": group.dimension,
+                "dimension": float(np.sum(values / (values + group.count))),
                 "bits": bits / group.count + math.log2(total),
                 "means": mean,
                 "variances": squares,

@@ -17,7 +17,6 @@ from sklearn.utils import check_array
 from skredu._base import warn
 from skredu._checks import check_numbers, check_range, distortion, naming
 from skredu._compat import fix_connected_components
-from skredu.coding._linalg import split
 from skredu.coding._rows import first_of_equal, unit_of
 
 # For squared norms beyond this (in units of epsilon / sqrt(d)), differences of squares
@@ -226,7 +225,8 @@ def prepare(X: Any, weights: Any, connectivity: Any = None) -> Data:
     if weights is not None:
         weights = np.asarray(weights, np.float64)
         sample_weights, unit = _weights_in_range(weights, X.shape[1])
-    present, absent = split(sample_weights > 0)
+    positive = sample_weights > 0
+    present, absent = np.flatnonzero(positive), np.flatnonzero(~positive)
     # sorted, so that the original order does not matter, not even for ties
     first, codes = _distinct(X, present)
     joining, adjacency, counts = None, None, None

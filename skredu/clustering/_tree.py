@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from skredu.clustering._merging import merges
+from skredu.clustering._merging import Merge, merges
 from skredu.clustering._partition import Partition, cells
 from skredu.clustering._rows import Data, Samples, group_bits
 
@@ -126,15 +126,8 @@ def merge_greedily(
     for all pairs, and then groups by their costs; ``watch`` observes the last part.
     """
     rows = data.scaled(epsilon, assume_centered)
-    n, nodes = len(data.sample_weights), data.first.tolist()
-    children: list[tuple[int, int]] = []
-    costs: list[float] = []
-
-    def join(a: int, b: int, bits: float) -> int:
-        children.append((a, b))
-        costs.append(bits)
-        return n + len(costs) - 1
-
+    # each step forms the node of the next number
+    n, nodes, steps = len(data.sample_weights), data.first.tolist(), list[Merge]()
     counts = data.sample_weights[data.first]  # a copy
     volumes = np.log2(1.0 + rows.squares) * assume_centered
     for leaf in data.joining.tolist():
@@ -143,7 +136,8 @@ def merge_greedily(
             sizes = np.array([counts[i] + weight, counts[i], weight])
             bits = group_bits(volumes[i], sizes, rows.mean_squares[i], rows.n_features)
             added, counts[i] = float(bits[0] - bits[1] - bits[2]), sizes[0]
-        nodes[i] = join(nodes[i], leaf, added)
+        steps.append((nodes[i], leaf, added))
+        nodes[i] = n + len(steps) - 1
 
     graph = data.adjacency
     if graph is not None or len(rows.X) <= MAX_EXACT:
@@ -153,17 +147,19 @@ def merge_greedily(
         leaves, nodes = nodes, []
         for group in groups:
             node, *others = (leaves[i] for i in group.members)
-            for other in others:
-                node = join(node, other, 0.0)
-            if others:
-                costs[-1] = group.bits - float(np.sum(rows.alone[group.members]))
+            bits = group.bits - float(np.sum(rows.alone[group.members]))
+            for other in others:  # the last merge stands for all of them
+                steps.append((node, other, bits if other == others[-1] else 0.0))
+                node = n + len(steps) - 1
             nodes.append(node)
         found = merges(rows.take([]), groups)
-    n_before = len(costs)
+    n_before = len(steps)
     found = watch(found, len(nodes) - 1)
     for a, b, bits in found if to_the_end else takewhile(lambda s: s[2] < 0.0, found):
-        nodes.append(join(nodes[a], nodes[b], bits))
-    tree = Tree(np.array(children, np.intp).reshape(-1, 2), np.array(costs), n)
+        steps.append((nodes[a], nodes[b], bits))
+        nodes.append(n + len(steps) - 1)
+    children = np.array([step[:2] for step in steps], np.intp).reshape(-1, 2)
+    tree = Tree(children, np.array([step[2] for step in steps]), n)
     worse = np.flatnonzero(tree.costs[n_before:] >= 0.0)
-    n_merges = n_before + int(worse[0]) if len(worse) else len(costs)
+    n_merges = n_before + int(worse[0]) if len(worse) else len(steps)
     return Greedy(data, rows, tree, n_merges, len(data.joining))
