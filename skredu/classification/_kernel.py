@@ -77,10 +77,9 @@ class KernelGroup(Group):
         return 3 * (self.start + len(self.products) + n_epsilons)
 
     def _mean_products(self, Z: Any) -> tuple[Any, Any, Any]:
-        square = np.float64(self.mean_square)
         if Z is None:
-            return square, 0.0, 0.0
-        return square, self.mean @ self._own(Z), Z[0, -1]
+            return self.mean_square, 0.0, 0.0
+        return self.mean_square, self.mean @ self._own(Z), Z[0, -1]
 
     def _own(self, Z: Any) -> Any:
         """Return the products of samples with those of the class, (n_j, b)."""

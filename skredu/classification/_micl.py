@@ -78,8 +78,8 @@ class MICLClassifier(
 
         - ``"auto"``: a mix of four candidates, weighted by leave-one-out, which
           predicts best but takes longest; see the notes. It is ``"linear"`` in
-          `partial_fit`, for arrays of other libraries than NumPy, with ``n_neighbors``,
-          and, with a warning, with a given ``epsilon``, a length between samples.
+          `partial_fit`, with ``n_neighbors``, and, with a warning, with a given
+          ``epsilon``, which is a length between samples.
         - ``"precomputed"``: ``X`` contains inner products. The squared norm of a sample
           is that of the training samples if these all have the same norm, and otherwise
           the smallest value that is possible.

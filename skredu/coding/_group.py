@@ -209,9 +209,10 @@ class Coded(ABC):
         if self.mean is None or not self.codes_mean:
             return lengths
         square, dots, squares = self._mean_products(Z)
-        old, new = self.n / (self.n + change), change / (self.n + change)
-        square = old * old * square + 2.0 * old * new * dots + new * new * squares
-        square = at_least(square, 0.0)
+        if Z is not None:
+            old, new = self.n / (self.n + change), change / (self.n + change)
+            square = old * old * square + 2.0 * old * new * dots + new * new * squares
+            square = at_least(square, 0.0)
         return lengths + d / 2.0 * xp.log1p(square / (epsilons * epsilons)[:, None])
 
     def _log_factors(
@@ -236,9 +237,9 @@ class Coded(ABC):
         return joined if logs is None else xp.where(change > 0.0, joined, logs)
 
     def _mean_products(self, Z: Any) -> tuple[Any, Any, Any]:
-        """Return the squared norm of the mean, its products with samples, and theirs.
+        """Return the squared norms of the mean and of samples, and their products.
 
-        Without samples, the latter are zero.
+        The order is mean, products, samples; without samples, these are not used.
         """
         square = namespace(self.mean).sum(widen(self.mean) ** 2)
         if Z is None:
