@@ -190,9 +190,11 @@ SCRIPTS = {
     ),
     "segmentation": (
         "",
-        {"MeanShift": partial(MeanShift, bin_seeding=True)},
+        {"MeanShift": partial(MeanShift, bin_seeding=True), "GRID": [(32.0, 3.0)]},
         [
             "| CompressionSegmenter ",
+            "| people, each against the others ",
+            "| difference chain code, adaptive ",
             "one setting",
             "| quick shift, half size ",
             "published: TBES",

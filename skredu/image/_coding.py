@@ -92,12 +92,17 @@ class Coder:
         Textures are those of the windows of the last size.
         """
         _, lengths = borders(labels)
+        boundaries = self.border_bits(labels, lengths).sum()
         pixels = np.bincount(labels.ravel())
         size, X = self.window_sizes[-1], self._scaled(-1, epsilon)
         inside, _ = window_codes(labels, size)
         sums = moments(X, inside.ravel(), len(pixels))
         textures = texture_bits(sums, pixels, size**labels.ndim)
-        return np.array([textures.sum(), self.step_bits * lengths.sum()])
+        return np.array([textures.sum(), boundaries])
+
+    def border_bits(self, labels: Any, lengths: Any) -> Any:
+        """Return the bits of the borders of a segmentation, given their lengths."""
+        return self.step_bits * lengths
 
     def _merging(
         self, labels: Any, level: int, epsilon: float, *, every_region: bool
@@ -112,7 +117,7 @@ class Coder:
         mergeable = np.full(len(ends), True)
         if not every_region:
             mergeable = (sums[:, 0, 0] >= LEAST_WINDOWS)[ends].all(axis=1)
-        bits = self.step_bits * lengths
+        bits = self.border_bits(labels, lengths)
         between = ends[mergeable], sums_across[mergeable], bits[mergeable]
         return Merging(sums, pixels, size**labels.ndim, *between)
 
