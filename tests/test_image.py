@@ -18,6 +18,7 @@ from skredu.image import CompressionSegmenter, compression_segmenter
 from skredu.image._pixels import lab_of
 from skredu.image._regions import borders, connected_regions
 from skredu.image._windows import window_codes, window_features
+from skredu.metrics import probabilistic_rand_index
 
 
 def patches(seed=0, shape=(24, 30), k=3, channels=3, noise=0.05):
@@ -271,6 +272,8 @@ def test_a_photograph():
     assert_array_equal(first, model.labels_)
     slic = CompressionSegmenter(superpixels="slic").fit(image)
     assert 1 < slic.n_segments_ < 30
+    flipped = compression_segmenter(image[:, ::-1])  # has almost the same superpixels
+    assert probabilistic_rand_index(model.labels_, flipped[:, ::-1]) > 0.99
 
 
 def test_gray_images_are_colored_ones_without_colors():

@@ -23,7 +23,7 @@ from skredu.plotting import SegmentationPathDisplay
 
 image = astronaut()[::2, ::2]
 model = CompressionSegmenter().fit(image)
-path = SegmentationPathDisplay.from_estimator(model, image, n_images=4)
+path = SegmentationPathDisplay.from_estimator(model, image)
 texture, boundary = model.coding_length_
 print(f"{model.n_segments_} segments: {texture:.0f} bits of textures", end=", ")
 print(f"{boundary:.0f} bits of boundaries")
@@ -88,3 +88,5 @@ for ax, (name, segmenter) in zip(axes[1:], found.items(), strict=True):
     ax.set_title(f"{name}: Rand index {score:.2f}")
 for ax in axes:
     ax.set_axis_off()
+
+plt.show()

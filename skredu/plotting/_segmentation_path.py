@@ -163,7 +163,7 @@ class SegmentationPathDisplay(Display):
                 f"that and channels last, found {np.shape(self.image)}."
             )
         segments = [_segments(picture, labels[i]) for i in shown]
-        own_figure, ax = ax is None, self._axes(ax, (7.0, 5.0))
+        own_figure, ax = ax is None, self._axes(ax, (6.0, 4.8))
         self._draw_images(ax, [picture, *segments], shown)
         self._draw_lines(ax, order, kwargs)
         self.chosen_line_ = None
