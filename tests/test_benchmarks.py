@@ -2,6 +2,7 @@
 
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -35,6 +36,8 @@ def data(tmp_path_factory):
     """Return a folder with tiny files in the format of the real ones."""
     path = tmp_path_factory.mktemp("data")
     (path / "titanic.csv").write_text(CSV, encoding="utf-8")
+    (path / "tabular").mkdir()
+    (path / "tabular" / "titanic.csv").write_text(CSV, encoding="utf-8")
     (path / "little.dat").write_text(CSV.partition("\n")[2], encoding="utf-8")
     kinds = {"names": ["a", "a_g12", "b"], "category": ["checkerboard"] * 2 + ["other"]}
     kinds["n_motions"] = np.array([3, 2, 2], dtype=np.uint8)
@@ -72,10 +75,14 @@ def few_digits():
     return X[:60], y[:60]
 
 
-def small(module):
+def little_split():
     y = np.arange(40) % 2
     X = np.random.default_rng(0).normal(size=(40, 6)) + 3 * y[:, None]
-    return module("_data").Split(X, y, X, y)
+    return SimpleNamespace(X_train=X, y_train=y, X_test=X, y_test=y)
+
+
+def small(module):
+    return module("_data").Split(**vars(little_split()))
 
 
 def experiment(shifts):
@@ -102,6 +109,16 @@ SCRIPTS = {
         "--models|MICL|LDA, shrinkage",
         {},
         ["| 1. MICL ", "| titanic |               40 x 2, 2 | 0.9"],
+    ),
+    "details": (
+        "",
+        {
+            "SMALL": ("iris",),
+            "LOADERS": {"iris": load_iris},
+            "_letters": lambda _: little_split(),
+            "_images": lambda _: little_split(),
+        },
+        ["| letters | ", "| laplacian ", "| iris ", "CodingGainSelector"],
     ),
     "depth": (
         "--runs|1|--rows|20",
@@ -221,7 +238,7 @@ SCRIPTS = {
         ["40 x 3, 2 |", "| logistic regression "],
     ),
 }
-NEED_DATA = {"missing", "accuracy", "depth", "faces", "genes", "hopkins155"}
+NEED_DATA = {"missing", "accuracy", "details", "depth", "faces", "genes", "hopkins155"}
 NEED_DATA |= {"segmentation", "time_series", "unseen"}
 
 

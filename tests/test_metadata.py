@@ -1,4 +1,4 @@
-"""Files that repeat the version, requirements or tables agree."""
+"""Files that repeat the version, requirements, tables or numbers agree."""
 
 import re
 import tomllib
@@ -34,6 +34,51 @@ def test_citation_has_the_version():
     assert re.search(
         rf"^version: .?{re.escape(skredu.__version__)}.?$", text, re.MULTILINE
     )
+
+
+# Benchmarks whose numbers a page states.
+STATED = {
+    "README.md": """accuracy unseen label_noise missing clustering outliers scattering
+        time_series hopkins155 segmentation""",
+    "choosing_epsilon.rst": "micl mcr2",
+    "clustering.rst": "clustering hopkins155",
+    "cost_memory.rst": "micl redunet invariant rates genes clustering mcr2",
+    "invariance.rst": "liftings",
+    "mcr2.rst": "mcr2",
+    "memberships.rst": "mcr2",
+    "micl.rst": "accuracy unseen details micl label_noise genes",
+    "missing.rst": "missing",
+    "namespaces_big_data.rst": "micl accuracy dask_rows stream",
+    "networks.rst": """learned_filters fine_tuning joint_groups crate network_labels
+        depth mcr2""",
+    "outliers.rst": "outliers",
+    "redunet.rst": "redunet depth",
+    "scattering.rst": "scattering",
+    "segmentation.rst": "segmentation",
+    "symmetry.rst": "symmetry",
+    "time_series.rst": "time_series",
+    "what_skredu_is_not.rst": "accuracy details genes mcr2",
+}
+NUMBER = re.compile(r"(?<![\w.^/])\d*\.(?!00)\d{3,}(?!\w)")
+
+
+@pytest.mark.parametrize(
+    "page",
+    [ROOT / "README.md", *(ROOT / "doc").glob("guide/*.rst")],
+    ids=lambda p: p.name,
+)
+def test_numbers_on_a_page_are_those_that_benchmarks_wrote(page):
+    readme = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
+    found = dict(re.findall(r"<!-- begin: (\w+) -->(.*?)<!-- end:", readme, re.DOTALL))
+    sections = STATED.get(page.name, "").split()
+    words = re.split(r"[^\w.]+", " ".join(found[name] for name in sections))
+    known = [float(word) for word in words if re.fullmatch(r"\d*\.\d+", word)]
+    # Without examples, names and formulas.
+    text = page.read_text(encoding="utf-8")
+    text = re.sub(r">>> .*?(\n\n|\Z)", "", text, flags=re.DOTALL)
+    for number in NUMBER.findall(re.sub(r"`[^`]*`", "", text)):
+        rounding = 0.5001 * 10.0 ** -len(number.partition(".")[2])
+        assert any(abs(value - float(number)) <= rounding for value in known), number
 
 
 def test_every_table_of_the_benchmarks_is_on_one_page():
