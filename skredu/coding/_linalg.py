@@ -284,8 +284,13 @@ def squares(Z: Any) -> Any:
 def squared_norms(Z: Any) -> Any:
     """Return squared norms (F, b) of columns by block, in double precision."""
     xp = namespace(Z)
-    if xp is np and not is_complex(Z):  # without a temporary array of the size of Z
-        return np.einsum("fcb,fcb->fb", Z, Z).astype(np.float64, copy=False)
+    if xp is np:  # without a temporary array of the size of Z
+        pairs = is_complex(Z)
+        if pairs:  # real and imaginary parts as two columns
+            Z = (Z if Z.strides[2] == Z.itemsize else Z.copy()).view(Z.real.dtype)
+        sums = np.einsum("fcb,fcb->fb", Z, Z)
+        sums = sums[:, ::2] + sums[:, 1::2] if pairs else sums
+        return sums.astype(np.float64, copy=False)
     F, C, b = Z.shape
     blocks = blocks_of_rows(F, C * b, CACHED)
     sums = [xp.sum(squares(Z[block, :, :]), axis=1) for block in blocks]
