@@ -70,7 +70,8 @@ class CompressionSegmenter(CallbackSupportMixin, SkreduEstimator):
         two-dimensional image is grey.
     convert2lab : bool, default=None
         Whether to convert RGB images to L*a*b*, and grey ones to L*. None converts
-        images with three channels and grey ones. Others are coded as they are.
+        images with three channels and grey ones. Others are coded as they are, and need
+        an ``epsilon`` in their units. Leave out a channel of transparency.
 
     Attributes
     ----------
