@@ -23,7 +23,7 @@ from sklearn.utils import gen_batches
 from benchmarks import _data
 from benchmarks._harness import Benchmark, Report, progress
 from skredu import ConvolutionalLifting, InvariantReduNetClassifier
-from skredu.torch import LearnedLifting
+from skredu.torch import LearnedLifting, LearnedSparseCoder
 
 TRAIN, POOL = 500, 1000
 OPTIONS = {"n_filters": 16, "signal_shape": (8, 8)}
@@ -147,10 +147,9 @@ def _codes(report: Report, _: argparse.Namespace) -> None:
     least, table = cost_of_codes(fixed("fista", 1000).fit(train), test), []
     for n_iter in ITERATIONS:
         cells = [gap(fixed(name, n_iter), least) for name in ("ista", "fista")]
-        learned = LearnedLifting(
-            16, 3, activation="ista", n_iter=n_iter, objective="codes",
-            max_iter=STEPS_OF_CODES, **options,
-        )  # fmt: skip
+        learned = LearnedSparseCoder(
+            16, 3, n_iter=n_iter, max_iter=STEPS_OF_CODES, **options
+        )
         found = gap(learned, least) if n_iter in LEARNED else "–"
         table.append([n_iter, *cells, found])
     report.say(

@@ -5,7 +5,12 @@ import pytest
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 pytest.importorskip("torch")
-from skredu.torch import CRATEClassifier, LearnedLifting, MCR2Classifier
+from skredu.torch import (
+    CRATEClassifier,
+    LearnedLifting,
+    LearnedSparseCoder,
+    MCR2Classifier,
+)
 
 NETWORK = {"n_components": 8, "random_state": 0, "max_iter": 5}
 CRATE = {"n_layers": 1, "n_heads": 2, "learning_rate": 0.02, "batch_size": 40}
@@ -17,9 +22,7 @@ ESTIMATORS = [
     MCR2Classifier(**NETWORK, loss="cross_entropy", early_stopping=True),
     LearnedLifting(2, 3, max_iter=1, random_state=0),
     LearnedLifting(2, 3, max_iter=2, activation=None, random_state=0),
-    LearnedLifting(
-        2, 3, max_iter=1, activation="ista", n_iter=2, objective="codes", random_state=0
-    ),
+    LearnedSparseCoder(2, 3, max_iter=1, n_iter=2, random_state=0),
 ]
 CHECKS = [pair for e in ESTIMATORS for pair in estimator_checks_generator(e)]
 

@@ -14,7 +14,12 @@ torch = pytest.importorskip("torch")
 
 from oracle_spectral import Family  # noqa: E402
 
-from skredu.torch import LearnedLifting, as_module, from_module  # noqa: E402
+from skredu.torch import (  # noqa: E402
+    LearnedLifting,
+    LearnedSparseCoder,
+    as_module,
+    from_module,
+)
 from skredu.torch._bank import Bank  # noqa: E402
 from skredu.torch._left_out import (  # noqa: E402
     Decision,
@@ -96,7 +101,7 @@ def test_channels_and_loss_are_those_of_arrays(activation):
 @pytest.mark.parametrize("pooling", [None, 0.1])
 def test_learned_codes_are_the_same_with_and_without_torch(activation, pooling):
     options = {**FEW, "max_iter": 5, "activation": activation, "pooling": pooling}
-    lifting = LearnedLifting(**options, n_iter=3, objective="codes").fit(X)
+    lifting = LearnedSparseCoder(**options, n_iter=3).fit(X)
     assert lifting.loss_curve_[-1] < lifting.loss_curve_[0]
     bank = Bank(lifting.filters_, (16,), **lifting._nonlinearity)
     channels = bank(torch.fft.rfftn(torch.tensor(X[:, None]), dim=(-1,))).detach()
@@ -105,10 +110,9 @@ def test_learned_codes_are_the_same_with_and_without_torch(activation, pooling):
     expected = np.roll(lifting.transform(X).reshape(rolled.shape), 3, axis=2)
     assert_allclose(rolled, expected, atol=1e-12)
     # The scale of the dictionary is that of the gradient, too.
-    scaled = LearnedLifting(
-        **{**options, "filters": 2.0**-300 * lifting.filters_, "max_iter": 0},
-        n_iter=3, objective="codes",
-    ).fit(X)  # fmt: skip
+    scaled = LearnedSparseCoder(
+        **{**options, "filters": 2.0**-300 * lifting.filters_, "max_iter": 0}, n_iter=3
+    ).fit(X)
     plain = ConvolutionalLifting(
         filters=scaled.filters_, activation=activation, n_iter=3, pooling=pooling
     ).fit(X)
@@ -116,8 +120,7 @@ def test_learned_codes_are_the_same_with_and_without_torch(activation, pooling):
 
 
 def test_learned_codes_of_single_precision_are_computed_in_double_precision():
-    options = {"activation": "ista", "n_iter": 3, "objective": "codes"}
-    lifting = LearnedLifting(**FEW, **options).fit(X.astype(np.float32))
+    lifting = LearnedSparseCoder(**FEW, n_iter=3).fit(X.astype(np.float32))
     bank = Bank(lifting.filters_, (16,), **lifting._nonlinearity)
     assert {b.dtype for b in (bank.encoder, bank.steps, bank.thresholds)} == {
         torch.float64
@@ -129,7 +132,7 @@ def test_modules_of_sparse_codes_have_the_same_predictions(learned):
     options = {"activation": "fista", "n_iter": 3, "random_state": 0}
     lifting = ConvolutionalLifting(3, 3, **options)
     if learned:
-        lifting = LearnedLifting(3, 3, **options, objective="codes", max_iter=2)
+        lifting = LearnedSparseCoder(3, 3, **options, max_iter=2)
     model = make_pipeline(lifting, InvariantReduNetClassifier(0)).fit(X, Y)
     module = as_module(model)
     found = module(torch.tensor(X)).exp().detach().numpy()
@@ -145,9 +148,7 @@ def test_learned_codes_of_other_signals_need_a_quarter_of_the_iterations():
         "signal_shape": (8, 8), "activation": "ista", "pooling": None,
         "random_state": 0,
     }  # fmt: skip
-    lifting = LearnedLifting(
-        4, 3, n_iter=5, objective="codes", max_iter=80, **options
-    ).fit(train)
+    lifting = LearnedSparseCoder(4, 3, max_iter=80, **options).fit(train)
 
     def cost(model):
         """Return the mean of the lasso's cost, written out."""
@@ -254,7 +255,7 @@ def test_the_benchmark_compares_filters(module, tmp_path, monkeypatch):
     [("max_iter", -1), ("learning_rate", 0.0), ("max_samples", 1)],
 )
 def test_bad_parameters_are_named(parameter, value):
-    with pytest.raises(ValueError, match="needs activation='ista' or 'fista'"):
-        LearnedLifting(objective="codes").fit(X)
+    with pytest.raises(ValueError, match="activation"):
+        LearnedSparseCoder(activation="relu").fit(X)
     with pytest.raises(ValueError, match=parameter):
         LearnedLifting(**{**FEW, parameter: value}).fit(X, Y)

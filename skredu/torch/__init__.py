@@ -16,6 +16,7 @@ from skredu.torch._crate import (
 )
 from skredu.torch._crate_classifier import CRATEClassifier
 from skredu.torch._learned_lifting import LearnedLifting
+from skredu.torch._learned_sparse_coder import LearnedSparseCoder
 from skredu.torch._loss import MCR2Loss
 from skredu.torch._mcr2_classifier import MCR2Classifier
 from skredu.torch._modules import as_module, from_module
@@ -30,6 +31,7 @@ __all__ = [
     "CRATEBlock",
     "CRATEClassifier",
     "LearnedLifting",
+    "LearnedSparseCoder",
     "MCR2Classifier",
     "MCR2Loss",
     "SparseCodingStep",

@@ -1,13 +1,16 @@
-"""The responses and sparse codes of `ConvolutionalLifting`, with gradients."""
+"""Responses and sparse codes of `ConvolutionalLifting`, and how they are learned."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
+
+from skredu._progress import Progress
 
 # Square roots are continued by a line below this share of the mean square, so that
 # their gradients are finite.
@@ -47,6 +50,21 @@ class Bank(nn.Module):
         self.dims = tuple(range(-len(grid), 0))
         blurred = torch.fft.rfftn(torch.tensor(blur, dtype=dtype), dim=self.dims)
         self.register_buffer("blur", blurred, persistent=False)
+
+    @classmethod
+    def of(cls, lifting: Any) -> Bank:
+        """Return the bank of a fitted lifting, in the precision of its filters."""
+        dtype, grid = torch.tensor(lifting.filters_).dtype, lifting.signal_shape_
+        return cls(lifting.filters_, grid, **lifting._nonlinearity, dtype=dtype)
+
+    def spectra_of(self, rows: Any) -> Tensor:
+        """Return the spectra of samples, which are divided by a common factor.
+
+        Neither features on the sphere nor the relative cost of codes depend on it.
+        """
+        signals = torch.tensor(rows).reshape(len(rows), -1, *self.grid)
+        largest = signals.abs().max().clamp(min=torch.finfo(signals.dtype).tiny)
+        return torch.fft.rfftn(signals / largest, dim=self.dims)
 
     def forward(self, spectra: Tensor) -> Tensor:
         """Return channels (n, channels, *grid) of signals with the given spectra."""
@@ -121,3 +139,29 @@ def _activate(Y: Tensor, activation: str | None, level: Tensor) -> Tensor:
     if activation == "split":
         return torch.cat([(Y - level).relu(), (-Y - level).relu()], 1)
     return (Y - level).relu()
+
+
+def relative(values: Tensor, rate: float) -> dict[str, Any]:
+    """Return a group of Adam whose rate is relative to the size of the parameters."""
+    size = values.detach().square().mean().sqrt().item()
+    return {"params": [values], "lr": rate * size}
+
+
+def descend(
+    loss: Callable[[], Tensor],
+    groups: list[dict[str, Any]],
+    max_iter: int,
+    progress: Progress,
+) -> Any:
+    """Lower a loss by Adam, and return it before each step and after the last."""
+    optimizer, curve = torch.optim.Adam(groups), []
+    for _ in range(max_iter):
+        optimizer.zero_grad()
+        value = loss()
+        value.backward()
+        curve.append(value.item())
+        optimizer.step()
+        if progress.done("iteration"):
+            break
+    with torch.no_grad():
+        return np.array([*curve, loss().item()])

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from skredu import ConvolutionalLifting
 from skredu._base import all_or_nothing
-from skredu._checks import check_rows, check_training
-from skredu._compat import Interval, StrOptions
+from skredu._checks import check_training
+from skredu._compat import Interval
 from skredu._progress import Progress, watched
 from skredu._signals import channels_of, refuse_stacks
 from skredu.coding._choose import evenly
-from skredu.lifting._responses import SPARSE
-from skredu.torch._bank import Bank
+from skredu.torch._bank import Bank, descend, relative
 from skredu.torch._left_out import Decision, blocks_of, spectra_on_sphere
 
 
@@ -54,17 +51,6 @@ class LearnedLifting(ConvolutionalLifting):
         How responses are pooled; see `~skredu.ConvolutionalLifting`.
     n_iter : int, default=20
         Number of iterations for sparse codes, as in `~skredu.ConvolutionalLifting`.
-    objective : {"left_out", "codes"}, default="left_out"
-        What is learned.
-
-        - ``"left_out"``: the filters and the threshold, by the loss of samples left
-          out.
-        - ``"codes"``: the iterations for sparse codes (``activation="ista"`` or
-          ``"fista"``) of a given dictionary, by the cost that the codes minimise: the
-          filters of the gradient, and a step and a threshold per iteration. Fewer
-          learned iterations come as close to the minimum (see the benchmarks of the
-          project). The filters and the threshold stay as they are, and labels are not
-          used.
     max_iter : int, default=40
         Number of steps of Adam, each with all samples that are used.
     learning_rate : float, default=0.1
@@ -82,8 +68,8 @@ class LearnedLifting(ConvolutionalLifting):
     threshold_ : float
         The learned threshold.
     loss_curve_ : ndarray of shape (n_iter_ + 1,)
-        Mean cross-entropy of left-out samples in nats, or cost of the codes relative to
-        that of zeros, before each step and after the last.
+        Mean cross-entropy of left-out samples in nats, before each step and after the
+        last.
     n_iter_ : int
         Number of steps of Adam.
     signal_shape_, coarse_shape_, n_channels_, n_features_in_, feature_names_in_
@@ -108,11 +94,6 @@ class LearnedLifting(ConvolutionalLifting):
     temperature and the label code are learned together with the filters and then
     forgotten: the classifier after the lifting chooses its own.
 
-    References
-    ----------
-    Gregor and LeCun, "Learning fast approximations of sparse coding", ICML 2010, for
-    learned iterations (LISTA).
-
     Examples
     --------
     >>> from sklearn.datasets import load_digits
@@ -129,7 +110,6 @@ class LearnedLifting(ConvolutionalLifting):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **ConvolutionalLifting._parameter_constraints,
-        "objective": [StrOptions({"left_out", "codes"})],
         "max_iter": [Interval(Integral, 0, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "max_samples": [Interval(Integral, 2, None, closed="left")],
@@ -146,7 +126,6 @@ class LearnedLifting(ConvolutionalLifting):
         threshold: float = 0.5,
         pooling: float | None = 0.1,
         n_iter: int = 20,
-        objective: str = "left_out",
         max_iter: int = 40,
         learning_rate: float = 0.1,
         max_samples: int = 1000,
@@ -163,27 +142,26 @@ class LearnedLifting(ConvolutionalLifting):
             n_iter=n_iter,
             random_state=random_state,
         )
-        self.objective = objective
         self.max_iter = max_iter
         self.learning_rate = learning_rate
         self.max_samples = max_samples
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.target_tags.required = self.objective != "codes"
+        tags.target_tags.required = True
         tags.array_api_support = False
         return tags
 
     @all_or_nothing
     def fit(self, X: Any, y: Any = None) -> LearnedLifting:
-        """Learn the filters and the threshold, or the iterations for codes.
+        """Learn the filters and the threshold.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
             The training signals.
         y : array-like of shape (n_samples,)
-            The class labels. Not used if the objective is ``"codes"``.
+            The class labels.
 
         Returns
         -------
@@ -197,15 +175,7 @@ class LearnedLifting(ConvolutionalLifting):
         """
         self._validate_params()
         refuse_stacks(X, self._shape_name)
-        if self.objective == "codes" and self.activation not in SPARSE:
-            raise ValueError(
-                "objective='codes' needs activation='ista' or 'fista', found "
-                f"activation={self.activation!r}."
-            )
-        if self.objective == "codes":
-            rows, labels = check_rows(self, X), None
-        else:
-            rows, labels, _ = check_training(self, X, y, None)
+        rows, labels, _ = check_training(self, X, y, None)
         grid = self._grid_for(X, rows.shape[1])
         n_channels = channels_of(grid, rows.shape[1], self._shape_name)
         with watched(self, X=X, y=y) as progress:
@@ -215,107 +185,45 @@ class LearnedLifting(ConvolutionalLifting):
         return self
 
     def _improve(self, rows: Any, labels: Any, progress: Progress) -> None:
-        """Learn what the objective asks for, beginning with the fitted lifting."""
-        dtype = torch.tensor(rows[:0]).dtype
-        bank = Bank(
-            self.filters_, self.signal_shape_, **self._nonlinearity, dtype=dtype
-        )
-        rate, self.loss_curve_ = float(self.learning_rate), np.zeros(0)
-        loss = None
-        if labels is None:
-            some = rows[evenly([len(rows)], self.max_samples)[0]]
-            loss, groups = _loss_of_codes(bank, _spectra_of(some, bank), rate)
-        else:
-            some, y = _some(rows, labels, self.max_samples)
-            if len(np.unique(y)) > 1:
-                X = _spectra_of(some, bank)
-                loss, groups = _loss_left_out(bank, X, np.bincount(y).tolist(), rate)
-        if loss is not None:
-            self.loss_curve_ = _descend(loss, groups, self.max_iter, progress)
-        self.n_iter_, dtype = max(0, len(self.loss_curve_) - 1), self.filters_.dtype
-        self.filters_ = bank.filters.detach().numpy().astype(dtype)
+        """Learn filters and threshold, beginning with those of the fitted lifting."""
+        bank, self.loss_curve_ = Bank.of(self), np.zeros(0)
+        some, sizes = _some(rows, labels, self.max_samples)
+        if len(sizes) > 1:
+            self.loss_curve_ = self._descend(
+                bank, bank.spectra_of(some), sizes, progress
+            )
+        self.n_iter_ = max(0, len(self.loss_curve_) - 1)
+        self.filters_ = bank.filters.detach().numpy()
         self.threshold_ = float(bank.threshold.detach().clamp(min=0.0))
         self._nonlinearity = {**self._nonlinearity, "threshold": self.threshold_}
-        if labels is None:
-            names = ("encoder", "steps", "thresholds")
-            self._nonlinearity["learned"] = {
-                name: getattr(bank, name).detach().numpy().astype(dtype)
-                for name in names
-            }
+
+    def _descend(
+        self, bank: Bank, X: torch.Tensor, sizes: list[int], progress: Progress
+    ) -> Any:
+        """Lower the cross-entropy of left-out samples, and return it step by step."""
+        rate = float(self.learning_rate)
+        with torch.no_grad():
+            first = bank.lifted(X)
+        blocks = blocks_of(bank.grid, first)
+        decision = Decision(sizes, blocks)
+        decision.start(spectra_on_sphere(first, blocks))
+        groups = [
+            relative(bank.filters, rate),
+            {"params": list(decision.parameters()), "lr": rate},
+        ]
+        if bank.threshold > 0:
+            groups.append({"params": [bank.threshold], "lr": rate})
+
+        def loss() -> torch.Tensor:
+            return decision(spectra_on_sphere(bank.lifted(X), blocks))
+
+        return descend(loss, groups, self.max_iter, progress)
 
 
-def _some(rows: Any, labels: Any, most: int) -> tuple[Any, Any]:
-    """Return samples, sorted by class, of classes with at least two samples."""
+def _some(rows: Any, labels: Any, most: int) -> tuple[Any, list[int]]:
+    """Return samples of classes with at least two, sorted by class, and the sizes."""
     order = np.argsort(labels, kind="stable")
     sizes = np.unique(labels, return_counts=True)[1]
     chosen = order[evenly(sizes.tolist(), most)[0]]
-    rows, codes = rows[chosen], np.unique(labels[chosen], return_inverse=True)[1]
-    kept = np.bincount(codes)[codes] > 1
-    return rows[kept], np.unique(codes[kept], return_inverse=True)[1]
-
-
-def _spectra_of(rows: Any, bank: Bank) -> Tensor:
-    """Return the spectra of signals, which are divided by a common factor.
-
-    Neither features on the sphere nor codes depend on the factor.
-    """
-    signals = torch.tensor(rows).reshape(len(rows), -1, *bank.grid)
-    largest = signals.abs().max().clamp(min=torch.finfo(signals.dtype).tiny)
-    return torch.fft.rfftn(signals / largest, dim=bank.dims)
-
-
-def _loss_left_out(
-    bank: Bank, X: Tensor, sizes: list[int], rate: float
-) -> tuple[Callable[[], Tensor], list[dict[str, Any]]]:
-    """Return the cross-entropy of left-out samples, and what Adam changes."""
-    with torch.no_grad():
-        first = bank.lifted(X)
-    blocks = blocks_of(bank.grid, first)
-    decision = Decision(sizes, blocks)
-    decision.start(spectra_on_sphere(first, blocks))
-    groups = [
-        {"params": [bank.filters], "lr": rate * _size(bank.filters)},
-        {"params": list(decision.parameters()), "lr": rate},
-    ]
-    if bank.threshold > 0:
-        groups.append({"params": [bank.threshold], "lr": rate})
-    return lambda: decision(spectra_on_sphere(bank.lifted(X), blocks)), groups
-
-
-def _loss_of_codes(
-    bank: Bank, X: Tensor, rate: float
-) -> tuple[Callable[[], Tensor], list[dict[str, Any]]]:
-    """Return the mean cost of codes, and what Adam changes."""
-    bank.requires_grad_(False)
-    bank.encoder = bank.filters.clone()
-    learned = [bank.encoder, bank.steps, bank.thresholds]
-    for values in learned:
-        values.requires_grad_()
-    groups = [{"params": [v], "lr": rate * _size(v)} for v in learned]
-    unit = 0.5 * torch.fft.irfftn(X, s=bank.grid, dim=bank.dims).square().sum()
-    return lambda: bank.cost(X).sum() / unit.clamp(min=1e-300), groups
-
-
-def _size(values: Tensor) -> float:
-    """Return the root mean square of a tensor."""
-    return values.detach().square().mean().sqrt().item()
-
-
-def _descend(
-    loss: Callable[[], Tensor],
-    groups: list[dict[str, Any]],
-    max_iter: int,
-    progress: Progress,
-) -> Any:
-    """Lower a loss by Adam, and return it before each step and after the last."""
-    optimizer, curve = torch.optim.Adam(groups), []
-    for _ in range(max_iter):
-        optimizer.zero_grad()
-        value = loss()
-        value.backward()
-        curve.append(value.item())
-        optimizer.step()
-        if progress.done("iteration"):
-            break
-    with torch.no_grad():
-        return np.array([*curve, loss().item()])
+    _, codes, sizes = np.unique(labels[chosen], return_inverse=True, return_counts=True)
+    return rows[chosen[sizes[codes] > 1]], sizes[sizes > 1].tolist()

@@ -77,7 +77,11 @@ class Decision(nn.Module):
 
 
 def left_out_scores(
-    Z: Tensor, sizes: list[int], blocks: Blocks, epsilon: Tensor
+    Z: Tensor,
+    sizes: list[int],
+    blocks: Blocks,
+    epsilon: Tensor,
+    scatters: Tensor | None = None,
 ) -> Tensor:
     """Return minus the extra nats of all signals in every class, without themselves.
 
@@ -91,6 +95,9 @@ def left_out_scores(
         How coding lengths count the frequencies.
     epsilon : Tensor of shape ()
         The distortion.
+    scatters : Tensor of shape (F, k, C, C), default=None
+        Scatters of the classes, from which the signals are left out; None means those
+        of the signals.
 
     Returns
     -------
@@ -98,7 +105,8 @@ def left_out_scores(
         Nats with a minus sign, including those of the labels.
     """
     k, C, parts = len(sizes), blocks.dim, Z.split(sizes, 2)
-    S = torch.stack([W @ W.mH for W in parts], 1).to(torch.complex128)
+    S = torch.stack([W @ W.mH for W in parts], 1) if scatters is None else scatters
+    S = S.to(torch.complex128)
     n = torch.tensor(sizes, dtype=torch.float64, device=Z.device)
     own = torch.eye(k, dtype=torch.bool, device=Z.device)
     own = own.repeat_interleave(torch.tensor(sizes, device=Z.device), 1)
