@@ -119,8 +119,8 @@ def _compare(
             progress(f"{name}, seed {seed}, share {share}")
     report.say(
         f"### {name}\n\nAccuracy on {len(rows.y_test)} test samples with "
-        f"{len(rows.y_train)} training samples: mean of {args.runs} draws of samples, "
-        "labels and initial networks. *Early*: the network after the epoch with the "
+        f"{len(rows.y_train)} training samples, as the mean over draws of samples, "
+        f"labels and initial networks (their number is {args.runs}). *Early*: the network after the epoch with the "
         "smallest loss on a tenth of the training samples, with their given labels. "
         "*Linear*: logistic regression on the features, in place of the layer that is "
         "trained with the network. The published rows are a ResNet-18 on CIFAR-10. "
