@@ -120,11 +120,12 @@ def _compare(
     report.say(
         f"### {name}\n\nAccuracy on {len(rows.y_test)} test samples with "
         f"{len(rows.y_train)} training samples, as the mean over draws of samples, "
-        f"labels and initial networks (their number is {args.runs}). *Early*: the network after the epoch with the "
-        "smallest loss on a tenth of the training samples, with their given labels. "
-        "*Linear*: logistic regression on the features, in place of the layer that is "
-        "trained with the network. The published rows are a ResNet-18 on CIFAR-10. "
-        f"Processor time of all: {time.process_time() - start:.0f} s."
+        f"labels and initial networks (their number is {args.runs}). *Early*: the "
+        "network after the epoch with the smallest loss on a tenth of the training "
+        "samples, with their given labels. *Linear*: logistic regression on the "
+        "features, in place of the layer that is trained with the network. The "
+        "published rows are a ResNet-18 on CIFAR-10. Processor time of all: "
+        f"{time.process_time() - start:.0f} s."
     )
     lines = [
         [key, *(f"{np.mean(values[share]):.3f}" for share in args.shares)]
