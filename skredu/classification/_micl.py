@@ -394,10 +394,10 @@ class MICLClassifier(
                 self._forget()
                 left_out = fit(self, rows, progress, everything=everything)
                 if left_out is not None:
-                    quality = left_out.quality(rows)
+                    quality, trust = left_out.of_labels(rows)
                     self.label_quality_ = xp.asarray(quality, device=X.device)
                     if self.n_label_refits:
-                        weights = given * left_out.trust(rows)
+                        weights = given * trust
         return self
 
     def _add(self, X: Any, y: Any, classes: Any, sample_weight: Any) -> None:

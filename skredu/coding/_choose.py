@@ -95,36 +95,33 @@ class LeftOut(NamedTuple):
     weights: Floats
     log_proba: Floats
 
-    def quality(self, rows: Rows) -> Floats:
-        """Return the probabilities of the labels of samples in their given order.
+    def of_labels(self, rows: Rows) -> tuple[Floats, Floats]:
+        """Return the quality of labels, and the trust in them, in their given order.
 
-        Samples that were not left out have NaN.
+        Parameters
+        ----------
+        rows : Rows
+            The samples, some of which were left out.
+
+        Returns
+        -------
+        quality : array of shape (m,)
+            Probabilities of the labels; NaN for samples that were not left out.
+        trust : array of shape (m,)
+            Weights of samples for a further fit: the probability of the label divided
+            by the largest one of any label, and at least LEAST_TRUST. Samples that the
+            others cannot judge have 1.
         """
         own = self.log_proba[np.arange(len(self.chosen)), rows.y[self.chosen]]
-        return self._given_order(rows, np.where(np.isnan(own), 0.0, np.exp(own)))
-
-    def trust(self, rows: Rows) -> Floats:
-        """Return weights of samples for a further fit, in their given order.
-
-        The weight is the probability of the label divided by the largest one of any
-        label, and at least LEAST_TRUST. Samples that the others cannot judge have 1.
-        """
-        own = self.log_proba[np.arange(len(self.chosen)), rows.y[self.chosen]]
-        ratio = np.ones(len(own))
-        known = np.isfinite(own)
+        known, ratio = np.isfinite(own), np.ones(len(own))
         ratio[known] = np.exp(own[known] - self.log_proba[known].max(axis=1))
-        return np.nan_to_num(
-            self._given_order(rows, np.maximum(ratio, LEAST_TRUST)), nan=1.0
-        )
-
-    def _given_order(self, rows: Rows, values: Floats) -> Floats:
-        """Return values of left-out samples in the order of all, NaN for others."""
-        ordered = np.full(rows.source.shape[0], np.nan)
-        ordered[rows.index[self.chosen]] = values
+        quality = np.where(np.isnan(own), 0.0, np.exp(own))
+        found = np.full((2, rows.source.shape[0]), np.nan)
+        found[:, rows.index[self.chosen]] = quality, np.maximum(ratio, LEAST_TRUST)
         if rows.copies:
             copies, originals = rows.copies
-            ordered[copies] = ordered[originals]
-        return ordered
+            found[:, copies] = found[:, originals]
+        return found[0], np.nan_to_num(found[1], nan=1.0)
 
 
 class Choice(NamedTuple):
