@@ -69,28 +69,24 @@ class SampleBlocks(Samples):
         """Return all samples in a space."""
         space = space.on(self.rows.source)
         Z, _ = space.to_features(self.rows.X)
-        given, enter = _shared(space), dask.delayed(_features)
+        given, enter = _shared(space), dask.delayed(_enter)
         states = [enter(part, given) for part in self.parts]
         return self._at(states, space, Z)
 
     def move(self, layer: ReduNetLayer) -> SampleBlocks:
         """Return all samples after a step of their layer."""
         kept = self._moved(layer)  # the label code is fitted by the kept samples
-        given, move = _shared((layer, self.net.construction)), dask.delayed(_moved)
-        return self._at(
-            [move(state, given) for state in self.states], self.space, *kept
-        )
+        given, move = _shared((layer, self.net.construction)), dask.delayed(_move)
+        states = [move(state, given) for state in self.states]
+        return self._at(states, self.space, *kept)
 
     def _at(self, states: list[Any], *kept: Any) -> SampleBlocks:
         """Return the same samples with other features."""
         if self.keep:
             states = dask.persist(*states)
-        whole: dict[str, Any] = {
-            "parts": self.parts,
-            "seen": self.seen,
-            "keep": self.keep,
-        }
-        return SampleBlocks(self.net, self.rows, *kept, **whole, states=states)
+        fixed = {"parts": self.parts, "seen": self.seen, "keep": self.keep}
+        options: dict[str, Any] = {**fixed, "states": states}
+        return SampleBlocks(self.net, self.rows, *kept, **options)
 
     def groups(self) -> tuple[Any, list[Any]]:
         """Return the groups of all samples and of the classes, about the origin."""
@@ -112,11 +108,9 @@ class SampleBlocks(Samples):
         return self._scatters(self.net.epsilon_, centred=centred)
 
     def _scatters(self, epsilon: float, *, centred: bool) -> list[Scatter]:
-        given, scatters = (
-            _shared((self.space, epsilon, centred)),
-            dask.delayed(_scatters),
-        )
-        return reduced([scatters(state, given) for state in self.states], _sums)
+        given, scatters = (self.space, epsilon, centred), dask.delayed(_scatters_of)
+        shared = _shared(given)
+        return reduced([scatters(state, shared) for state in self.states], _sums)
 
     def _uneven(self) -> tuple[list[bool], bool]:
         """Return for each class whether samples with different weights are left out.
@@ -155,8 +149,8 @@ def about_origin(scatter: Scatter) -> Scatter:
     """Return the scatter of the same samples about the origin."""
     if scatter.assume_centered:
         return scatter
-    # as that of two groups of half the weight: one has this scatter about zero, and all
-    # samples of the other one are equal to the mean, up to their signs
+    # merged from two groups of half the weight: one with the scatter about the mean,
+    # and one with that of as many samples that are equal to the mean
     mean, zeros = scatter.mean + scatter.rest, 0.0 * scatter.mean
     root = scatter.count**0.5 * mean[None, :]
     options: dict[str, Any] = {"epsilon": scatter.epsilon, "assume_centered": True}
@@ -269,7 +263,7 @@ def _all(found: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _features(part: Any, space: Any) -> Any:
+def _enter(part: Any, space: Any) -> Any:
     """Return the samples of a block, their features, and those before the last step."""
     if part is None:
         return None
@@ -278,7 +272,7 @@ def _features(part: Any, space: Any) -> Any:
     return replace(rows, source=rows.source[:0]), Z, None
 
 
-def _moved(state: Any, given: tuple[ReduNetLayer, str]) -> Any:
+def _move(state: Any, given: tuple[ReduNetLayer, str]) -> Any:
     """Return the samples of a block after a layer."""
     if state is None:
         return None
@@ -288,7 +282,7 @@ def _moved(state: Any, given: tuple[ReduNetLayer, str]) -> Any:
     return rows, *layer.move(Z, before, change)
 
 
-def _scatters(state: Any, given: tuple[Any, float, bool]) -> list[Scatter] | None:
+def _scatters_of(state: Any, given: tuple[Any, float, bool]) -> list[Scatter] | None:
     """Return the scatters of the classes of a block."""
     if state is None:
         return None
