@@ -13,11 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skredu._base import SkreduEstimator, all_or_nothing
 from skredu._checks import check_integer, check_rows, check_weights, has_gaps
-from skredu._compat import (
-    CallbackSupportMixin,
-    Interval,
-    StrOptions,
-)
+from skredu._compat import CallbackSupportMixin, Interval, StrOptions
 from skredu._progress import watched
 from skredu.clustering._epsilon import (
     EPSILONS,

@@ -173,11 +173,8 @@ class _Groups:
 
         ``others`` are positions among single samples, or among groups of several.
         """
-        own, costs, first = (
-            self.table[:, slot],
-            self.costs,
-            0 if single else self.n_rows,
-        )
+        own, costs = self.table[:, slot], self.costs
+        first = 0 if single else self.n_rows
         if isinstance(others, slice):
             B = self.table[:, first:][:, others]
         else:

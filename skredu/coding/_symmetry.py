@@ -121,15 +121,22 @@ def images(X: Any, group: Permutations) -> list[Any]:
 def first_images(X: Any, group: Permutations) -> Any:
     """Return the lexicographically first image of each sample.
 
-    It is the same for all images of a sample.
+    It is the same for all images of a sample. Few features tell most images apart.
     """
-    first = X
-    for g in group[1:]:
-        image = X[:, g]
-        at = (image != first).argmax(axis=1)[:, None]
-        lower = np.take_along_axis(image, at, 1) < np.take_along_axis(first, at, 1)
-        first = np.where(lower, image, first)
-    return first
+    first = np.zeros(len(X), dtype=np.intp)
+    rows, candidates = np.arange(len(X)), np.ones((len(X), len(group)), dtype=bool)
+    for places in group.T:
+        values = np.where(candidates, X[rows[:, None], places], np.inf)
+        candidates &= values == values.min(axis=1, keepdims=True)
+        first[rows] = candidates.argmax(axis=1)
+        several = np.count_nonzero(candidates, axis=1) > 1
+        rows, candidates = rows[several], candidates[several]
+        if len(rows) == 0:
+            break
+    found = X.copy()
+    for i, g in enumerate(group[1:], 1):
+        found[first == i] = X[first == i][:, g]
+    return found
 
 
 def quotients(group: Permutations) -> Permutations:
