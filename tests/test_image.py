@@ -16,7 +16,7 @@ from sklearn.exceptions import NotFittedError
 
 from skredu.image import CompressionSegmenter, compression_segmenter
 from skredu.image._pixels import lab_of
-from skredu.image._regions import borders, connected_regions
+from skredu.image._regions import absorbed, borders, connected_regions
 from skredu.image._windows import window_codes, window_features
 from skredu.metrics import probabilistic_rand_index
 
@@ -146,6 +146,22 @@ def test_regions_with_few_windows_wait_for_smaller_ones():
     assert_array_equal(both.labels_, small.labels_)
 
 
+@pytest.mark.parametrize(("width", "used"), [(12, 3), (10, 1)])
+def test_ten_windows_are_enough(width, used):
+    # two superpixels of two rows, in which all but one column of windows fit
+    image = np.random.default_rng(0).uniform(size=(2, width))
+    halves = np.tile(np.arange(width) * 2 // width, (2, 1))
+    assert np.sum(inside(halves, 3)) == 2 * (width - 2)
+    options = {"superpixels": halves, "convert2lab": False}
+    costs = {
+        sizes: CompressionSegmenter(window_sizes=sizes, **options).fit(image)
+        for sizes in [(3, 1), (3,), (1,)]
+    }
+    costs = {sizes: float(model.merge_costs_[0]) for sizes, model in costs.items()}
+    assert costs[3, 1] < 0.0
+    assert costs[3, 1] == costs[used,] != costs[4 - used,]
+
+
 # -- parts ----------------------------------------------------------------------------
 
 
@@ -198,6 +214,14 @@ def test_connected_regions(shape):
     for k in range(expected):
         assert connected(found == k)[1] == 1
         assert len(np.unique(labels[found == k])) == 1
+
+
+def test_small_regions_join_the_neighbour_with_the_longest_border():
+    labels = np.array([[0, 0, 0], [2, 1, 2], [2, 2, 2]])
+    assert_array_equal(absorbed(labels, 1), connected_regions(labels))
+    assert_array_equal(absorbed(labels, 2), [[0, 0, 0], [1, 1, 1], [1, 1, 1]])
+    assert_array_equal(absorbed(labels, 4), [[0, 0, 0], [0, 0, 0], [0, 0, 0]])
+    assert_array_equal(absorbed(labels, 99), connected_regions(labels))
 
 
 # -- segmentations --------------------------------------------------------------------

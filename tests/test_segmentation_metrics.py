@@ -111,11 +111,13 @@ def test_scores_are_those_of_pairs_entropies_and_sets(seed):
     found = global_consistency_error(one, other)
     assert_allclose(found, min(errors), rtol=1e-12)
     # boundaries are thinned as in the benchmark
-    labels, (h, w) = image(seed, (30, 41), k=3), (30, 41)
-    wide = np.zeros(labels.shape, dtype=bool)
-    for i, j in [(0, 1), (1, 0), (1, 1)]:
-        wide[: h - i, : w - j] |= labels[: h - i, : w - j] != labels[i:, j:]
-    assert_array_equal(boundaries(labels), thin(wide))
+    h, w = 30, 41
+    pixels = np.random.default_rng(seed).random((h, w)) < 0.3
+    for labels in (image(seed, (h, w), k=3), pixels):
+        wide = np.zeros(labels.shape, dtype=bool)
+        for i, j in [(0, 1), (1, 0), (1, 1)]:
+            wide[: h - i, : w - j] |= labels[: h - i, : w - j] != labels[i:, j:]
+        assert_array_equal(boundaries(labels), thin(wide))
 
 
 @pytest.mark.parametrize("distance", [0.0, 0.03, 0.1])
