@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from skredu._compat import namespace
 from skredu.coding._dense import group_of_state
 from skredu.coding._group import Coded
@@ -90,21 +92,20 @@ class Classes:
         all_rows = rows.X.T[None, ...] if self.Z is None else self.Z
         width = max(group.width(epsilons.shape[0]) for group in self.groups)
         for block in blocks_of_rows(len(chosen), width):
-            index = chosen[block]
-            Z, nats = take(all_rows, xp.asarray(index, device=epsilons.device)), []
+            index, nats = chosen[block], []
+            Z = take(all_rows, xp.asarray(index, device=epsilons.device))
             for group, part in zip(self.groups, rows.slices, strict=True):
-                start, stop = (int((index < i).sum()) for i in (part.start, part.stop))
-                own = xp.asarray(index[start:stop], device=epsilons.device)
-                pieces = [Z[:, :, :start], Z[:, :, start:stop], Z[:, :, stop:]]
-                found = [
-                    group.without(
-                        piece, epsilons, rows.weights_at(own), own - part.start
+                start, stop = np.searchsorted(index, (part.start, part.stop)).tolist()
+                own, found = xp.asarray(index[start:stop], device=epsilons.device), []
+                if start > 0:
+                    found.append(group.extra(Z[:, :, :start], epsilons))
+                if start < stop:
+                    w, places = rows.weights_at(own), own - part.start
+                    found.append(
+                        group.without(Z[:, :, start:stop], epsilons, w, places)
                     )
-                    if i == 1
-                    else group.extra(piece, epsilons)
-                    for i, piece in enumerate(pieces)
-                    if piece.shape[2]
-                ]
+                if stop < len(index):
+                    found.append(group.extra(Z[:, :, stop:], epsilons))
                 nats.append(found[0] if len(found) == 1 else xp.concat(found))
             parts.append(xp.stack(nats, axis=1))
         return parts[0] if len(parts) == 1 else xp.concat(parts)
