@@ -13,6 +13,7 @@ from skimage.color import rgb2lab
 from skimage.data import astronaut
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.utils import get_tags
 
 from skredu.image import CompressionSegmenter, compression_segmenter
 from skredu.image._pixels import lab_of
@@ -455,6 +456,7 @@ def test_clone_pickle_failed_fits_and_images_that_cannot_be_written_to():
         assert vars(model) == before
     other = clone(model)
     assert not hasattr(other, "labels_")
+    assert get_tags(other).input_tags.three_d_array
     assert other.get_params()["epsilon"] == 20.0
     with pytest.raises(NotFittedError):
         other.labels_at(2)
