@@ -360,7 +360,8 @@ class SymmetricDense(DenseGroup):
         turned = images(X, self.permutations)
         eye = xp.eye(G, dtype=X.dtype, device=X.device)
         copy = eye[:, :1] @ eye[:1, :]  # of the sample, which joins the others
-        for change, lost in ((1.0 - w, w / G * eye - copy), (-w, w / G * eye)):
+        steps = [(1.0 - w, w / G * eye - copy), (-w, w / G * eye)]
+        for change, lost in steps if coded else steps[1:]:
             solved = X @ widen(self._inverse(change)[0, ...])
             products = xp.stack([xp.sum(solved * x, axis=1) for x in turned], axis=1)
             c = float(self.blocks.scale(self.n + change, epsilon)[0])
@@ -372,4 +373,4 @@ class SymmetricDense(DenseGroup):
         parts = enumerate(images(solved, self.permutations))
         moved = X - sum(shares[:, g, :] * part for g, part in parts)
         moved = xp.astype(moved.T[None, ...], Z.dtype, copy=False)
-        return lengths[0] - lengths[1], moved
+        return lengths[0] - lengths[1] if coded else None, moved
