@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from oracle_micl import coding_length, extra_bits
 from oracle_redunet import operators
 from oracle_spectral import Family
@@ -155,6 +155,8 @@ def test_both_forms_leave_rows_out(n, d, kind, factored, forced):
         features(X), w, vector_blocks(d, X), epsilon=epsilon, left_out=True
     )
     nats, projected = group.left_out(features(X), epsilon, w)
+    _, same = group.left_out(features(X), epsilon, w, coded=False)
+    assert_array_equal(same, projected)
     for i in range(n):
         rest = full.copy()
         rest[i] = 0.0
