@@ -186,21 +186,21 @@ def test_devices_that_cannot_be_used_are_named(device):
 def test_parts_train_the_same_network_further(loss):
     model = MCR2Classifier(signal_shape=(8, 8), loss=loss, random_state=0)
     curve = []
-    for _ in range(8):
+    for _ in range(4):
         for part in np.split(np.arange(400), 4):
             model.partial_fit(X[part], Y[part], classes=np.arange(10))
             curve.append(model.loss_curve_[-1])
-    assert model.n_iter_ == len(model.loss_curve_) == 32
+    assert model.n_iter_ == len(model.loss_curve_) == 16
     assert curve == model.loss_curve_
     assert curve[-1] < curve[3] < curve[0]
-    assert model.score(NEW, TRUE) > 0.8
+    assert model.score(NEW, TRUE) > 0.7
     # The head is that of the present features of the last samples.
-    other = MICLClassifier().fit(model.transform(np.tile(X, (8, 1))), np.tile(Y, 8))
+    other = MICLClassifier().fit(model.transform(np.tile(X, (4, 1))), np.tile(Y, 4))
     assert_allclose(
         model.predict_proba(NEW), other.predict_proba(model.transform(NEW)), atol=1e-6
     )
     # After `fit`, which starts anew, the network is trained further.
-    model.set_params(max_iter=5)
+    model.set_params(max_iter=2)
     whole = clone(model).fit(X, Y)
     assert_array_equal(model.fit(X, Y).predict_proba(NEW), whole.predict_proba(NEW))
     before = whole.loss_curve_

@@ -40,7 +40,7 @@ SCRIPTS = {
         ["### MNIST", "| half of the samples, back-propagation ", " 0.978 "],
     ),
     "joint_groups": (
-        {"SIZE": 40, "BATCH": 20, "STEPS": {"pairs": 2, "together": 2}},
+        {"SIZE": 20, "BATCH": 10, "STEPS": {"pairs": 2, "together": 2}},
         ["--runs", "1"],
         ["| digits ", "| MNIST, 14 x 14 ", "| three closed curves "],
     ),
