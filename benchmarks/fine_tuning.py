@@ -25,7 +25,7 @@ from skredu.torch import as_module, from_module
 from skredu.torch._left_out import blocks_of, left_out_scores, spectra_on_sphere
 
 TRAIN, TEST, N_FILTERS = 500, 2000, 16
-EPOCHS = {"digits": 15, "MNIST": 3}
+EPOCHS = {"digits": 15, "MNIST": 8}
 BATCH = 100
 
 

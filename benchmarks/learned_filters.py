@@ -3,10 +3,10 @@
 Run ``python -m benchmarks.learned_filters``; PyTorch is needed. The digits of
 scikit-learn are used, on a cyclic grid of 8 x 8 points. For each seed, 500 of the first
 1000 of them in a fixed random order are the training samples, and the last 797 are the
-test samples. The settings were chosen on the rest of the first 1000. With
-``--data FOLDER``, which contains mnist.npz, 500 samples of MNIST are used, too, and the
-first 2000 test samples. The last part compares learned iterations for sparse codes with
-those of the methods.
+test samples. The settings were chosen on the rest of the first 1000. With ``--data
+FOLDER``, which contains mnist.npz, 500 samples of MNIST are used, too, and the first
+2000 test samples. Samples are in single precision. The last part compares learned
+iterations for sparse codes with those of the methods.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from skredu.torch import LearnedLifting, LearnedSparseCoder
 TRAIN, POOL = 500, 1000
 OPTIONS = {"n_filters": 16, "signal_shape": (8, 8)}
 KERNELS = (3, 5)
-STEPS = (10, 40)
+STEPS = (10, 40, 100)
 # Training and test samples of MNIST.
 IMAGES = (500, 2000)
 # Training samples, steps of Adam and iterations for codes.
@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> None:
 def _digits(report: Report, args: argparse.Namespace) -> None:
     torch.set_num_threads(args.threads or torch.get_num_threads())
     X, y = load_digits(return_X_y=True)
-    order = np.random.default_rng(0).permutation(len(y))
+    X, order = X.astype(np.float32), np.random.default_rng(0).permutation(len(y))
     test = order[POOL:]
     scores: Scores = {}
     for seed in range(args.runs):
@@ -72,11 +72,13 @@ def _mnist(report: Report, args: argparse.Namespace) -> None:
     if args.data is None:
         return
     torch.set_num_threads(args.threads or torch.get_num_threads())
-    whole = _data.mnist(args.data, test=IMAGES[1])
+    whole = _data.mnist(args.data, "float32", test=IMAGES[1])
     options = {"n_filters": 16, "signal_shape": (28, 28)}
+    both = {**options, "activation": "split"}
     compared = {
         (10, "clustered"): ConvolutionalLifting(**options),
-        (10, "learned, 15 steps"): LearnedLifting(**options, max_iter=15),
+        (10, "clustered, both signs"): ConvolutionalLifting(**both),
+        (10, "learned, both signs, 10 steps"): LearnedLifting(**both, max_iter=10),
     }
     scores: Scores = {}
     for seed in range(min(3, args.runs)):
@@ -183,10 +185,14 @@ def liftings() -> dict[tuple[int, str], ConvolutionalLifting]:
         for steps in STEPS:
             learned = LearnedLifting(**options, max_iter=steps)
             found[size, f"learned, {steps} steps"] = learned
-    options = {**OPTIONS, "kernel_size": KERNELS[0], "activation": "fista", "n_iter": 5}
-    found[KERNELS[0], "clustered, sparse codes"] = ConvolutionalLifting(**options)
-    learned = LearnedLifting(**options, max_iter=25)
-    found[KERNELS[0], "learned, sparse codes, 25 steps"] = learned
+    size, activations = KERNELS[0], {"both signs": ("split", 40)}
+    activations["sparse codes"] = ("fista", 25)
+    for name, (activation, steps) in activations.items():
+        options = {**OPTIONS, "kernel_size": size, "activation": activation}
+        options["n_iter"] = 5
+        found[size, f"clustered, {name}"] = ConvolutionalLifting(**options)
+        learned = LearnedLifting(**options, max_iter=steps)
+        found[size, f"learned, {name}, {steps} steps"] = learned
     return found
 
 

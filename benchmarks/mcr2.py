@@ -30,6 +30,7 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 from benchmarks import _data
 from benchmarks._harness import Benchmark, Report, progress
 from skredu import MCR2Transformer, MICLClassifier
+from skredu.rates import rate_reduction
 
 COMPONENTS = (2, 5, 10, 20)
 FOLDS, TABLE_FOLDS, TABLE_ROWS = 5, 3, 500
@@ -169,8 +170,6 @@ def _deep() -> Iterator[tuple[str | None, int]]:
 def _depth(
     model: Any, X_train: Any, y_train: Any, X_test: Any, y_test: Any
 ) -> list[float]:
-    from skredu.rates import rate_reduction
-
     model.fit(X_train, y_train)
     Z = model.transform(X_train), model.transform(X_test)
     held_out = rate_reduction(Z[1], y_test, epsilon=model.epsilon)

@@ -97,6 +97,25 @@ def test_channels_and_loss_are_those_of_arrays(activation):
     assert torch.autograd.gradcheck(loss, parameters, atol=1e-4, rtol=1e-3)
 
 
+def test_gradients_of_single_precision_are_those_of_double_precision():
+    order, found = np.argsort(Y, kind="stable"), []
+    for dtype in (np.float64, np.float32):
+        lifting = ConvolutionalLifting(2, 3, random_state=0, filters="dct")
+        bank = Bank.of(lifting.fit(X.astype(dtype)))
+        assert bank.filters.dtype == torch.tensor(dtype(0)).dtype
+        signals = bank.spectra_of(X[order].astype(dtype))
+        channels = bank.lifted(signals)
+        blocks = blocks_of((16,), channels)
+        decision = Decision(np.bincount(Y).tolist(), blocks)
+        loss = decision(spectra_on_sphere(channels, blocks))
+        assert loss.dtype == torch.float64
+        loss.backward()
+        found.append((loss.item(), bank.filters.grad.double().numpy()))
+    (exact, expected), (loss, gradient) = found
+    assert_allclose(loss, exact, rtol=1e-5)
+    assert np.linalg.norm(gradient - expected) < 0.01 * np.linalg.norm(expected)
+
+
 @pytest.mark.parametrize("activation", ["ista", "fista"])
 @pytest.mark.parametrize("pooling", [None, 0.1])
 def test_learned_codes_are_the_same_with_and_without_torch(activation, pooling):
