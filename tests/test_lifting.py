@@ -444,6 +444,10 @@ def test_given_filters_are_used_as_they_are_in_fit():
         ({"filters": "kmeans", "n_filters": 99}, "Bad n_filters: .* found 24 "),
         ({"filters": np.ones((2, 13))}, r"Bad filters: filters of shape \(2, 1, 13\)"),
         ({"filters": np.ones((2, 3)), "signal_shape": (4, 3)}, "Bad filters"),
+        *(
+            ({"filters": np.ones(shape)}, "do not fit signals with 1 channel")
+            for shape in [(2, 3, 5), (2, 1, 3, 3)]
+        ),
         ({"filters": [["a"]]}, "Bad filters"),
         ({"filters": np.full((2, 3), np.nan)}, "Bad filters"),
         ({"pool_size": 5}, r"Bad pool_size: must divide the grid of shape \(12,\)"),

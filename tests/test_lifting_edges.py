@@ -155,10 +155,3 @@ def test_circles_take_the_memory_of_their_operator_and_of_blocks():
     assert peak_of(model.fit, image) < 1.3 * operator
     assert peak_of(lambda: len(model.transform(image))) < 0.6 * operator
     assert model.transform(image).shape == (1, 100_000)
-
-
-@pytest.mark.parametrize("shape", [(2, 3, 5), (2, 1, 3, 3)])
-def test_filters_of_other_channels_or_axes_are_refused(shape):
-    X = np.random.default_rng(0).normal(size=(6, 16))
-    with pytest.raises(ValueError, match="do not fit signals with 1 channel"):
-        ConvolutionalLifting(filters=np.ones(shape)).fit(X)
