@@ -227,7 +227,7 @@ def test_namespaces_are_kept(name, xp, dtype):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("n", "n_points", "n_channels"), [(3000, 20, 1), (8, 10_000, 1), (600, 10, 100)]
+    ("n", "n_points", "n_channels"), [(3000, 20, 1), (8, 20_000, 1), (600, 10, 100)]
 )
 def test_memory_beside_input_and_result_is_the_documented_one(n, n_points, n_channels):
     X = walks(n, n_points, n_channels)
