@@ -131,6 +131,24 @@ def test_samples_are_left_out_with_their_images(case):
         assert_allclose(change[:, :, i : i + 1], expected, atol=1e-9)
 
 
+@pytest.mark.parametrize("construction", ["left_out", "estimated"])
+def test_samples_of_a_class_that_are_images_of_each_other_leave_together(
+    case, construction
+):
+    given, group, X, y = case
+    both, labels = np.vstack([X, X[:20][:, group[-1]]]), np.r_[y, y[:20]]
+    net = ReduNetClassifier(
+        2, n_iter_no_change=None, construction=construction, **given
+    )
+    weighted = clone(net).fit(X, y, sample_weight=np.r_[2 * np.ones(20), np.ones(25)])
+    found = net.fit(both, labels)
+    assert_allclose(found.class_count_, weighted.class_count_)
+    assert_allclose(found.epsilon_, weighted.epsilon_)
+    assert_allclose(found.temperature_, weighted.temperature_, rtol=1e-6)
+    expected = weighted.predict_proba(X)
+    assert_allclose(found.predict_proba(X), expected, rtol=1e-5, atol=1e-8)
+
+
 def test_samples_in_single_precision_stay_so(case):
     given, _, X, y = case
     model = ReduNetClassifier(3, **given)

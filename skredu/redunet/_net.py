@@ -27,6 +27,7 @@ from skredu._compat import (
 from skredu._progress import UNWATCHED, Progress, watched
 from skredu.coding._linalg import MODERATE, real_dtype, softmax
 from skredu.coding._rows import Rows, weights_to_add, weights_to_fit
+from skredu.coding._symmetry import permutations_of
 from skredu.redunet._layer import MEMBERSHIPS, STEPS, ReduNetLayer
 from skredu.redunet._samples import Samples, decision_scores
 from skredu.redunet._transform import TransformingNet
@@ -134,7 +135,10 @@ class BaseNet(CallbackSupportMixin, TransformingNet):
             weights = weights_to_add(X, y, weights, class_weight, classes)
             return Rows.of(X, y, weights, np.asarray(classes))
         weights = weights_to_fit(X, y, weights, class_weight)
-        return Rows.of(X, y, weights).merged()
+        images, symmetry = None, getattr(self, "symmetry", None)
+        if symmetry is not None:
+            images = permutations_of(symmetry, self.signal_shape, X.shape[1])
+        return Rows.of(X, y, weights).merged(images)
 
     # -- building layers --------------------------------------------------------------
 

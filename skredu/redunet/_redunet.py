@@ -255,7 +255,8 @@ class ReduNetTransformer(BaseReduNet):
     images of the training samples, each of which has the weight of its sample divided
     by the number of images. Their scatters are averages of images of one scatter, so no
     image is computed for `transform` and predictions. While the network is built, a
-    sample is left out together with its images, whose products with it are computed.
+    sample is left out together with its images, also with those that are training
+    samples of its class, and the products of the sample with them are computed.
     The features of an image of a sample are the image of its features. All features
     are coordinates, even if there are fewer samples.
 
