@@ -6,6 +6,7 @@ from settings import bytes_of, limit, peak_of
 
 from skredu import (
     InvariantReduNetClassifier,
+    InvariantReduNetTransformer,
     MICLClassifier,
     NearestSubspaceClassifier,
     ReduNetClassifier,
@@ -133,6 +134,16 @@ def test_transform_of_a_network_takes_blocks_of_rows():
     net = ReduNetTransformer(3, 0.5).fit(X[:200], np.arange(200) % 2)
     extra = [peak_of(net.transform, X[:n]) for n in (60_000, 120_000)]
     assert extra[1] < 1.05 * extra[0] + 8 * len(X)  # validation looks at each row
+
+
+def test_transform_of_a_network_copies_no_bases_of_classes():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(40, 20 * 64)), np.arange(40) % 4
+    options = {"construction": "labels", "signal_shape": (8, 8)}
+    net = InvariantReduNetTransformer(1, 1.0, **options).fit(X, y)
+    bases = 16 * 40 * 20 * 40  # bytes of frequencies, channels and directions
+    assert net.n_iter_ == 1
+    assert peak_of(net.transform, X[:1]) < bases / 2
 
 
 def test_segmentation_of_a_photograph_takes_little_memory():
