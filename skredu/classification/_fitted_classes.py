@@ -137,12 +137,12 @@ class FittedClasses:
         scatters, found = self._merged_scatters(), np.empty_like(X)
         fitted = self._stream["parameters"]  # those of the estimator may have changed
         symmetry, grid = fitted["symmetry"], fitted["signal_shape"]
-        images = permutations_of(symmetry, grid, X.shape[1])
+        permutations = permutations_of(symmetry, grid, X.shape[1])
         noise = self._epsilon**2 / X.shape[1]
         for j in np.unique(labels):
             scatter = scatters[j]
-            if images is not None:
-                scatter = symmetric(scatter, images)
+            if permutations is not None:
+                scatter = symmetric(scatter, permutations)
             about = scatter.mean, *principal_directions(scatter)
             mean, values, basis = (to_numpy(a).astype(np.float64) for a in about)
             Z = X[labels == j]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from numbers import Integral, Real
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -370,7 +370,8 @@ class MICLClassifier(
                 "X must be a square matrix of products with kernel='precomputed', "
                 f"found shape {X.shape}."
             )
-        xp, fit = namespace(X), cast(Any, fit_single)
+        xp = namespace(X)
+        fit: Any = fit_single
         if self.kernel == "auto" and self.n_neighbors is None and xp is np:
             if isinstance(self.epsilon, str):
                 fit = fit_mix
@@ -381,16 +382,15 @@ class MICLClassifier(
                     "here: use kernel='linear', or epsilon='auto' to mix kernels."
                 )
         everything = everything or self.n_label_refits > 0
-        given, classes = 1.0 if weights is None else to_numpy(weights), None
-        images = None
-        if self.symmetry is not None:
-            images = permutations_of(self.symmetry, self.signal_shape, X.shape[1])
+        given = 1.0 if weights is None else to_numpy(weights)
+        permutations = permutations_of(self.symmetry, self.signal_shape, X.shape[1])
+        classes = None
         with watched(self, X=X, y=y) as progress:
             for refit in range(1 + self.n_label_refits):
                 options = {"given": refit == 0}
                 w = weights_to_fit(X, y, weights, self.class_weight, **options)
-                rows = Rows.of(X, y, w, classes).merged(images)
-                classes = rows.classes
+                rows = Rows.of(X, y, w, classes).merged(permutations)
+                classes = rows.classes  # so that absent ones are named only once
                 self._forget()
                 left_out = fit(self, rows, progress, everything=everything)
                 if left_out is not None:
@@ -443,11 +443,6 @@ class MICLClassifier(
             raise ValueError(
                 f"symmetry needs one of the kernels {SYMMETRIC} and n_neighbors=None, "
                 f"found kernel={self.kernel!r} and n_neighbors={self.n_neighbors}."
-            )
-        if self.signal_shape is not None and self.symmetry is None:
-            raise ValueError(
-                f"signal_shape={self.signal_shape!r} is only used with a symmetry "
-                f"among {NAMES}, found None."
             )
         for name, (unused, kernels) in USED.items():
             value = getattr(self, name)

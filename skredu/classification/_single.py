@@ -83,16 +83,16 @@ def fit_linear(
 ) -> tuple[Choice, dict[str, Any]]:
     """Choose parameters by samples, or keep a choice; return fitted attributes."""
     epsilon, d = given_epsilon(estimator), scatters[0].mean.shape[0]
-    images: Any = None
-    if estimator.symmetry is not None:
-        images = permutations_of(estimator.symmetry, estimator.signal_shape, d)
-        scatters = [symmetric(scatter, images) for scatter in scatters]
+    permutations = permutations_of(estimator.symmetry, estimator.signal_shape, d)
+    if permutations is not None:
+        scatters = [symmetric(scatter, permutations) for scatter in scatters]
     left_out = estimator.calibrate or how.get("everything", False)
     left_out = left_out and rows is not None
     given = None if left_out else epsilon
     classes = Classes([group_of_scatter(s, epsilon=given) for s in scatters])
-    if left_out and images is not None:
-        classes.groups = [SymmetricGroup.of(g, images) for g in classes.groups]
+    if left_out and permutations is not None:
+        groups: Any = classes.groups
+        classes.groups = [SymmetricGroup.of(group, permutations) for group in groups]
     if rows is not None and has_gaps(rows.X):
         gaps = ClassesWithGaps(rows, scatters, classes.groups)
         classes, how = gaps, {"judged": gaps.judged, **how}
@@ -240,10 +240,9 @@ def followed(estimator: Any, stream: dict[str, Any]) -> dict[str, Any]:
     before = None if stream["choice"] is None else Choice(**stream["choice"])
     scatters, rows = summary.scatters, None
     if summary.kept is not None:
-        images = permutations_of(
-            twin.symmetry, twin.signal_shape, summary.kept["X"].shape[1]
-        )
-        rows = Rows.of_parts([summary.kept], twin.classes_).merged(images)
+        d = summary.kept["X"].shape[1]
+        permutations = permutations_of(twin.symmetry, twin.signal_shape, d)
+        rows = Rows.of_parts([summary.kept], twin.classes_).merged(permutations)
         rows = rows.scaled(twin._unit)
         if summary.complete:  # exactly as in `fit`
             scatters = scatters_of(twin, rows)

@@ -104,16 +104,16 @@ class Rows:
             weights = None  # as in `fit` without weights
         return cls.of(X, classes[codes], weights, classes)
 
-    def merged(self, images: Any = None) -> Rows:
+    def merged(self, permutations: Any = None) -> Rows:
         """Merge equal samples of a class to one sample with their total weight.
 
         Samples are left out together with those that are equal to them, because a copy
-        of a sample contains no new information. With permutations (g, d), samples that
-        are images of each other are equal.
+        of a sample contains no new information. With ``permutations`` (g, d) of the
+        features, samples that are images of each other count as equal.
         """
         X = to_numpy(self.source)
-        if images is not None:
-            X = first_images(X, images)
+        if permutations is not None:
+            X = first_images(X, permutations)
         elif has_gaps(self.source):
             X = np.where(np.isnan(X), np.inf, X)  # equal gaps are equal
         first = first_of_equal(X, self.y, self.index)
