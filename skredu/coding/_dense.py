@@ -188,7 +188,7 @@ class DenseGroup(Coded):
         """
         xp, w = namespace(Z), 1.0 if weights is None else float(weights[0])
         if self.n - w <= NOTHING_LEFT * self.n:
-            return self.as_first(Z, epsilon), xp.zeros_like(Z)
+            return self.as_first(Z, epsilon) if coded else None, xp.zeros_like(Z)
         (solved, left, before), nats = self._changed_by(Z, -w), None
         if coded:
             after = self.log_det(0.0) if w == 1.0 else self._changed_by(Z, 1.0 - w)[2]

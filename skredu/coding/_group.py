@@ -116,7 +116,7 @@ class Coded(ABC):
     mean: Any
     varying: Any
     constant: Any
-    # Only known for a `Group` that was computed from its samples.
+    # Known only for a `Group` that was computed from its samples.
     leverages: Any = None
     whitening: Any = None
     _remaining: Any
@@ -208,11 +208,11 @@ class Coded(ABC):
         lengths = (self.n + change + d) / 2.0 * volumes
         if self.mean is None or not self.codes_mean:
             return lengths
-        square, dots, squares = self._mean_products(Z)
+        square, products, others = self._mean_products(Z)
         if Z is not None:
             old, new = self.n / (self.n + change), change / (self.n + change)
-            square = old * old * square + 2.0 * old * new * dots + new * new * squares
-            square = at_least(square, 0.0)
+            square = old * old * square + 2.0 * old * new * products
+            square = at_least(square + new * new * others, 0.0)
         return lengths + d / 2.0 * xp.log1p(square / (epsilons * epsilons)[:, None])
 
     def _log_factors(
@@ -237,9 +237,9 @@ class Coded(ABC):
         return joined if logs is None else xp.where(change > 0.0, joined, logs)
 
     def _mean_products(self, Z: Any) -> tuple[Any, Any, Any]:
-        """Return the squared norms of the mean and of samples, and their products.
+        """Return squared norms of the mean, its products with samples, and their norms.
 
-        The order is mean, products, samples; without samples, these are not used.
+        Without samples, only the first is used.
         """
         square = namespace(self.mean).sum(widen(self.mean) ** 2)
         if Z is None:

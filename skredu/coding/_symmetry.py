@@ -351,11 +351,12 @@ class SymmetricDense(DenseGroup):
     ) -> tuple[Any, Any]:
         """Return extra nats (b,) and projections (1, C, b) of left-out samples.
 
-        All samples must have the same weight; see `SymmetricGroup.left_out`.
+        All samples must have the same weight; see `SymmetricGroup.left_out`. Nats are
+        None if they are not needed (``coded=False``).
         """
         xp, w = namespace(Z), 1.0 if weights is None else float(weights[0])
         if self.n - w <= NOTHING_LEFT * self.n:
-            return self.as_first(Z, epsilon), xp.zeros_like(Z)
+            return self.as_first(Z, epsilon) if coded else None, xp.zeros_like(Z)
         X, G, lengths = widen(Z[0, ...]).T, len(self.permutations), []
         turned = images(X, self.permutations)
         eye = xp.eye(G, dtype=X.dtype, device=X.device)
