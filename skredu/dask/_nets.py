@@ -23,7 +23,7 @@ from skredu.coding._linalg import root_mean_square
 from skredu.coding._rows import Rows
 from skredu.coding._scatter import Scatter, dense_group, group_of_scatter
 from skredu.dask._blocks import reduced, with_weight
-from skredu.redunet import BaseNet, ReduNetLayer, Samples
+from skredu.redunet import BaseNet, Layer, ReduNetLayer, Samples, fit_decision
 
 
 class SampleBlocks(Samples):
@@ -55,15 +55,7 @@ class SampleBlocks(Samples):
     ) -> None:
         super().__init__(*kept)
         self.parts, self.seen, self.keep, self.states = parts, seen, keep, states
-
-    @property
-    def size(self) -> float:
-        """Root mean square norm of all samples; one if all are zero."""
-        return self.seen["size"] or 1.0
-
-    def counts(self) -> tuple[list[float], int]:
-        """Return the weight of each class, and the number of all samples."""
-        return self.seen["counts"].tolist(), self.seen["kept"].seen
+        self.size = seen["size"] or 1.0
 
     def enter(self, space: Any) -> SampleBlocks:
         """Return all samples in a space."""
@@ -75,10 +67,10 @@ class SampleBlocks(Samples):
 
     def move(self, layer: ReduNetLayer) -> SampleBlocks:
         """Return all samples after a step of their layer."""
-        kept = self._moved(layer)  # the label code is fitted by the kept samples
+        kept = super().move(layer)  # which also fit the label code
         given, move = _shared((layer, self.net.construction)), dask.delayed(_move)
         states = [move(state, given) for state in self.states]
-        return self._at(states, self.space, *kept)
+        return self._at(states, self.space, kept.Z, kept.before)
 
     def _at(self, states: list[Any], *kept: Any) -> SampleBlocks:
         """Return the same samples with other features."""
@@ -88,18 +80,28 @@ class SampleBlocks(Samples):
         options: dict[str, Any] = {**fixed, "states": states}
         return SampleBlocks(self.net, self.rows, *kept, **options)
 
-    def groups(self) -> tuple[Any, list[Any]]:
-        """Return the groups of all samples and of the classes, about the origin."""
-        own = [about_origin(scatter) for scatter in self.scatters]
-        uneven, any_uneven = self._uneven()
-        classes = [self._coded(s, u) for s, u in zip(own, uneven, strict=True)]
-        return self._coded(reduce(Scatter.merge, own), any_uneven), classes
-
-    def factored_classes(self, *, first: bool) -> list[Any]:
-        """Return the groups of the classes for a decision, at any distortion."""
+    def decision(self, *, first: bool = False) -> dict[str, Any]:
+        """Return a decision, of which the kept samples choose the parameters."""
+        rows = self.rows
         # no distortion is known at first
         found = self._scatters(math.inf, centred=False) if first else self.scatters
-        return [self._factored(scatter) for scatter in found]
+        groups = [self._factored(scatter) for scatter in found]
+        centred = self.space.centred and not first
+        return fit_decision(
+            self.Z, rows, self.space, rows.classes, groups=groups, centred=centred
+        )
+
+    @cached_property
+    def layer(self) -> Layer:
+        """The layer that is computed from the features of all samples."""
+        net, own = self.net, [about_origin(scatter) for scatter in self.scatters]
+        uneven, any_uneven = self._uneven()
+        classes = [self._coded(s, u) for s, u in zip(own, uneven, strict=True)]
+        whole = self._coded(reduce(Scatter.merge, own), any_uneven)
+        temperature = float(net.inverse_temperature)
+        return Layer(
+            whole, classes, net.epsilon_, net.membership, temperature, space=self.space
+        )
 
     @cached_property
     def scatters(self) -> list[Scatter]:
@@ -194,9 +196,9 @@ def fit_net(
     for name, value in seen["attributes"].items():
         setattr(net, name, value)
     rows = Rows.of_parts([seen["kept"].kept], classes).merged()
-    net._build(
-        SampleBlocks(net, rows, parts=blocks, seen=seen, keep=keep), net.n_layers
-    )
+    samples = SampleBlocks(net, rows, parts=blocks, seen=seen, keep=keep)
+    net._build(samples, net.n_layers)
+    net.class_count_, net._n_rows = seen["counts"], seen["kept"].seen
     return net
 
 

@@ -11,11 +11,13 @@ if TYPE_CHECKING:
         InvariantReduNetClassifier,
         InvariantReduNetTransformer,
     )
+    from skredu.redunet._layer import Layer as Layer
     from skredu.redunet._layer import ReduNetLayer as ReduNetLayer
     from skredu.redunet._net import BaseNet as BaseNet
     from skredu.redunet._pipeline import make_invariant_pipeline
     from skredu.redunet._redunet import ReduNetClassifier, ReduNetTransformer
     from skredu.redunet._samples import Samples as Samples
+    from skredu.redunet._samples import fit_decision as fit_decision
     from skredu.redunet._transform import components_of as components_of
 
 __all__ = [
@@ -38,8 +40,10 @@ __getattr__ = lazy(
         # for other parts of skredu only
         "BaseNet": "_net",
         "Grid": "_grid",
+        "Layer": "_layer",
         "ReduNetLayer": "_layer",
         "Samples": "_samples",
         "components_of": "_transform",
+        "fit_decision": "_samples",
     },
 )

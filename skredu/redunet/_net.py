@@ -178,7 +178,8 @@ class BaseNet(CallbackSupportMixin, TransformingNet):
                 self._decisions = [found[best]]
         samples, self.epsilon_ = places[best], float(epsilon)
         self.rates_ = {name: np.empty(0) for name in RATES}
-        self._begin_anew(samples.rows, samples.space, *samples.counts())
+        rows = samples.rows
+        self._begin_anew(rows, samples.space, rows.counts, len(rows.index))
         return samples
 
     def _begin_anew(

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skredu._compat import Interval, StrOptions
-from skredu.coding._linalg import MODERATE
+from skredu.coding._linalg import MODERATE, root_mean_square
 from skredu.coding._symmetry import NAMES, permutations_of
 from skredu.redunet._net import BaseNet, BaseNetClassifier
 from skredu.redunet._samples import Samples
@@ -71,15 +71,16 @@ class BaseReduNet(BaseNet):
 
     def _spaces(self, samples: Samples) -> list[Vectors]:
         """Return spaces with an intercept, without, or both to choose from."""
-        scaling = float(self.intercept_scaling)
-        constant = scaling * samples.size
+        scaling, rows = float(self.intercept_scaling), samples.rows
+        size = samples.size or root_mean_square(rows.X, rows.weights)
+        constant = scaling * size
         if not 0.0 < constant < math.inf:
             raise ValueError(
                 f"intercept_scaling={scaling} times the root mean square norm of X "
                 f"must be a positive, finite number, found {constant}: scale the "
                 "samples."
             )
-        d, rotates = samples.rows.source.shape[1], self.membership != "relu"
+        d, rotates = rows.source.shape[1], self.membership != "relu"
         group = with_constant = permutations_of(self.symmetry, self.signal_shape, d)
         if group is not None:  # the constant stays where it is
             with_constant = np.insert(group, d, d, axis=1)

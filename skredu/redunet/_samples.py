@@ -8,7 +8,7 @@ from typing import Any
 from skredu._compat import namespace
 from skredu.coding._choose import choose
 from skredu.coding._classes import Classes
-from skredu.coding._linalg import blocks_of_rows, root_mean_square
+from skredu.coding._linalg import blocks_of_rows
 from skredu.coding._rows import Rows
 from skredu.redunet._layer import MEMBERSHIPS, STEPS, Layer, ReduNetLayer, stepped
 
@@ -30,6 +30,9 @@ class Samples:
         What the next step needs for the velocity; see `ReduNetLayer.move`.
     """
 
+    # Root mean square norm of all samples, if these are more than ``rows``.
+    size: float | None = None
+
     def __init__(
         self, net: Any, rows: Rows, space: Any = None, Z: Any = None, before: Any = None
     ) -> None:
@@ -37,25 +40,20 @@ class Samples:
         self.Z, self.before = Z, before
         self.exact = MEMBERSHIPS[net.membership] == 2  # whether residuals are compared
 
-    @property
-    def size(self) -> float:
-        """Root mean square norm of the samples."""
-        return root_mean_square(self.rows.X, self.rows.weights)
-
-    def counts(self) -> tuple[list[float], int]:
-        """Return the weight of each class, and the number of samples."""
-        return self.rows.counts, len(self.rows.index)
-
     def enter(self, space: Any) -> Samples:
         """Return the samples in a space."""
         return Samples(self.net, self.rows, space, space.fit(self.rows))
 
     def decision(self, *, first: bool = False) -> dict[str, Any]:
         """Return a decision by the features; the ``first`` one is about the origin."""
-        groups, rows = self.factored_classes(first=first), self.rows
-        centred = self.space.centred and not first
+        Z, rows, space = self.Z, self.rows, self.space
+        centred = space.centred and not first
+        groups = [
+            space.group(Z[:, :, part], rows.weights_at(part), centred=centred)
+            for part in rows.slices
+        ]
         return fit_decision(
-            self.Z, rows, self.space, rows.classes, groups=groups, centred=centred
+            Z, rows, space, rows.classes, groups=groups, centred=centred
         )
 
     @cached_property
@@ -64,19 +62,11 @@ class Samples:
 
         If the network is constructed by left-out samples, it can leave them out.
         """
-        net = self.net
-        temperature = float(net.inverse_temperature)
-        return Layer(
-            *self.groups(), net.epsilon_, net.membership, temperature, space=self.space
-        )
-
-    def groups(self) -> tuple[Any, list[Any]]:
-        """Return the groups of all samples and of the classes, about the origin."""
-        Z, rows, space = self.Z, self.rows, self.space
+        net, Z, rows, space = self.net, self.Z, self.rows, self.space
         options = {
-            "epsilon": self.net.epsilon_,
+            "epsilon": net.epsilon_,
             "n_coded": Z.shape[2],
-            "left_out": self.net.construction == "left_out",
+            "left_out": net.construction == "left_out",
             "exact": self.exact,
         }
         classes = [
@@ -86,17 +76,11 @@ class Samples:
         scatters: list[Any] = [getattr(group, "scatter", None) for group in classes]
         total = None if any(S is None for S in scatters) else sum(scatters)
         weights = rows.weights_at(slice(None))
-        return space.group(Z, weights, **options, scatter=total), classes
-
-    def factored_classes(self, *, first: bool) -> list[Any]:
-        """Return the groups of the classes for a decision, at any distortion."""
-        centred = self.space.centred and not first
-        return [
-            self.space.group(
-                self.Z[:, :, part], self.rows.weights_at(part), centred=centred
-            )
-            for part in self.rows.slices
-        ]
+        whole = space.group(Z, weights, **options, scatter=total)
+        temperature = float(net.inverse_temperature)
+        return Layer(
+            whole, classes, net.epsilon_, net.membership, temperature, space=space
+        )
 
     @cached_property
     def change(self) -> Any:
@@ -105,19 +89,16 @@ class Samples:
 
     def move(self, layer: ReduNetLayer) -> Samples:
         """Return the samples after a step of their layer."""
-        return Samples(self.net, self.rows, self.space, *self._moved(layer))
-
-    def _moved(self, layer: ReduNetLayer) -> tuple[Any, Any]:
         F, C, n = self.Z.shape
-        blocks = blocks_of_rows(n, F * C)
+        blocks, before = blocks_of_rows(n, F * C), None
         if len(blocks) == 1 or STEPS[layer.rule]:
-            return layer.move(self.Z, self.before, self.change)
-        # for many samples, two arrays of their size have to suffice
-        moved = self.change
-        del self.change
-        for at in blocks:
-            moved[:, :, at] = stepped(self.Z[:, :, at], moved[:, :, at], layer.step)
-        return moved, None
+            Z, before = layer.move(self.Z, self.before, self.change)
+        else:  # for many samples, two arrays of their size have to suffice
+            Z = self.change
+            del self.change
+            for at in blocks:
+                Z[:, :, at] = stepped(self.Z[:, :, at], Z[:, :, at], layer.step)
+        return Samples(self.net, self.rows, self.space, Z, before)
 
 
 def fit_decision(
