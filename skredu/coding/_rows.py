@@ -21,7 +21,7 @@ from skredu._checks import check_range, has_gaps, naming
 from skredu._compat import namespace, to_numpy
 from skredu.coding._linalg import blocks_of_rows, largest, power_of_two, widen
 from skredu.coding._scatter import Scatter
-from skredu.coding._symmetry import first_images
+from skredu.coding._symmetry import first_images, images
 
 # Number of columns that distinguish most rows.
 FEW_COLUMNS = 24
@@ -203,8 +203,10 @@ class Rows:
             for part in self.slices
         ]
 
-    def spread(self, assume_centered: bool) -> float:
+    def spread(self, assume_centered: bool, permutations: Any = None) -> float:
         """Return the root mean square distance from the mean, or the norm.
+
+        With ``permutations`` (g, d), the mean is that of all images of the samples.
 
         Samples that are equal up to rounding have no spread. In this case their norm is
         returned, and one for zeros, so the result can always be used as a unit of
@@ -217,6 +219,8 @@ class Rows:
             weights = xp.ones(n, dtype=X.dtype, device=X.device)
         shares = weights / xp.sum(weights)
         mean = shares @ X
+        if permutations is not None:  # an image of a sample is as far from this mean
+            mean = sum(images(mean[None, :], permutations))[0, :] / len(permutations)
         spread = norm = 0.0
         for block in blocks_of_rows(n, X.shape[1]):
             part = shares[block]

@@ -128,7 +128,7 @@ class SampleBlocks(Samples):
         return uneven, any(uneven) or lightest.min() != heaviest.max()
 
     def _coded(self, scatter: Scatter, uneven: bool) -> Any:
-        """Return the group of a layer, in the form that `group_of` would choose."""
+        """Return the group of a layer: matrices if they are precise, else factored."""
         if uneven or scatter.matrix is None:
             return self._factored(scatter)
         S, n = _stack(scatter.matrix), scatter.count

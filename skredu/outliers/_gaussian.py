@@ -22,7 +22,7 @@ from skredu.coding._missing import (
     patterns,
     restricted,
 )
-from skredu.coding._rows import Rows, root_spread
+from skredu.coding._rows import Rows
 from skredu.coding._scatter import Scatter, group_of_scatter
 
 Floats = NDArray[np.float64]
@@ -84,20 +84,14 @@ def _usual_nats(group: Any, epsilons: Floats) -> Floats:
     return (n + 1.0 + d) / 2.0 * volumes - group.length(epsilons)
 
 
-def spread(rows: Rows, symmetry: Any = None) -> float:
-    """Return the root mean square distance of samples from their mean.
+def spread(rows: Rows, permutations: Any = None) -> float:
+    """Return the root mean square distance of samples, or their images, from the mean.
 
-    With permutations, it is that of all images of the samples.
+    Samples may have gaps if there are no permutations.
     """
     if has_gaps(rows.X):
         return observed_spread(rows, assume_centered=False)
-    if symmetry is None:
-        return rows.spread(assume_centered=False)
-    weights = rows.all_weights / rows.all_weights.sum()
-    mean = np.mean((weights @ rows.X)[symmetry], axis=0)
-    squares = (weights @ part**2 for part in (rows.X - mean, rows.X))
-    own, norm = (float(np.sum(part)) for part in squares)
-    return root_spread(own, norm, float(np.finfo(rows.X.dtype).eps))
+    return rows.spread(assume_centered=False, permutations=permutations)
 
 
 def bits_left_out(classes: Classes, rows: Rows, chosen: Any, path: Any) -> Any:

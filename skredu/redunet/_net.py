@@ -135,10 +135,10 @@ class BaseNet(CallbackSupportMixin, TransformingNet):
             weights = weights_to_add(X, y, weights, class_weight, classes)
             return Rows.of(X, y, weights, np.asarray(classes))
         weights = weights_to_fit(X, y, weights, class_weight)
-        images, symmetry = None, getattr(self, "symmetry", None)
+        permutations, symmetry = None, getattr(self, "symmetry", None)
         if symmetry is not None:
-            images = permutations_of(symmetry, self.signal_shape, X.shape[1])
-        return Rows.of(X, y, weights).merged(images)
+            permutations = permutations_of(symmetry, self.signal_shape, X.shape[1])
+        return Rows.of(X, y, weights).merged(permutations)
 
     # -- building layers --------------------------------------------------------------
 

@@ -19,13 +19,8 @@ from skredu.coding._linalg import (
     spread_columns,
     widen,
 )
-from skredu.coding._scatter import Scatter, centre, group_of, group_of_scatter
-from skredu.coding._symmetry import (
-    SymmetricDense,
-    SymmetricGroup,
-    images,
-    symmetric,
-)
+from skredu.coding._scatter import Scatter, group_of, group_of_scatter
+from skredu.coding._symmetry import SymmetricDense, SymmetricGroup, symmetric
 
 # With at least this number of features, they are sorted by their sums of squares, so
 # that the first of them distinguish most samples; see `Layer._sharp_costs`.
@@ -143,14 +138,10 @@ class Vectors:
         return form(group, self.permutations)
 
     def spread(self, Z: Any, rows: Any, *, centred: bool) -> float:
-        """Return the root mean square distance of features from their mean, or norm."""
-        X = Z[0, ...].T
-        if centred and self.permutations is not None:
-            mean = centre(X, rows.weights_at(slice(None)))[1][None, :]
-            X = X - sum(images(mean, self.permutations)) / len(self.permutations)
-            centred = False
-        rows = replace(rows, source=X, index=np.arange(len(rows.index)))
-        return float(rows.spread(assume_centered=not centred))
+        """Return the root mean square distance of features from the mean, or norm."""
+        index = np.arange(len(rows.index))
+        features = replace(rows, source=Z[0, ...].T, index=index)
+        return float(features.spread(not centred, self.permutations))
 
     def scatters(
         self, Z: Any, rows: Any, epsilon: float, *, centred: bool
