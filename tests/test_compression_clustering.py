@@ -303,13 +303,6 @@ def test_all_rows_may_be_outliers():
     assert model.predict(X).tolist() == [-1, -1, -1]
 
 
-def test_nearest_neighbours_as_connectivity(blobs):
-    X, y = blobs
-    model = CompressionClustering(0.4, connectivity=10).fit(X)
-    assert adjusted_rand_score(y, model.labels_) > 0.9
-    assert CompressionClustering(0.4, connectivity=3).fit(X[:1]).n_clusters_ == 1
-
-
 @pytest.mark.parametrize("wide", [False, True])
 def test_predict_gives_training_rows_their_group(blobs, wide):
     X, _ = blobs

@@ -7,6 +7,7 @@ import numpy as np
 import oracle_micl as oracle
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from settings import limit
 from sklearn.base import clone
 from sklearn.metrics.pairwise import pairwise_kernels
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -125,13 +126,13 @@ def test_precomputed_row_has_the_smallest_norm_its_products_allow():
     assert_allclose(scores, bits, rtol=1e-8, atol=1e-8)
 
 
-@pytest.mark.parametrize("kernel", ["linear", "rbf"])
+@pytest.mark.parametrize("kernel", ["linear", "rbf", "auto"])
 def test_blocks_of_rows_change_nothing(kernel, monkeypatch):
     X, y, weights, new = problem(weighting="copies")
     model = MICLClassifier(kernel=kernel)
     whole = model.fit(X, y, weights).decision_function(new)
     for block in (40, 2500, 5000):  # many blocks, and two
-        monkeypatch.setattr("skredu.coding._linalg.BLOCK", block)
+        limit(monkeypatch, BLOCK=block)
         blocks = model.fit(X, y, weights).decision_function(new)
         assert_allclose(blocks, whole, rtol=1e-10, atol=1e-10)
 

@@ -287,14 +287,6 @@ def test_kernels_factor_as_many_samples_as_their_time_allows(monkeypatch):
         assert costs[0] <= 2e7 < costs[1]
 
 
-def test_samples_are_predicted_in_blocks(monkeypatch):
-    X, y = skewed(60)
-    model = MICLClassifier(kernel="auto").fit(X, y)
-    expected = model.predict_proba(X)
-    limit(monkeypatch, BLOCK=100)
-    assert_allclose(model.predict_proba(X), expected, rtol=1e-9)
-
-
 # -- quality of labels ----------------------------------------------------------------
 
 
