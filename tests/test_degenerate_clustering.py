@@ -152,3 +152,12 @@ def test_a_sample_beyond_the_digits_of_the_others_changes_nothing_for_them(size)
     assert few.labels_[-1] == -1
     found = few.merge_costs_[:5]
     assert_allclose(found, CompressionClustering(0.5).fit(wide).merge_costs_)
+
+
+def test_the_others_have_as_many_groups_as_given_beside_a_distant_sample():
+    X, y = np.random.default_rng(0).normal(size=(90, 3)), np.arange(90) % 3
+    X[y == 1, 0] += 20.0
+    X[y == 2, 1] += 20.0
+    model = CompressionClustering(1.0, n_clusters=3).fit(np.vstack([X, [[1e20] * 3]]))
+    expected = CompressionClustering(1.0, n_clusters=3).fit_predict(X)
+    assert_array_equal(model.labels_, np.append(expected, -1))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 from scipy.cluster.hierarchy import linkage
 from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import pairwise_distances_argmin
 
 from skredu._base import warn
@@ -76,7 +78,9 @@ class Starts:
                 break
         model = KMeans(min(n_groups, n), n_init=3, random_state=0)
         weights = rows.weights[self.index]
-        labels = model.fit_predict(self.some, sample_weight=weights)
+        with catch_warnings():  # of means that fall together by rounding
+            simplefilter("ignore", ConvergenceWarning)
+            labels = model.fit_predict(self.some, sample_weight=weights)
         yield labels if n == len(rows.X) else self._of_all(labels)
         yield cells(rows.X, rows.weights, max(MAX_CELLS, 2 * n_groups))
 
