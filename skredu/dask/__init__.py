@@ -134,7 +134,7 @@ def fit(
     elif y is None:
         raise ValueError(f"y is None, but {type(estimator).__name__} needs labels.")
     else:
-        model = fit_net(clone(estimator), parts, classes, keep=keep_features)
+        model = fit_net(clone(estimator), parts, classes, keep_features=keep_features)
     if model is None:
         raise ValueError(
             "X contains no sample of positive weight: at least one is needed to fit."

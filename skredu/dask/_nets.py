@@ -35,9 +35,9 @@ class SampleBlocks(Samples):
         See `Samples`; those of the kept samples.
     parts : list of delayed
         Valid samples of each block, as `_valid` returns them.
-    seen : dict
-        What is known of all samples, as `_all` returns it.
-    keep : bool
+    overview : dict
+        What is known of all samples, as `_merged` returns it.
+    keep_features : bool
         Whether workers keep the features of all samples between layers. Otherwise, each
         pass computes them again from the samples.
     states : list of delayed, default=()
@@ -49,13 +49,14 @@ class SampleBlocks(Samples):
         self,
         *kept: Any,
         parts: list[Any],
-        seen: dict[str, Any],
-        keep: bool,
+        overview: dict[str, Any],
+        keep_features: bool,
         states: Sequence[Any] = (),
     ) -> None:
         super().__init__(*kept)
-        self.parts, self.seen, self.keep, self.states = parts, seen, keep, states
-        self.size = seen["size"] or 1.0
+        self.parts, self.overview, self.states = parts, overview, states
+        self.keep_features = keep_features
+        self.size = overview["size"] or 1.0
 
     def enter(self, space: Any) -> SampleBlocks:
         """Return all samples in a space."""
@@ -74,11 +75,17 @@ class SampleBlocks(Samples):
 
     def _at(self, states: list[Any], *kept: Any) -> SampleBlocks:
         """Return the same samples with other features."""
-        if self.keep:
+        if self.keep_features:
             states = dask.persist(*states)
-        fixed = {"parts": self.parts, "seen": self.seen, "keep": self.keep}
-        options: dict[str, Any] = {**fixed, "states": states}
-        return SampleBlocks(self.net, self.rows, *kept, **options)
+        return SampleBlocks(
+            self.net,
+            self.rows,
+            *kept,
+            parts=self.parts,
+            overview=self.overview,
+            keep_features=self.keep_features,
+            states=states,
+        )
 
     def decision(self, *, first: bool = False) -> dict[str, Any]:
         """Return a decision, of which the kept samples choose the parameters."""
@@ -121,7 +128,7 @@ class SampleBlocks(Samples):
         """
         if self.net.construction != "left_out":
             return [False] * len(self.rows.classes), False
-        lightest, heaviest = self.seen["lightest"], self.seen["heaviest"]
+        lightest, heaviest = self.overview["lightest"], self.overview["heaviest"]
         own = [self.rows.weights_at(part) for part in self.rows.slices]
         differ = [w is not None and bool(np.any(w != w[0])) for w in own]
         uneven = [bool(u) for u in (lightest != heaviest) | differ]
@@ -141,7 +148,8 @@ class SampleBlocks(Samples):
         blocks, mean = self.space.blocks, scatter.mean.astype(self.Z.dtype)
         if scatter.matrix is not None:
             scatter = replace(scatter, mean=mean, matrix=_stack(scatter.matrix))
-            return group_of_scatter(scatter, blocks, n_rows=self.seen["kept"].seen)
+            n_rows = self.overview["summary"].seen
+            return group_of_scatter(scatter, blocks, n_rows=n_rows)
         group: Any = group_of_scatter(replace(scatter, mean=mean), blocks)
         whitening = group.basis / np.sqrt(group.eigenvalues)[:, None, :]
         return replace(group, whitening=whitening)
@@ -167,7 +175,7 @@ def _stack(matrix: Any) -> Any:
 
 
 def fit_net(
-    net: BaseNet, parts: list[dict[str, Any]], classes: Any, *, keep: bool
+    net: BaseNet, parts: list[dict[str, Any]], classes: Any, *, keep_features: bool
 ) -> BaseNet | None:
     """Fit a network to samples in blocks; return None if no sample has a weight."""
     net._validate_params()
@@ -187,18 +195,19 @@ def fit_net(
     shared, classes = _shared(clone(net)), np.unique(classes)
     rows_of = dask.delayed(_valid)
     blocks = [rows_of(shared, part, classes) for part in parts]
-    seen = reduced([dask.delayed(_overview)(block) for block in blocks], _all)
-    if seen is None:
+    overview = reduced([dask.delayed(_overview)(block) for block in blocks], _merged)
+    if overview is None:
         return None
-    if not np.all(seen["counts"] > 0.0):
-        missing = classes[seen["counts"] == 0.0].tolist()
+    if not np.all(overview["counts"] > 0.0):
+        missing = classes[overview["counts"] == 0.0].tolist()
         raise ValueError(f"classes contains labels that no sample has: {missing}.")
-    for name, value in seen["attributes"].items():
+    for name, value in overview["attributes"].items():
         setattr(net, name, value)
-    rows = Rows.of_parts([seen["kept"].kept], classes).merged()
-    samples = SampleBlocks(net, rows, parts=blocks, seen=seen, keep=keep)
+    rows = Rows.of_parts([overview["summary"].kept], classes).merged()
+    options = {"overview": overview, "keep_features": keep_features}
+    samples = SampleBlocks(net, rows, parts=blocks, **options)
     net._build(samples, net.n_layers)
-    net.class_count_, net._n_rows = seen["counts"], seen["kept"].seen
+    net.class_count_, net._n_rows = overview["counts"], overview["summary"].seen
     return net
 
 
@@ -232,7 +241,7 @@ def _overview(part: Any) -> dict[str, Any] | None:
     weights = [rows.weights_at(p) for p in rows.slices]
     weights = [np.ones(1) if w is None else w for w in weights]
     return {
-        "kept": Summary.of(rows, [], keep=True),
+        "summary": Summary.of(rows, [], keep=True),
         "attributes": attributes,
         "counts": np.asarray(rows.counts),
         "lightest": np.asarray([w.min() if len(w) else np.inf for w in weights]),
@@ -241,7 +250,7 @@ def _overview(part: Any) -> dict[str, Any] | None:
     }
 
 
-def _all(found: list[dict[str, Any]]) -> dict[str, Any]:
+def _merged(found: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the overview of several blocks."""
     first = found[0]
     for one in found[1:]:
@@ -256,7 +265,7 @@ def _all(found: list[dict[str, Any]]) -> dict[str, Any]:
     largest = sizes.max() or 1.0  # squares of the others do not overflow
     mean_square = np.sum(totals / totals.sum() * (sizes / largest) ** 2)
     return {
-        "kept": reduce(Summary.merge, [one["kept"] for one in found]),
+        "summary": reduce(Summary.merge, [one["summary"] for one in found]),
         "attributes": first["attributes"],
         "counts": sum(one["counts"] for one in found),
         "lightest": np.min([one["lightest"] for one in found], axis=0),
