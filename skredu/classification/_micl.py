@@ -343,9 +343,10 @@ class MICLClassifier(
             Class labels.
         sample_weight : array-like of shape (n_samples,), default=None
             Number of copies of each sample; fractions are allowed, and zero means
-            absent. A class of absent samples is not in ``classes_``, which leads to a
-            warning. If the weights sum to less than the number of classes or a tenth of
-            the number of samples, they are rescaled to have mean one, with a warning.
+            absent. If all samples of a class are absent, ``classes_`` does not contain
+            the class, with a warning. If the weights sum to less than the number of
+            classes or a tenth of the number of samples, they are rescaled to have mean
+            one, with a warning.
 
         Returns
         -------

@@ -39,8 +39,7 @@ MOST_COPIES = 1e9
 LEAST_SHARE = 1e-30
 ABSENT = (
     "All samples of the classes {} have weight zero (sample_weight times "
-    "class_weight), so they are absent: the model does not contain these classes, and "
-    "classes_ does not name them."
+    "class_weight): the model and classes_ do not contain these classes."
 )
 
 
