@@ -48,6 +48,8 @@ def check_rows(estimator: Any, X: Any, *y: Any, reset: bool = True) -> Any:
             "as a whole: use the functions of skredu.dask or pass X.compute()."
         )
     check_numbers(X, "X")
+    for labels in y:
+        check_numbers(labels, "y", times=True)
     gaps, xp = get_tags(estimator).input_tags.allow_nan, namespace(X)
     try:
         with np.errstate(all="ignore"):  # conversions, and sums of non-finite values
@@ -211,7 +213,12 @@ def as_float(value: Any) -> float:
 
 
 def check_numbers(values: Any, name: str, *, times: bool = False) -> None:
-    """Refuse tensors that require a gradient, and times unless they are allowed."""
+    """Refuse masks, tensors that require a gradient, and times unless allowed."""
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        raise ValueError(
+            f"{name} is a masked array, whose mask would be ignored: remove the masked "
+            "values, or replace them, by NaN where missing values are accepted."
+        )
     if getattr(values, "requires_grad", False):
         raise ValueError(
             f"{name} requires a gradient, which would be lost: pass {name}.detach()."

@@ -67,6 +67,19 @@ def test_a_gradient_is_not_dropped_in_silence():
         MICLClassifier().fit(tensor, Y)
 
 
+@pytest.mark.parametrize("kind", [MICLClassifier, MCR2Transformer, *NETS])
+def test_a_mask_is_not_dropped_in_silence(kind):
+    masked = np.ma.masked_greater(X, 1.0)
+    model = make(kind).fit(np.ma.masked_array(X), Y)  # nothing is masked
+    for call in (lambda: make(kind).fit(masked, Y), lambda: answer(model, masked)):
+        with pytest.raises(ValueError, match="X is a masked array"):
+            call()
+    with pytest.raises(ValueError, match="y is a masked array"):
+        make(kind).fit(X, np.ma.masked_equal(Y, Y[0]))
+    with pytest.raises(ValueError, match="sample_weight is a masked array"):
+        make(kind).fit(X, Y, sample_weight=np.ma.masked_less(np.arange(len(X)), 3))
+
+
 @pytest.mark.parametrize("value", [Fraction(1, 2), np.float16(0.5), np.longdouble(0.5)])
 @pytest.mark.parametrize("kind", [MICLClassifier, MCR2Transformer, *NETS])
 def test_numbers_of_any_kind_are_numbers(kind, value):

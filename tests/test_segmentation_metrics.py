@@ -229,3 +229,10 @@ def test_boundaries_are_those_of_images_and_bad_distances_are_named():
     for distance in (-0.1, math.nan, math.inf, "far", None, True):
         with pytest.raises(ValueError, match=r"^Bad max_distance: .* at least 0, foun"):
             boundary_f_score([[0, 1]], [[0, 1]], max_distance=distance)
+
+
+@every_score
+def test_masked_pixels_are_not_scored_in_silence(score):
+    labels = image(0)
+    with pytest.raises(ValueError, match="labels_pred is a masked array"):
+        score(labels, np.ma.masked_equal(labels, 0))

@@ -200,7 +200,9 @@ def fit_net(
         return None
     if not np.all(overview["counts"] > 0.0):
         missing = classes[overview["counts"] == 0.0].tolist()
-        raise ValueError(f"classes contains labels that no sample has: {missing}.")
+        raise ValueError(
+            f"classes contains labels that no sample of positive weight has: {missing}."
+        )
     for name, value in overview["attributes"].items():
         setattr(net, name, value)
     rows = Rows.of_parts([overview["summary"].kept], classes).merged()

@@ -133,6 +133,7 @@ def superpixels_of(image: Any, picture: Any, superpixels: Any) -> Any:
         return absorbed(connected_regions(found), SMALLEST)
     if callable(superpixels):
         superpixels = superpixels(image[..., 0] if image.shape[-1] == 1 else image)
+    check_numbers(superpixels, "superpixels")
     with naming("superpixels"):
         labels = np.asarray(superpixels)
         if labels.shape != shape:

@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils import assert_all_finite, column_or_1d
 
-from skredu._checks import check_weights, naming, rows_and_weights
+from skredu._checks import check_numbers, check_weights, naming, rows_and_weights
 from skredu._compat import move_to, namespace
 from skredu.classification import MICLClassifier
 from skredu.coding._linalg import blocks_of_rows, on_sphere, widen
@@ -375,6 +375,7 @@ def _labelled_rows(X: Any, labels: Any, sample_weight: Any) -> tuple[Any, Any, A
 
 def _codes(labels: Any, name: str, n: int | None = None, other: str = "") -> Any:
     """Encode sorted labels, one for each of ``n`` rows of another, as integers."""
+    check_numbers(labels, name, times=True)
     with naming(name):
         labels = column_or_1d(np.asarray(labels))
         if not len(labels):

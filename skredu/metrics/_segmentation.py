@@ -11,7 +11,7 @@ from scipy.sparse.csgraph import maximum_flow
 from scipy.spatial import KDTree
 from sklearn.utils import assert_all_finite
 
-from skredu._checks import as_float, naming
+from skredu._checks import as_float, check_numbers, naming
 
 
 def probabilistic_rand_index(labels_true: Any, labels_pred: Any) -> float:
@@ -421,6 +421,7 @@ def _checked(labels_true: Any, labels_pred: Any) -> tuple[Any, Any]:
 
 def _codes(labels: Any, name: str) -> Any:
     """Return labels of any shape as integers from 0, of which some may not occur."""
+    check_numbers(labels, name, times=True)
     with naming(name):
         labels = np.asarray(labels)
         if labels.ndim == 0 or labels.size == 0:
