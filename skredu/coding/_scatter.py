@@ -236,6 +236,7 @@ def group_of(
         n = float(Z.shape[2] if weights is None else xp.sum(weights))
         root = weighted(Z, weights)
     if epsilon is None:
+        # singular values, which are precise at any distortion, if they are cheap
         few = one_block(Z) and Z.shape[2] <= Z.shape[1]
         condition = math.inf if few else 0.0
     else:

@@ -56,7 +56,7 @@ class SampleBlocks(Samples):
         super().__init__(*kept)
         self.parts, self.overview, self.states = parts, overview, states
         self.keep_features = keep_features
-        self.size = overview["size"] or 1.0
+        self.mean_norm = overview["mean_norm"] or 1.0
 
     def enter(self, space: Any) -> SampleBlocks:
         """Return all samples in a space."""
@@ -68,7 +68,7 @@ class SampleBlocks(Samples):
 
     def move(self, layer: ReduNetLayer) -> SampleBlocks:
         """Return all samples after a step of their layer."""
-        kept = super().move(layer)  # which also fit the label code
+        kept = super().move(layer)  # which fits the label code, too
         given, move = _shared((layer, self.net.construction)), dask.delayed(_move)
         states = [move(state, given) for state in self.states]
         return self._at(states, self.space, kept.Z, kept.before)
@@ -248,7 +248,7 @@ def _overview(part: Any) -> dict[str, Any] | None:
         "counts": np.asarray(rows.counts),
         "lightest": np.asarray([w.min() if len(w) else np.inf for w in weights]),
         "heaviest": np.asarray([w.max() if len(w) else 0.0 for w in weights]),
-        "size": root_mean_square(rows.X, rows.weights) if rows.X.any() else 0.0,
+        "mean_norm": root_mean_square(rows.X, rows.weights) if rows.X.any() else 0.0,
     }
 
 
@@ -263,16 +263,16 @@ def _merged(found: list[dict[str, Any]]) -> dict[str, Any]:
                     f"{one['attributes'].get(name)!r}."
                 )
     totals = np.asarray([one["counts"].sum() for one in found])
-    sizes = np.asarray([one["size"] for one in found])
-    largest = sizes.max() or 1.0  # squares of the others do not overflow
-    mean_square = np.sum(totals / totals.sum() * (sizes / largest) ** 2)
+    norms = np.asarray([one["mean_norm"] for one in found])
+    largest = norms.max() or 1.0  # squares of the others do not overflow
+    mean_square = np.sum(totals / totals.sum() * (norms / largest) ** 2)
     return {
         "summary": reduce(Summary.merge, [one["summary"] for one in found]),
         "attributes": first["attributes"],
         "counts": sum(one["counts"] for one in found),
         "lightest": np.min([one["lightest"] for one in found], axis=0),
         "heaviest": np.max([one["heaviest"] for one in found], axis=0),
-        "size": float(largest * math.sqrt(mean_square)),
+        "mean_norm": float(largest * math.sqrt(mean_square)),
     }
 
 

@@ -101,7 +101,10 @@ class Coder:
         return np.array([textures.sum(), boundaries])
 
     def border_bits(self, labels: Any, lengths: Any) -> Any:
-        """Return the bits of the borders of a segmentation, given their lengths."""
+        """Return the bits of the borders of a segmentation, given their lengths.
+
+        Other codes of boundaries, in subclasses, may need the ``labels``.
+        """
         return self.step_bits * lengths
 
     def _merging(

@@ -72,8 +72,8 @@ class BaseReduNet(BaseNet):
     def _spaces(self, samples: Samples) -> list[Vectors]:
         """Return spaces with an intercept, without, or both to choose from."""
         scaling, rows = float(self.intercept_scaling), samples.rows
-        size = samples.size or root_mean_square(rows.X, rows.weights)
-        constant = scaling * size
+        norm = samples.mean_norm or root_mean_square(rows.X, rows.weights)
+        constant = scaling * norm
         if not 0.0 < constant < math.inf:
             raise ValueError(
                 f"intercept_scaling={scaling} times the root mean square norm of X "

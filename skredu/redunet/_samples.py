@@ -31,7 +31,7 @@ class Samples:
     """
 
     # Root mean square norm of all samples, if these are more than ``rows``.
-    size: float | None = None
+    mean_norm: float | None = None
 
     def __init__(
         self, net: Any, rows: Rows, space: Any = None, Z: Any = None, before: Any = None
