@@ -240,7 +240,7 @@ def test_labels_of_networks_are_checked():
     net = ReduNetClassifier(1)
     with pytest.raises(ValueError, match="y is None"):
         skredu_dask.fit(net, ROWS)
-    with pytest.raises(ValueError, match=r"no sample has: \['d'\]"):
+    with pytest.raises(ValueError, match=r"positive weight has: \['d'\]"):
         skredu_dask.fit(net, ROWS, LABELS, classes=list("abcd"))
     with pytest.raises(ValueError, match="not in classes"):
         skredu_dask.fit(net, ROWS, LABELS, classes=list("ab"))
