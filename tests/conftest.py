@@ -90,8 +90,8 @@ def _array_api_strict():
     return Backend(xp, xp.Device("device1"))
 
 
-# What runs on another than the default device, and does not write to its input, runs on
-# the default device and with arrays that may be written to.
+# These are the strictest cases: code that works with read-only arrays, and with arrays
+# on another device than the default one, also works with all others.
 BACKENDS = {"numpy": lambda: Backend(np)}
 # scikit-learn dispatches only with SciPy 1.14 or newer.
 if tuple(int(part) for part in scipy.__version__.split(".")[:2]) >= (1, 14):

@@ -59,7 +59,7 @@ WEIGHED = SUPERVISED | CLUSTERINGS | OUTLIERS
 # Results for the training rows.
 OF_ROWS = {"labels_", "training_scores_", "label_quality_"}
 every = pytest.mark.parametrize("name", names_of(ESTIMATORS))
-# one setting for each piece of code; but the choice of a distortion takes long
+# Without settings that reach the same code, and the slow choice of a distortion.
 SOME = [n for n in ESTIMATORS if n not in FURTHER]
 some = pytest.mark.parametrize("name", SOME)
 every_weighed = pytest.mark.parametrize("name", names_of(WEIGHED))

@@ -59,6 +59,7 @@ STATED = {
     "time_series.rst": "time_series",
     "what_skredu_is_not.rst": "accuracy details genes mcr2",
 }
+# Three decimals or more. Numbers such as 0.002 are left out: most tables contain them.
 NUMBER = re.compile(r"(?<![\w.^/])\d*\.(?!00)\d{3,}(?!\w)")
 
 

@@ -43,6 +43,11 @@ def test_scores_are_those_of_all_shifts_written_out(shape, dtype):
     blocks = blocks_of(shape, first)
     Z = spectra_on_sphere(first, blocks)
     found = left_out_scores(Z, [4, 3], blocks, torch.tensor(0.3))
+    scatters = torch.stack([W @ W.mH for W in Z.split([4, 3], 2)], 1)
+    given = left_out_scores(Z, [4, 3], blocks, torch.tensor(0.3), scatters)
+    assert_array_equal(given, found)
+    scaled = left_out_scores(Z, [4, 3], blocks, torch.tensor(0.3), 1.1 * scatters)
+    assert (scaled != found).all()
     rows = signals.reshape(n, -1).numpy()
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     family = Family(rows, y, channels, shape, 0.3)
@@ -138,12 +143,14 @@ def test_learned_codes_are_the_same_with_and_without_torch(activation, pooling):
     assert_allclose(scaled.transform(X), plain.transform(X), rtol=1e-9, atol=1e-9)
 
 
-def test_learned_codes_of_single_precision_are_computed_in_double_precision():
+def test_codes_that_are_learned_in_single_precision_enter_a_module_in_double():
     lifting = LearnedSparseCoder(**FEW, n_iter=3).fit(X.astype(np.float32))
+    assert lifting.filters_.dtype == lifting.encoder_.dtype == np.float32
     bank = Bank(lifting.filters_, (16,), **lifting._nonlinearity)
-    assert {b.dtype for b in (bank.encoder, bank.steps, bank.thresholds)} == {
-        torch.float64
-    }
+    channels = bank(torch.fft.rfftn(torch.tensor(X[:, None]), dim=(-1,))).detach()
+    assert channels.dtype == torch.float64
+    expected = lifting.transform(X)
+    assert_allclose(channels.reshape(len(X), -1), expected, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("learned", [False, True])
@@ -254,6 +261,7 @@ def test_learned_filters_predict_better():
     assert scores[1] > scores[0] + 0.01
 
 
+@pytest.mark.slow
 def test_the_benchmark_compares_filters(module, tmp_path, monkeypatch):
     script = module("learned_filters")
     monkeypatch.setattr(script, "STEPS", (1,))

@@ -210,6 +210,7 @@ def test_the_learned_threshold_is_written_back():
     assert_allclose(tuned.predict_proba(NEW), expected, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_no_support_of_scipy_for_tensors_is_needed():
     code = f"""
 import os, sys
