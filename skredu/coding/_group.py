@@ -116,10 +116,6 @@ class Coded(ABC):
     mean: Any
     varying: Any
     constant: Any
-    # Known only for a `Group` that was computed from its samples.
-    leverages: Any = None
-    whitening: Any = None
-    _remaining: Any
     codes_mean: bool = True
     # Whether several groups share the products of the coordinates of samples.
     packs: bool = False
@@ -219,22 +215,13 @@ class Coded(ABC):
         self, Z: Any, c: Any, change: Any, own: Any, known: Any = None
     ) -> Any:
         """Return logarithms (F, e, b) of the factors by which determinants change."""
-        xp, logs = namespace(c), None
+        xp = namespace(c)
         centring = 1.0 if self.mean is None else self.n / (self.n + change)
-        known_shares = self.leverages is not None or self.whitening is not None
-        if own is not None and known_shares and xp.any(change < 0.0):
-            w, part = own  # precise even if hardly anything is left
-            left = (w + change - change * self._remaining(Z, w, c, part)) / w
-            least = float(xp.finfo(xp.float64).smallest_normal)
-            logs = xp.log(at_least(centring * left, least))
-            if not xp.any(change > 0.0):
-                return logs
         step = c * (change * centring) * self._forms(Z, c, 1, known)
         if not isinstance(change, float) and xp.any(change < 0.0):
             # copies leave: at most the whole determinant
             step = at_least(step, float(xp.finfo(xp.float64).eps) - 1.0)
-        joined = xp.log1p(step)
-        return joined if logs is None else xp.where(change > 0.0, joined, logs)
+        return xp.log1p(step)
 
     def _mean_products(self, Z: Any) -> tuple[Any, Any, Any]:
         """Return squared norms of the mean, its products with samples, and their norms.
@@ -397,6 +384,23 @@ class Group(Coded):
             w = xp.astype(weights, xp.float64, copy=False)
             w = w[:1] if xp.all(w == w[:1]) else w
         return w, self.n - w <= NOTHING_LEFT * self.n
+
+    def _log_factors(
+        self, Z: Any, c: Any, change: Any, own: Any, known: Any = None
+    ) -> Any:
+        xp = namespace(c)
+        computed_from_samples = self.leverages is not None or self.whitening is not None
+        if own is None or not computed_from_samples or not xp.any(change < 0.0):
+            return super()._log_factors(Z, c, change, own, known)
+        w, part = own  # precise even if hardly anything is left
+        left = (w + change - change * self._remaining(Z, w, c, part)) / w
+        centring = 1.0 if self.mean is None else self.n / (self.n + change)
+        least = float(xp.finfo(xp.float64).smallest_normal)
+        logs = xp.log(at_least(centring * left, least))
+        if not xp.any(change > 0.0):
+            return logs
+        joined = super()._log_factors(Z, c, change, own, known)
+        return xp.where(change > 0.0, joined, logs)
 
     def _scales(self, epsilons: Any, change: Any) -> tuple[Any, Any]:
         xp = namespace(epsilons)
