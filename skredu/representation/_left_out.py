@@ -49,15 +49,14 @@ class LeftOut(Objective):
 
     def of_rows(self, Z: Any) -> tuple[float, Any]:
         """Return the mean log-likelihood of the labels, and its gradient."""
-        found = [self._costs(Z, part) for part in self.slices]
-        nats = np.stack([costs for costs, _, _ in found], axis=1)
-        sizes = np.array([n for _, n, _ in found])
-        known = np.concatenate([remains for _, _, remains in found])
-        y = np.repeat(np.arange(len(found)), [len(part[2]) for part in found])
-        gradient = np.zeros_like(Z)
-        if len(found) < 2 or not np.any(known):
+        pairs = [(self._group(Z, part), part) for part in self.slices]
+        nats = np.stack([self._costs(Z, *pair) for pair in pairs], axis=1)
+        remain = [self._remain(*pair) for pair in pairs]
+        known, gradient = np.concatenate(remain), np.zeros_like(Z)
+        if len(pairs) < 2 or not np.any(known):
             return 0.0, gradient
-        left = np.repeat(sizes[None], len(Z), axis=0)
+        y = np.repeat(np.arange(len(pairs)), [len(part) for part in remain])
+        left = np.repeat([[group.n for group, _ in pairs]], len(Z), axis=0)
         left[np.arange(len(Z)), y] -= np.where(known, self.weights, 0.0)
         scores = np.log(left) - nats
         chosen = Likelihood(scores[known], y[known], self.weights[known])
@@ -69,42 +68,42 @@ class LeftOut(Objective):
         # of the log-likelihood by nats; the temperature and the label code are optimal
         slopes = np.zeros_like(nats)
         slopes[known] = (theta[0] / chosen.unit * chosen.weights * P).T
-        for j, part in enumerate(self.slices):
-            self._add_gradient(Z, part, slopes[:, j], gradient)
+        for j, pair in enumerate(pairs):
+            self._add_gradient(Z, *pair, slopes[:, j], gradient)
         return -loss, gradient
 
-    def _costs(self, Z: Any, part: slice) -> tuple[Any, float, Any]:
-        """Return costs (n,) in a class, its weight, and whether it can be predicted."""
-        group, w = self._group(Z, part), self.weights[part]
+    def _costs(self, Z: Any, group: Group, part: slice) -> Any:
+        """Return the nats (n,) of samples in a class, without themselves."""
         X, path = Z.T[None], np.asarray([self.epsilon])
         nats = group.extra(X, path)[:, 0]
-        nats[part] = group.without(X[:, :, part], path, w)[:, 0]
-        return nats, group.n, self._remain(group, w)
+        nats[part] = group.without(X[:, :, part], path, self.weights[part])[:, 0]
+        return nats
 
     def _group(self, Z: Any, part: slice) -> Group:
         """Return the group of a class, with all eigenvectors."""
         w = self.weights[part]
         n = float(np.sum(w))
         mean = w / (n or 1.0) @ Z[part]
-        V = np.sqrt(w)[:, None] * (Z[part] - mean)
-        values, basis = np.linalg.eigh(V.T @ V)
+        root = np.sqrt(w)[:, None] * (Z[part] - mean)
+        values, basis = np.linalg.eigh(root.T @ root)
         parts = np.maximum(values, 0.0)[None], basis[None], mean
         return Group(n, vector_blocks(self.n_features, Z), *parts, codes_mean=False)
 
-    def _remain(self, group: Group, w: Any) -> Any:
+    def _remain(self, group: Group, part: slice) -> Any:
         """Return whether enough of the weight of a class is left without a sample."""
-        return group.n - w > LEAST_REST * group.n
+        return group.n - self.weights[part] > LEAST_REST * group.n
 
-    def _add_gradient(self, Z: Any, part: slice, slopes: Any, gradient: Any) -> None:
+    def _add_gradient(
+        self, Z: Any, group: Group, part: slice, slopes: Any, gradient: Any
+    ) -> None:
         """Add derivatives by features, given those by the costs (n,) in a class."""
-        # coded again, since arrays of all classes would take much memory
-        group, w = self._group(Z, part), self.weights[part]
         n, values, V = group.n, group.eigenvalues[0], group.basis[0]
+        w = self.weights[part]
         U = Z - group.mean
         along = U @ V
         own, others = slopes[part], slopes.copy()
         others[part] = 0.0
-        leaves = np.where(self._remain(group, w), w, 0.5 * n)
+        leaves = np.where(self._remain(group, part), w, 0.5 * n)
         A, moves = np.zeros((len(values), len(values))), np.zeros_like(along)
         for sign, change, g, at in (
             (1.0, np.ones(1), others, slice(None)),
