@@ -185,7 +185,7 @@ def liftings() -> dict[tuple[int, str], ConvolutionalLifting]:
         for steps in STEPS:
             learned = LearnedLifting(**options, max_iter=steps)
             found[size, f"learned, {steps} steps"] = learned
-    size, activations = KERNELS[0], {"both signs": ("split", 40)}
+    size, activations = KERNELS[0], {"both signs": ("split", 25)}
     activations["sparse codes"] = ("fista", 25)
     for name, (activation, steps) in activations.items():
         options = {**OPTIONS, "kernel_size": size, "activation": activation}

@@ -85,7 +85,7 @@ class LearnedLifting(ConvolutionalLifting):
     Notes
     -----
     With F filters, k classes and n samples on T points, a step takes about
-    :math:`k T F^2 (F + n)` complex operations and 15 n F T numbers of memory. With 16
+    :math:`k T F^2 (F + n)` complex operations and 25 n F T numbers of memory. With 16
     filters, 500 images of 8 x 8 points in 10 classes take about a sixth of a second per
     step on one core. Samples in single precision take half of the time and memory, and
     their loss differs from that in double precision by about :math:`10^{-6}`.
