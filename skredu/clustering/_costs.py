@@ -260,7 +260,8 @@ class MergeCosts:
         ``others`` may be a list of them.
         """
         total, squares, arms = a[COUNT] + B[COUNT], 0.0, None
-        if not self.assume_centered:  # whose products scatters of unions contain, too
+        if not self.assume_centered:
+            # differences of means, whose products are part of the scatters of unions
             arms = np.subtract(B[MEAN].T, a[MEAN], order="C")
             arms *= np.sqrt(a[COUNT] * B[COUNT] / total)[:, None]
             squares = np.einsum("ij,ij->i", arms, arms) / total

@@ -90,7 +90,7 @@ def choose_epsilon(
     and returns whether to stop.
     """
     n_clusters, moves = request.n_clusters, request.moves
-    # in which squares are in range
+    # a unit in which squares are in range
     unit = power_of_two(spread_of(data, assume_centered))
     all_data = replace(data, X=data.X / unit)
     most = max(MAX_CHOSEN if moves else MAX_MERGED, 3 * (n_clusters or 1))
@@ -259,8 +259,8 @@ class EpsilonSearch:
             self.rounding, self.counts = 0.0 * self.rounding, data.counts
         self.floor = FINEST**2 / max(self.n_directions, 1)
         self.total = float(np.sum(data.weights))
-        # Bits of each sample as an outlier: with a Cauchy distribution, as wide as all
-        # samples, compared with a Gaussian one.
+        # Bits of each sample as an outlier: those of a Cauchy distribution that is as
+        # wide as all samples, relative to the bits of a Gaussian distribution.
         r, group = max(self.n_directions, 1), Cluster.of(self.rows, slice(None))
         scale = self.rows.n_features**-0.5
         variance = float(np.sum(group.eigenvalues)) * scale**2 / (self.total * r)

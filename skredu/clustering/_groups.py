@@ -120,7 +120,8 @@ class FittedGroups:
         projected, unit = X.copy(), self._unit
         for j, code in enumerate(self._codes["groups"][: self.n_clusters_]):
             about = code["mean"], code["eigenvalues"], code["basis"]
-            Z = self._samples(X[labels == j]).X  # the unit is the deviation of noise
+            Z = self._samples(X[labels == j]).X
+            # in this unit, noise has the variance one
             Z = denoised(Z, code["count"], *about, noise=1.0)
             projected[labels == j] = (Z + self._codes["origin"]) * unit
         return projected

@@ -122,8 +122,8 @@ class Data:
         if origin is None and assume_centered:
             origin = np.zeros(X.shape[1])
         elif origin is None:
-            # values of samples instead of means, to which one distant sample adds
-            # more than the digits of all others can hold
+            # values of samples and not the mean: beside that of one distant sample,
+            # the differences between all others could be lost in rounding
             origin = np.quantile(X, 0.5, axis=0, method="lower")
         return Samples(X - origin, self.weights, origin, d, assume_centered)
 

@@ -78,7 +78,7 @@ class Starts:
                 break
         model = KMeans(min(n_groups, n), n_init=3, random_state=0)
         weights = rows.weights[self.index]
-        with catch_warnings():  # of means that fall together by rounding
+        with catch_warnings():  # if means are equal up to rounding
             simplefilter("ignore", ConvergenceWarning)
             labels = model.fit_predict(self.some, sample_weight=weights)
         yield labels if n == len(rows.X) else self._of_all(labels)

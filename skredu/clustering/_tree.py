@@ -148,7 +148,7 @@ def merge_greedily(
         for group in groups:
             node, *others = (leaves[i] for i in group.members)
             bits = group.bits - float(np.sum(rows.alone[group.members]))
-            for other in others:  # the last merge stands for all of them
+            for other in others:  # the last merge has the cost of all of them
                 steps.append((node, other, bits if other == others[-1] else 0.0))
                 node = n + len(steps) - 1
             nodes.append(node)

@@ -224,9 +224,10 @@ class Coded(ABC):
         return xp.log1p(step)
 
     def _mean_products(self, Z: Any) -> tuple[Any, Any, Any]:
-        """Return squared norms of the mean, its products with samples, and their norms.
+        """Return the squared norm of the mean, and what a sample that joins adds to it.
 
-        Without samples, only the first is used.
+        These are the products of samples with the mean, and their squared norms, which
+        are not used without samples.
         """
         square = namespace(self.mean).sum(widen(self.mean) ** 2)
         if Z is None:
@@ -392,7 +393,8 @@ class Group(Coded):
         computed_from_samples = self.leverages is not None or self.whitening is not None
         if own is None or not computed_from_samples or not xp.any(change < 0.0):
             return super()._log_factors(Z, c, change, own, known)
-        w, part = own  # precise even if hardly anything is left
+        # from shares, logarithms are precise even if hardly anything is left
+        w, part = own
         left = (w + change - change * self._remaining(Z, w, c, part)) / w
         centring = 1.0 if self.mean is None else self.n / (self.n + change)
         least = float(xp.finfo(xp.float64).smallest_normal)

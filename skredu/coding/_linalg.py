@@ -399,7 +399,8 @@ def swept(S: Any) -> tuple[Any, Any]:
     if C > MAX_SWEPT:
         log_dets = factors(xp.asarray(S, copy=True))[1]
         return xp.linalg.inv(S + eye), log_dets
-    M = xp.permute_dims(S, (1, 2, 0))  # of which NumPy would keep the order in memory
+    M = xp.permute_dims(S, (1, 2, 0))
+    # sums of NumPy would keep the order in memory of a view
     M = (np.ascontiguousarray(M) if xp is np else M) + eye[:, :, None]
     log_dets = 0.0
     for i in range(C):

@@ -390,7 +390,7 @@ def conditional_entropies(table: Any, rows: Any, columns: Any) -> float:
 
 
 def covering(table: Any, rows: Any, columns: Any) -> float:
-    """Return the mean overlap of the segments of the rows with the best ones."""
+    """Return the mean overlap of the segments of the rows with their best columns."""
     i, j = table.coords
     best = np.zeros(len(rows))
     np.maximum.at(best, i, table.data / (rows[i] + columns[j] - table.data))
