@@ -156,3 +156,22 @@ def test_weights_live_beside_the_rows(model, xp):
     rows = xp.asarray(X)
     model = clone(model).fit(rows, xp.asarray(y), xp.asarray(weights))
     assert_allclose(xp.to_numpy(model.predict_proba(rows)), expected, atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        MICLClassifier(),
+        MICLClassifier(symmetry="flip"),
+        ReduNetClassifier(1, n_iter_no_change=None),
+        ReduNetClassifier(1, n_iter_no_change=None, symmetry="flip"),
+        InvariantReduNetClassifier(1, n_iter_no_change=None),
+    ],
+)
+def test_copies_in_every_namespace_and_precision_are_merged(model, xp, dtype):
+    X, y = overlapping()
+    both, labels = np.vstack([X, X[:9]]), np.r_[y, y[:9]]
+    expected = clone(model).fit(both, labels).predict_proba(X)
+    model = clone(model).fit(xp.asarray(both, dtype=dtype), xp.asarray(labels))
+    found = xp.to_numpy(model.predict_proba(xp.asarray(X, dtype=dtype)))
+    assert_allclose(found, expected, atol=1e-8 if dtype == "float64" else 1e-3)

@@ -216,7 +216,7 @@ class Rows:
         weights = self.weights
         if weights is None:
             weights = xp.ones(n, dtype=X.dtype, device=X.device)
-        shares = weights / xp.sum(weights)
+        shares = xp.astype(weights / xp.sum(weights), X.dtype)  # as PyTorch demands
         mean = shares @ X
         if permutations is not None:  # an image of a sample is as far from this mean
             mean = sum(images(mean[None, :], permutations))[0, :] / len(permutations)
