@@ -29,6 +29,8 @@ TRAIN, POOL = 500, 1000
 OPTIONS = {"n_filters": 16, "signal_shape": (8, 8)}
 KERNELS = (3, 5)
 STEPS = (10, 40, 100)
+# Other nonlinearities with the smallest filters, and steps of Adam.
+OTHERS = {"both signs": ("split", 25), "sparse codes": ("fista", 25)}
 # Training and test samples of MNIST.
 IMAGES = (500, 2000)
 # Training samples, steps of Adam and iterations for codes.
@@ -185,9 +187,8 @@ def liftings() -> dict[tuple[int, str], ConvolutionalLifting]:
         for steps in STEPS:
             learned = LearnedLifting(**options, max_iter=steps)
             found[size, f"learned, {steps} steps"] = learned
-    size, activations = KERNELS[0], {"both signs": ("split", 25)}
-    activations["sparse codes"] = ("fista", 25)
-    for name, (activation, steps) in activations.items():
+    size = KERNELS[0]
+    for name, (activation, steps) in OTHERS.items():
         options = {**OPTIONS, "kernel_size": size, "activation": activation}
         options["n_iter"] = 5
         found[size, f"clustered, {name}"] = ConvolutionalLifting(**options)

@@ -265,6 +265,7 @@ def test_learned_filters_predict_better():
 def test_the_benchmark_compares_filters(module, tmp_path, monkeypatch):
     script = module("learned_filters")
     monkeypatch.setattr(script, "STEPS", (1,))
+    monkeypatch.setattr(script, "OTHERS", {"both signs": ("split", 1)})
     monkeypatch.setattr(script, "TRAIN", 60)
     monkeypatch.setattr(script, "CODED", 20)
     monkeypatch.setattr(script, "STEPS_OF_CODES", 2)
