@@ -287,8 +287,9 @@ def distortion(epsilon: Any) -> float:
     """Return a distortion, which is positive and finite, as a float."""
     value = as_float(epsilon)
     if not 0.0 < value < math.inf:
+        shown = epsilon.item() if isinstance(epsilon, np.generic) else epsilon
         raise ValueError(
-            f"Bad epsilon: must be a positive finite number, found {epsilon!r}."
+            f"Bad epsilon: must be a positive finite number, found {shown!r}."
         )
     return value
 

@@ -435,8 +435,13 @@ class StreamEstimator(SkreduEstimator):
         def __getattr__(self, name: str) -> Any:
             stream = vars(self).get("_stream")
             if stream is None or name not in self._following:
-                kind = type(self).__name__
-                raise AttributeError(f"{kind!r} object has no attribute {name!r}")
+                kind, hint = type(self), ""
+                if hasattr(kind, name):
+                    hint = " with its present parameters: see the documentation"
+                elif name in self._forgotten:
+                    hint = ": the documentation of the class says when fit sets it"
+                text = f"{kind.__name__!r} object has no attribute {name!r}{hint}."
+                raise AttributeError(text)
             found = stream["found"]
             if found is None:
                 found = stream["found"] = self._follow(stream)

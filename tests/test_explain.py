@@ -163,8 +163,10 @@ def test_what_is_not_linear_is_not_explained():
         given.explain(new[:, :3])
     linear, gap = MICLClassifier().fit(X, y), new.copy()
     gap[0, 0] = np.nan
-    with pytest.raises(ValueError, match="NaN"):
+    with pytest.raises(ValueError, match=r"NaN.*model\.denoise"):
         linear.explain(gap)
+    complete = np.where(np.isnan(gap), linear.denoise(gap), gap)
+    assert np.isfinite(linear.explain(complete).bits).all()
     assert_allclose(linear.score_samples(gap)[1:], linear.score_samples(new)[1:])
 
 

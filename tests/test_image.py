@@ -516,7 +516,7 @@ BAD_PARAMETERS = [
     ({"channel_axis": 3}, "Bad channel_axis: .* from -3 to 2"),
     ({"channel_axis": 0}, "Bad channel_axis: .* 24 channels .* channel_axis=2"),
     ({"channel_axis": 0.5}, "channel_axis"),
-    ({"channel_axis": None}, "Bad superpixels: 'felzenszwalb' is for at most 2 dim"),
+    ({"channel_axis": None}, "Bad superpixels: .* 2 dimensions.*one image per"),
     ({"convert2lab": "yes"}, "convert2lab"),
 ]
 

@@ -201,7 +201,13 @@ def test_models_of_fit_lack_what_is_needed(model):
 
 
 def test_what_cannot_add_up_has_no_merge():
-    assert not hasattr(MICLClassifier(kernel="rbf"), "merge")
+    other = MICLClassifier(kernel="rbf")
+    assert not hasattr(other, "merge")
+    for name in ("merge", "partial_fit"):
+        with pytest.raises(AttributeError, match=f"{name!r} with its present"):
+            getattr(other, name)
+    with pytest.raises(AttributeError, match=r"'label_quality_': .* when fit sets it"):
+        _ = other.label_quality_
     assert not hasattr(InvariantReduNetClassifier(2), "merge")
     model = MICLClassifier(0.5, calibrate=False, class_weight="balanced").fit(X, Y)
     with pytest.raises(ValueError, match="all samples at once"):

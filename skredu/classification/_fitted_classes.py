@@ -79,7 +79,10 @@ class FittedClasses:
         X = self._check_rows(X, "explain")
         self._check_linear("explain")
         if has_gaps(X):
-            raise ValueError("X contains NaN: explain needs all features of a sample.")
+            raise ValueError(
+                "X contains NaN: explain needs all features of a sample. Complete them "
+                "first, such as by X = np.where(np.isnan(X), model.denoise(X), X)."
+            )
         fitted = {name: getattr(self, name) for name in NEEDED}
         classes, Z = restored(fitted, X)
         bits = classes.by_feature(Z, self._epsilon) / -math.log(2.0)

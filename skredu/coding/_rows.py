@@ -277,13 +277,13 @@ def codes_of(y: Any, classes: Any) -> Any:
     except TypeError as error:  # such as dates among integers
         raise ValueError(
             f"y contains labels of dtype {y.dtype}, which cannot be compared with "
-            f"classes={classes!r}."
+            f"classes={classes.tolist()}."
         ) from error
     known = classes[np.minimum(codes, len(classes) - 1)] == y
     if not known.all():
         raise ValueError(
-            f"y contains labels {np.unique(y[~known])!r} that are not in "
-            f"classes={classes!r}."
+            f"y contains labels {np.unique(y[~known]).tolist()} that are not in "
+            f"classes={classes.tolist()}."
         )
     return codes
 

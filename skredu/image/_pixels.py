@@ -158,7 +158,8 @@ def _of_scikit_image(picture: Any, method: str) -> Any:
     if n_axes > most:
         raise ValueError(
             f"Bad superpixels: {method!r} is for at most {most} dimensions, found "
-            f"{n_axes}. Pass a label image, or 'slic' for a volume."
+            f"{n_axes}. Pass one image per fit; for a volume, pass 'slic' or a label "
+            "image."
         )
     if method == "slic":
         options = (
