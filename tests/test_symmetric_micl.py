@@ -231,3 +231,12 @@ def test_wrong_symmetries_are_named(options, message):
     if "kernel" not in options and "n_neighbors" not in options:
         with pytest.raises(ValueError, match=message):
             MICLClassifier(**options).partial_fit(X, y, classes=[0, 1, 2])
+
+
+def test_a_grid_without_a_symmetry_is_named_in_later_parts_too():
+    X, y = problem(6)
+    model = MICLClassifier().partial_fit(X, y, classes=[0, 1, 2])
+    expected = model.predict_proba(X)
+    with pytest.raises(ValueError, match="signal_shape=3 is only used with a symm"):
+        model.set_params(signal_shape=3).partial_fit(X, y)
+    assert_array_equal(model.predict_proba(X), expected)

@@ -409,8 +409,9 @@ class MICLClassifier(
                 f"n_label_refits={self.n_label_refits} needs all samples at once: "
                 "partial_fit needs n_label_refits=0."
             )
-        if first:
+        if first or self.symmetry is None:  # large groups take long to check
             permutations_of(self.symmetry, self.signal_shape, self.n_features_in_)
+        if first:
             log_priors_of(self.priors, np.ones(len(self.classes_)), self.classes_)
         if mixed:
             warn(
