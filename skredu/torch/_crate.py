@@ -172,8 +172,8 @@ class TokenStatisticsAttention(SubspaceAttention):
     .. math::
 
         \mathrm{TSSA}(Z) = -s \sum_{k=1}^K \mathrm{diag}(\pi_k) Z U_k
-            \,\mathrm{diag}\Bigl( \frac{1}{1 + m_k} \Bigr) U_k^T, \\
-        m_k = \frac{\pi_k^T (Z U_k)^{\odot 2}}{\pi_k^T 1}, \quad
+            \,\mathrm{diag}\Bigl( \frac{1}{1 + m_k} \Bigr) U_k^T,
+        \\ m_k = \frac{\pi_k^T (Z U_k)^{\odot 2}}{\pi_k^T 1}, \quad
         \pi_{nk} \propto \exp(\tau_k \lVert U_k^T z_n \rVert^2)
 
     For given memberships, it is a step down the gradient of an upper bound of the rate
