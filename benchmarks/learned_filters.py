@@ -80,6 +80,7 @@ def _mnist(report: Report, args: argparse.Namespace) -> None:
     compared = {
         (10, "clustered"): ConvolutionalLifting(**options),
         (10, "clustered, both signs"): ConvolutionalLifting(**both),
+        (10, "learned, 20 steps"): LearnedLifting(**options, max_iter=20),
         (10, "learned, both signs, 10 steps"): LearnedLifting(**both, max_iter=10),
     }
     scores: Scores = {}
