@@ -305,10 +305,11 @@ def refuse_stacks(X: Any, name: str = NAME) -> None:
     with suppress(TypeError, ValueError):  # ragged
         shape = X.shape if hasattr(X, "shape") else np.asarray(X).shape
     if len(shape) > 2:
+        series = f" or {name}=length for channels of series" * (name == NAME)
         raise ValueError(
             f"X must have one row per signal, found an array of shape {tuple(shape)}. "
             f"Reshape it with X.reshape(len(X), -1), and pass the shape of the grid, "
-            f"{name}=(height, width) for images."
+            f"{name}=(height, width) for images{series}."
         )
 
 
