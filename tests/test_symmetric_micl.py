@@ -196,6 +196,41 @@ def test_samples_of_a_class_that_are_images_of_each_other_leave_together(case, k
         assert_allclose(found.predict_proba(X), expected, rtol=1e-5, atol=1e-8)
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"calibrate": False},
+        {"assume_centered": True},
+        *slowly({"kernel": "rbf"}, {"kernel": "laplacian"}, {"kernel": "poly"}),
+    ],
+    ids=str,
+)
+def test_an_image_in_place_of_a_training_sample_changes_nothing(case, given):
+    options, group, d = case
+    X, y = problem(d)
+    which = np.random.default_rng(1).integers(len(group), size=len(X))
+    turned = np.take_along_axis(X, group[which], axis=1)
+    model = MICLClassifier(**given, **options).fit(X, y)
+    found = [clone(model).fit(turned, y)]
+    if "kernel" not in given:
+        parts = clone(model).partial_fit(X[:20], y[:20], classes=[0, 1, 2])
+        found.append(parts.partial_fit(turned[20:], y[20:]))
+    for other in found:
+        assert_allclose(other.epsilon_, model.epsilon_)
+        assert_allclose(other.temperature_, model.temperature_, rtol=1e-6)
+        expected = model.predict_proba(X)
+        assert_allclose(other.predict_proba(X), expected, rtol=1e-6, atol=1e-9)
+
+
+def test_a_distortion_without_calibration_is_chosen_by_images_left_out(case):
+    options, _, d = case
+    X, y = problem(d)
+    model = MICLClassifier(priors=None, calibrate=False, **options).fit(X, y)
+    calibrated = clone(model).set_params(calibrate=True).fit(X, y)
+    assert_allclose(model.epsilon_, calibrated.epsilon_)
+
+
 def test_gaps_of_new_samples_are_refused():
     X, y = problem(4)
     model = MICLClassifier(symmetry="rot90", signal_shape=(2, 2)).fit(X, y)

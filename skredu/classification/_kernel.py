@@ -337,10 +337,10 @@ def products_of(
     elif kernel == "poly":
         gammas = [1.0 / rows.spread(assume_centered=True) ** 2]
     elif kernel == "laplacian":
-        gammas = [1.0 / mean_distance(rows)]
+        gammas = [1.0 / mean_distance(rows, group)]
     else:
         # the mean squared distance of two samples is twice that from the mean
-        gammas = [0.5 / rows.spread(assume_centered=False) ** 2]
+        gammas = [0.5 / rows.spread(assume_centered=False, permutations=group) ** 2]
     if gamma_factor is not None:
         gammas = [gammas[0] * gamma_factor]
     elif kernel in WIDER and gamma is None and estimator.epsilon == "auto":
@@ -363,15 +363,19 @@ def unit_power(kernel: str) -> int:
     return 1 if kernel == "laplacian" else 2
 
 
-def mean_distance(rows: Rows) -> float:
+def mean_distance(rows: Rows, permutations: Any = None) -> float:
     r"""Return the mean sum of absolute differences between two training samples.
 
-    For one feature with the distribution function F, it is
-    :math:`2 \int F (1 - F) dx`. If all samples are equal, one is returned, so the
-    result can always be used as a unit of length.
+    With ``permutations`` (g, d), it is that between all images of the samples. For one
+    feature with the distribution function F, it is :math:`2 \int F (1 - F) dx`. If all
+    samples are equal, one is returned, so the result can always be used as a unit of
+    length.
     """
-    shares, total = rows.all_weights / rows.all_weights.sum(), 0.0
-    for column in rows.X.T:
+    group = np.arange(rows.X.shape[1])[None] if permutations is None else permutations
+    shares, total = np.repeat(rows.all_weights, len(group)), 0.0
+    shares = shares / shares.sum()
+    for places in group.T:
+        column = rows.X[:, places].ravel()
         order = np.argsort(column, kind="stable")
         below = np.cumsum(shares[order])[:-1]
         gaps = np.diff(column[order].astype(np.float64))

@@ -86,13 +86,14 @@ def fit_linear(
     permutations = permutations_of(estimator.symmetry, estimator.signal_shape, d)
     if permutations is not None:
         scatters = [symmetric(scatter, permutations) for scatter in scatters]
-    left_out = estimator.calibrate or how.get("everything", False)
+    left_out = estimator.calibrate or how.get("everything", False) or epsilon is None
     left_out = left_out and rows is not None
     given = None if left_out else epsilon
     classes = Classes([group_of_scatter(s, epsilon=given) for s in scatters])
-    if left_out and permutations is not None:
+    if left_out and rows is not None and permutations is not None:
         groups: Any = classes.groups
         classes.groups = [SymmetricGroup.of(group, permutations) for group in groups]
+        classes.spread = rows.spread(estimator.assume_centered, permutations)
     if rows is not None and has_gaps(rows.X):
         gaps = ClassesWithGaps(rows, scatters, classes.groups)
         classes, how = gaps, {"judged": gaps.judged, **how}
