@@ -50,7 +50,6 @@ from skredu.clustering._partition import (
 from skredu.clustering._rows import MAX_DENSE, SMALLEST, Data, Samples
 from skredu.clustering._search import MAX_CHOSEN, MAX_SMALL, Request, Starts
 from skredu.clustering._tree import merge_greedily
-from skredu.coding._linalg import power_of_two
 from skredu.coding._rows import even_choice
 
 # Distortions that are tried, relative to the spread of the samples.
@@ -90,8 +89,8 @@ def choose_epsilon(
     and returns whether to stop.
     """
     n_clusters, moves = request.n_clusters, request.moves
-    # a unit in which squares are in range
-    unit = power_of_two(spread_of(data, assume_centered))
+    # a power of two near the spread, a unit in which squares are in range
+    unit = math.ldexp(0.5, math.frexp(spread_of(data, assume_centered))[1])
     all_data = replace(data, X=data.X / unit)
     most = max(MAX_CHOSEN if moves else MAX_MERGED, 3 * (n_clusters or 1))
     data, some = reduced(all_data, most, assume_centered, moves)
