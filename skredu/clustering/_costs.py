@@ -111,6 +111,16 @@ class Cluster:
         bits = float(group_bits(volume, count, mean_square, rows.n_features))
         return cls(rows, count, mean, values, V, mean_square, bits, members)
 
+    @property
+    def dimension(self) -> float:
+        """Effective dimension: variances beyond the distortion count as one."""
+        return float(np.sum(self.eigenvalues / (self.eigenvalues + self.count)))
+
+    def to_state(self) -> dict[str, Any]:
+        """Return the arguments that restore the code with other samples."""
+        names = ("count", "mean", "eigenvalues", "basis", "mean_square", "bits")
+        return {name: getattr(self, name) for name in names}
+
     def change(self, X: Any, weights: Any, sign: float) -> Any:
         """Return the bits that are added if each sample joins (1) or leaves (-1).
 
@@ -252,44 +262,57 @@ class MergeCosts:
         costs += 0.5 * (total + d) * volume - float(a[BITS]) - total * math.log2(total)
         return costs
 
-    def with_groups(self, a: Any, own: Any, B: Any, others: Any, dense: bool) -> Any:
-        """Return the costs of merging a group with others.
+    def with_groups(self, a: Any, own: Any, B: Any, others: Any) -> Any:
+        """Return the costs of merging a group with others, by their scatters.
 
         ``own`` is the scatter of the group, and ``others`` are those of the others,
-        (m, r, r). If scatters are not ``dense``, these are roots instead, and
-        ``others`` may be a list of them.
+        (m, r, r).
         """
-        total, squares, arms = a[COUNT] + B[COUNT], 0.0, None
+        (m, r, _), (total, arms, squares) = others.shape, self._arms(a, B)
+        unions = others + own
         if not self.assume_centered:
-            # differences of means, whose products are part of the scatters of unions
-            arms = np.subtract(B[MEAN].T, a[MEAN], order="C")
-            arms *= np.sqrt(a[COUNT] * B[COUNT] / total)[:, None]
-            squares = np.einsum("ij,ij->i", arms, arms) / total
-        if dense:
-            unions, (m, r, _) = others + own, others.shape
-            if arms is not None:
-                unions += arms[:, :, None] * arms[:, None, :]
-            unions.reshape(m, -1)[:, :: r + 1] += total[:, None]
-            pivots = np.linalg.cholesky(unions).reshape(m, -1)[:, :: r + 1]
-            volumes = np.add.reduce(np.log2(pivots), axis=1)
-            volumes *= 2.0
-            volumes -= r * np.log2(total)
-        elif isinstance(others, list):
+            unions += arms[:, :, None] * arms[:, None, :]
+        unions.reshape(m, -1)[:, :: r + 1] += total[:, None]
+        pivots = np.linalg.cholesky(unions).reshape(m, -1)[:, :: r + 1]
+        volumes = np.add.reduce(np.log2(pivots), axis=1)
+        volumes *= 2.0
+        volumes -= r * np.log2(total)
+        return self._added(a, B, total, volumes, squares)
+
+    def with_roots(self, a: Any, own: Any, B: Any, others: Any) -> Any:
+        """Return the costs of merging a group with others, by roots of scatters.
+
+        ``others`` is a list of roots, or an array of shape (m, r, r).
+        """
+        total, arms, squares = self._arms(a, B)
+        between = [] if self.assume_centered else [arms[:, None, :]]
+        if isinstance(others, list):
             nats = []
             for i, other in enumerate(others):
-                between = [] if arms is None else [arms[i : i + 1]]
-                root = np.concatenate([own, other, *between])
+                root = np.concatenate([own, other, *(arm[i] for arm in between)])
                 nats.append(log_volume(root / math.sqrt(total[i])))
             volumes = np.array(nats) / math.log(2.0)
-        else:
-            every = np.broadcast_to(own, (len(others), *own.shape))
-            between = [] if arms is None else [arms[:, None, :]]
-            roots = np.concatenate([every, others, *between], axis=1)
-            sigma = np.linalg.svd(roots, compute_uv=False)
-            rounding = max(roots.shape[1:]) * np.finfo(np.float64).eps
-            sigma[sigma <= rounding * sigma[:, :1]] = 0.0
-            volumes = np.log2(1.0 + sigma * sigma / total[:, None]).sum(axis=1)
+            return self._added(a, B, total, volumes, squares)
+        every = np.broadcast_to(own, (len(others), *own.shape))
+        roots = np.concatenate([every, others, *between], axis=1)
+        sigma = np.linalg.svd(roots, compute_uv=False)
+        rounding = max(roots.shape[1:]) * np.finfo(np.float64).eps
+        sigma[sigma <= rounding * sigma[:, :1]] = 0.0
+        volumes = np.log2(1.0 + sigma * sigma / total[:, None]).sum(axis=1)
         return self._added(a, B, total, volumes, squares)
+
+    def _arms(self, a: Any, B: Any) -> tuple[Any, Any, Any]:
+        """Return weights of unions, scaled differences of means, and squared norms.
+
+        The product of each difference with itself is part of the scatter of the union.
+        The squared norms are divided by the weight.
+        """
+        total = a[COUNT] + B[COUNT]
+        if self.assume_centered:
+            return total, None, 0.0
+        arms = np.subtract(B[MEAN].T, a[MEAN], order="C")
+        arms *= np.sqrt(a[COUNT] * B[COUNT] / total)[:, None]
+        return total, arms, np.einsum("ij,ij->i", arms, arms) / total
 
     def _added(self, a: Any, B: Any, total: Any, volumes: Any, squares: Any) -> Any:
         """Return the bits of unions minus those of their parts.

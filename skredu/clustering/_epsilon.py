@@ -258,17 +258,7 @@ class EpsilonSearch:
             self.rounding, self.counts = 0.0 * self.rounding, data.counts
         self.floor = FINEST**2 / max(self.n_directions, 1)
         self.total = float(np.sum(data.weights))
-        # Bits of each sample as an outlier: those of a Cauchy distribution that is as
-        # wide as all samples, relative to the bits of a Gaussian distribution.
-        r, group = max(self.n_directions, 1), Cluster.of(self.rows, slice(None))
-        scale = self.rows.n_features**-0.5
-        variance = float(np.sum(group.eigenvalues)) * scale**2 / (self.total * r)
-        variance, half = max(variance, self.floor), 0.5 * (r + 1)
-        bits = 0.5 * r * math.log2(variance) - math.lgamma(half) / math.log(2.0)
-        bits += half * math.log2(math.pi) - 0.5 * r * math.log2(2.0 * math.pi * math.e)
-        squares = np.sum(((self.rows.X - group.mean) * scale) ** 2, axis=1)
-        bits = bits + half * np.log2(1.0 + squares / variance)
-        self.outlier_bits = data.weights * bits
+        self.outlier_bits = self._outlier_bits()
 
     def best(self, epsilon: float) -> Candidate:
         """Return the partition with the shortest description."""
@@ -385,6 +375,21 @@ class EpsilonSearch:
         least -= 0.5 * free * r * math.log(2.0 * math.e)  # as for outliers
         least += 0.5 * (2 + (n - free) * r) * math.log(self.total)
         return group.count / n * least / math.log(2.0)
+
+    def _outlier_bits(self) -> Any:
+        """Return the bits of each sample as an outlier.
+
+        Outliers have a Cauchy distribution as wide as all samples, and its bits are
+        compared with those of a Gaussian distribution.
+        """
+        r, group = max(self.n_directions, 1), Cluster.of(self.rows, slice(None))
+        scale = self.rows.n_features**-0.5
+        variance = float(np.sum(group.eigenvalues)) * scale**2 / (self.total * r)
+        variance, half = max(variance, self.floor), 0.5 * (r + 1)
+        bits = 0.5 * r * math.log2(variance) - math.lgamma(half) / math.log(2.0)
+        bits += half * math.log2(math.pi) - 0.5 * r * math.log2(2.0 * math.pi * math.e)
+        squares = np.sum(((self.rows.X - group.mean) * scale) ** 2, axis=1)
+        return self.rows.weights * (bits + half * np.log2(1.0 + squares / variance))
 
 
 def extended(rows: Samples, chosen: Any, counting: Any) -> Any:

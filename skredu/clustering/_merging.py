@@ -185,7 +185,8 @@ class _Groups:
                 spreads: Any = [self.spreads[i] for i in index]
             else:
                 spreads = self.spreads[others]
-            return costs.with_groups(own, self._spread(slot), B, spreads, self.dense)
+            work = costs.with_groups if self.dense else costs.with_roots
+            return work(own, self._spread(slot), B, spreads)
         if self.even and self.dense:
             return costs.with_even_rows(own, self._spread(slot), B)
         if self.dense and slot >= self.n_rows:

@@ -153,9 +153,8 @@ class Request:
         If no size is given, they also have to contain most samples.
         """
         large = self.counting(partition)
-        least = MOST * np.sum(partition.counts) if self.auto else 0.0
-        enough = np.sum(partition.counts[large]) >= least
-        return bool(large.sum() == self.n_clusters and enough)
+        most = not self.auto or share_of(partition, large) >= MOST
+        return bool(large.sum() == self.n_clusters and most)
 
     def find(
         self,
@@ -193,7 +192,7 @@ class Request:
             found = [start, *(settle(p, None, watch) for p in (start, small))]
             best = escape(min(found, key=lambda p: p.bits), None, watch)
         large = self.counting(best)
-        if self.auto and 2.0 * np.sum(best.counts[large]) < np.sum(best.counts):
+        if self.auto and share_of(best, large) < 0.5:
             large[:] = True
         return start, best, large
 
@@ -260,7 +259,7 @@ class Request:
                 f"Try a smaller n_clusters, another epsilon, {search}or "
                 "min_cluster_size=1 to accept such groups."
             )
-        noise = float(np.sum(partition.counts[~large]) / np.sum(partition.counts))
+        noise = 1.0 - share_of(partition, large)
         if noise > 0.5:
             warn(
                 f"{noise:.0%} of the samples are outliers: at "
@@ -282,3 +281,9 @@ def not_in_tree(n_clusters: int, min_cluster_size: Any, n_large: Any) -> str:
         f"n_samples={len(n_large)} samples, which has at most {n_large.max()} of "
         "them: decrease n_clusters or min_cluster_size, or omit one of the two."
     )
+
+
+def share_of(partition: Partition, large: Any) -> float:
+    """Return the share of the samples, by weight, in the groups that count."""
+    counts = partition.counts
+    return float(np.sum(counts[large]) / np.sum(counts))
