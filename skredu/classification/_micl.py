@@ -90,9 +90,10 @@ class MICLClassifier(
         Coefficient of ``"rbf"``, ``"laplacian"`` and ``"poly"``. None means, for rbf,
         one over the mean squared distance between two training samples; for laplacian,
         one over their mean sum of absolute differences; for poly, one over the mean
-        squared norm. With ``epsilon="auto"``, leave-one-out may prefer an eighth of
-        this for rbf, and three tenths for laplacian. This parameter and the next three
-        must not be set for other kernels.
+        squared norm. With a ``symmetry``, all images of the samples count. With
+        ``epsilon="auto"``, leave-one-out may prefer an eighth of this for rbf, and
+        three tenths for laplacian. This parameter and the next three must not be set
+        for other kernels.
     degree : float, default=3
         Degree of ``"poly"``.
     coef0 : float, default=1
