@@ -106,9 +106,10 @@ class MICLClassifier(
         Only with ``kernel="linear"`` or ``"auto"``.
     symmetry : {"flip", "rot90", "dihedral"} or array-like of shape (m, d), default=None
         Permutations of features that change no class: a sample and all its images have
-        the same probabilities up to rounding. With the linear kernel, the model is that
-        of all images of the training samples, each of which counts ``1 / m``; other
-        kernels are averaged over all images. Not for kernels ``"auto"`` and
+        the same probabilities up to rounding. A ``StandardScaler`` before, which treats
+        each feature differently, breaks the symmetry. With the linear kernel, the model
+        is that of all images of the training samples, each of which counts ``1 / m``;
+        other kernels are averaged over all images. Not for kernels ``"auto"`` and
         ``"precomputed"``, callables and ``n_neighbors``.
 
         - ``"flip"``: images or signals are mirrored along the last axis.

@@ -25,7 +25,8 @@ def make_invariant_pipeline(
     The pipeline consists of `ScatteringTransformer` and `InvariantReduNetClassifier`,
     which uses the grid of its output. Predictions are the same for all cyclic shifts by
     multiples of the distance of output points, and nearly the same for others; with
-    ``subsampling=1``, they are the same for all cyclic shifts.
+    ``subsampling=1``, they are the same for all cyclic shifts. Put no
+    ``StandardScaler`` before it, which would treat every point of the grid differently.
 
     Parameters
     ----------
