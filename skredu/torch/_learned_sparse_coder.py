@@ -9,11 +9,9 @@ import numpy as np
 import torch
 
 from skredu import ConvolutionalLifting
-from skredu._base import all_or_nothing
-from skredu._checks import check_rows
 from skredu._compat import Interval, StrOptions
-from skredu._progress import Progress, watched
-from skredu._signals import channels_of, refuse_stacks
+from skredu._progress import Progress
+from skredu._signals import Shape
 from skredu.coding._choose import evenly
 from skredu.lifting._responses import SPARSE
 from skredu.torch._bank import Bank, descend, relative
@@ -147,37 +145,10 @@ class LearnedSparseCoder(ConvolutionalLifting):
         tags.array_api_support = False
         return tags
 
-    @all_or_nothing
-    def fit(self, X: Any, y: Any = None) -> LearnedSparseCoder:
-        """Learn the iterations.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The training signals.
-        y : Ignored
-            Not used, present for API consistency by convention.
-
-        Returns
-        -------
-        self : LearnedSparseCoder
-            The fitted transformer.
-
-        Raises
-        ------
-        ValueError
-            If a parameter is out of range, or if ``X`` is invalid.
-        """
-        self._validate_params()
-        refuse_stacks(X, self._shape_name)
-        rows = check_rows(self, X)
-        grid = self._grid_for(X, rows.shape[1])
-        n_channels = channels_of(grid, rows.shape[1], self._shape_name)
-        with watched(self, X=X) as progress:
-            self._learn(rows, grid, n_channels, progress)
-            with progress.task("learn", self.max_iter) as task:
-                self._improve(rows[evenly([len(rows)], self.max_samples)[0]], task)
-        return self
+    def _learn(self, X: Any, grid: Shape, n_channels: int, progress: Progress) -> None:
+        super()._learn(X, grid, n_channels, progress)
+        with progress.task("learn", self.max_iter) as task:
+            self._improve(X[evenly([len(X)], self.max_samples)[0]], task)
 
     def _improve(self, rows: Any, progress: Progress) -> None:
         """Learn the iterations, beginning with those of the method."""
