@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from settings import limit
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.datasets import load_digits
 
@@ -224,6 +225,18 @@ def test_parts_need_not_contain_all_classes():
         assert_array_equal(model.predict_proba(NEW), before)
     with pytest.raises(ValueError, match="classes must be given in the first"):
         MCR2Classifier(**FAST).partial_fit(X, Y)
+
+
+def test_samples_that_are_kept_of_a_large_part_have_all_classes(monkeypatch):
+    limit(monkeypatch, RECENT=60)
+    order = np.argsort(Y, kind="stable")
+    model = MCR2Classifier(**FAST).partial_fit(X[order], Y[order], np.arange(10))
+    assert_array_equal(model.head_.classes_, np.arange(10))
+    model.partial_fit(X[:20], Y[:20])
+    recent = np.concatenate([order[np.arange(60) * len(Y) // 60][20:], np.arange(20)])
+    head = MICLClassifier().fit(model.transform(X[recent]), Y[recent])
+    expected = head.predict_proba(model.transform(NEW))
+    assert_allclose(model.predict_proba(NEW), expected, atol=1e-6)
 
 
 def test_a_failed_warm_start_leaves_the_network_as_it_was():

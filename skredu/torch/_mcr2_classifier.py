@@ -14,8 +14,12 @@ from torch import Tensor, nn
 from skredu import MICLClassifier
 from skredu._compat import Interval, StrOptions
 from skredu._signals import channels_of, shape_of
+from skredu.coding._choose import evenly
 from skredu.torch._loss import MCR2Loss
 from skredu.torch._training import NetworkClassifier
+
+# Number of samples to whose features `partial_fit` fits the head.
+RECENT = 5000
 
 
 def _head_has(name: str) -> Any:
@@ -24,10 +28,6 @@ def _head_has(name: str) -> Any:
         return hasattr(MICLClassifier() if head is None else head, name)
 
     return check
-
-
-# Number of the last samples to whose features `partial_fit` fits the head.
-RECENT = 5000
 
 
 class MCR2Classifier(NetworkClassifier):
@@ -118,7 +118,8 @@ class MCR2Classifier(NetworkClassifier):
     number, the root mean square of what remains, before they enter the network.
 
     `partial_fit` changes the features of all samples. It keeps the last 5000 samples of
-    its calls, and fits the head to their present features.
+    its calls, and fits the head to their present features. Of a larger call, it keeps
+    5000 samples that are spread evenly.
 
     A network need not predict better than its input: on tables and small images,
     `~skredu.MICLClassifier` is often more accurate, and takes a tenth of the time or
@@ -272,9 +273,11 @@ class MCR2Classifier(NetworkClassifier):
         self._recent = None
 
     def _update_head(self, X: Any, y: Any) -> None:
+        some = evenly([len(X)], RECENT)[0]  # of all classes, if they are sorted
+        X, y = X[some], y[some]
         if self._recent is not None:
             X, y = np.concatenate([self._recent[0], X]), np.append(self._recent[1], y)
-        recent = X[-RECENT:].copy(), y[-RECENT:].copy()
+        recent = X[-RECENT:], y[-RECENT:]
         self._fit_head(*recent)
         self._recent = recent
 

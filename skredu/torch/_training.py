@@ -118,8 +118,9 @@ class NetworkClassifier(
         """Train the network for one epoch with some samples.
 
         A network that is fitted already is trained further. The first call determines
-        how samples are scaled. ``max_iter``, ``early_stopping`` and ``warm_start`` have
-        no effect.
+        how samples are scaled. In each call, Adam starts anew, with the constant
+        ``learning_rate``. ``max_iter``, ``early_stopping`` and ``warm_start`` have no
+        effect.
 
         Parameters
         ----------
@@ -228,7 +229,7 @@ class NetworkClassifier(
         return found
 
     def _begin(self, inputs: Tensor) -> tuple[nn.Module, torch.optim.Optimizer]:
-        """Return the loss, which continues that of a previous call, and its steps."""
+        """Return the loss, with the parameters after a previous call, and Adam."""
         self.network_ = self.network_.to(_checked_device(self.device)).train()
         self._n_out = _check_output(self.network_, inputs[:2].to(self.device))
         loss, before = self._loss(self._n_out), self._last_loss
