@@ -1,7 +1,7 @@
 """White-box transformers beside a vision transformer and closed-form classifiers.
 
 Run ``python -m benchmarks.crate --data DATA``; PyTorch is needed. The data are the
-digits of scikit-learn, and the first samples of Fashion-MNIST, if ``--data`` is given.
+digits of scikit-learn, and samples of Fashion-MNIST, if ``--data`` is given.
 No setting was chosen for these data but the patches, which give 4 and 16 tokens.
 """
 

@@ -60,7 +60,7 @@ for axis, (loss, model) in zip(axes, models.items(), strict=True):
 figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
 for axis, (loss, model) in zip(axes, models.items(), strict=True):
     Z = model.transform(X_train)
-    display = SubspaceSpectrumDisplay.from_predictions(Z, y_train, ax=axis)
+    SubspaceSpectrumDisplay.from_predictions(Z, y_train, ax=axis)
     axis.set_title(loss)
 
 # %%

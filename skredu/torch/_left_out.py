@@ -159,7 +159,7 @@ class _Forms(torch.autograd.Function):
         A, Z = ctx.saved_tensors
         by_A, by_Z = A.new_empty(A.shape), Z.new_empty(Z.shape)
         weights = (2.0 * gradients[0]).to(Z.real.dtype)[:, :, None]
-        # products with numbers of reduced precision would take ten times as long
+        # Products with subnormal numbers would take ten times as long.
         least = torch.finfo(weights.dtype).eps ** 2 * weights.abs().max().item()
         weights = nn.functional.hardshrink(weights, least)
         for at, V in _products(A, Z):
