@@ -2,7 +2,7 @@
 
 Run it with ``python examples/quickstart.py``. It needs only skredu and scikit-learn,
 downloads nothing, and takes about 20 seconds. Every table ends with a line that says
-what it shows. If matplotlib is there, a picture is written to quickstart.png.
+what it shows. With matplotlib, a picture is written to quickstart.png.
 """
 
 import time
@@ -172,7 +172,7 @@ def find_wrong_labels() -> list[tuple[Any, int]]:
 
 
 def draw(maps: dict[str, Any], suspects: list[tuple[Any, int]]) -> None:
-    """Write a picture of the last two tables, if matplotlib is there."""
+    """Write a picture of the last two tables, if matplotlib is installed."""
     if find_spec("matplotlib") is None:
         return
     figure = import_module("matplotlib.figure").Figure((10, 3.4), layout="constrained")
