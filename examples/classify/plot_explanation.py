@@ -36,7 +36,7 @@ print(f"accuracy: {model.score(X_test, y_test):.3f}")
 # the next one. Bars to the left are features that speak for the other one. The base is
 # what both classes owe to their sizes and to the label code.
 
-BitsDisplay.from_estimator(model, X_test[:1], feature_names=X.columns)
+BitsDisplay.from_estimator(model, X_test[:1])
 plt.title("one wine")
 
 # %%
@@ -47,7 +47,7 @@ plt.title("one wine")
 
 best = np.sort(model.decision_function(X_test), axis=1)[:, -2:]
 unsure = X_test.iloc[np.argsort(best[:, 1] - best[:, 0])[:30]]
-BitsDisplay.from_estimator(model, unsure, feature_names=X.columns)
+BitsDisplay.from_estimator(model, unsure)
 plt.title("the thirty samples with the least certain decisions")
 
 # %%

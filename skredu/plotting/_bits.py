@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
+from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array
 
 from skredu._checks import is_integer, naming
@@ -92,7 +94,7 @@ class BitsDisplay(Display):
             compares the predicted class of each sample with the next one.
         feature_names : array-like of shape (n_features,), default=None
             Names of the features that reach the classifier. None uses those it has seen
-            in ``fit``, or numbers.
+            in ``fit``, those that the other steps of the pipeline return, or numbers.
         n_features : int, default=12
             Largest number of features; the sum of the others is drawn last.
         {with_options}
@@ -120,8 +122,11 @@ class BitsDisplay(Display):
             factor = 2.0 if len(classes) == 2 else 1.0
             bits, base = factor * bits[:, :, index[0]], factor * base[:, index[0]]
         if feature_names is None:
-            numbers = [f"x{i}" for i in range(bits.shape[1])]
-            feature_names = getattr(model, "feature_names_in_", numbers)
+            feature_names = getattr(model, "feature_names_in_", None)
+        if feature_names is None:
+            feature_names = _names_before(estimator, model)
+        if feature_names is None:
+            feature_names = [f"x{i}" for i in range(bits.shape[1])]
         options = {"feature_names": feature_names, "n_features": n_features}
         return cls.from_predictions(bits, base, **options, ax=ax, **kwargs)
 
@@ -226,3 +231,13 @@ class BitsDisplay(Display):
         """
         columns = [*map(str, self.names), "base"]
         return self._frame(np.column_stack([self.bits, self.base]), columns=columns)
+
+
+def _names_before(estimator: Any, model: Any) -> Any:
+    """Return the names of features that the steps before a model return, or None."""
+    estimator = getattr(estimator, "best_estimator_", estimator)
+    if isinstance(estimator, Pipeline) and len(estimator) > 1:
+        with suppress(AttributeError, ValueError):  # steps may not know their names
+            if estimator[-1] is model:
+                return estimator[:-1].get_feature_names_out()
+    return None

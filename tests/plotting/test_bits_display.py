@@ -6,7 +6,7 @@ from displays import texts
 from numpy.testing import assert_allclose
 from sklearn.datasets import load_wine
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from skredu import MICLClassifier
 from skredu.plotting import BitsDisplay
@@ -75,6 +75,12 @@ def test_names_of_features_are_shown():
     fitted = MICLClassifier().fit(X, y)
     frame = BitsDisplay.from_estimator(fitted, X[:1]).frame()
     assert [*frame.columns] == [*X.columns, "base"]
+    scaled = make_pipeline(StandardScaler(), MICLClassifier()).fit(X, y)
+    frame = BitsDisplay.from_estimator(scaled, X[:1]).frame()
+    assert [*frame.columns] == [*X.columns, "base"]
+    nameless = make_pipeline(FunctionTransformer(np.asarray), MICLClassifier())
+    frame = BitsDisplay.from_estimator(nameless.fit(X, y), X[:1]).frame()
+    assert [*frame.columns] == [*(f"x{i}" for i in range(13)), "base"]
     given = [f"f{i}" for i in range(13)]
     shown = BitsDisplay.from_estimator(
         fitted, X[:1], feature_names=given, n_features=99
