@@ -175,6 +175,7 @@ class ConvolutionalLifting(CallbackSupportMixin, BaseLifting):
     PolarTransformer : Turns rotations of images into shifts.
     DilatedKernelTransformer : Features of whole time series, for any classifier.
     skredu.torch.LearnedLifting : Learns the filters from the labels, with PyTorch.
+    skredu.torch.LearnedSparseCoder : Learns iterations for sparse codes, with PyTorch.
 
     Notes
     -----
