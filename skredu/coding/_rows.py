@@ -216,15 +216,19 @@ class Rows:
         weights = self.weights
         if weights is None:
             weights = xp.ones(n, dtype=X.dtype, device=X.device)
-        shares = xp.astype(weights / xp.sum(weights), X.dtype)  # as PyTorch demands
-        mean = shares @ X
+        shares, blocks = weights / xp.sum(weights), blocks_of_rows(n, X.shape[1])
+
+        def mean_of(rows: Any, block: Any) -> Any:  # PyTorch multiplies equal types
+            return shares[block] @ xp.astype(rows, shares.dtype, copy=False)
+
+        mean = sum(mean_of(X[block, :], block) for block in blocks)
         if permutations is not None:  # an image of a sample is as far from this mean
             mean = sum(images(mean[None, :], permutations))[0, :] / len(permutations)
         spread = norm = 0.0
-        for block in blocks_of_rows(n, X.shape[1]):
-            part = shares[block]
-            spread += float(part @ xp.sum((X[block, :] - mean) ** 2, axis=1))
-            norm += float(part @ xp.sum(X[block, :] ** 2, axis=1))
+        for block in blocks:
+            part = X[block, :]
+            spread += float(mean_of(xp.sum((part - mean) ** 2, axis=1), block))
+            norm += float(mean_of(xp.sum(part**2, axis=1), block))
         eps = float(xp.finfo(X.dtype).eps)
         return root_spread(norm if assume_centered else spread, norm, eps)
 
