@@ -222,6 +222,12 @@ def test_bad_input_is_named(case):
         rate_reduction(arguments.pop("Z"), arguments.pop("y"), **arguments)
 
 
+def test_the_loss_names_bad_features_before_it_normalises_them():
+    for Z in (Z_GOOD[:, 0], Z_GOOD[None], torch.ones(6, 2, dtype=torch.long)):
+        with pytest.raises(ValueError, match="Bad Z: must be a tensor of floating"):
+            MCR2Loss()(Z, Y_GOOD)
+
+
 def test_bad_sets_are_named():
     with pytest.raises(ValueError, match="Bad sets: must be a tensor of shape"):
         set_rate_reduction(Z_GOOD, epsilon=0.5)

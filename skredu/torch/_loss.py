@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from skredu.torch._rates import both_rates
+from skredu.torch._rates import both_rates, check_features
 
 
 class MCR2Loss(nn.Module):
@@ -118,6 +118,7 @@ class MCR2Loss(nn.Module):
             The coding rates in nats.
         """
         if self.normalize:
+            check_features(Z)
             Z = torch.nn.functional.normalize(Z, dim=1)
         return both_rates(Z, y, epsilon=self.epsilon, weights=weights)
 

@@ -416,10 +416,8 @@ def double_precision(Z: Tensor) -> Any:
     return torch.autocast(Z.device.type, enabled=False)
 
 
-def _checked(
-    Z: Any, epsilon: Any, weights: Any
-) -> tuple[Tensor, float, Tensor | None, torch.dtype]:
-    """Return features and weights in double precision, and the type of the result."""
+def check_features(Z: Any) -> None:
+    """Raise an error if features are not a matrix of floating-point numbers."""
     if not isinstance(Z, Tensor) or Z.ndim != 2 or not Z.is_floating_point():
         raise ValueError(
             "Bad Z: must be a tensor of floating-point numbers of shape (samples, "
@@ -430,6 +428,13 @@ def _checked(
             "Bad Z: needs at least one sample and one feature, found the shape "
             f"{tuple(Z.shape)}."
         )
+
+
+def _checked(
+    Z: Any, epsilon: Any, weights: Any
+) -> tuple[Tensor, float, Tensor | None, torch.dtype]:
+    """Return features and weights in double precision, and the type of the result."""
+    check_features(Z)
     check_finite(Z, "Z")
     if weights is not None:
         weights = _checked_weights(weights, Z)
