@@ -12,7 +12,12 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skredu import InvariantReduNetClassifier, MICLClassifier, ReduNetClassifier
+from skredu import (
+    CompressionClustering,
+    InvariantReduNetClassifier,
+    MICLClassifier,
+    ReduNetClassifier,
+)
 from skredu.coding._classes import nats_by_feature
 from skredu.coding._group import vector_blocks
 from skredu.coding._scatter import Scatter, group_of_scatter
@@ -220,3 +225,43 @@ def test_far_samples_have_low_scores_with_every_coding_classifier():
         assert scores[far].mean() < scores[~far].mean() - 1.0
     for model in (ReduNetClassifier(1), InvariantReduNetClassifier(0)):
         assert model.fit(X, y).score_samples(X).shape == (60,)
+
+
+@pytest.mark.parametrize(
+    ("assume_centered", "away"), [(False, 0.0), (False, 1e4), (True, 0.0)]
+)
+def test_bits_of_features_in_groups_are_the_terms_of_the_extra_bits(
+    assume_centered, away
+):
+    X, _, new = data(n=90)
+    X, new = X + away, new + away
+    options = {"min_cluster_size": 10, "assume_centered": assume_centered}
+    model = CompressionClustering(1.0, **options).fit(X)
+    found = model.explain(new)
+    k = model.n_clusters_
+    assert found.bits.shape == (7, 5, k)
+    for j in range(k):
+        own = terms(X[model.labels_ == j], new, model.epsilon_, assume_centered)
+        expected = -own / np.log(2.0)
+        # far from the origin, the definition subtracts large numbers
+        tol = 1e-9 if away == 0.0 else 1e-4
+        assert_allclose(found.bits[:, :, j], expected, rtol=tol, atol=tol)
+    assert_allclose(found.base, np.broadcast_to(found.base[0], (7, k)), rtol=1e-7)
+    total = found.bits.sum(axis=1) + found.base
+    assert_allclose(total.max(axis=1), model.score_samples(new), rtol=1e-9)
+    single = np.concatenate([model.explain(x[None]).bits for x in new])
+    assert_allclose(single, found.bits, rtol=1e-9, atol=1e-12)
+
+
+def test_clusterings_without_groups_and_samples_with_gaps_are_not_explained():
+    X, _, new = data(n=90)
+    model = CompressionClustering(1.0).fit(X)
+    new[0, 0] = np.nan
+    with pytest.raises(ValueError, match="X contains NaN: explain needs"):
+        model.explain(new)
+    model = CompressionClustering(1e-3, min_cluster_size=5)
+    with pytest.warns(UserWarning, match="outliers"):
+        model.fit(RNG.normal(size=(4, 5)))
+    assert model.n_clusters_ == 0
+    with pytest.raises(ValueError, match="all training samples are outliers"):
+        model.explain(X)

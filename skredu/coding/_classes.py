@@ -123,7 +123,7 @@ class Classes:
 # -- nats of each feature -------------------------------------------------------------
 
 
-def nats_by_feature(group: Coded, Z: Any, epsilon: float) -> Any:
+def nats_by_feature(group: Coded, Z: Any, epsilon: float, origin: Any = 0.0) -> Any:
     r"""Divide the extra nats of samples in a group between their features.
 
     With the difference :math:`u = z - \mu` from the mean, the logarithm in
@@ -144,6 +144,8 @@ def nats_by_feature(group: Coded, Z: Any, epsilon: float) -> Any:
         Features of the samples.
     epsilon : float
         The distortion.
+    origin : array of shape (d,), default=0.0
+        Where the coordinates of group and samples are zero, for the term of the mean.
 
     Returns
     -------
@@ -161,8 +163,8 @@ def nats_by_feature(group: Coded, Z: Any, epsilon: float) -> Any:
     total = xp.sum(q, axis=1)
     nats = (n + 1.0 + d) / 2.0 * q * _slope(xp.zeros_like(total), total)[:, None]
     if group.mean is not None and group.codes_mean:
-        before = (mean / epsilon) ** 2
-        after = ((n * mean + X) / (n + 1.0) / epsilon) ** 2
+        before = ((mean + origin) / epsilon) ** 2
+        after = (((n * mean + X) / (n + 1.0) + origin) / epsilon) ** 2
         sums = xp.sum(before) + xp.zeros_like(total), xp.sum(after, axis=1)
         nats = nats + d / 2.0 * (after - before) * _slope(*sums)[:, None]
     return nats

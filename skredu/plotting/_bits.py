@@ -16,7 +16,7 @@ from skredu.plotting._display import Axes, Display, names_of
 
 
 class BitsDisplay(Display):
-    """Bits by which features speak for a class, from ``explain`` of a classifier.
+    """Bits by which features speak for a class or a group, from ``explain``.
 
     A single sample is drawn as bars, one per feature and one for the base; many samples
     as a heat map with one row per sample. The features are those with the largest mean
@@ -43,7 +43,8 @@ class BitsDisplay(Display):
 
     See Also
     --------
-    skredu.MICLClassifier.explain : Compute the bits.
+    skredu.MICLClassifier.explain : Compute the bits for classes.
+    skredu.CompressionClustering.explain : Compute the bits for groups.
 
     Examples
     --------
@@ -80,20 +81,21 @@ class BitsDisplay(Display):
         ax: Axes | None = None,
         **kwargs: Any,
     ) -> BitsDisplay:
-        """Draw the bits of features for the decision of a fitted classifier.
+        """Draw the bits of features for the decision of a fitted estimator.
 
         Parameters
         ----------
         estimator : estimator instance
-            Fitted `skredu.MICLClassifier` with a linear kernel, or a pipeline that ends
-            with it.
+            Fitted `skredu.MICLClassifier` with a linear kernel, or
+            `skredu.CompressionClustering`, or a pipeline that ends with one of them.
         X : array-like of shape (n_samples, n_features)
             The samples to explain.
         target : label, default=None
-            Class for which positive bits speak, compared with all classes. None
-            compares the predicted class of each sample with the next one.
+            Class for which positive bits speak, compared with all classes, or group of
+            a clustering, for which the bits are not compared. None compares the best
+            class or group of each sample with the next one.
         feature_names : array-like of shape (n_features,), default=None
-            Names of the features that reach the classifier. None uses those it has seen
+            Names of the features that reach the estimator. None uses those it has seen
             in ``fit``, those that the other steps of the pipeline return, or numbers.
         n_features : int, default=12
             Largest number of features; the sum of the others is drawn last.
@@ -103,23 +105,25 @@ class BitsDisplay(Display):
         cls._require(model, ["explain"], "the bits of features")
         found = model.explain(X)
         bits, base = to_numpy(found.bits), to_numpy(found.base)
-        if base.ndim == 1:  # half of the difference for, and against, the second class
+        binary = base.ndim == 1
+        if binary:  # half of the difference for, and against, the second class
             bits = np.stack([-0.5 * bits, 0.5 * bits], axis=2)
             base = np.stack([-0.5 * base, 0.5 * base], axis=1)
-        classes, rows = np.asarray(model.classes_), np.arange(len(base))
-        if target is None:
+        groups, rows = np.arange(base.shape[1]), np.arange(len(base))
+        classes = np.asarray(getattr(model, "classes_", groups))
+        if target is None and len(classes) > 1:
             order = np.argsort(base + bits.sum(axis=1), axis=1)
             first, second = order[:, -1], order[:, -2:][:, 0]
             bits = bits[rows, :, first] - bits[rows, :, second]
             base = base[rows, first] - base[rows, second]
         else:
-            index = np.flatnonzero(classes == target)
+            index = groups if target is None else np.flatnonzero(classes == target)
             if not len(index):
                 raise ValueError(
                     f"Bad target: must be one of the classes {classes.tolist()}, found "
                     f"{target!r}."
                 )
-            factor = 2.0 if len(classes) == 2 else 1.0
+            factor = 2.0 if binary else 1.0
             bits, base = factor * bits[:, :, index[0]], factor * base[:, index[0]]
         if feature_names is None:
             feature_names = getattr(model, "feature_names_in_", None)

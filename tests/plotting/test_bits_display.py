@@ -8,7 +8,7 @@ from sklearn.datasets import load_wine
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from skredu import MICLClassifier
+from skredu import CompressionClustering, MICLClassifier
 from skredu.plotting import BitsDisplay
 
 
@@ -106,3 +106,17 @@ def test_wrong_arguments_are_named(model):
     kernel = MICLClassifier(kernel="rbf").fit(X, y)
     with pytest.raises(ValueError, match="linear kernel"):
         BitsDisplay.from_estimator(kernel, X)
+
+
+@pytest.mark.parametrize("epsilon", [2.0, 50.0])
+def test_bits_of_groups(epsilon):
+    X = StandardScaler().fit_transform(load_wine().data)
+    model = CompressionClustering(epsilon).fit(X)
+    total = model.explain(X).bits.sum(axis=1) + model.explain(X).base
+    for j in range(model.n_clusters_):
+        frame = BitsDisplay.from_estimator(model, X, target=j).frame()
+        assert_allclose(frame.sum(axis=1), total[:, j])
+    frame = BitsDisplay.from_estimator(model, X).frame()
+    ordered = np.sort(total, axis=1)
+    second = ordered[:, -2] if model.n_clusters_ > 1 else 0.0
+    assert_allclose(frame.sum(axis=1), ordered[:, -1] - second, atol=1e-9)
