@@ -127,7 +127,7 @@ class CompressionOutlierDetector(OutlierMixin, StreamEstimator):
     So many outliers do not hide each other. Of samples with a normal distribution,
     fewer than one in a hundred are outliers by this rule with four or more features,
     and about three in a hundred with two. Of ten or fewer samples, up to half may be:
-    pass ``contamination`` or look at `training_scores_` instead.
+    pass ``contamination`` or look at ``training_scores_`` instead.
 
     A sample that equals a training sample is judged without this sample and all of its
     copies. So ``fit(X).predict(X)`` is the same as ``fit_predict(X)``, and comparable
