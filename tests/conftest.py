@@ -131,6 +131,13 @@ def dtype(request):
     return request.param
 
 
+@pytest.fixture(autouse=True)
+def _same_draws(request):
+    """Let every test draw the same numbers, whichever tests ran before it."""
+    if hasattr(request, "module") and hasattr(request.module, "RNG"):
+        request.module.RNG = np.random.default_rng(0)
+
+
 def pytest_collection_modifyitems(items):
     """Mark pages of the documentation as slow, and begin with the longest test."""
     for item in items:

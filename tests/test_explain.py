@@ -22,8 +22,6 @@ from skredu.coding._classes import nats_by_feature
 from skredu.coding._group import vector_blocks
 from skredu.coding._scatter import Scatter, group_of_scatter
 
-RNG = np.random.default_rng(0)
-
 
 def data(n=60, d=5, k=3, seed=0):
     rng = np.random.default_rng(seed)
@@ -120,7 +118,8 @@ def test_bits_are_in_the_namespace_of_the_samples(xp, dtype):
 
 def test_feature_that_says_nothing_has_few_bits():
     X, y, new = data(n=600, k=2)
-    X[:, 2], new[:, 2] = RNG.normal(size=600), RNG.normal(size=7)
+    rng = np.random.default_rng(0)
+    X[:, 2], new[:, 2] = rng.normal(size=600), rng.normal(size=7)
     found = MICLClassifier().fit(X, y).explain(X)
     assert found.importances.argmin() == 2
     assert found.importances[2] < 0.15 * found.importances.max()
@@ -261,7 +260,7 @@ def test_clusterings_without_groups_and_samples_with_gaps_are_not_explained():
         model.explain(new)
     model = CompressionClustering(1e-3, min_cluster_size=5)
     with pytest.warns(UserWarning, match="outliers"):
-        model.fit(RNG.normal(size=(4, 5)))
+        model.fit(X[:4])
     assert model.n_clusters_ == 0
     with pytest.raises(ValueError, match="all training samples are outliers"):
         model.explain(X)
