@@ -481,3 +481,17 @@ def test_distortion_of_symmetric_neighbours_is_the_spread_of_all_images():
         expected = CompressionOutlierDetector().fit(every, sample_weight=w).epsilon_
         model = CompressionOutlierDetector(**options).fit(rows, sample_weight=weights)
         assert_allclose(model.epsilon_, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("n_neighbors", [None, 5])
+def test_order_of_features_changes_no_symmetric_score(n_neighbors):
+    X = RNG.normal(size=(50, 6)) + np.array([5.0, 0.0, 3.0, 0.0, 1.0, 0.0])
+    flips = np.array([[0, 1, 2, 3, 4, 5], [5, 4, 3, 2, 1, 0]])
+    order = np.array([3, 0, 5, 1, 4, 2])
+    reordered = np.argsort(order)[flips[:, order]]
+    options = {"n_neighbors": n_neighbors}
+    model = CompressionOutlierDetector(symmetry=flips, **options).fit(X)
+    other = CompressionOutlierDetector(symmetry=reordered, **options).fit(X[:, order])
+    assert_allclose(other.epsilon_, model.epsilon_)
+    expected = model.score_samples(X)
+    assert_allclose(other.score_samples(X[:, order]), expected, rtol=1e-7)

@@ -126,8 +126,13 @@ def merge_greedily(
     for all pairs, and then groups by their costs; ``watch`` observes the last part.
     """
     rows = data.scaled(epsilon, assume_centered)
-    # each step forms the node of the next number
     n, nodes, steps = len(data.sample_weights), data.first.tolist(), list[Merge]()
+
+    def join(a: int, b: int, bits: float) -> int:
+        """Merge two nodes, and return the new one, which has the next number."""
+        steps.append((a, b, bits))
+        return n + len(steps) - 1
+
     counts = data.sample_weights[data.first]  # a copy
     volumes = np.log2(1.0 + rows.squares) * assume_centered
     for leaf in data.joining.tolist():
@@ -136,8 +141,7 @@ def merge_greedily(
             sizes = np.array([counts[i] + weight, counts[i], weight])
             bits = group_bits(volumes[i], sizes, rows.mean_squares[i], rows.n_features)
             added, counts[i] = float(bits[0] - bits[1] - bits[2]), sizes[0]
-        steps.append((nodes[i], leaf, added))
-        nodes[i] = n + len(steps) - 1
+        nodes[i] = join(nodes[i], leaf, added)
 
     graph = data.adjacency
     if graph is not None or len(rows.X) <= MAX_EXACT:
@@ -149,15 +153,13 @@ def merge_greedily(
             node, *others = (leaves[i] for i in group.members)
             bits = group.bits - float(np.sum(rows.alone[group.members]))
             for other in others:  # the last merge has the cost of all of them
-                steps.append((node, other, bits if other == others[-1] else 0.0))
-                node = n + len(steps) - 1
+                node = join(node, other, bits if other == others[-1] else 0.0)
             nodes.append(node)
         found = merges(rows.take([]), groups)
     n_before = len(steps)
     found = watch(found, len(nodes) - 1)
     for a, b, bits in found if to_the_end else takewhile(lambda s: s[2] < 0.0, found):
-        steps.append((nodes[a], nodes[b], bits))
-        nodes.append(n + len(steps) - 1)
+        nodes.append(join(nodes[a], nodes[b], bits))
     children = np.array([step[:2] for step in steps], np.intp).reshape(-1, 2)
     tree = Tree(children, np.array([step[2] for step in steps]), n)
     worse = np.flatnonzero(tree.costs[n_before:] >= 0.0)

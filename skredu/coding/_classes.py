@@ -156,10 +156,10 @@ def nats_by_feature(group: Coded, Z: Any, epsilon: float, origin: Any = 0.0) -> 
     xp, n, d = namespace(Z), group.n, group.blocks.dim
     c, X = float(group.blocks.scale(n + 1.0, epsilon)[0]), widen(Z[0, ...].T)
     if group.mean is None:
-        q = c * X * _solved(group, X, c)
+        q = c * X * _solved(group, X, epsilon)
     else:
         mean = widen(group.mean)
-        q = c * n / (n + 1.0) * (X - mean) * _solved(group, X - mean, c)
+        q = c * n / (n + 1.0) * (X - mean) * _solved(group, X - mean, epsilon)
     total = xp.sum(q, axis=1)
     nats = (n + 1.0 + d) / 2.0 * q * _slope(xp.zeros_like(total), total)[:, None]
     if group.mean is not None and group.codes_mean:
@@ -178,12 +178,12 @@ def _slope(a: Any, b: Any) -> Any:
     return xp.where(small, xp.ones_like(step), xp.log1p(step) / step) / (1.0 + a)
 
 
-def _solved(group: Coded, rows: Any, c: float) -> Any:
-    """Return ``(I + c S)^{-1} z`` of rows (b, d), in double precision."""
+def _solved(group: Coded, rows: Any, epsilon: float) -> Any:
+    """Return ``(I + c S)^{-1} z`` of rows (b, d), in double precision; see `Coded`."""
     if group.varying is None:
-        return group.solved(rows.T[None, ...], c)[0, ...].T
+        return group.solved(rows.T[None, ...], epsilon)[0, ...].T
     xp, index = namespace(rows), (group.varying, group.constant)
     inner, rest = (xp.take(rows, part, axis=1) for part in index)
-    inner = group.solved(inner.T[None, ...], c)[0, ...].T
+    inner = group.solved(inner.T[None, ...], epsilon)[0, ...].T
     places = xp.argsort(xp.concat(index))
     return xp.take(xp.concat([inner, rest], axis=1), places, axis=1)

@@ -265,8 +265,8 @@ class DenseGroup(Coded):
         c = self.blocks.scale(self.n + change, self.epsilon)[:, None, None]
         return c, namespace(epsilons).full_like(epsilons, self.log_det(change))[:, None]
 
-    def solved(self, Z: Any, c: float) -> Any:
-        W = widen(self.form_matrix(1))  # of the scale of one more sample
+    def solved(self, Z: Any, epsilon: float) -> Any:
+        W = widen(self.form_matrix(1))
         return W @ adjoint_product(W, Z)
 
     def _forms(self, Z: Any, c: Any, power: int = 1, known: Any = None) -> Any:

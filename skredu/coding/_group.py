@@ -173,8 +173,11 @@ class Coded(ABC):
         return xp.sqrt(widen(xp.sum(forms, axis=0))).T
 
     @abstractmethod
-    def solved(self, Z: Any, c: float) -> Any:
-        """Return ``(I + c S)^{-1} z`` of varying coordinates (1, a, b)."""
+    def solved(self, Z: Any, epsilon: float) -> Any:
+        """Return ``(I + c S)^{-1} z`` of the varying coordinates (1, a, b) of vectors.
+
+        The scale ``c`` is that of the group with one more sample.
+        """
 
     def as_first(self, Z: Any, epsilon: float) -> Any:
         """Return the nats (b,) of samples in a group that is empty without them."""
@@ -435,8 +438,9 @@ class Group(Coded):
         inner = shrunk(p, self.eigenvalues, c)
         return inner if rests is None else inner + rests[:, None, :]
 
-    def solved(self, Z: Any, c: float) -> Any:
-        V, scaled = widen(self.basis), c * self.eigenvalues
+    def solved(self, Z: Any, epsilon: float) -> Any:
+        c, V = self.blocks.scale(self.n + 1.0, epsilon), widen(self.basis)
+        scaled = c[:, None] * self.eigenvalues
         return Z - V @ ((scaled / (1.0 + scaled))[:, :, None] * coordinates(V, Z))
 
     def _forms(self, Z: Any, c: Any, power: int = 1, known: Any = None) -> Any:

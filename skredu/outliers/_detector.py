@@ -434,7 +434,7 @@ class CompressionOutlierDetector(OutlierMixin, StreamEstimator):
         epsilon = self._given_epsilon()
         path = np.asarray([epsilon])
         if epsilon is None:
-            path = candidates(spread(rows), rows.X.shape[1])
+            path = candidates(spread(rows, images), rows.X.shape[1])
         bits = bits_left_out(classes, rows, chosen, path)
         # as if all directions in which samples differ had the same final precision
         rank = np.count_nonzero(group.eigenvalues > 0.0)
